@@ -1,0 +1,1 @@
+"""JupyterHub for a class on a GPU server."""

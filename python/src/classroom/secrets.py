@@ -1,0 +1,113 @@
+"""The hub's secrets: made on first start, kept in the state directory, shown to nobody."""
+
+from __future__ import annotations
+
+import os
+import secrets as random
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from classroom.errors import ClassroomError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What the hub must keep to itself. `repr` does not show the values."""
+
+    cookie_secret: bytes = field(repr=False)
+    """Signs cookies (32 bytes). A new one logs everyone out."""
+    crypt_keys: tuple[str, ...] = field(repr=False)
+    """Encrypt auth state in the database (hex, 32 bytes each); the first encrypts, all decrypt."""
+    proxy_token: str = field(repr=False)
+    """What the hub shows the proxy's API."""
+    cli_token: str = field(repr=False)
+    """What `classroom` shows the hub's API."""
+
+
+def load_or_create(state: Path, environment: Mapping[str, str] | None = None) -> Secrets:
+    """Read the secrets, making those that are not there yet.
+
+    A file `NAME` in `$CREDENTIALS_DIRECTORY` (systemd.exec(5), LoadCredential=) wins over the one in `state/secrets`.
+    `JUPYTERHUB_CRYPT_KEY` (keys separated by semicolons) wins over both.
+
+    Args:
+        state: the state directory; `secrets/` under it is made 0700, its files 0600.
+        environment: `os.environ` unless told.
+
+    Raises:
+        ClassroomError: a secret is empty, unreadable, or readable by others.
+    """
+    env = os.environ if environment is None else environment
+    folder = state / "secrets"
+    given = env.get("CREDENTIALS_DIRECTORY")
+
+    def secret(name: str, make: Callable[[], str]) -> str:
+        if given and os.path.exists(os.path.join(given, name)):  # noqa: PTH110, PTH118
+            return _read(type(state)(given) / name, private=False)
+        return _read_or_make(folder / name, make)
+
+    _make_folder(folder)
+    keys = env.get("JUPYTERHUB_CRYPT_KEY") or secret("crypt-key", lambda: random.token_hex(32))
+    return Secrets(
+        cookie_secret=_hex(folder / "cookie-secret", secret("cookie-secret", lambda: random.token_hex(32))),
+        crypt_keys=tuple(key for key in keys.split(";") if key),
+        proxy_token=secret("proxy-token", lambda: random.token_hex(32)),
+        cli_token=secret("cli-token", lambda: random.token_hex(32)),
+    )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise ClassroomError(
+            f"{folder}: cannot be made or protected ({error.strerror}); make the state directory the hub user's own: "
+            f"chown -R classroom {folder.parent}"
+        ) from error
+
+
+def _read_or_make(path: Path, make: Callable[[], str]) -> str:
+    # Written beside and linked into place: of two processes that start at once one wins, and no half file is ever read.
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(make() + "\n")
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+        except OSError as error:
+            raise ClassroomError(f"{path}: cannot be written ({error.strerror}); free space or mend its owner") from error
+        finally:
+            draft.unlink(missing_ok=True)
+    return _read(path, private=True)
+
+
+def _read(path: Path, *, private: bool) -> str:
+    try:
+        if private and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ClassroomError(f"{path}: others can read this secret; run: chmod 600 {path}")
+        value = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClassroomError(f"{path}: this secret cannot be read ({error}); mend its owner or remove it") from error
+    if not value:
+        raise ClassroomError(f"{path}: this secret is empty; remove the file and a new one is made")
+    return value
+
+
+def _hex(path: Path, value: str) -> bytes:
+    try:
+        decoded = bytes.fromhex(value)
+    except ValueError as error:
+        raise ClassroomError(f"{path}: must be hexadecimal; remove the file and a new one is made") from error
+    if len(decoded) < 32:
+        raise ClassroomError(f"{path}: must be at least 32 bytes (64 digits); remove the file and a new one is made")
+    return decoded

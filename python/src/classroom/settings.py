@@ -1,0 +1,351 @@
+"""settings.json: the one contract between Nix, the hub, the CLI and the tests.
+
+Keys are camelCase as in the NixOS options of the same names; attributes are snake_case. A TOML file with the same keys
+is accepted too. `load_settings` names every mistake by its path and says what to write instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from classroom.errors import ClassroomError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,31}"
+"""What a new account may be called: safe in URLs, container names and volume names."""
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+# The original docker-compose project was set by these; they keep their names and win over the file.
+_ENVIRONMENT = {
+    "DOCKER_NETWORK_NAME": ("network", "name"),
+    "JUPYTERHUB_EXTERNAL_URL": ("site", "externalUrl"),
+    "JUPYTERHUB_LOG_LEVEL": ("site", "logLevel"),
+}
+
+
+def _seconds(value: object) -> object:
+    match = re.fullmatch(r"(\d+)([smhd])", value) if isinstance(value, str) else None
+    if match:
+        return int(match[1]) * _UNITS[match[2]]
+    if isinstance(value, str) or isinstance(value, bool):
+        raise ValueError('write a duration such as "90s", "60m" or "2h"')
+    return value
+
+
+def _bytes(value: object) -> object:
+    match = re.fullmatch(r"(\d+)([KMGT]?)", value) if isinstance(value, str) else None
+    if match:
+        return int(match[1]) * _SIZES[match[2]]
+    if isinstance(value, str) or isinstance(value, bool):
+        raise ValueError('write a size such as "512M" or "4G"')
+    return value
+
+
+def _account_name(value: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, value):
+        raise ValueError(
+            "write a name of at most 32 lower-case letters, digits, dots, dashes or underscores, "
+            "beginning with a letter or digit"
+        )
+    return value
+
+
+def _listen(value: str) -> str:
+    if re.fullmatch(r"unix:/.+", value):
+        return value
+    match = re.fullmatch(r"([0-9.]+|\[[0-9a-f:]+\]):(\d+)", value)
+    if not match or not 0 < int(match[2]) < 65536:
+        raise ValueError('write "unix:/path/to/socket" or "address:port", such as "127.0.0.1:8081"')
+    return value
+
+
+def _tcp_listen(value: str) -> str:
+    if value.startswith("unix:"):
+        raise ValueError('the hub listens on TCP: write "address:port", such as "127.0.0.1:8081"')
+    return _listen(value)
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+(/[^\s?#]*)?", value):
+        raise ValueError('write the address that browsers use, such as "https://class.example.org/"')
+    return value if value.endswith("/") else value + "/"
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Duration = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=int | str), Field(ge=0)]
+"""Seconds, written as an integer or as "90s", "60m", "2h", "1d"."""
+Size = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=int | str), Field(gt=0)]
+"""Bytes, written as an integer or as "512M", "4G" (powers of 1024)."""
+AccountName = Annotated[str, AfterValidator(_account_name)]
+Listen = Annotated[str, AfterValidator(_listen)]
+TcpListen = Annotated[str, AfterValidator(_tcp_listen)]
+Url = Annotated[str, AfterValidator(_url)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+class Site(_Section):
+    """What the class is called and where browsers find it."""
+
+    title: str = Field(default="Classroom", min_length=1, max_length=60)
+    """Shown on every page."""
+    external_url: Url = "http://localhost:8000/"
+    """The address that browsers use, with its path if the class is not at the root of the site."""
+    log_level: LogLevel = "INFO"
+    """How much the hub logs."""
+
+
+class Paths(_Section):
+    """Where the hub keeps its state."""
+
+    state: Path = Path("/var/lib/classroom")
+    """Database and secrets; only the hub's user may read it."""
+    runtime: Path = Path("/run/classroom")
+    """Sockets; made anew at every boot."""
+
+
+class Lockout(_Section):
+    """When wrong passwords lock a login."""
+
+    tries: int = Field(default=5, ge=1)
+    """Wrong passwords for one name from one address before that pair is locked."""
+    address_tries: int = Field(default=100, ge=1)
+    """Wrong passwords from one address, whatever the names: a whole class may sit behind one."""
+    duration: Duration = 600
+    """How long a lock lasts."""
+
+
+class Accounts(_Section):
+    """Who may have an account."""
+
+    signup: bool = True
+    """Students may sign up in the browser; off, the instructor makes accounts."""
+    approval: bool = True
+    """An instructor approves each sign-up before the first login."""
+    password_length: int = Field(default=10, ge=8, le=64)
+    """Least number of characters of a password."""
+    bcrypt_rounds: int = Field(default=12, ge=10, le=16)
+    """Cost of a password hash: each step more doubles the time of a login."""
+    lockout: Lockout = Lockout()
+
+
+class Hub(_Section):
+    """The hub's own listener; Nginx and the proxy are its only clients."""
+
+    listen: TcpListen = "127.0.0.1:8081"
+    """Address and port. JupyterHub believes X-Forwarded-For from anyone, so nobody but Nginx may reach it."""
+
+
+class Proxy(_Section):
+    """configurable-http-proxy, a process of its own: it outlives a restart of the hub."""
+
+    listen: Listen = "unix:/run/classroom/proxy.sock"
+    """Where Nginx (in the demo: the browser) reaches the proxy. Version 4 of the proxy needs address:port."""
+    api: Listen = "unix:/run/classroom/proxy-api.sock"
+    """Where the hub tells the proxy its routes."""
+    command: tuple[str, ...] = Field(default=("configurable-http-proxy",), min_length=1)
+    """The program and its first arguments."""
+
+
+class Docker(_Section):
+    """The engine that runs the students' containers."""
+
+    host: str = Field(default="unix:///var/run/docker.sock", pattern=r"^(unix:///|tcp://|https?://).+")
+    """Where the engine listens."""
+
+
+class Network(_Section):
+    """The class bridge: what containers reach."""
+
+    name: str = Field(default="classroom", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
+    """Docker's name for the network."""
+    bridge: str = Field(default="classroom0", pattern=r"^[a-zA-Z0-9_.-]{1,15}$")
+    """The bridge's interface."""
+    subnet: IPv4Network = IPv4Network("10.213.0.0/20")
+    """Addresses of the containers; the first is the host's side of the bridge."""
+    api_port: int = Field(default=8081, ge=1, le=65535)
+    """Port on the bridge's gateway where containers reach /hub/api/."""
+    internet: bool = True
+    """Containers may reach public addresses."""
+    allow: tuple[IPv4Network, ...] = ()
+    """Private networks that containers may reach (a licence server, a data store)."""
+    resolvers: tuple[IPv4Address, ...] = ()
+    """Name servers for the containers; empty means the engine's own choice."""
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The host's address on the class bridge."""
+        return self.subnet[1]
+
+    @model_validator(mode="after")
+    def _room(self) -> Self:
+        if self.subnet.prefixlen > 28:
+            raise ValueError('subnet has room for fewer than 13 containers: write a larger one, such as "10.213.0.0/20"')
+        return self
+
+
+class Student(_Section):
+    """What each student's container is and may use."""
+
+    image: str = Field(default="classroom-student:latest", pattern=r"^[a-z0-9][^\s]*$")
+    """The image; it is never pulled while a student waits."""
+    cpus: float = Field(default=2, gt=0, le=1024)
+    """Processor time, in cores."""
+    memory: Size = 4 * 1024**3
+    """Memory; there is no swap beyond it."""
+    shared_memory: Size = 1024**3
+    """/dev/shm, which PyTorch's data loaders use."""
+    tmp: Size = 1024**3
+    """/tmp, in memory: it counts as memory while it is used."""
+    processes: int = Field(default=512, ge=64)
+    """Processes and threads."""
+    start_timeout: Duration = 120
+    """How long a server may take to answer."""
+    stop_timeout: Duration = 5
+    """How long a server may take to stop before it is killed."""
+    environment: dict[str, str] = {}
+    """Variables for every server, never a secret: students read them."""
+
+    @model_validator(mode="after")
+    def _own_names(self) -> Self:
+        for name in self.environment:
+            if name.startswith(("JUPYTERHUB_", "JPY_", "CLASSROOM_", "LD_")) or not re.fullmatch(r"[A-Za-z_]\w*", name):
+                raise ValueError(f"environment.{name} is not yours to set: choose another name")
+        return self
+
+
+class Gpu(_Section):
+    """Which GPUs students see. Devices are CDI names."""
+
+    policy: Literal["none", "all", "devices"] = "none"
+    """none; all: everyone sees every GPU; devices: everyone sees those listed."""
+    devices: tuple[str, ...] = ()
+    """With policy "devices": indexes, UUIDs or full CDI names, such as "0" or "nvidia.com/gpu=0"."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.policy == "devices" and not self.devices:
+            raise ValueError('policy "devices" needs devices: write devices = ["0"]')
+        if self.policy != "devices" and self.devices:
+            raise ValueError(f'policy "{self.policy}" takes no devices: leave devices out or write policy = "devices"')
+        return self
+
+
+class Culling(_Section):
+    """When idle servers and kernels are stopped. Files are never touched."""
+
+    enable: bool = True
+    """Stop idle servers."""
+    idle: Duration = Field(default=3600, ge=1)
+    """A server without a running cell, a saved file or a key pressed for this long is stopped."""
+    kernel_idle: Duration = 3600
+    """A kernel idle for this long is stopped, which frees its memory and its GPU; 0 means never."""
+    max_age: Duration = 0
+    """A server older than this is stopped even if it is busy; 0 means never."""
+    every: Duration = Field(default=60, ge=1)
+    """How often to look."""
+
+
+class Settings(_Section):
+    """All that a class has to be told."""
+
+    site: Site = Site()
+    paths: Paths = Paths()
+    admins: tuple[AccountName, ...] = ()
+    """The instructors. They cannot sign up: their accounts are made when the hub starts."""
+    accounts: Accounts = Accounts()
+    hub: Hub = Hub()
+    proxy: Proxy = Proxy()
+    spawner: Literal["docker", "process"] = "docker"
+    """docker: a container each. process: no isolation at all, for a demonstration without a Docker engine."""
+    docker: Docker = Docker()
+    network: Network = Network()
+    student: Student = Student()
+    gpu: Gpu = Gpu()
+    culling: Culling = Culling()
+
+
+def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read settings from a JSON or (by its suffix) TOML file.
+
+    Args:
+        path: the file.
+        environment: variables that win over the file; `os.environ` unless told.
+
+    Raises:
+        ClassroomError: the file cannot be read or has mistakes, one line each: path, what is wrong, what to write.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClassroomError(f"{path}: cannot be read ({error}); name a readable settings file") from error
+    try:
+        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        raise ClassroomError(f"{path}: not valid {kind}: {error}") from error
+    if not isinstance(data, dict):
+        raise ClassroomError(f'{path}: must hold an object; write {{"admins": ["teacher"]}} for the smallest one')
+    _apply_environment(data, os.environ if environment is None else environment)
+    try:
+        return Settings.model_validate(data, by_name=False)
+    except ValidationError as error:
+        raise ClassroomError("\n".join(f"{path}: {_explain(item)}" for item in error.errors())) from error
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of settings.json, as an editor or the NixOS option test reads it."""
+    return Settings.model_json_schema(by_alias=True, mode="validation")
+
+
+def _apply_environment(data: dict[str, Any], environment: Mapping[str, str]) -> None:
+    for name, (section, key) in _ENVIRONMENT.items():
+        if environment.get(name):
+            part = data.setdefault(section, {})
+            if isinstance(part, dict):
+                part[key] = environment[name]
+
+
+def _explain(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a TypedDict of Any
+    where = ".".join(str(part) for part in item["loc"]) or "the file"
+    if item["type"] == "extra_forbidden":
+        return f"{where}: no such setting{_nearest(item['loc'])}"
+    message = item["msg"].removeprefix("Value error, ")
+    given = item["input"]
+    shown = f", not {json.dumps(given, default=str)[:80]}" if isinstance(given, str | int | float | bool | None) else ""
+    return f"{where}: {message}{shown}"
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    import difflib  # noqa: PLC0415 - only for a mistake
+
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        kind = next((f.annotation for f in model.model_fields.values() if f.alias == part), None)
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return ""
+        model = kind
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
