@@ -1,0 +1,88 @@
+"""The `classroom` command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from classroom.errors import ClassroomError
+from classroom.settings import Settings, json_schema, load_settings
+
+app = typer.Typer(help="JupyterHub for a class on a GPU server.", no_args_is_help=True, pretty_exceptions_enable=False)
+network_app = typer.Typer(help="The class bridge and its firewall rules.", no_args_is_help=True)
+app.add_typer(network_app, name="network")
+
+SettingsFile = Annotated[
+    Path,
+    typer.Option("--settings", "-s", envvar="CLASSROOM_SETTINGS", help="The settings file (JSON or TOML)."),
+]
+DEFAULT_SETTINGS = Path("/etc/classroom/settings.json")
+
+
+def main() -> None:
+    """Run the CLI. An error that the operator can mend is one message and exit status 1."""
+    try:
+        app()
+    except ClassroomError as error:
+        typer.secho(str(error), err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+        raise SystemExit(1) from error
+
+
+@app.command()
+def check(file: Annotated[Path, typer.Argument(help="The settings file.")]) -> None:
+    """Say whether a settings file is right; name each mistake and what to write instead."""
+    settings = load_settings(file)
+    typer.echo(f"{file}: right. {_summary(settings)}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of settings.json."""
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def hub(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
+    """Run the hub in the foreground."""
+    from classroom.run import run_hub  # noqa: PLC0415 - JupyterHub takes a second to import
+
+    run_hub(settings_file)
+
+
+@app.command()
+def proxy(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
+    """Run the proxy in the foreground. It is a process of its own: it outlives a restart of the hub."""
+    from classroom.run import run_proxy  # noqa: PLC0415 - as above
+
+    run_proxy(settings_file)
+
+
+@network_app.command("up")
+def network_up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
+    """Make the class bridge and its firewall rules; what is already right stays."""
+    from classroom import network  # noqa: PLC0415 - the engine's client takes a while to import
+
+    settings = load_settings(settings_file)
+    network.network_up(settings.network, settings.docker.host)
+    typer.echo(
+        f"{settings.network.name}: containers on {settings.network.subnet} reach {settings.network.gateway}:"
+        f"{settings.network.api_port} of this machine" + (" and the internet" * settings.network.internet) + "."
+    )
+
+
+@network_app.command("down")
+def network_down(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
+    """Remove the class bridge and its firewall rules."""
+    from classroom import network  # noqa: PLC0415 - as above
+
+    settings = load_settings(settings_file)
+    network.network_down(settings.network, settings.docker.host)
+
+
+def _summary(settings: Settings) -> str:
+    who = ", ".join(settings.admins) or 'nobody yet: add admins = ["teacher"]'
+    return f"Instructors: {who}. Address: {settings.site.external_url}"

@@ -1,0 +1,106 @@
+"""What a student's container is: a pure function from settings to the arguments of `docker create`.
+
+Nothing in here comes from the student: no image, mount, device or variable can be asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from docker.types import DeviceRequest, HostConfig, LogConfig, Mount
+
+from classroom.engine import API_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from classroom.settings import Gpu, Network, Student
+
+HOME = "/home/jovyan"
+USER = "1000:100"
+"""jovyan of the Jupyter Docker Stacks: the same homes and images run there and on Zero-to-JupyterHub."""
+PORT = 8888
+LABEL = "org.classroom."
+"""Prefix of the labels from which a hub rebuilds what it knows after any crash."""
+
+_CPU_PERIOD = 100_000  # microseconds, the kernel's default (Documentation/scheduler/sched-bwc.rst)
+
+# All that a server writes beside the student's work is on the tmpfs: a full home still starts, and no cookie secret
+# stays in a home.
+ENVIRONMENT = {
+    "HOME": HOME,
+    "SHELL": "/bin/bash",
+    "JUPYTER_RUNTIME_DIR": "/tmp/jupyter",
+    "XDG_CACHE_HOME": "/tmp/cache",
+    "MPLCONFIGDIR": "/tmp/matplotlib",
+    "PIP_CACHE_DIR": "/tmp/cache/pip",
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """One container to make."""
+
+    name: str
+    user: str
+    home_volume: str
+    environment: Mapping[str, str]
+    command: tuple[str, ...] | None = None
+    """The server's command line; None means the image's own."""
+
+
+def devices(gpu: Gpu) -> tuple[str, ...]:
+    """CDI names of the devices that a student sees.
+
+    Names without a kind are NVIDIA's: "0" is "nvidia.com/gpu=0"
+    (https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md).
+    """
+    if gpu.policy == "all":
+        return ("nvidia.com/gpu=all",)
+    return tuple(name if "=" in name else f"nvidia.com/gpu={name}" for name in gpu.devices)
+
+
+def create_arguments(order: Order, student: Student, network: Network, gpu: Gpu) -> dict[str, Any]:
+    """Arguments of `docker.APIClient.create_container` for a student's container."""
+    lease = devices(gpu)
+    host = HostConfig(
+        version=API_VERSION,
+        auto_remove=True,
+        mounts=[Mount(HOME, order.home_volume, type="volume", labels={LABEL + "user": order.user})],
+        network_mode=network.name,
+        dns=[str(address) for address in network.resolvers] or None,
+        read_only=True,
+        # exec: torch.compile and numba run what they compile there.
+        tmpfs={"/tmp": f"rw,exec,nosuid,nodev,size={student.tmp},mode=1777"},
+        shm_size=student.shared_memory,
+        init=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        pids_limit=student.processes,
+        mem_limit=student.memory,
+        memswap_limit=student.memory,
+        cpu_period=_CPU_PERIOD,
+        cpu_quota=int(student.cpus * _CPU_PERIOD),
+        # When the machine itself runs out of memory, a student's process goes before the hub and the engine do.
+        oom_score_adj=500,
+        sysctls={"net.ipv6.conf.all.disable_ipv6": "1"},
+        log_config=LogConfig(type="json-file", config={"max-size": "5m", "max-file": "2"}),
+        device_requests=[DeviceRequest(driver="cdi", device_ids=list(lease))] if lease else None,
+    )
+    return {
+        "name": order.name,
+        "image": student.image,
+        "command": list(order.command) if order.command else None,
+        "user": USER,
+        "working_dir": HOME,
+        "environment": dict(student.environment) | ENVIRONMENT | dict(order.environment),
+        "labels": {
+            LABEL + "user": order.user,
+            LABEL + "network": network.name,
+            LABEL + "image": student.image,
+            LABEL + "lease": ",".join(lease),
+        },
+        "stop_timeout": student.stop_timeout,
+        "host_config": host,
+    }

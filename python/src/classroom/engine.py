@@ -1,0 +1,77 @@
+"""Calls to the Docker Engine: off the event loop, many at a time, with errors that people can read."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import docker
+import docker.errors
+import requests.exceptions
+import urllib3.exceptions
+
+from classroom.errors import ClassroomError
+
+API_VERSION = "1.44"
+"""Oldest API that Docker 29 serves and newest that all of ours need: Docker 25 and later. CDI devices need Docker 26
+(https://docs.docker.com/reference/api/engine/version-history/)."""
+
+# DockerSpawner sends the calls of all users through one thread; thirty starts at once then queue behind each other.
+_THREADS = 16
+
+
+class EngineAwayError(ClassroomError):
+    """The engine does not answer. What it runs may well be alive."""
+
+
+class Engine:
+    """One Docker Engine, shared by all spawners of a hub."""
+
+    def __init__(self, host: str, timeout: int = 60) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            host: where the engine listens, such as ``unix:///var/run/docker.sock``.
+            timeout: seconds after which a call is given up.
+        """
+        # A fixed version spares the client the question for it, which would block until the engine answers.
+        self.client = docker.APIClient(base_url=host, version=API_VERSION, timeout=timeout, max_pool_size=_THREADS)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
+
+    async def call(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - docker-py is untyped
+        """Call a method of `docker.APIClient` in a thread.
+
+        Raises:
+            EngineAwayError: no answer.
+            ClassroomError: the engine is too old.
+            docker.errors.APIError: the engine's answer was an error.
+        """
+        function = functools.partial(getattr(self.client, method), *args, **kwargs)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        except (
+            requests.exceptions.ConnectionError,
+            requests.exceptions.Timeout,
+            urllib3.exceptions.HTTPError,
+        ) as error:
+            raise EngineAwayError(f"the Docker engine does not answer ({_reason(error)})") from error
+        except docker.errors.APIError as error:
+            if error.status_code == 400 and "client version" in str(error.explanation):
+                raise ClassroomError(
+                    f"the Docker engine is too old, 26 or newer is needed: {error.explanation}"
+                ) from error
+            raise
+
+
+@functools.cache
+def engine_at(host: str) -> Engine:
+    """The engine at an address: one client and one pool however many spawners ask."""
+    return Engine(host)
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return str(error) or type(error).__name__

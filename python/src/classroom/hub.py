@@ -1,0 +1,120 @@
+"""JupyterHub as an application of its own: what it does differently at start."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from jupyterhub import orm
+from jupyterhub.app import JupyterHub
+from traitlets import Instance
+
+from classroom.container import LABEL
+from classroom.engine import EngineAwayError, engine_at
+from classroom.settings import Settings
+from classroom.spawner import ClassroomSpawner
+
+if TYPE_CHECKING:
+    from jupyterhub.user import User
+
+_START_PAUSE = 2.0  # seconds between two tries while the engine is away
+
+
+class ClassroomHub(JupyterHub):
+    """A hub whose restart no student notices."""
+
+    class_settings = Instance(Settings, config=True, help="The class's settings.")
+
+    _watcher: asyncio.Task[None] | None = None
+
+    async def init_spawners(self) -> int:
+        """Take up the servers that run.
+
+        Upstream stops every server whose spawner cannot tell, or which does not answer in time: a hub that starts while
+        the engine is away, or while the machine is busy, would end every student's work. Here only the engine's word
+        counts, and until it is heard a server is taken as running.
+
+        Returns:
+            how many servers were looked at.
+        """
+        found = self.db.query(orm.Spawner).filter(orm.Spawner.server != None).all()  # noqa: E711 - SQLAlchemy's way
+        servers = [(self.users[each.user], each.name) for each in found]
+        for user, name in servers:
+            user.spawners[name]._check_pending = True  # noqa: SLF001 - as upstream: nobody may start it meanwhile
+        await asyncio.gather(*(self._take_up(user, name) for user, name in servers))
+        if issubclass(self.spawner_class, ClassroomSpawner):
+            self._orphans = asyncio.create_task(self._remove_orphans())
+        self.db.commit()
+        return len(servers)
+
+    async def _take_up(self, user: User, name: str) -> None:
+        spawner = user.spawners[name]
+        try:
+            gone = await spawner.poll() is not None
+            if not gone and isinstance(spawner, ClassroomSpawner):
+                await self._update_address(spawner)
+        except Exception:
+            self.log.exception("%s could not be looked at: taken as running", spawner._log_name)  # noqa: SLF001
+            gone = False
+        if gone:
+            self.log.warning("%s stopped while the hub was away", spawner._log_name)  # noqa: SLF001
+            await self._forget(user, name)
+        else:
+            spawner.add_poll_callback(self._stopped, user, name)
+            spawner.start_polling()
+        spawner._check_pending = False  # noqa: SLF001
+
+    async def _update_address(self, spawner: ClassroomSpawner) -> None:
+        """Ask the engine where the server listens: a hub that was killed during a start does not know it yet."""
+        while True:
+            try:
+                url = await spawner.running_url()
+            except EngineAwayError:
+                if spawner.server.ip:
+                    return
+                await asyncio.sleep(_START_PAUSE)
+            else:
+                if url:
+                    parts = urlparse(url)
+                    spawner.server.ip, spawner.server.port = parts.hostname, parts.port
+                    self.db.commit()
+                return
+
+    async def _stopped(self, user: User, name: str) -> None:
+        self.log.warning("%s's server stopped", user.name)
+        await self.proxy.delete_user(user, name)
+        await self._forget(user, name)
+
+    async def _forget(self, user: User, name: str) -> None:
+        try:
+            await user.stop(name)
+        except Exception:
+            self.log.exception("%s's server could not be cleared away", user.name)
+
+    async def _remove_orphans(self) -> None:
+        """Remove containers of this class that no server record knows: their hub was killed while it stopped them.
+
+        Homes are volumes and stay. A container without a record has no valid token: nobody can reach it.
+        """
+        settings = self.class_settings
+        engine = engine_at(settings.docker.host)
+        filters = {"label": [LABEL + "user", f"{LABEL}network={settings.network.name}"]}
+        while True:
+            try:
+                containers: list[dict[str, Any]] = await engine.call("containers", all=True, filters=filters)
+                break
+            except EngineAwayError:
+                await asyncio.sleep(_START_PAUSE)
+        for container in containers:
+            name = container["Labels"][LABEL + "user"]
+            record = orm.User.find(self.db, name)
+            if not (record and any(spawner.server for spawner in record.orm_spawners.values())):
+                self.log.warning("Removing a container of %s that no server record knows", name)
+                await engine.call("remove_container", container["Id"], force=True)
+
+    async def start(self) -> None:
+        """Start once the proxy answers, then keep its routes."""
+        await self.proxy.wait_up()
+        await super().start()
+        self._watcher = asyncio.create_task(self.proxy.watch())

@@ -1,0 +1,176 @@
+"""Students' servers in containers. The engine is the record: a server is gone when the engine says so, not before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import docker.errors
+from dockerspawner import DockerSpawner
+from jupyterhub.spawner import SpawnException
+from traitlets import Instance, Unicode
+
+from classroom.accounts.homes import home_location
+from classroom.container import LABEL, PORT, Order, create_arguments
+from classroom.engine import Engine, EngineAwayError, engine_at
+from classroom.errors import ClassroomError
+from classroom.settings import Settings
+
+_FILES_ARE_SAFE = "Your files are safe. Try again in a minute; if it stays like this, tell your instructor."
+
+_REMOVAL_CHECKS = 50
+_REMOVAL_PAUSE = 0.2  # seconds
+_ENGINE_PAUSE = 5.0  # seconds between two tries while the engine is away
+
+_removals: set[asyncio.Task[None]] = set()
+"""Keeps tasks from being collected while they wait for the engine."""
+
+
+async def _remove_when_back(engine: Engine, container: str) -> None:
+    while True:
+        try:
+            await engine.call("remove_container", container, force=True)
+        except EngineAwayError:
+            await asyncio.sleep(_ENGINE_PAUSE)
+        except docker.errors.APIError:
+            return  # gone, or going
+        else:
+            return
+
+
+class ClassroomSpawner(DockerSpawner):
+    """DockerSpawner whose containers follow `classroom.container` and nothing that a student sent."""
+
+    settings = Instance(Settings, config=True, help="The class's settings.")
+    container_ip = Unicode()
+
+    @property
+    def engine(self) -> Engine:
+        """The class's engine."""
+        return engine_at(self.settings.docker.host)
+
+    @property
+    def client(self) -> Any:  # noqa: ANN401 - docker-py is untyped
+        """Upstream's name for the engine's client."""
+        return self.engine.client
+
+    async def docker(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401
+        """Upstream's way to call the engine, with our pool and our errors."""
+        return await self.engine.call(method, *args, **kwargs)
+
+    async def get_object(self) -> dict[str, Any] | None:
+        """The container as the engine sees it; None when the engine says that there is none.
+
+        Upstream also takes a 500 of the engine for "gone", and then forgets a server that runs.
+        """
+        try:
+            found: dict[str, Any] = await self.docker("inspect_container", self.container_name)
+        except docker.errors.NotFound:
+            self.object_id = ""
+            return None
+        self.object_id = found["Id"]
+        return found
+
+    async def poll(self) -> int | str | None:
+        """None while the server runs, or may run because the engine does not answer."""
+        try:
+            return await super().poll()
+        except (EngineAwayError, docker.errors.APIError) as error:
+            self.log.warning("%s: taken as running, since %s", self._log_name, error)
+            return None
+
+    async def start(self) -> str:
+        """Start the container and return its address.
+
+        Raises:
+            SpawnException: with what the student can do about it.
+        """
+        try:
+            return await self._start()
+        except EngineAwayError as error:
+            raise self._failure("The machine that runs the servers does not answer.", "engine-away", error) from error
+        except docker.errors.ImageNotFound as error:
+            raise self._failure(
+                f"The image {self.settings.student.image} is not on this machine.", "image-missing", error
+            ) from error
+        except (ClassroomError, docker.errors.APIError) as error:
+            raise self._failure("The server could not be started.", "engine-error", error) from error
+
+    async def _start(self) -> str:
+        order = Order(
+            name=self.container_name,
+            user=self.user.name,
+            home_volume=home_location(self.db, self.user.name, self.escaped_name),
+            environment=self.get_env(),
+        )
+        arguments = create_arguments(order, self.settings.student, self.settings.network, self.settings.gpu)
+        try:
+            created = await self.docker("create_container", **arguments)
+        except docker.errors.APIError as error:
+            if error.status_code != 409:
+                raise
+            await self._remove_leftover()
+            created = await self.docker("create_container", **arguments)
+        self.object_id = created["Id"]
+        await self.docker("start", self.object_id)
+        return await self.running_url() or self._died()
+
+    async def running_url(self) -> str | None:
+        """Where the server listens, from the engine; None if there is no such container."""
+        found = await self.get_object()
+        if not found:
+            return None
+        address = found["NetworkSettings"]["Networks"][self.settings.network.name]["IPAddress"]
+        return f"http://{address}:{PORT}"
+
+    def _died(self) -> str:
+        raise self._failure("The server stopped at once.", "died", None)
+
+    async def _remove_leftover(self) -> None:
+        """Remove a container of our name that no hub knows of: its hub was killed before it could say so."""
+        found = await self.get_object()
+        if found and found["Config"]["Labels"].get(LABEL + "user") != self.user.name:
+            raise ClassroomError(
+                f"a container named {self.container_name} is there that is not this class's; remove it"
+            )
+        self.log.warning("Removing %s, left over from an earlier start", self.container_name)
+        await self.remove_object()
+        # The engine may still be at it: `auto_remove` works beside us.
+        for _ in range(_REMOVAL_CHECKS):
+            if not await self.get_object():
+                return
+            await asyncio.sleep(_REMOVAL_PAUSE)
+
+    async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - upstream's signature
+        """Stop the server. While the engine is away this is remembered and done when it is back."""
+        container = self.object_id or self.container_name
+        try:
+            await super().stop(now=now)
+        except EngineAwayError as error:
+            self.log.warning("%s: stopped when the engine is back, since %s", self._log_name, error)
+            task = asyncio.create_task(_remove_when_back(self.engine, container))
+            _removals.add(task)
+            task.add_done_callback(_removals.discard)
+
+    async def stop_object(self) -> None:
+        """Stop the container; killed when it takes longer than the settings allow."""
+        try:
+            await self.docker("stop", self.container_name, timeout=self.settings.student.stop_timeout)
+        except docker.errors.NotFound:
+            self.log.debug("%s is already gone", self.container_name)
+
+    async def remove_object(self) -> None:
+        """Remove what `auto_remove` may not have removed yet. Homes are named volumes: they stay."""
+        try:
+            await self.docker("remove_container", self.container_name, force=True)
+        except docker.errors.APIError as error:
+            if error.status_code not in {404, 409}:
+                raise
+
+    def _failure(self, message: str, reason: str, error: Exception | None) -> SpawnException:
+        return SpawnException(
+            f"{message} {_FILES_ARE_SAFE}",
+            reason=reason,
+            status_code=503,
+            log_message=f"{self._log_name}: {reason}: {error}" if error else f"{self._log_name}: {reason}",
+        )

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from classroom.proxy import address, command, environment
+from classroom.settings import Proxy
+
+
+@pytest.mark.parametrize(
+    ("listen", "url"),
+    [("127.0.0.1:8001", "http://127.0.0.1:8001"), ("unix:/run/c/a.sock", "http+unix://%2Frun%2Fc%2Fa.sock")],
+)
+def test_the_hub_finds_the_proxy_on_ports_and_sockets(listen: str, url: str) -> None:
+    assert address(listen) == url
+
+
+def test_sockets_and_ports_become_the_proxys_options() -> None:
+    line = command(Proxy(listen="127.0.0.1:8000", api="unix:/run/c/api.sock"), "http://127.0.0.1:8081")
+    assert "--ip=127.0.0.1" in line
+    assert "--port=8000" in line
+    assert "--api-socket=/run/c/api.sock" in line
+
+
+def test_the_token_is_in_the_environment_and_not_on_the_command_line() -> None:
+    assert environment({"PATH": "/bin"}, "secret") == {"PATH": "/bin", "CONFIGPROXY_AUTH_TOKEN": "secret"}
+    assert not any("secret" in part for part in command(Proxy(), "http://127.0.0.1:8081"))

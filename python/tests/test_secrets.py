@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from classroom.errors import ClassroomError
+from classroom.secrets import load_or_create
+
+
+def test_secrets_are_made_once_and_only_for_their_owner(tmp_path: Path) -> None:
+    first = load_or_create(tmp_path, {})
+    assert load_or_create(tmp_path, {}) == first
+    folder = tmp_path / "secrets"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    files = list(folder.iterdir())
+    assert {file.name for file in files} == {"cookie-secret", "crypt-key", "proxy-token", "cli-token"}
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
+def test_the_values_are_not_shown(tmp_path: Path) -> None:
+    secrets = load_or_create(tmp_path, {})
+    assert secrets.proxy_token not in repr(secrets)
+    assert secrets.cookie_secret.hex() not in repr(secrets)
+
+
+def test_the_crypt_key_of_the_environment_wins(tmp_path: Path) -> None:
+    assert load_or_create(tmp_path, {"JUPYTERHUB_CRYPT_KEY": "a;b"}).crypt_keys == ("a", "b")
+
+
+def test_credentials_of_systemd_win_over_generated_ones(tmp_path: Path) -> None:
+    given = tmp_path / "credentials"
+    given.mkdir()
+    (given / "proxy-token").write_text("from-systemd\n")
+    assert load_or_create(tmp_path / "state", {"CREDENTIALS_DIRECTORY": str(given)}).proxy_token == "from-systemd"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.chmod(0o644), "chmod 600"),
+        (lambda path: path.write_text("\n"), "is empty; remove the file"),
+        (lambda path: path.write_text("zz"), "must be hexadecimal"),
+        (lambda path: path.write_text("ab"), "at least 32 bytes"),
+        (lambda path: path.write_bytes(b"\xff\xfe\xff"), "cannot be read"),
+    ],
+    ids=["readable by others", "empty", "not hexadecimal", "short", "not text"],
+)
+def test_a_spoilt_secret_is_named_with_the_remedy(tmp_path: Path, spoil: object, message: str) -> None:
+    load_or_create(tmp_path, {})
+    spoil(tmp_path / "secrets" / "cookie-secret")  # type: ignore[operator]
+    with pytest.raises(ClassroomError, match=message) as error:
+        load_or_create(tmp_path, {})
+    assert "cookie-secret" in str(error.value)
+
+
+def test_a_state_directory_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ClassroomError, match="make the state directory the hub user's own"):
+        load_or_create(tmp_path / "file", {})
