@@ -1,0 +1,1 @@
+"""Accounts: sign-up, approval, login, passwords, and whose home is whose."""

@@ -1,0 +1,245 @@
+"""`ClassroomAuthenticator`: stock NativeAuthenticator's accounts, with the holes closed.
+
+Its traits, for `configure`: the stock ones `admin_users`, `minimum_password_length`, `allowed_failed_logins`,
+`seconds_before_next_try`, `enable_signup`, `open_signup` mean what they say upstream; ours are `address_tries`,
+`bcrypt_rounds`, `secrets_dir`, `max_waiting`, `site_title`. `JupyterHub.template_paths` must hold `classroom.pages.TEMPLATES`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from jupyterhub import orm, roles
+from nativeauthenticator import NativeAuthenticator
+from nativeauthenticator.orm import UserInfo
+from sqlalchemy import select
+from traitlets import Bool, Integer, Unicode
+
+from classroom.accounts import first_password, handlers, migrations, passwords, service
+from classroom.accounts.hashing import Hasher
+from classroom.accounts.lockout import Lockout
+from classroom.accounts.names import MAX_KEPT_NAME, is_new_name, new_name
+
+if TYPE_CHECKING:
+    from jupyterhub.user import User
+    from tornado.web import RequestHandler
+
+
+class Outcome(Enum):
+    """What became of a login; the page chooses its words by it."""
+
+    OK = "ok"
+    WRONG = "wrong"
+    LOCKED = "locked"
+    WAITING = "waiting"
+    REVOKED = "revoked"
+    MUST_CHANGE = "must-change"
+
+
+class ClassroomAuthenticator(NativeAuthenticator):
+    """Accounts with approval, for a class."""
+
+    allow_all = Bool(True, config=True, help="Whom to let in is decided by approval, in `authenticate`.")  # noqa: FBT003
+    check_common_password = Bool(True, config=True, help="Refuse the passwords that everybody uses.")  # noqa: FBT003
+    minimum_password_length = Integer(10, config=True, help="Least number of characters of a new password.")
+    allowed_failed_logins = Integer(
+        5, config=True, help="Wrong passwords of one name from one address before it waits; 0: no limit."
+    )
+    seconds_before_next_try = Integer(600, config=True, help="How long it waits, in seconds.")
+    address_tries = Integer(
+        100, config=True, help="Wrong passwords from one address, whatever the name, before it waits; 0: no limit."
+    )
+    bcrypt_rounds = Integer(12, config=True, help="Cost of new password hashes, 4 to 31; each step doubles it.")
+    secrets_dir = Unicode("secrets", config=True, help="Folder for the instructors' one-time passwords.")
+    max_waiting = Integer(1000, config=True, help="Sign-ups that may wait for approval; more are turned away.")
+    site_title = Unicode("Classroom", config=True, help="What the pages call the site.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Upstream warns that the shared session is to go; NativeAuthenticator has no other.
+        kwargs.setdefault("db", kwargs.get("_deprecated_db_session"))
+        super().__init__(True, *args, **kwargs)  # noqa: FBT003
+        migrations.upgrade(self.db.connection())
+        self.db.commit()
+        service.adopt(self.db)
+        self.hasher = Hasher(self.bcrypt_rounds)
+        self.lockout = Lockout(
+            self.db,
+            self.allowed_failed_logins,
+            self.address_tries,
+            timedelta(seconds=self.seconds_before_next_try),
+        )
+        # Accounts of a stock site may have a second factor: the login page asks for it if any has.
+        if self.db.scalar(select(UserInfo.id).where(UserInfo.has_2fa).limit(1)) is not None:
+            self.request_otp = True
+
+    def get_handlers(self, app: Any) -> list[tuple[Any, ...]]:
+        """Our pages, in the place of upstream's."""
+        app.template_vars.setdefault("classroom_title", self.site_title)
+        app.template_vars.setdefault("classroom_waiting", self._waiting_for)
+        return handlers.ROUTES
+
+    def _waiting_for(self, user: Any) -> int:
+        """The number beside "Approve students" in the navigation."""
+        return service.waiting_count(self.db) if user is not None and getattr(user, "admin", False) else 0
+
+    # -- login -----------------------------------------------------------------------------------------------------
+
+    async def authenticate(self, handler: RequestHandler, data: dict[str, Any]) -> str | None:
+        """The name, if it may sign in; else None, and the reason as `handler.login_outcome`."""
+        name, password = data.get("username"), data.get("password")
+        if not isinstance(name, str) or not isinstance(password, str):
+            return None
+        name = self.normalize_username(name.strip())
+        outcome = await self.check(name, password, handler.request.remote_ip or "", data.get("otp"))
+        handler.login_outcome = outcome  # type: ignore[attr-defined]
+        return name if outcome is Outcome.OK else None
+
+    async def check(
+        self, name: str, password: str, address: str, otp: object = None, *, signed_in: bool = False
+    ) -> Outcome:
+        """Look at a name and password. One hash, whether the name is known or not and the password right or not.
+
+        Args:
+            name: normalized username.
+            password: as typed.
+            address: of the client.
+            otp: the second factor, for accounts of a stock site that have one.
+            signed_in: the second factor was given when this session began.
+
+        Raises:
+            AccountError: too many logins at once.
+        """
+        if not self.lockout.begin(name, address):
+            return Outcome.LOCKED
+        found = service.find(self.db, name) if len(name) <= MAX_KEPT_NAME else None
+        hashed = None if found is None else found[0].password
+        try:
+            right = await self.hasher.verify(password, hashed)
+        except BaseException:
+            self.lockout.cancel(name, address)
+            raise
+        # Meanwhile the account may have been removed or have got another password.
+        found = service.find(self.db, name) if right else None
+        if found is None or found[0].password != hashed or not (signed_in or _second_factor(found[0], otp)):
+            self.lockout.fail(name, address)
+            return Outcome.WRONG
+        self.lockout.succeed(name, address)
+        info, account = found
+        state = service.state_of(info, account)
+        if state is not service.State.APPROVED:
+            return Outcome.WAITING if state is service.State.WAITING else Outcome.REVOKED
+        return Outcome.MUST_CHANGE if account.must_change else Outcome.OK
+
+    def is_admin(self, handler: RequestHandler, authentication: dict[str, Any]) -> bool:
+        """Admins come from the settings: who is no longer there is none any more."""
+        del handler
+        return authentication["name"] in self.admin_users
+
+    async def refresh_user(self, user: User, handler: RequestHandler | None = None) -> bool:
+        """Whether a session may go on: not when the account was revoked or removed."""
+        del handler
+        found = service.find(self.db, user.name)
+        return found is not None and bool(found[0].is_authorized)
+
+    # -- accounts --------------------------------------------------------------------------------------------------
+
+    def validate_username(self, username: str) -> bool:
+        """New names are strict; accounts that are there already keep theirs."""
+        if is_new_name(username):
+            return True
+        return service.find(self.db, username) is not None and super().validate_username(username)
+
+    async def sign_up(self, typed_name: str, password: str, full_name: str) -> str:
+        """Make an account that waits for approval, or is approved where sign-up is open.
+
+        Returns:
+            The name it got.
+
+        Raises:
+            AccountError: what is wrong with name or password, or the name is taken.
+        """
+        name = new_name(typed_name, self.admin_users)
+        self.demand_good_password(name, password)
+        if not self.open_signup and service.waiting_count(self.db) >= self.max_waiting:
+            raise service.AccountError("Too many sign-ups are waiting. Ask your instructor to look at them.", 503)
+        if service.find(self.db, name) is not None:
+            raise service.NameTakenError(name)
+        hashed = await self.hasher.hash(password)
+        by = "open sign-up" if self.open_signup else None
+        service.create(self.db, name, hashed, full_name=full_name, approved_by=by)
+        return name
+
+    def demand_good_password(self, name: str, password: str) -> None:
+        """Raise an AccountError that says what is wrong with a new password, if something is."""
+        wrong = passwords.problem(password, username=name, minimum=self.minimum_password_length)
+        if wrong:
+            raise service.AccountError(wrong)
+
+    async def give_one_time_password(self, name: str, chosen: str = "") -> str:
+        """A new password for an account, to be changed at the next login; its sessions end.
+
+        Args:
+            name: of the account.
+            chosen: the password; one is made if it is empty.
+
+        Raises:
+            AccountError: there is no such account, or the chosen password is not good enough.
+        """
+        if chosen:
+            self.demand_good_password(name, chosen)
+        password = chosen or passwords.one_time_password()
+        service.set_password(self.db, name, await self.hasher.hash(password), must_change=True)
+        return password
+
+    async def add_user(self, user: Any) -> None:
+        """Called for every user at the hub's start, and for each that the admin page makes.
+
+        An admin of the settings gets an account with a one-time password; whoever is no longer in the settings is no
+        admin. A user of the admin page gets an account that has no password until an instructor gives it one.
+        """
+        super().add_user(user)
+        if user.name in self.admin_users:
+            await self._provision_admin(user.name)
+        elif user.admin:
+            self.log.warning("%s is not among the admins of the settings and is no admin any more", user.name)
+            user.admin = False
+            roles.assign_default_roles(self.db, entity=orm.User.find(self.db, user.name))
+        if service.find(self.db, user.name) is None:
+            service.create(self.db, user.name, passwords.no_password(self.bcrypt_rounds), approved_by="admin page")
+
+    async def _provision_admin(self, name: str) -> None:
+        found = service.find(self.db, name)
+        if found is not None and found[0].is_authorized and not passwords.is_no_password(found[0].password):
+            return
+        password = passwords.one_time_password()
+        try:
+            path = first_password.write(self.secrets_dir, name, password)
+        except OSError as error:
+            self.log.error(  # noqa: TRY400
+                "%s has no password yet, and its one-time password cannot be written: %s. Mend that and restart the hub.",
+                name,
+                error,
+            )
+            return
+        hashed = await self.hasher.hash(password)
+        if found is None:
+            service.create(self.db, name, hashed, approved_by="settings", must_change=True)
+        else:
+            # Signed up by someone, and approved by nobody, before the settings named it: not theirs any more.
+            service.set_password(self.db, name, hashed, must_change=True)
+            service.approve(self.db, [name], "settings")
+        self.log.warning("The one-time password of %s is in %s", name, path)
+
+    def delete_user(self, user: Any) -> None:
+        """Remove the account and set its home aside."""
+        service.remove(self.db, user.name)
+        first_password.forget(self.secrets_dir, user.name)
+        self.allowed_users.discard(user.name)
+
+
+def _second_factor(info: UserInfo, otp: object) -> bool:
+    if not info.has_2fa:
+        return True
+    return isinstance(otp, str) and bool(info.is_valid_token(otp.strip()))

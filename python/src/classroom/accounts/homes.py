@@ -1,0 +1,46 @@
+"""Whose home is where: a name that is used again never gets the files of the one who had it before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from classroom.accounts.tables import Home, now
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+def home_location(db: Session, username: str, escaped: str) -> str:
+    """Where the home of the account that has this name now is; recorded when asked for the first time.
+
+    Args:
+        db: the hub's session; a new row is committed.
+        username: as JupyterHub has it.
+        escaped: the same, safe in names of volumes and folders.
+
+    Returns:
+        `classroom-home-<escaped>`, or `classroom-home-<escaped>--N` (N from 2) where an account of that name was
+        removed before.
+    """
+    current = db.scalar(select(Home.location).where(Home.username == username, Home.archived_at.is_(None)))
+    if current is not None:
+        return current
+    first = f"classroom-home-{escaped}"
+    taken = set(db.scalars(select(Home.location).where(Home.location.startswith(first, autoescape=True))))
+    location, generation = first, 1
+    while location in taken:
+        generation += 1
+        location = f"{first}--{generation}"
+    db.add(Home(username=username, location=location))
+    db.commit()
+    return location
+
+
+def archive_home(db: Session, username: str) -> None:
+    """Set aside the home of an account that is being removed. Its files stay; nobody is given that place again."""
+    db.execute(
+        update(Home).where(Home.username == username, Home.archived_at.is_(None)).values(archived_at=now())
+    )
+    db.commit()

@@ -1,0 +1,34 @@
+"""Migrations of our tables, by alembic, beside JupyterHub's own and apart from them.
+
+Our revision is in the table `classroom_version`. A new revision is a module in `versions/` that names the one before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+VERSION_TABLE = "classroom_version"
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring our tables to a revision, over a connection of the caller's, who commits."""
+    command.upgrade(_config(connection), revision)
+
+
+def downgrade(connection: Connection, revision: str) -> None:
+    """Take our tables back to a revision (`base`: they are removed), over a connection of the caller's, who commits."""
+    command.downgrade(_config(connection), revision)
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "classroom.accounts:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,293 @@
+"""What can be done with accounts: plain functions that the pages, the API and the hub's start call.
+
+Each takes the hub's database session, does its work without waiting in between, and commits: two requests cannot get
+between one another. Passwords come here as hashes only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from jupyterhub import orm, roles
+from jupyterhub.metrics import TOTAL_USERS
+from jupyterhub.utils import new_token
+from nativeauthenticator.orm import UserInfo
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
+
+from classroom.accounts import passwords
+from classroom.accounts.errors import AccountError, NameTakenError
+from classroom.accounts.homes import archive_home
+from classroom.accounts.tables import Account, FailedLogin, now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+
+class State(Enum):
+    """Where an account stands."""
+
+    WAITING = "waiting"
+    """Signed up; an instructor has not decided yet."""
+    APPROVED = "approved"
+    REVOKED = "revoked"
+    """Was approved and may not sign in for now. Its files are kept."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One account, as a list shows it."""
+
+    name: str
+    full_name: str
+    created: datetime
+    state: State
+    approved_by: str | None
+    approved_at: datetime | None
+    must_change: bool
+    has_password: bool
+    is_admin: bool
+
+
+@dataclass(frozen=True)
+class Done:
+    """The outcome of an action on several names."""
+
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    """It was so already, or the action is not for an account in that state."""
+    unknown: tuple[str, ...]
+
+
+def find(db: Session, name: str) -> tuple[UserInfo, Account] | None:
+    """Stock's row and ours of an account."""
+    row = db.execute(
+        select(UserInfo, Account).join(Account, Account.name == UserInfo.username).where(UserInfo.username == name)
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def state_of(info: UserInfo, account: Account) -> State:
+    """Where an account stands. `users_info.is_authorized` decides."""
+    if info.is_authorized:
+        return State.APPROVED
+    return State.WAITING if account.revoked_at is None else State.REVOKED
+
+
+def entries(db: Session) -> list[Entry]:
+    """All accounts, oldest first."""
+    admins = set(db.scalars(select(orm.User.name).where(orm.User.admin)))
+    rows = db.execute(
+        select(UserInfo, Account).join(Account, Account.name == UserInfo.username).order_by(Account.created, Account.id)
+    )
+    return [
+        Entry(
+            name=account.name,
+            full_name=account.full_name,
+            created=account.created,
+            state=state_of(info, account),
+            approved_by=account.approved_by,
+            approved_at=account.approved_at,
+            must_change=account.must_change,
+            has_password=not passwords.is_no_password(info.password),
+            is_admin=account.name in admins,
+        )
+        for info, account in rows
+    ]
+
+
+def waiting_count(db: Session) -> int:
+    """How many wait for approval."""
+    query = (
+        select(func.count())
+        .select_from(Account)
+        .join(UserInfo, Account.name == UserInfo.username)
+        .where(UserInfo.is_authorized.is_not(True), Account.revoked_at.is_(None))
+    )
+    return db.scalar(query) or 0
+
+
+def create(  # noqa: PLR0913
+    db: Session,
+    name: str,
+    hashed: bytes,
+    *,
+    full_name: str = "",
+    approved_by: str | None = None,
+    must_change: bool = False,
+) -> None:
+    """Make an account. With `approved_by` it is approved, and known to the hub, at once.
+
+    Raises:
+        NameTakenError: there is one of that name.
+    """
+    approved = approved_by is not None
+    if db.scalar(select(UserInfo.id).where(UserInfo.username == name)) is not None:
+        raise NameTakenError(name)
+    try:
+        with _commit(db):
+            db.add(
+                Account(
+                    name=name,
+                    full_name=full_name,
+                    must_change=must_change,
+                    approved_by=approved_by,
+                    approved_at=now() if approved else None,
+                )
+            )
+            db.add(UserInfo(username=name, password=hashed, is_authorized=approved))
+            if approved:
+                _make_hub_user(db, name)
+    except IntegrityError as error:
+        raise NameTakenError(name) from error
+
+
+def approve(db: Session, names: Iterable[str], by: str) -> Done:
+    """Let these accounts sign in, and make them known to the hub. Approving twice is approving once."""
+
+    def one(info: UserInfo, account: Account) -> bool:
+        if info.is_authorized:
+            return False
+        info.is_authorized = True
+        account.approved_by, account.approved_at, account.revoked_at = by, now(), None
+        _make_hub_user(db, account.name)
+        return True
+
+    return _each(db, names, one)
+
+
+def reject(db: Session, names: Iterable[str]) -> Done:
+    """Remove requests that wait. An account that was ever approved is not touched: it may have files."""
+
+    def one(info: UserInfo, account: Account) -> bool:
+        if state_of(info, account) is not State.WAITING:
+            return False
+        db.delete(info)
+        db.delete(account)
+        return True
+
+    return _each(db, names, one)
+
+
+def revoke(db: Session, names: Iterable[str], admins: Collection[str]) -> Done:
+    """Keep these accounts from signing in, and end their sessions and tokens. Files stay; `approve` gives it back.
+
+    Instructors (`admins`, from the settings) are not touched: take the name out of the settings first.
+    """
+
+    def one(info: UserInfo, account: Account) -> bool:
+        if not info.is_authorized or account.name in admins:
+            return False
+        info.is_authorized = False
+        account.revoked_at = now()
+        _end_sessions(db, account.name, tokens_too=True)
+        return True
+
+    return _each(db, names, one)
+
+
+def set_password(
+    db: Session, name: str, hashed: bytes, *, must_change: bool, keep_session: str | None = None
+) -> None:
+    """Give an account a new password and end its other sessions.
+
+    Args:
+        db: the hub's session.
+        name: of the account.
+        hashed: the new hash.
+        must_change: it is a one-time password.
+        keep_session: id of the session that asks, if it is the account's own.
+
+    Raises:
+        AccountError: there is no such account.
+    """
+    found = find(db, name)
+    if found is None:
+        raise no_account(name)
+    info, account = found
+    with _commit(db):
+        info.password = hashed
+        account.must_change = must_change
+        db.execute(delete(FailedLogin).where(FailedLogin.name == name))
+        _end_sessions(db, name, keep_session=keep_session)
+
+
+def remove(db: Session, name: str) -> None:
+    """Remove an account and set its home aside. Nothing happens where there is none."""
+    archive_home(db, name)
+    with _commit(db):
+        for row in db.scalars(select(UserInfo).where(UserInfo.username == name)):
+            db.delete(row)
+        db.execute(delete(Account).where(Account.name == name))
+        db.execute(delete(FailedLogin).where(FailedLogin.name == name))
+
+
+def adopt(db: Session) -> None:
+    """Make rows of ours for accounts that stock NativeAuthenticator made, and drop those whose account is gone.
+
+    Called at the hub's start: the site may have run stock before, or again for a while.
+    """
+    with _commit(db):
+        names = {row.username: bool(row.is_authorized) for row in db.scalars(select(UserInfo))}
+        known = set(db.scalars(select(Account.name)))
+        for name in known - names.keys():
+            db.execute(delete(Account).where(Account.name == name))
+        for name in sorted(names.keys() - known):
+            db.add(Account(name=name, approved_at=now() if names[name] else None))
+
+
+def no_account(name: str) -> AccountError:
+    """There is no account of that name."""
+    shown = name if len(name) <= 32 else f"{name[:32]}…"  # noqa: PLR2004
+    return AccountError(f"There is no account named {shown}. It may have been removed meanwhile.", 404)
+
+
+def _each(db: Session, names: Iterable[str], one: Callable[[UserInfo, Account], bool]) -> Done:
+    changed, unchanged, unknown = [], [], []
+    with _commit(db):
+        for name in dict.fromkeys(names):
+            found = find(db, name)
+            if found is None:
+                unknown.append(name)
+            elif one(*found):
+                changed.append(name)
+            else:
+                unchanged.append(name)
+    return Done(tuple(changed), tuple(unchanged), tuple(unknown))
+
+
+def _make_hub_user(db: Session, name: str) -> None:
+    # As BaseHandler.user_from_username does, so that the admin page lists an approved account before its first login.
+    if orm.User.find(db, name) is None:
+        user = orm.User(name=name)
+        db.add(user)
+        db.flush()
+        roles.assign_default_roles(db, entity=user)
+        TOTAL_USERS.inc()
+
+
+def _end_sessions(db: Session, name: str, *, keep_session: str | None = None, tokens_too: bool = False) -> None:
+    user = orm.User.find(db, name)
+    if user is None:
+        return
+    user.cookie_id = new_token()
+    for token in list(user.api_tokens):
+        # A token with a session is a browser's, at the student's server; the others are the server's and those made by hand.
+        if tokens_too or (token.session_id and token.session_id != keep_session):
+            db.delete(token)
+
+
+@contextlib.contextmanager
+def _commit(db: Session) -> Iterator[None]:
+    try:
+        yield
+        db.commit()
+    except BaseException:
+        db.rollback()
+        raise

@@ -1,0 +1,65 @@
+"""Our tables in the hub's database, beside stock NativeAuthenticator's `users_info`.
+
+`users_info` stays the truth about password and approval, so that a rollback to stock works; what stock has no column for
+is here. Times are UTC without a zone, as in JupyterHub's own tables. Made and changed by `migrations`, never by create_all.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+def now() -> datetime:
+    """The time, as these tables hold it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class Base(DeclarativeBase):
+    """Metadata of our own: JupyterHub must neither create nor check these tables."""
+
+
+class Account(Base):
+    """What stock's `users_info` does not say about an account."""
+
+    __tablename__ = "classroom_accounts"
+    __table_args__ = (UniqueConstraint("name", name="uq_classroom_accounts_name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(128))
+    """The normalized (lower-case) username. Unique: of two racing sign-ups one wins."""
+    full_name: Mapped[str] = mapped_column(String(100), default="")
+    created: Mapped[datetime] = mapped_column(default=now)
+    """When the person signed up, or the account was first seen."""
+    must_change: Mapped[bool] = mapped_column(default=False)
+    """The password is a one-time password."""
+    approved_by: Mapped[str | None] = mapped_column(String(128))
+    approved_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class FailedLogin(Base):
+    """Failed logins of one name from one address; `name` is empty in the row of the address alone."""
+
+    __tablename__ = "classroom_failed_logins"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    address: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int]
+    expires: Mapped[datetime] = mapped_column(index=True)
+    """When the row counts no more: a lockout's duration after the last failure."""
+
+
+class Home(Base):
+    """Where the files of an account are. The row of a removed account is archived, and its place never used again."""
+
+    __tablename__ = "classroom_homes"
+    __table_args__ = (UniqueConstraint("location", name="uq_classroom_homes_location"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(String(255), index=True)
+    location: Mapped[str] = mapped_column(String(255))
+    created: Mapped[datetime] = mapped_column(default=now)
+    archived_at: Mapped[datetime | None]
