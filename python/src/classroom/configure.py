@@ -35,7 +35,6 @@ def _site(c: Config, settings: Settings) -> None:
     c.JupyterHub.base_url = urlparse(settings.site.external_url).path
     c.JupyterHub.log_level = settings.site.log_level
     c.JupyterHub.template_paths = [str(TEMPLATES)]
-    c.JupyterHub.template_vars = {"class_title": settings.site.title}
 
 
 def _state(c: Config, settings: Settings, secrets: Secrets) -> None:
@@ -78,6 +77,7 @@ def _accounts(c: Config, settings: Settings) -> None:
     c.NativeAuthenticator.allowed_failed_logins = accounts.lockout.tries
     c.NativeAuthenticator.seconds_before_next_try = accounts.lockout.duration
     c.ClassroomAuthenticator.address_tries = accounts.lockout.address_tries
+    c.ClassroomAuthenticator.site_title = settings.site.title
     c.ClassroomAuthenticator.bcrypt_rounds = accounts.bcrypt_rounds
     c.ClassroomAuthenticator.secrets_dir = str(settings.paths.state / "secrets")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets as random
 import stat
@@ -80,12 +81,12 @@ def _read_or_make(path: Path, make: Callable[[], str]) -> str:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(make() + "\n")
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.link(draft, path)
-            except FileExistsError:
-                pass
         except OSError as error:
-            raise ClassroomError(f"{path}: cannot be written ({error.strerror}); free space or mend its owner") from error
+            raise ClassroomError(
+                f"{path}: cannot be written ({error.strerror}); free space or mend its owner"
+            ) from error
         finally:
             draft.unlink(missing_ok=True)
     return _read(path, private=True)

@@ -40,8 +40,8 @@ def _seconds(value: object) -> object:
     match = re.fullmatch(r"(\d+)([smhd])", value) if isinstance(value, str) else None
     if match:
         return int(match[1]) * _UNITS[match[2]]
-    if isinstance(value, str) or isinstance(value, bool):
-        raise ValueError('write a duration such as "90s", "60m" or "2h"')
+    if isinstance(value, str | bool):
+        raise ValueError('write a duration such as "90s", "60m" or "2h"')  # noqa: TRY004 - pydantic takes ValueError
     return value
 
 
@@ -49,8 +49,8 @@ def _bytes(value: object) -> object:
     match = re.fullmatch(r"(\d+)([KMGT]?)", value) if isinstance(value, str) else None
     if match:
         return int(match[1]) * _SIZES[match[2]]
-    if isinstance(value, str) or isinstance(value, bool):
-        raise ValueError('write a size such as "512M" or "4G"')
+    if isinstance(value, str | bool):
+        raise ValueError('write a size such as "512M" or "4G"')  # noqa: TRY004 - pydantic takes ValueError
     return value
 
 
@@ -201,7 +201,7 @@ class Network(_Section):
     @model_validator(mode="after")
     def _room(self) -> Self:
         if self.subnet.prefixlen > 28:
-            raise ValueError('subnet has room for fewer than 13 containers: write a larger one, such as "10.213.0.0/20"')
+            raise ValueError('subnet holds fewer than 13 containers: write a larger one, such as "10.213.0.0/20"')
         return self
 
 
