@@ -1,0 +1,28 @@
+"""Start a student's server: `python -I -m classroom.student`.
+
+`-I` keeps everything in the home (packages, the working directory, PYTHON* variables) out of this process. Kernels are
+started without it and do see what the student installed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    if not sys.flags.isolated:
+        # A package in the home could otherwise take the place of one of ours before the first request is checked.
+        os.execv(sys.executable, [sys.executable, "-I", "-m", "classroom.student", *sys.argv[1:]])  # noqa: S606
+    from classroom.student import lean, places  # noqa: PLC0415 - before anything of Jupyter reads its environment
+
+    os.environ.update(places.missing(os.environ))
+    places.make(os.environ)
+    with lean.stand_ins():
+        from classroom.student.server import StudentServer  # noqa: PLC0415
+    StudentServer.launch_instance()
+
+
+if __name__ == "__main__":
+    main()

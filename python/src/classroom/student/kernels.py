@@ -1,0 +1,48 @@
+"""Kernels: their state kept by request, and those that students install into their homes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.session import Session
+from jupyter_core.paths import jupyter_data_dir
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+
+from classroom.student.watch import Watch
+
+
+class StudentKernelManager(AsyncMappingKernelManager):
+    """Upstream's manager with a truthful `execution_state` and `last_activity`; its culler and the hub read both."""
+
+    def start_watching_activity(self, kernel_id: str) -> None:
+        """Let upstream open its IOPub stream, and listen on it in its place."""
+        super().start_watching_activity(kernel_id)
+        kernel: Any = self._kernels[kernel_id]
+        watch = Watch()
+        session = Session(config=kernel.session.config, key=kernel.session.key)
+        kernel._activity_stream.on_recv(partial(self._record, kernel, watch, session))  # noqa: SLF001
+        # A restarted kernel no longer works on what it was asked before.
+        self.add_restart_callback(kernel_id, watch.forget, "restart")
+
+    def _record(self, kernel: Any, watch: Watch, session: Session, parts: list[bytes]) -> None:  # noqa: ANN401
+        _, parts = session.feed_identities(parts)
+        message = session.deserialize(parts, content=False)
+        kind = message["header"]["msg_type"]
+        state = session.unpack(message["content"]).get("execution_state") if kind == "status" else None
+        if watch.note(kind, message.get("parent_header"), state):
+            self.last_kernel_activity = kernel.last_activity = datetime.now(UTC)
+        if kind == "status" and (kernel.execution_state != "starting" or state != "starting"):
+            kernel.execution_state = "busy" if watch.busy else "idle"
+
+
+class StudentKernelSpecManager(KernelSpecManager):
+    """Finds the kernels of the image and of the home; a kernel runs as the student either way."""
+
+    def _kernel_dirs_default(self) -> list[str]:
+        # Upstream's "disable user config" takes the home out of Jupyter's search path, and these with it.
+        own = str(Path(jupyter_data_dir()) / "kernels")
+        return [*(folder for folder in super()._kernel_dirs_default() if folder != own), own]

@@ -1,0 +1,53 @@
+"""Import JupyterHub's single-user extension without the hub.
+
+`jupyterhub.singleuser` brings SQLAlchemy, Alembic and every handler of the hub along, for an exception class and two
+functions of its request log: 0.4 s of each start, 20 MiB of each container. Stand-ins take their place while the extension is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class SQLAlchemyError(Exception):
+    """Never raised: there is no database here."""
+
+
+class HealthCheckHandler:
+    """No request here is answered by the hub's handler of this name."""
+
+
+def _record_nothing(_handler: object) -> None:
+    """Stand in for the hub's metrics of each request."""
+
+
+_STAND_INS: dict[str, dict[str, object]] = {
+    "sqlalchemy": {},
+    "sqlalchemy.exc": {"SQLAlchemyError": SQLAlchemyError},
+    "jupyterhub.orm": {},
+    "jupyterhub.roles": {},
+    "jupyterhub.handlers": {},
+    "jupyterhub.handlers.pages": {"HealthCheckHandler": HealthCheckHandler},
+    "jupyterhub.metrics": {"prometheus_log_method": _record_nothing},
+}
+
+
+@contextmanager
+def stand_ins() -> Iterator[None]:
+    """Replace the hub's modules while the block imports `jupyterhub.singleuser`; afterwards the real ones can be had."""
+    absent = {name: attributes for name, attributes in _STAND_INS.items() if name not in sys.modules}
+    for name, attributes in absent.items():
+        module = ModuleType(name)
+        module.__dict__.update(attributes, __path__=[])
+        sys.modules[name] = module
+    try:
+        yield
+    finally:
+        for name in absent:
+            sys.modules.pop(name, None)

@@ -1,0 +1,54 @@
+"""Where things are kept: what must work with a full home lies on the container's /tmp, what is worth keeping in the home."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SCRATCH = {
+    # The server's address and keys of its kernels; upstream keeps its cookie secret there too.
+    "JUPYTER_RUNTIME_DIR": "runtime",
+    # A kernel does not start where IPython cannot make its profile and history.
+    "IPYTHONDIR": "ipython",
+    "MPLCONFIGDIR": "matplotlib",
+    "XDG_CACHE_HOME": "cache",
+}
+
+_HOME = {
+    # Downloaded models: gigabytes that would count as memory on a tmpfs and be gone with the container.
+    "HF_HOME": ".cache/huggingface",
+    "TORCH_HOME": ".cache/torch",
+}
+
+
+def missing(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the spawner did not set, with a value that works anywhere."""
+    home = Path(environment.get("HOME") or Path.home())
+    found = {name: str(home / path) for name, path in _HOME.items() if not environment.get(name)}
+    absent = {name: path for name, path in _SCRATCH.items() if not environment.get(name)}
+    if absent:
+        scratch = Path(tempfile.mkdtemp(prefix="classroom-"))
+        found |= {name: str(scratch / path) for name, path in absent.items()}
+    return found
+
+
+def make(environment: Mapping[str, str]) -> None:
+    """Make the scratch folders, for nobody else to read."""
+    for name in _SCRATCH:
+        Path(environment[name]).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def takes_writes(folder: Path) -> bool:
+    """Tell whether a small file can be written below a folder (a full disk, a spent quota, a read-only mount)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".classroom-") as file:
+            file.write(bytes(64 * 1024))
+            file.flush()
+    except OSError:
+        return False
+    return True

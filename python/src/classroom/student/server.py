@@ -1,0 +1,137 @@
+"""JupyterHub's single-user server extension, changed where a class needs it to be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.httpclient import fetch
+from jupyterhub.log import log_request
+from jupyterhub.singleuser.extension import JupyterHubSingleUser
+from traitlets import default
+
+from classroom.student import report
+from classroom.student.config import EXTENSIONS, default_url, server_config, surroundings
+from classroom.student.places import takes_writes
+from classroom.student.watch import is_write, last_at_work
+
+_FIRST_PAUSE = 1.0  # seconds
+_LONGEST_PAUSE = 30.0  # seconds
+
+
+class StudentServer(JupyterHubSingleUser):
+    """JupyterLab for one student."""
+
+    _written: datetime | None = None
+    _version_task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def get_extension_package(cls) -> str:
+        """Name the package that `_jupyter_server_extension_points` is in; upstream takes the first part of the name."""
+        return "classroom.student"
+
+    @classmethod
+    def make_serverapp(cls, **kwargs: Any) -> Any:  # noqa: ANN401 - upstream's signature
+        """Make the server that this extension is put into."""
+        # Code planted in a home must not be loaded by the server: it would be there again after a password reset.
+        os.environ["JUPYTERHUB_DISABLE_USER_CONFIG"] = "1"
+        app = super().make_serverapp(**kwargs | {"jpserver_extensions": dict(EXTENSIONS)})
+        # An HTML file with the token in it, for a browser on the same machine.
+        app.no_browser_open_file = True
+        return app
+
+    def load_config_file(self) -> None:
+        """Put our configuration beneath what upstream takes from the environment."""
+        home = Path(os.environ["HOME"])
+        writable = takes_writes(home / ".local" / "share" / "jupyter")
+        if not writable:
+            self.log.warning("The home takes no writes (is it full?). Delete files in the file browser; saving works again then.")
+        self.config.merge(server_config(surroundings(os.environ, home_takes_writes=writable)))
+        super().load_config_file()
+
+    def initialize(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
+        """Set up the extension, once the web application is there."""
+        super().initialize(*args, **kwargs)
+        self.serverapp.web_app.settings["log_function"] = self._log_request
+
+    @default("default_url")
+    def get_default_url(self) -> str:
+        """The page that a student sees first."""
+        return os.environ.get("JUPYTERHUB_DEFAULT_URL") or default_url(Path(os.environ["HOME"]))
+
+    def _log_request(self, handler: Any) -> None:  # noqa: ANN401 - tornado's handlers
+        log_request(handler)
+        request = handler.request
+        if handler.get_status() < 400 and is_write(request.method, request.path, self.serverapp.base_url):
+            self._written = datetime.now(UTC)
+
+    async def check_hub_version(self) -> None:
+        """Compare versions when the hub answers, not before the server does.
+
+        Upstream waits for the hub here and exits after five tries. A hub that is being restarted must cost no one a server.
+        """
+        self._version_task = asyncio.ensure_future(self._check_hub_version())
+
+    async def _check_hub_version(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                answer = await fetch(self.hub_auth.api_url, **self.hub_http_client_opts)
+            except Exception as error:  # noqa: BLE001 - refused, reset, timed out, 502 of a proxy: all mean "not yet"
+                self.log.warning(
+                    "The hub at %s does not answer (%r). It may be restarting: trying again in %g s.",
+                    self.hub_auth.api_url,
+                    error,
+                    pause,
+                )
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                self._compare(answer.headers.get("X-JupyterHub-Version"))
+                return
+
+    def _compare(self, hub: str | None) -> None:
+        if hub and hub.split(".")[:2] != self.version.split(".")[:2]:
+            self.log.warning(
+                "The hub runs JupyterHub %s, this image has %s. Logins may go in circles: rebuild the image.", hub, self.version
+            )
+
+    def last_activity(self) -> datetime:
+        """When the student was last at work; an open tab is not work, a cell that runs is."""
+        settings = self.serverapp.web_app.settings
+        kernels = settings["kernel_manager"]
+        terminals = settings.get("terminal_manager")
+        return last_at_work(
+            datetime.now(UTC),
+            any(kernel["execution_state"] == "busy" for kernel in kernels.list_kernels()),
+            [
+                settings["started"],
+                kernels.last_kernel_activity,
+                self._written,
+                *(getattr(terminal, "last_activity", None) for terminal in (terminals.terminals.values() if terminals else ())),
+            ],
+        )
+
+    async def keep_activity_updated(self) -> None:
+        """Report to the hub in place of upstream, which counts every request of an open tab and no silent cell."""
+        interval = float(os.environ.get("CLASSROOM_ACTIVITY_INTERVAL") or 60)
+        if self.hub_activity_url and interval > 0:
+            await report.keep_telling(self.last_activity, self._report, interval, self.log)
+
+    async def _report(self, moment: datetime) -> None:
+        await fetch(
+            self.hub_activity_url,
+            method="POST",
+            headers={"Authorization": f"token {self.hub_auth.api_token}", "Content-Type": "application/json"},
+            data=report.body(self.server_name, moment),
+            **self.hub_http_client_opts,
+        )
+
+    async def stop_extension(self) -> None:
+        """Stop the background tasks."""
+        await super().stop_extension()
+        if self._version_task:
+            self._version_task.cancel()
