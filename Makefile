@@ -1,0 +1,60 @@
+# For machines without Nix. Each target delegates; `make` alone says what there is.
+
+PYTHON ?= python3
+VENV := .venv
+NODE := .cache/node
+DEBIAN_PACKAGES := chromium debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nginx-light python3-dev python3-venv
+PYTEST := $(VENV)/bin/python -m pytest -c python/pyproject.toml --rootdir=.
+TESTS := python/tests tests/nginx tests/behaviour
+LINTED := python/src python/tests tests images demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-packages test-unit test-torch bench lint format locks docs clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+demo:  ## a class on this machine: PORT=8000 HOST=127.0.0.1 ENGINE=auto|docker|process BASE_IMAGE=
+	@PORT='$(PORT)' HOST='$(HOST)' ENGINE='$(ENGINE)' BASE_IMAGE='$(BASE_IMAGE)' $(PYTHON) -m demo
+
+test: $(VENV)/ready $(NODE)/ready  ## everything, against the real parts (as root for Docker; what cannot run says why)
+	PYTHONPATH=tests $(VENV)/bin/python -m stack run -- $(PYTEST) $(TESTS) $(ARGS)
+
+test-unit: $(VENV)/ready  ## what needs no engine, browser or network namespace
+	$(PYTEST) python/tests $(ARGS)
+
+test-torch: $(VENV)/ready $(NODE)/ready  ## slow: PyTorch from PyPI in a student's container, the welcome notebook run
+	PYTHONPATH=tests CLASSROOM_TEST_TORCH=1 $(VENV)/bin/python -m stack run --torch -- $(PYTEST) tests/behaviour -k torch $(ARGS)
+
+test-packages:  ## Debian packages that the tests use (as root)
+	tests/install-packages $(DEBIAN_PACKAGES)
+
+lint: $(VENV)/ready  ## ruff and mypy
+	$(VENV)/bin/ruff check --config python/pyproject.toml $(LINTED)
+	$(VENV)/bin/ruff format --check --config python/pyproject.toml $(LINTED)
+	cd python && ../$(VENV)/bin/mypy -p classroom
+	cd python && ../$(VENV)/bin/mypy -p stack
+
+format: $(VENV)/ready  ## let ruff write
+	$(VENV)/bin/ruff check --fix --config python/pyproject.toml $(LINTED)
+	$(VENV)/bin/ruff format --config python/pyproject.toml $(LINTED)
+
+locks: $(VENV)/ready  ## compile python/locks/*.in
+	$(VENV)/bin/python python/locks/compile
+
+docs: $(VENV)/ready  ## write docs/settings.md from the settings' own words
+	$(VENV)/bin/classroom settings-doc > docs/settings.md
+
+clean:  ## remove what make has made, the demo's class excepted
+	rm -rf $(VENV) .cache
+
+$(VENV)/ready: python/locks/dev.txt python/locks/node.txt python/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --no-deps --require-hashes -r python/locks/dev.txt
+	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation -e python
+	touch $@
+
+# The proxy, and Node where the machine has none of version 20 or newer.
+$(NODE)/ready: python/locks/npm/package-lock.json $(VENV)/ready
+	tests/install-proxy $(NODE)
+	touch $@
