@@ -89,6 +89,14 @@ def test_the_original_environment_variables_win(tmp_path: Path) -> None:
     assert settings.site.log_level == "DEBUG"
 
 
+def test_settings_written_out_are_read_back_the_same(tmp_path: Path) -> None:
+    settings = load(tmp_path, {"student": {"memory": "6G", "tmp": 1000}, "culling": {"idle": "90s", "kernelIdle": 0}})
+    written = settings.model_dump(mode="json", by_alias=True)
+    assert written["student"]["memory"] == "6G"
+    assert written["culling"]["idle"] == "90s"
+    assert load(tmp_path, written) == settings
+
+
 def test_the_schema_describes_every_setting() -> None:
     schema = json_schema()
     sections = {"Settings": schema} | schema["$defs"]

@@ -45,6 +45,14 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2))
 
 
+@app.command("settings-doc", hidden=True)
+def settings_doc() -> None:
+    """Print docs/settings.md."""
+    from classroom.settings_doc import render  # noqa: PLC0415 - for those who work on the program only
+
+    typer.echo(render(), nl=False)
+
+
 @app.command()
 def hub(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Run the hub in the foreground."""

@@ -14,7 +14,16 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from classroom.errors import ClassroomError
@@ -54,6 +63,16 @@ def _bytes(value: object) -> object:
     return value
 
 
+def _write_seconds(value: int) -> str:
+    unit = next((unit for unit in "dhm" if value and value % _UNITS[unit] == 0), "s")
+    return f"{value // _UNITS[unit]}{unit}"
+
+
+def _write_bytes(value: int) -> str | int:
+    unit = next((unit for unit in "TGMK" if value % _SIZES[unit] == 0), "")
+    return f"{value // _SIZES[unit]}{unit}" if unit else value
+
+
 def _account_name(value: str) -> str:
     if not re.fullmatch(NAME_PATTERN, value):
         raise ValueError(
@@ -88,9 +107,19 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-Duration = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=int | str), Field(ge=0)]
+Duration = Annotated[
+    int,
+    BeforeValidator(_seconds, json_schema_input_type=int | str),
+    PlainSerializer(_write_seconds, when_used="json"),
+    Field(ge=0),
+]
 """Seconds, written as an integer or as "90s", "60m", "2h", "1d"."""
-Size = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=int | str), Field(gt=0)]
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes, json_schema_input_type=int | str),
+    PlainSerializer(_write_bytes, when_used="json"),
+    Field(gt=0),
+]
 """Bytes, written as an integer or as "512M", "4G" (powers of 1024)."""
 AccountName = Annotated[str, AfterValidator(_account_name)]
 Listen = Annotated[str, AfterValidator(_listen)]
