@@ -87,7 +87,6 @@ def _spawner(c: Config, settings: Settings) -> None:
     # Twenty servers that start at once on a small machine each take their time.
     c.Spawner.http_timeout = settings.student.start_timeout
     c.Spawner.disable_user_config = True
-    c.Spawner.default_url = "/lab"
     c.Spawner.environment = {
         # Upstream's report of activity counts every request of an open tab; ours takes its place.
         "JUPYTERHUB_ACTIVITY_INTERVAL": "0",

@@ -34,7 +34,9 @@ ENVIRONMENT = {
     "JUPYTER_RUNTIME_DIR": "/tmp/jupyter",
     "XDG_CACHE_HOME": "/tmp/cache",
     "MPLCONFIGDIR": "/tmp/matplotlib",
-    "PIP_CACHE_DIR": "/tmp/cache/pip",
+    "IPYTHONDIR": "/tmp/ipython",
+    # A cache would hold every package twice, in the student's memory.
+    "PIP_NO_CACHE_DIR": "1",
 }
 
 
