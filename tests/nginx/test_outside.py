@@ -1,0 +1,145 @@
+"""What a stranger cannot reach or make a visitor's browser do, and what every page carries."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import NAVIGATION, serving
+from test_clients import raw
+from upstreams import REPLY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Site
+    from upstreams import Upstream
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/hub/metrics",
+        "/hub/metrics?x=1",
+        "/hub/api/metrics",
+        "//hub//metrics",
+        "/hub/%6detrics",
+        "/hub/./metrics",
+        "/user/alice/../../hub/metrics",
+        "/user/alice/%2e%2e/%2e%2e/hub/metrics",
+        "/hub\\metrics",
+        "/user/alice\\..\\..\\hub\\metrics",
+        "/classroom-pages/503.html",
+    ],
+)
+def test_a_stranger_cannot_read(site: Site, path: str) -> None:
+    status, _, rest = raw(site, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").partition("\r\n")
+    assert status.split()[1] in {"400", "404"}
+    assert '"server"' not in rest
+
+
+def test_the_api_that_pages_use_is_reached(site: Site) -> None:
+    with site.client() as browser:
+        assert browser.post("/hub/api/users/alice/server").json()["server"] == "hub"
+
+
+def cross_site(mode: str, origin: str) -> dict[str, str]:
+    return {"Sec-Fetch-Mode": mode, "Sec-Fetch-Site": origin}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("origin", ["cross-site", "same-site"])
+@pytest.mark.parametrize("page", ["/hub/authorize", "/user/alice/api/contents/x"])
+def test_another_site_cannot_act_in_a_visitors_name(site: Site, page: str, method: str, origin: str) -> None:
+    with site.client(headers=cross_site("no-cors", origin)) as browser:
+        assert browser.request(method, page).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("POST", cross_site("no-cors", "same-origin")),
+        ("POST", cross_site("cors", "same-origin")),
+        ("POST", cross_site("navigate", "same-origin")),
+        ("GET", cross_site("no-cors", "cross-site")),
+        ("POST", {}),
+    ],
+    ids=["own-beacon", "own-script", "own-form", "image", "old-browser"],
+)
+def test_pages_of_the_class_may_act(site: Site, method: str, headers: dict[str, str]) -> None:
+    with site.client(headers=headers) as browser:
+        assert browser.request(method, "/hub/authorize").status_code == 200
+
+
+SECURITY = {
+    "X-Content-Type-Options": ["nosniff"],
+    "Referrer-Policy": ["strict-origin-when-cross-origin"],
+    "Server": ["nginx"],
+    "Strict-Transport-Security": [],
+}
+
+
+@pytest.mark.parametrize(
+    "page", ["/hub/login", "/hub/api/user", "/hub/static/x.css", "/user/alice/lab", "/hub/metrics"]
+)
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_every_answer_carries_each_security_header_once(site: Site, page: str, status: int) -> None:
+    own = {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Content-Security-Policy": "frame-ancestors 'none'",
+    }
+    with site.client(headers={REPLY: json.dumps({"status": status, "headers": own})}) as browser:
+        answer = browser.get(page)
+    for name, values in SECURITY.items():
+        assert answer.headers.get_list(name) == values, name
+    if page != "/hub/metrics":
+        assert answer.headers.get_list("Content-Security-Policy") == ["frame-ancestors 'none'"]
+        assert "Cache-Control" not in answer.headers
+
+
+def test_no_query_and_no_referrer_is_logged(site: Site) -> None:
+    with site.client(headers={"Referer": "http://x/?token=secret-one"}) as browser:
+        browser.get("/hub/login?token=secret-two")
+    assert '"GET /hub/login HTTP/1.1" 200' in site.access_log
+    assert "secret" not in site.access_log
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A self-signed one for localhost: chain and key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "chain.pem").write_bytes(made.public_bytes(pem))
+    (folder / "key.pem").write_bytes(secret)
+    return folder / "chain.pem", folder / "key.pem"
+
+
+def test_with_tls_browsers_are_told_to_stay_with_it(
+    directory: Path, hub: Upstream, proxy: Upstream, certificate: tuple[Path, Path]
+) -> None:
+    chain, key = certificate
+    with (
+        serving(directory, "tls", hub.address, proxy.address, certificate=chain, key=key) as site,
+        site.client(headers=NAVIGATION) as browser,
+    ):
+        answer = browser.get("/hub/login", headers={"Host": "class.example.org"})
+        home = browser.get("/hub/login", headers={"Host": "localhost:8443"})
+    assert dict(answer.json()["headers"])["X-Scheme"] == "https"
+    assert answer.headers.get_list("Strict-Transport-Security") == ["max-age=31536000"]
+    assert "Strict-Transport-Security" not in home.headers

@@ -1,0 +1,160 @@
+"""/user/: what a student's notebook needs of whatever stands in front of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from conftest import DIRECTIVES, NAVIGATION, SCRIPT, serving, wait_for
+from upstreams import REPLY, Upstream
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pathlib import Path
+
+    from conftest import RealProxy, Site
+
+
+@pytest.mark.parametrize("path", ["/user/alice/api/kernels/1/ws", "/services/x/ws"])
+def test_a_kernel_is_reached_by_websocket(site: Site, path: str) -> None:
+    with connect(site.url.replace("http", "ws") + path, open_timeout=10) as kernel:
+        for text in ("1 + 1", "x" * 200_000):
+            kernel.send(text)
+            assert kernel.recv(10) == f"proxy: {text}"
+
+
+def test_a_kernel_is_reached_through_the_real_proxy(
+    real_proxy: Callable[[str], RealProxy], directory: Path, hub: Upstream
+) -> None:
+    chp = real_proxy(hub.address)
+    with (
+        Upstream("alice") as alice,
+        chp.up(),
+        serving(directory, "with-proxy", hub.address, chp.address) as site,
+    ):
+        chp.route("/user/alice", f"http://{alice.address}")
+        with connect(site.url.replace("http", "ws") + "/user/alice/ws", open_timeout=10) as kernel:
+            kernel.send("1 + 1")
+            assert kernel.recv(10) == "alice: 1 + 1"
+        with site.client("127.0.0.7", headers={"X-Forwarded-For": "203.0.113.9", "X-Scheme": "https"}) as browser:
+            said = browser.get("/user/alice/a%2Fb").json()
+        assert said["uri"] == "/user/alice/a%2Fb"
+        headers = dict(said["headers"])
+        # The proxy appends "undefined" and its own scheme to X-Forwarded-*; Tornado takes these first.
+        assert headers["X-Real-Ip"] == "127.0.0.7"
+        assert headers["X-Scheme"] == "http"
+        assert headers["Host"] == site.front.listen[0]
+
+
+def test_only_websockets_are_upgraded(site: Site) -> None:
+    with site.client(headers={"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings"}) as browser:
+        headers = dict(browser.get("/user/alice/lab").json()["headers"])
+    assert not {"Upgrade", "Connection"} & headers.keys()
+
+
+def test_an_upload_of_200_mb_arrives(site: Site) -> None:
+    piece = b"x" * 1_000_000
+    with site.client() as browser:
+        assert browser.put("/user/alice/upload", content=(piece for _ in range(200))).json() == {"size": 200_000_000}
+
+
+def test_an_upload_is_passed_on_while_it_comes(site: Site, proxy: Upstream) -> None:
+    proxy.first_byte.clear()
+
+    def slowly() -> Iterator[bytes]:
+        yield b"a" * 1000
+        wait_for(proxy.first_byte.is_set, "the first bytes have reached the student's server")
+        yield b"b" * 1000
+
+    with site.client() as browser:
+        assert browser.put("/user/alice/upload", content=slowly()).json() == {"size": 2000}
+
+
+@pytest.mark.parametrize(
+    ("page", "server"), [("/user/alice/stream", "proxy"), ("/hub/api/users/alice/server/stream", "hub")]
+)
+def test_output_appears_as_it_is_printed(site: Site, proxy: Upstream, hub: Upstream, page: str, server: str) -> None:
+    upstream = {"proxy": proxy, "hub": hub}[server]
+    upstream.go_on.clear()
+    with site.client() as browser, browser.stream("GET", page) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "one"
+        upstream.go_on.set()
+        assert next(lines) == "two"
+
+
+def test_a_silent_kernel_is_kept_for_a_day() -> None:
+    """A day is too long to wait for: the directive is read instead."""
+    conf = (DIRECTIVES / "server.conf").read_text()
+    inside = conf[conf.index("location ~ ^/(user|services)/") :]
+    for name in ("proxy_read_timeout", "proxy_send_timeout"):
+        assert f"{name} 1d;" in inside[: inside.index("\n}")]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 424, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("page", ["/user/alice/lab", "/hub/spawn"])
+def test_an_error_of_jupyterlab_or_the_hub_is_shown_as_it_is(site: Site, page: str, status: int) -> None:
+    words = {"status": status, "body": "GPUs are full", "headers": {"Retry-After": "77", "Content-Type": "text/html"}}
+    for mode in ("navigate", "cors"):
+        with site.client(headers={REPLY: json.dumps(words), "Sec-Fetch-Mode": mode, "Accept": "text/html"}) as browser:
+            for method in ("GET", "POST"):
+                answer = browser.request(method, page)
+                assert (answer.status_code, answer.text) == (status, "GPUs are full")
+                assert answer.headers.get_list("Retry-After") == ["77"]
+
+
+def test_a_program_of_a_student_cannot_steer_nginx(site: Site) -> None:
+    orders = {"headers": {"X-Accel-Redirect": "/classroom-pages/503.html", "X-Accel-Limit-Rate": "1"}, "body": "mine"}
+    with site.client(headers={REPLY: json.dumps(orders)}) as browser:
+        answer = browser.get("/user/alice/lab")
+    assert (answer.status_code, answer.text) == (200, "mine")
+
+
+def test_a_refused_websocket_says_its_own_status(site: Site) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(
+            site.url.replace("http", "ws") + "/user/alice/no", additional_headers={REPLY: '{"status": 403}'}
+        ).close()
+    assert refused.value.response.status_code == 403
+
+
+def test_large_cookies_and_addresses_pass(site: Site) -> None:
+    cookies = "; ".join(f"c{n}={'x' * 900}" for n in range(14))
+    with site.client(headers={"Cookie": cookies}) as browser:
+        assert browser.get(f"/hub/api/oauth2/authorize?state={'y' * 9000}").status_code == 200
+    reply = json.dumps({"headers": {"Set-Cookie": "z" * 12000}})
+    with site.client(headers={REPLY: reply}) as browser:
+        assert len(browser.get("/hub/login").headers["Set-Cookie"]) == 12000
+
+
+def test_static_files_are_compressed_and_keep_the_caching_of_the_hub(site: Site) -> None:
+    reply = {
+        "headers": {"Content-Type": "text/css", "Cache-Control": "max-age=60", "ETag": '"1"'},
+        "body": "a{}" * 2000,
+    }
+    with site.client(headers={REPLY: json.dumps(reply), "Accept-Encoding": "gzip"}) as browser:
+        static, page = browser.get("/hub/static/x.css"), browser.get("/hub/login")
+    assert static.headers["Content-Encoding"] == "gzip"
+    assert static.headers["Vary"] == "Accept-Encoding"
+    assert static.headers.get_list("Cache-Control") == ["max-age=60"]
+    assert int(static.headers.get("Content-Length", "0")) < 1000
+    # Pages hold tokens: compressed under TLS they can be guessed bit by bit (BREACH).
+    assert "Content-Encoding" not in page.headers
+
+
+def test_a_form_of_the_hub_is_bounded(site: Site) -> None:
+    body = b"name=" + b"x" * 1_200_000
+    with site.client() as browser:
+        page = browser.post("/hub/signup", content=body, headers=NAVIGATION)
+        told = browser.post("/hub/api/users", content=body, headers=SCRIPT)
+        small = browser.post("/hub/api/users", content=b"x" * 900_000, headers=SCRIPT)
+    assert page.status_code == told.status_code == 413
+    assert "may hold 1 MB" in page.text
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "1 MB" in told.json()["message"]
+    assert httpx.codes.is_success(small.status_code)

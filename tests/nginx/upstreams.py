@@ -1,0 +1,127 @@
+"""Small real servers behind Nginx: they say what reached them, and answer as a test tells them to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import tornado.httpserver
+import tornado.netutil
+import tornado.web
+import tornado.websocket
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REPLY = "X-Test-Reply"
+"""A request header, JSON: status, headers and body of the answer."""
+
+
+class Upstream:
+    """One server on its own thread, in the hub's place, the proxy's, or a student's.
+
+    Attributes:
+        first_byte: set when the first byte of the body of a request to .../upload has come.
+        go_on: what .../stream waits for between its first and its second line.
+    """
+
+    def __init__(self, name: str, *, port: int = 0, path: Path | None = None) -> None:
+        self.name, self.port, self.path = name, port, path
+        self.first_byte, self.go_on = threading.Event(), threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._up.wait(10), f"{self.name} does not listen"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    @property
+    def address(self) -> str:
+        return f"unix:{self.path}" if self.path else f"127.0.0.1:{self.port}"
+
+    async def _serve(self) -> None:
+        here = {"upstream": self}
+        application = tornado.web.Application(
+            [(r".*/ws", Socket, here), (r".*/stream", Stream, here), (r".*/upload", Upload, here), (r".*", Echo, here)]
+        )
+        server = tornado.httpserver.HTTPServer(application, max_body_size=1024**3)
+        if self.path:
+            self.path.unlink(missing_ok=True)
+            server.add_socket(tornado.netutil.bind_unix_socket(str(self.path)))
+        else:
+            sockets = tornado.netutil.bind_sockets(self.port, "127.0.0.1")
+            self.port = sockets[0].getsockname()[1]
+            server.add_sockets(sockets)
+        self._up.set()
+        await self._stop.wait()
+        server.stop()
+        await server.close_all_connections()
+
+
+class Echo(tornado.web.RequestHandler):
+    """Says what reached it."""
+
+    def initialize(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+
+    def answer(self) -> None:
+        request = self.request
+        reply: dict[str, Any] = json.loads(request.headers.get(REPLY, "{}"))
+        self.set_status(reply.get("status", 200))
+        for name, value in reply.get("headers", {}).items():
+            self.set_header(name, value)
+        said = {
+            "server": self.upstream.name,
+            "method": request.method,
+            "uri": request.uri,
+            "version": request.version,
+            "headers": list(request.headers.get_all()),
+            "size": len(request.body),
+            "peer": id(request.connection.stream),  # type: ignore[union-attr]  # lasts as long as the connection
+        }
+        self.finish(reply.get("body", said))
+
+    get = post = put = delete = patch = head = options = answer
+
+
+class Stream(Echo):
+    """One line now, the next when the test says so."""
+
+    async def get(self) -> None:  # type: ignore[override]
+        self.write("one\n")
+        await self.flush()
+        await asyncio.to_thread(self.upstream.go_on.wait, 10)
+        self.finish("two\n")
+
+
+@tornado.web.stream_request_body
+class Upload(Echo):
+    """Notes when the body begins to come."""
+
+    size = 0
+
+    def data_received(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        self.upstream.first_byte.set()
+
+    def put(self) -> None:  # type: ignore[override]
+        self.finish({"size": self.size})
+
+
+class Socket(tornado.websocket.WebSocketHandler):
+    """Says every message back."""
+
+    def initialize(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+
+    def on_message(self, message: str | bytes) -> None:
+        self.write_message(f"{self.upstream.name}: {message!s}")
