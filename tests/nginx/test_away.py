@@ -1,0 +1,143 @@
+"""While a part is away a person sees "back in a moment", a script its own status, and everything returns by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from conftest import NAVIGATION, OLD_NAVIGATION, PAGES, SCRIPT, RealProxy, free_port, serving
+from upstreams import Upstream
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import Site
+
+BACK_SOON = (PAGES / "503.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def deserted(directory: Path) -> Iterator[Site]:
+    """Neither hub nor proxy is there."""
+    with serving(directory, "deserted", f"127.0.0.1:{free_port()}", f"unix:{directory / 'nobody.sock'}") as site:
+        yield site
+
+
+def is_back_soon(answer: httpx.Response) -> None:
+    assert (answer.status_code, answer.text) == (503, BACK_SOON)
+    assert answer.headers["Retry-After"] == "5"
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers.get_list("Cache-Control") == ["no-store"]
+    assert answer.headers.get_list("X-Content-Type-Options") == ["nosniff"]
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("how", [NAVIGATION, OLD_NAVIGATION], ids=["https", "plain-http"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("page", ["/", "/hub/login", "/hub/user/alice/lab", "/user/alice/lab", "/services/x/"])
+def test_a_person_is_told_back_in_a_moment(deserted: Site, page: str, method: str, how: dict[str, str]) -> None:
+    with deserted.client(headers=how) as browser:
+        is_back_soon(browser.request(method, page, content=b"a=b" if method == "POST" else None))
+
+
+SCRIPTS: dict[str, dict[str, str]] = {
+    "fetch": SCRIPT,
+    "fetch-of-html": {"Accept": "text/html", "Sec-Fetch-Mode": "cors"},
+    "plain-http": {"Accept": "application/json, */*; q=0.01"},
+    "jquery": {"Accept": "text/html, */*", "X-Requested-With": "XMLHttpRequest"},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("how", SCRIPTS.values(), ids=SCRIPTS.keys())
+@pytest.mark.parametrize(
+    ("page", "status"), [("/hub/api/user", 503), ("/hub/home", 503), ("/user/alice/api/sessions", 502)]
+)
+def test_a_script_is_told_its_own_status(deserted: Site, page: str, status: int, how: dict[str, str]) -> None:
+    """Not 503 from a student's server: at that JupyterLab offers to start another one in its place."""
+    with deserted.client(headers=how) as browser:
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            answer = browser.request(method, page)
+            assert answer.status_code == answer.json()["status"] == status
+            assert answer.headers["Content-Type"] == "application/json"
+            assert "Try again" in answer.json()["message"]
+
+
+def test_a_websocket_is_told_its_own_status(deserted: Site) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        connect(deserted.url.replace("http", "ws") + "/user/alice/ws", additional_headers=OLD_NAVIGATION).close()
+    assert refused.value.response.status_code == 502
+
+
+def test_what_was_open_is_open_again_as_soon_as_it_is_back(directory: Path) -> None:
+    hub, socket = free_port(), directory / "returning.sock"
+    with serving(directory, "returning", f"127.0.0.1:{hub}", f"unix:{socket}") as site, site.client() as browser:
+        for page in ("/hub/login", "/user/alice/lab"):
+            is_back_soon(browser.get(page, headers=NAVIGATION))
+        with Upstream("hub", port=hub), Upstream("proxy", path=socket):
+            for page in ("/hub/login", "/user/alice/lab"):
+                assert browser.get(page, headers=NAVIGATION).status_code == 200
+        for page in ("/hub/login", "/user/alice/lab"):
+            is_back_soon(browser.get(page, headers=NAVIGATION))
+
+
+@pytest.fixture
+def lecture(directory: Path, real_proxy: Callable[[str], RealProxy]) -> Iterator[tuple[Site, RealProxy, Upstream, int]]:
+    """Alice's server behind the real proxy; the hub is not there yet."""
+    hub = free_port()
+    chp = real_proxy(f"127.0.0.1:{hub}")
+    with (
+        Upstream("alice") as alice,
+        serving(directory, chp.directory.name + "-site", f"127.0.0.1:{hub}", chp.address) as site,
+    ):
+        yield site, chp, alice, hub
+
+
+def test_a_kernel_goes_on_while_the_hub_restarts(lecture: tuple[Site, RealProxy, Upstream, int]) -> None:
+    site, chp, alice, hub = lecture
+    with chp.up(), site.client() as browser:
+        chp.route("/user/alice", f"http://{alice.address}")
+        with Upstream("hub", port=hub):
+            assert browser.get("/hub/home", headers=NAVIGATION).json()["server"] == "hub"
+            kernel = connect(site.url.replace("http", "ws") + "/user/alice/ws", open_timeout=10)
+        with kernel:
+            is_back_soon(browser.get("/hub/home", headers=NAVIGATION))
+            assert browser.get("/hub/api/user", headers=SCRIPT).status_code == 503
+            kernel.send("1 + 1")
+            assert kernel.recv(10) == "alice: 1 + 1"
+            assert browser.get("/user/alice/lab", headers=NAVIGATION).json()["server"] == "alice"
+            with Upstream("hub", port=hub):
+                assert browser.get("/hub/home", headers=NAVIGATION).json()["server"] == "hub"
+
+
+def test_pages_of_the_hub_are_there_while_the_proxy_restarts(lecture: tuple[Site, RealProxy, Upstream, int]) -> None:
+    site, chp, alice, hub = lecture
+    with Upstream("hub", port=hub), site.client() as browser:
+        is_back_soon(browser.get("/user/alice/lab", headers=NAVIGATION))
+        assert browser.get("/user/alice/api/sessions", headers=SCRIPT).status_code == 502
+        assert browser.get("/hub/home", headers=NAVIGATION).status_code == 200
+        with chp.up():
+            # Its routes are lost: until the hub has told them again, the hub answers and knows where alice's server is.
+            assert browser.get("/user/alice/lab", headers=NAVIGATION).json()["server"] == "hub"
+            chp.route("/user/alice", f"http://{alice.address}")
+            assert browser.get("/user/alice/lab", headers=NAVIGATION).json()["server"] == "alice"
+
+
+def test_whoever_returns_while_the_hub_is_away_waits_on_the_same_page(
+    lecture: tuple[Site, RealProxy, Upstream, int],
+) -> None:
+    """Their own server may be stopped, or its container gone: then it is the proxy that answers."""
+    site, chp, _, hub = lecture
+    with chp.up(), site.client() as browser:
+        for student in ("stopped", "crashed"):
+            if student == "crashed":
+                chp.route("/user/crashed", f"http://127.0.0.1:{free_port()}")
+            answer = browser.get(f"/user/{student}/lab", headers=NAVIGATION)
+            assert (answer.status_code, answer.text) == (503, BACK_SOON)
+            assert browser.get(f"/user/{student}/api/sessions", headers=SCRIPT).status_code == 503
+        with Upstream("hub", port=hub):
+            assert browser.get("/user/stopped/lab", headers=NAVIGATION).json()["server"] == "hub"
