@@ -1,0 +1,5 @@
+"""Makes the students' image on a machine without Nix: `python3 images/debian --help`."""
+
+from student_image.cli import main
+
+raise SystemExit(main())

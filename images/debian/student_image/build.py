@@ -1,0 +1,264 @@
+"""The image in three layers, each made only when what is in it has changed: Debian, the Python environment, our part.
+
+The later steps run in containers of the engine that the image is for, so they are the same whether the first layer is
+made here by debootstrap or is somebody's base image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from student_image import debian
+from student_image.common import REPOSITORY, ImageError, cache_directory, files_of, key, locked, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from student_image.engine import Engine
+
+PACKAGES = (
+    "ca-certificates",
+    "gcc",  # torch.compile and packages without a wheel
+    "git",
+    "less",
+    "libc6-dev",
+    "libstdc++6",  # manylinux wheels
+    "procps",
+    "python3",
+    "python3-dev",
+    "python3-venv",
+    "tzdata",
+)
+LABEL = "org.classroom."
+_HERE = Path(__file__).parent
+_WORK = "tmp/classroom-image"  # as in inside.py
+_PATH = "/opt/classroom/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to make."""
+
+    tag: str
+    base_image: str | None
+    lock: Path = REPOSITORY / "python/locks/student.txt"
+    source: Path = REPOSITORY / "python/src/classroom"
+    student_files: Path = REPOSITORY / "images/student-files"
+
+    @property
+    def version(self) -> str:
+        """The version of this project."""
+        project = tomllib.loads((REPOSITORY / "python/pyproject.toml").read_text(encoding="utf-8"))
+        return str(project["project"]["version"])
+
+    @property
+    def keys(self) -> tuple[str, str, str]:
+        """Names of the contents of the three layers, each covering those below."""
+        first = key("1", self.base_image or f"{debian.SUITE} {' '.join(PACKAGES)}", _HERE / "debian.py")
+        second = key(first, self.lock, _HERE / "inside.py")
+        third = key(second, self.version, *self.package, self.student_files, _HERE / "build.py")
+        return first, second, third
+
+    @property
+    def package(self) -> tuple[Path, Path]:
+        """What of the project runs in a student's container: the hub's side is not there to be read or attacked."""
+        return self.source / "__init__.py", self.source / "student"
+
+
+def build(plan: Plan, engine: Engine, report: Callable[[int, int, str], None]) -> bool:
+    """Make the image, or nothing if the engine has it.
+
+    Args:
+        plan: what to make.
+        engine: where.
+        report: is told each step: number, of how many, what.
+
+    Returns:
+        Whether anything was made.
+
+    Raises:
+        ImageError: a step failed.
+    """
+    if not files_of(plan.lock):
+        raise ImageError(f"{plan.lock} is missing: the image is made from it")
+    if reason := engine.missing():
+        raise ImageError(reason)
+    first, second, third = plan.keys
+    if (engine.labels(plan.tag) or {}).get(LABEL + "key") == third:
+        return False
+    system, environment = f"classroom-student-system:{first}", f"classroom-student-environment:{second}"
+    steps = 6
+    with locked("student-image"):
+        if engine.labels(environment) is None:
+            if engine.labels(system) is None:
+                _make_system(plan, engine, system, report, steps)
+            report(3, steps, "asking the image's Python which wheels fit")
+            wanted = _tags(plan, engine, system)
+            report(4, steps, "downloading the Python packages of the lock")
+            wheels = _download(second, wanted)
+            report(5, steps, "installing them")
+            _make_environment(engine, system, environment, wanted["requirements"], wheels)
+        report(6, steps, "adding the classroom package and the students' files")
+        _make_image(plan, engine, environment, third)
+    return True
+
+
+def _make_system(
+    plan: Plan, engine: Engine, tag: str, report: Callable[[int, int, str], None], steps: int
+) -> None:
+    if plan.base_image is None:
+        root = cache_directory() / f"student-{tag.rpartition(':')[2]}"
+        if not root.exists():
+            report(1, steps, f"making Debian {debian.SUITE}")
+            debian.make_root(root, PACKAGES)
+        report(2, steps, "loading it into the engine")
+        engine.import_root(_root_archive(root), tag, [f"ENV PATH={_PATH}"])
+        return
+    if engine.labels(plan.base_image) is None:
+        report(1, steps, f"pulling {plan.base_image}")
+        engine.pull(plan.base_image)
+    report(2, steps, "adding Debian packages to it")
+    # A base image may bring its own Python or compiler; what is there is not replaced.
+    script = (
+        "set -e; command -v python3 >/dev/null && python3 -m ensurepip --version >/dev/null 2>&1 && have=1 || have=0; "
+        'if [ "$have" = 1 ] && command -v gcc git less ps >/dev/null; then exit 0; fi; '
+        'command -v apt-get >/dev/null || { echo "no apt-get in it: name an image made from Debian or Ubuntu"; exit 1; }; '
+        "export DEBIAN_FRONTEND=noninteractive; apt-get update -q; "
+        'skip="$([ "$have" = 1 ] && echo "python3 python3-dev python3-venv" || true)"; '
+        f'for p in {" ".join(PACKAGES)}; do case " $skip " in *" $p "*) ;; *) add="$add $p";; esac; done; '
+        "apt-get install -q -y --no-install-recommends $add; rm -rf /var/lib/apt/lists/*"
+    )
+    with _container(engine, plan.base_image, ["sh", "-c", script], network="default") as container:
+        _finish(engine, container, "the Debian packages could not be added")
+        engine.commit(container, tag, [f"ENV PATH={_PATH}"])
+
+
+def _tags(plan: Plan, engine: Engine, system: str) -> dict[str, str]:
+    with _container(engine, system, ["python3", f"/{_WORK}/inside.py", "tags"]) as container:
+        engine.put(container, _archive({f"{_WORK}/inside.py": _HERE / "inside.py", f"{_WORK}/lock.txt": plan.lock}))
+        answer: dict[str, str] = json.loads(_finish(engine, container, "the image's Python cannot be used"))
+    return answer
+
+
+def _download(name: str, wanted: Mapping[str, str]) -> Path:
+    """Wheels for the image's Python, by the pip of this machine: its configuration says from where."""
+    directory = cache_directory() / f"wheels-{name}"
+    if directory.exists():
+        return directory
+    partial = directory.with_name(directory.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    requirements = partial / "requirements.txt"
+    requirements.write_text(wanted["requirements"], encoding="utf-8")
+    options = [f"--platform={name}" for name in wanted["platforms"]] + [f"--abi={name}" for name in wanted["abis"]]
+    run(
+        [*_pip(), "download", "--dest", partial, "--no-deps", "--require-hashes", "--only-binary=:all:", "--quiet",
+         "--disable-pip-version-check", "--implementation=cp", f"--python-version={wanted['python']}", *options,
+         "-r", requirements],
+        failure="pip could not download the packages of the lock",
+    )
+    partial.rename(directory)
+    return directory
+
+
+def _pip() -> Sequence[str]:
+    probe = subprocess.run([sys.executable, "-m", "pip", "--version"], check=False, capture_output=True)
+    if probe.returncode == 0:
+        return [sys.executable, "-m", "pip"]
+    for program in ("pip3", "pip"):
+        if found := shutil.which(program):
+            return [found]
+    raise ImageError("pip is not installed (apt-get install python3-pip)")
+
+
+def _make_environment(engine: Engine, system: str, tag: str, requirements: str, wheels: Path) -> None:
+    with _container(engine, system, ["python3", f"/{_WORK}/inside.py", "environment"]) as container:
+        files: dict[str, Path | bytes] = {f"{_WORK}/wheels/{file.name}": file for file in wheels.glob("*.whl")}
+        files[f"{_WORK}/inside.py"] = _HERE / "inside.py"
+        files[f"{_WORK}/requirements.txt"] = requirements.encode()
+        engine.put(container, _archive(files))
+        _finish(engine, container, "the Python packages could not be installed")
+        engine.commit(container, tag, [f"ENV PATH={_PATH}"])
+
+
+def _make_image(plan: Plan, engine: Engine, environment: str, content: str) -> None:
+    files: dict[str, Path | bytes] = {f"{_WORK}/inside.py": _HERE / "inside.py"}
+    for part in plan.package:
+        for file in files_of(part):
+            files[f"{_WORK}/site/classroom/{file.relative_to(plan.source)}"] = file
+    # The least that makes importlib.metadata and pip know the package (PyPA's core metadata specification).
+    metadata = f"Metadata-Version: 2.1\nName: classroom\nVersion: {plan.version}\n"
+    files[f"{_WORK}/site/classroom-{plan.version}.dist-info/METADATA"] = metadata.encode()
+    home = {f"home/jovyan/{file.relative_to(plan.student_files)}": file for file in _home_files(plan.student_files)}
+    with _container(engine, environment, ["python3", f"/{_WORK}/inside.py", "package"]) as container:
+        engine.put(container, _archive(files, home))
+        _finish(engine, container, "the classroom package could not be added")
+        changes = [
+            "ENTRYPOINT []",
+            'CMD ["/opt/classroom/bin/python", "-I", "-m", "classroom.student"]',
+            "USER 1000:100",
+            "WORKDIR /home/jovyan",
+            f"ENV PATH={_PATH} LANG=C.UTF-8 SHELL=/bin/bash",
+            f"LABEL {LABEL}version={plan.version} {LABEL}key={content}",
+        ]
+        engine.commit(container, plan.tag, changes)
+
+
+def _home_files(directory: Path) -> list[Path]:
+    return [file for file in files_of(directory) if file.suffix in {".ipynb", ".md", ".py"}]
+
+
+@contextlib.contextmanager
+def _container(engine: Engine, image: str, command: Sequence[str], network: str = "none") -> Iterator[str]:
+    container = engine.create(image, command, network=network)
+    try:
+        yield container
+    finally:
+        engine.remove(container)
+
+
+def _finish(engine: Engine, container: str, failure: str) -> str:
+    ran = engine.run(container)
+    if ran.status:
+        raise ImageError(f"{failure}:\n{ran.output[-4000:]}")
+    return ran.output
+
+
+def _root_archive(root: Path) -> Iterator[bytes]:
+    """A tar archive of a root file system, without what the engine mounts over it."""
+    excluded = [f"--exclude=./{name}/*" for name in ("dev", "proc", "sys", "tmp")]
+    with subprocess.Popen(
+        ["tar", "--numeric-owner", *excluded, "-C", str(root), "-cf", "-", "."], stdout=subprocess.PIPE
+    ) as process:
+        if process.stdout is None:
+            raise ImageError("tar gives no output")
+        while chunk := process.stdout.read(1 << 20):
+            yield chunk
+    if process.returncode:
+        raise ImageError(f"tar ended with {process.returncode}; is the disk full?")
+
+
+def _archive(root_files: Mapping[str, Path | bytes], user_files: Mapping[str, Path] | None = None) -> Iterator[bytes]:
+    """A tar archive of files that belong to root, and of files that belong to the student."""
+    with tempfile.TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for owner, files in (((0, 0), root_files), ((1000, 100), user_files or {})):
+                for name, content in sorted(files.items()):
+                    data = content if isinstance(content, bytes) else content.read_bytes()
+                    entry = tarfile.TarInfo(name)
+                    entry.size, entry.mode, (entry.uid, entry.gid) = len(data), 0o644, owner
+                    archive.addfile(entry, io.BytesIO(data))
+        file.seek(0)
+        while chunk := file.read(1 << 20):
+            yield chunk

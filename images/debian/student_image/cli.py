@@ -1,0 +1,84 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from student_image import debian
+from student_image.build import Plan, build
+from student_image.common import ImageError, locked
+from student_image.engine import DEFAULT_HOST, Engine
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make what the arguments say; an error is a message on standard error and status 1."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.act(options)
+    except ImageError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _image(options: argparse.Namespace) -> None:
+    made = build(Plan(options.tag, options.base_image), Engine(options.host), _report)
+    sys.stdout.write(f"{options.tag} is {'ready' if made else 'up to date'}\n")
+
+
+def _key(options: argparse.Namespace) -> None:
+    sys.stdout.write(f"{Plan('', options.base_image).keys[-1]}\n")
+
+
+def _root(options: argparse.Namespace) -> None:
+    target = options.directory.absolute()
+    with locked(target.name):
+        if not target.exists():
+            debian.make_root(target, options.packages)
+
+
+def _report(number: int, count: int, text: str) -> None:
+    sys.stdout.write(f"step {number}/{count} {text}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="images/debian", description="Makes the students' image with Debian's and PyPI's packages."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    image = commands.add_parser(
+        "image",
+        help="make the students' image in a Docker engine",
+        description="Makes the students' image in a Docker engine. Prints a line 'step NUMBER/COUNT TEXT' for each "
+        "step; does nothing if the engine has the image and nothing in it has changed.",
+    )
+    image.add_argument("--tag", default="classroom-student:latest", help="name of the image (%(default)s)")
+    image.add_argument("--host", help=f"address of the engine (DOCKER_HOST, or {DEFAULT_HOST})")
+    image.add_argument(
+        "--base-image",
+        metavar="IMAGE",
+        help="build on this image of Debian or Ubuntu, such as debian:trixie, instead of a Debian made by "
+        "debootstrap: needs neither root nor debootstrap; pulled if the engine has it not",
+    )
+    image.set_defaults(act=_image)
+    content = commands.add_parser(
+        "key",
+        help="print a name for what the image would hold",
+        description="Prints a text that changes when, and only when, the image would change.",
+    )
+    content.add_argument("--base-image", metavar="IMAGE", help="as for the image")
+    content.set_defaults(act=_key)
+    root = commands.add_parser(
+        "root",
+        help="make a Debian root file system in a folder",
+        description="Makes a minimal Debian in a folder, with the packages named; does nothing if the folder is there.",
+    )
+    root.add_argument("directory", type=Path)
+    root.add_argument("packages", nargs="*", metavar="PACKAGE")
+    root.set_defaults(act=_root)
+    return parser
