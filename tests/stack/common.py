@@ -1,0 +1,71 @@
+"""What all parts of the stack share: errors, subprocesses, waiting with a bound."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class StackError(Exception):
+    """The stack cannot do what was asked; the message says why."""
+
+
+def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, stdin: str = "") -> str:
+    """Run a command and give its standard output.
+
+    Raises:
+        StackError: the program is missing or failed; what it wrote last is in the message.
+    """
+    arguments = [str(part) for part in command]
+    try:
+        done = subprocess.run(
+            arguments,
+            check=False,
+            text=True,
+            errors="replace",
+            input=stdin,
+            capture_output=True,
+            env=None if environment is None else {**os.environ, **environment},
+        )
+    except OSError as error:
+        raise StackError(f"{arguments[0]}: {error.strerror}") from error
+    if done.returncode:
+        raise StackError(f"{' '.join(arguments)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        StackError: it did not within `seconds`.
+    """
+    end = time.monotonic() + seconds
+    pause = 0.01
+    while not condition():
+        if time.monotonic() > end:
+            raise StackError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+
+
+def cache_directory() -> Path:
+    """Where downloads and root file systems are kept between runs (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    directory = Path(base) / "classroom"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def search_path() -> str:
+    """PATH with the folders of system programs, which an ordinary user's PATH lacks."""
+    return f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"

@@ -1,0 +1,156 @@
+"""What `ctl` can ask, and how it reaches the supervisor: one JSON object over a Unix socket, with the asker's own
+standard streams beside it, so that a command's output goes to the asker directly."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any
+
+from stack import deployment
+from stack.common import StackError
+from stack.supervisor import PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from stack.supervisor import Supervisor
+
+_REQUEST = 1 << 20
+
+
+def ask(control: Path, arguments: Sequence[str], streams: Sequence[int] = (0, 1, 2)) -> int:
+    """Ask the supervisor and wait for its answer: an exit status. Output goes to the given streams.
+
+    Raises:
+        StackError: no supervisor answers.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            connection.connect(str(control))
+        except OSError as error:
+            raise StackError(f"no stack answers at {control} ({error.strerror})") from error
+        request = json.dumps({"arguments": list(arguments), "directory": os.getcwd()}).encode()
+        socket.send_fds(connection, [request], list(streams))
+        answer = b""
+        while chunk := connection.recv(4096):
+            answer += chunk
+    if not answer:
+        raise StackError("the stack ended while it was asked")
+    return int(answer)
+
+
+def serve(supervisor: Supervisor) -> None:
+    """Answer in threads from now on."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    supervisor.layout.control.unlink(missing_ok=True)
+    listener.bind(str(supervisor.layout.control))
+    supervisor.layout.control.chmod(0o600)
+    listener.listen(64)
+
+    def accept() -> None:
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=_answer, args=(supervisor, connection), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def _answer(supervisor: Supervisor, connection: socket.socket) -> None:
+    with connection:
+        data, streams, _, _ = socket.recv_fds(connection, _REQUEST, 3)
+        try:
+            request = json.loads(data)
+            status = _obey(supervisor, request, streams, connection)
+        except (StackError, OSError, ValueError, LookupError, shutil.Error) as error:
+            with os.fdopen(os.dup(streams[2]), "w") as file:
+                file.write(f"{error}\n")
+            status = 1
+        finally:
+            for stream in streams:
+                os.close(stream)
+        connection.sendall(str(status).encode())
+
+
+def _obey(supervisor: Supervisor, request: dict[str, Any], streams: list[int], connection: socket.socket) -> int:
+    verb, *rest = request["arguments"]
+
+    def say(text: str) -> int:
+        with os.fdopen(os.dup(streams[1]), "w") as file:
+            file.write(text if text.endswith("\n") else f"{text}\n")
+        return 0
+
+    if verb == "exec":
+        return _execute(supervisor, rest, request["directory"], streams, connection)
+    if verb == "docker":
+        return _execute(supervisor, [*supervisor.docker(), *rest], "/", streams, connection)
+    if verb == "outside":
+        return _execute(supervisor, [*supervisor.in_world(), *rest], request["directory"], streams, connection)
+    if verb == "settings":
+        return say(str(supervisor.layout.settings))
+    if verb == "logs":
+        return say(supervisor.layout.log(rest[0]).read_text(errors="replace"))
+    if verb == "status":
+        return say("\n".join(f"{name} {'up' if part.running else 'down'}" for name, part in supervisor.parts.items()))
+    with supervisor.lock:
+        if verb == "reload":
+            _reload(supervisor, json.loads(rest[0]))
+            return 0
+        part = supervisor.parts[rest[0]]
+        if verb in {"stop", "restart"}:
+            part.stop()
+        elif verb == "kill":
+            part.stop(signal.SIGKILL)
+        if verb in {"start", "restart"}:
+            part.start()
+    return 0
+
+
+def _reload(supervisor: Supervisor, patch: dict[str, Any]) -> None:
+    path = supervisor.layout.settings
+    merged = deployment.merge(json.loads(path.read_text(encoding="utf-8")), patch)
+    path.write_text(json.dumps(merged, indent=2), encoding="utf-8")
+    supervisor.parts["hub"].stop()
+    supervisor.parts["hub"].start()
+
+
+def _execute(
+    supervisor: Supervisor, command: Sequence[str], directory: str, streams: list[int], connection: socket.socket
+) -> int:
+    """Run a command with the asker's streams; it is killed when the asker goes away."""
+    process = subprocess.Popen(
+        list(command), cwd=directory, stdin=streams[0], stdout=streams[1], stderr=streams[2],
+        env=supervisor.environment(), start_new_session=True,
+    )
+    gone = select.poll()
+    gone.register(connection, select.POLLIN | select.POLLHUP)
+    while True:
+        try:
+            return process.wait(0.02)
+        except subprocess.TimeoutExpired:
+            if gone.poll(0):
+                os.killpg(process.pid, signal.SIGKILL)
+                return process.wait()
+
+
+VERBS = {
+    "start": f"start a part: {', '.join(PARTS)}",
+    "stop": "stop a part",
+    "restart": "stop and start a part; containers outlive a restart of any of them",
+    "kill": "end a part at once, as a crash does",
+    "logs": "print the log of a part (also: supervisor, world, root, nginx-access, nginx-containers)",
+    "exec": "run a command on the server",
+    "docker": "run Docker's client",
+    "outside": "run a command on a machine outside the server",
+    "settings": "print the path of settings.json",
+    "reload": "merge a JSON object into settings.json (RFC 7386) and restart the hub",
+    "status": "print which parts are up",
+}
+"""Verbs and what they do."""

@@ -1,0 +1,93 @@
+"""Where the files of one stack are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.common import cache_directory
+
+_RUNTIME = Path("/run/classroom-stack")  # short: the path of a Unix socket has at most 107 bytes
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One stack's folder. It is at the same path in all of the stack's mount namespaces."""
+
+    directory: Path
+
+    @staticmethod
+    def new() -> Layout:
+        """A folder that no other stack has."""
+        _RUNTIME.mkdir(mode=0o755, exist_ok=True)
+        while True:
+            directory = _RUNTIME / os.urandom(3).hex()
+            with contextlib.suppress(FileExistsError):
+                directory.mkdir(mode=0o755)
+                for name in ("run", "state", "logs", "cdi", "bin"):
+                    (directory / name).mkdir()
+                return Layout(directory)
+
+    @staticmethod
+    def all() -> list[Layout]:
+        """The folders of all stacks of this machine, running or left behind by a machine that went down."""
+        return [Layout(path) for path in sorted(_RUNTIME.glob("*"))]
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return self.directory.name
+
+    @property
+    def settings(self) -> Path:
+        """settings.json of the hub."""
+        return self.directory / "settings.json"
+
+    @property
+    def run(self) -> Path:
+        """Sockets."""
+        return self.directory / "run"
+
+    @property
+    def state(self) -> Path:
+        """The hub's state."""
+        return self.directory / "state"
+
+    @property
+    def control(self) -> Path:
+        """Socket of the supervisor."""
+        return self.run / "control.sock"
+
+    @property
+    def docker_socket(self) -> Path:
+        """Socket of the engine."""
+        return self.run / "docker.sock"
+
+    @property
+    def engine_data(self) -> Path:
+        """The engine's data: on the cache's file system, so that the cached image is linked and not copied."""
+        return cache_directory() / "stacks" / self.name
+
+    def log(self, part: str) -> Path:
+        """The log of a part."""
+        return self.directory / "logs" / f"{part}.log"
+
+    @property
+    def cgroup(self) -> str:
+        """The parent of the containers' control groups."""
+        return f"/classroom-stack-{self.name}"
+
+    def remove(self) -> None:
+        """Remove all that a stack leaves in file systems once its processes have ended."""
+        root = Path("/sys/fs/cgroup")
+        for parent in [root / self.cgroup[1:], *root.glob(f"*{self.cgroup}")]:
+            for directory, _, _ in os.walk(parent, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(directory).rmdir()
+        shutil.rmtree(self.engine_data, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _RUNTIME.rmdir()

@@ -1,0 +1,85 @@
+"""What is made once and kept in the cache: the engine's root file system, the proxy, an engine with the image in it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from stack.common import REPOSITORY, StackError, cache_directory, run, search_path
+from stack.requirements import node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PACKAGES = ("ca-certificates", "docker-cli", "docker.io", "iproute2", "iptables", "nftables", "nginx", "procps")
+"""Docker 26, the first with CDI devices on by a switch, and what the stack uses of its side: nothing of it is the
+machine's own."""
+_MAKER = REPOSITORY / "images/debian"
+
+
+def engine_root() -> Path:
+    """The root file system that holds the engine, Nginx, nft and ip; made if it is not there (under a minute)."""
+    content = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:12]
+    root = cache_directory() / f"engine-{content}"
+    if not root.exists():
+        run([sys.executable, _MAKER, "root", root, *_PACKAGES])
+    return root
+
+
+def proxy_command() -> list[str]:
+    """The command of configurable-http-proxy in the locked version; installed if it is not there.
+
+    Raises:
+        StackError: no Node, or npm failed.
+    """
+    program = node()
+    if program is None:
+        raise StackError("Node is missing")
+    lock = REPOSITORY / "python/locks/npm/package-lock.json"
+    directory = cache_directory() / f"proxy-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    with locked(directory.name):
+        if not directory.exists():
+            partial = directory.with_name(directory.name + ".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(lock.parent, partial)
+            npm = shutil.which("npm", path=search_path())
+            if npm is None:
+                raise StackError("npm is missing")
+            run([npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", partial])
+            partial.rename(directory)
+    return [*program, str(directory / "node_modules/configurable-http-proxy/bin/configurable-http-proxy")]
+
+
+def engine_template() -> Path:
+    """An engine's data with the students' image in it, if it has been made."""
+    return cache_directory() / "engine-data"
+
+
+def copy_engine_data(template: Path, target: Path) -> None:
+    """Copy an engine's data; layers, which nobody writes to, are hard links where the file system allows.
+
+    The engine's databases are changed in place and are always copies.
+    """
+    target.mkdir(parents=True)
+    for part in sorted(template.iterdir()):
+        if part.name == "overlay2":
+            try:
+                run(["cp", "-al", part, target])
+            except StackError:
+                shutil.rmtree(target / part.name, ignore_errors=True)
+                run(["cp", "-a", part, target])
+        else:
+            run(["cp", "-a", part, target])
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Let one process at a time make the part of the cache called `name`."""
+    with (cache_directory() / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

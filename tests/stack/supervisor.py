@@ -1,0 +1,254 @@
+"""Starts the parts inside the stack's namespaces, and obeys `ctl` over a socket until it is told to end."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stack import deployment, world
+from stack.common import REPOSITORY, SYSTEM_PATH, StackError, run, search_path, wait_until
+from stack.parts import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stack.layout import Layout
+
+PARTS = ("engine", "nginx", "proxy", "hub")
+_SHIMS = ("ip", "nft", "iptables", "ip6tables", "sysctl")
+
+
+class Supervisor:
+    """The parts of one stack."""
+
+    def __init__(self, layout: Layout, root: Path) -> None:
+        self.layout = layout
+        self.root = root
+        self.lock = threading.RLock()
+        self.ended = threading.Event()
+        self._root_holder: subprocess.Popen[bytes] | None = None
+        self._world: subprocess.Popen[str] | None = None
+        self.parts = {part.name: part for part in self._make_parts()}
+
+    # -- namespaces ---------------------------------------------------------------------------------------------------
+
+    def make_ground(self) -> None:
+        """Network, outside world and the engine's root."""
+        for program in _SHIMS:
+            shim = self.layout.directory / "bin" / program
+            shim.write_text(f'#!/bin/sh\nexec chroot {self.root} {program} "$@"\n', encoding="utf-8")
+            shim.chmod(0o755)
+        os.environ["PATH"] = f"{self.layout.directory}/bin:{search_path()}"
+        run(["mount", "-t", "proc", "proc", self.root / "proc"])  # seen in this mount namespace only
+        run(["ip", "link", "set", "lo", "up"])
+        # Nginx's server on the class bridge's gateway comes up before the bridge is there.
+        Path("/proc/sys/net/ipv4/ip_nonlocal_bind").write_text("1", encoding="ascii")
+        self._make_world()
+        self.layout.engine_data.mkdir(parents=True, exist_ok=True)
+        script = Path(__file__).with_name("enter-root.sh")
+        places = [str(self.root), str(self.layout.directory), str(self.layout.engine_data)]
+        with self.layout.log("root").open("ab") as log:
+            self._root_holder = subprocess.Popen(
+                ["unshare", "--mount", "sh", str(script), *places, str(self.layout.directory / "cdi")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )
+        ready = self.layout.run / "root-is-ready"
+        holder = self._root_holder
+        wait_until(lambda: ready.exists() or holder.poll() is not None, "the engine's root is entered", 20)
+        if holder.poll() is not None:
+            raise StackError(f"the engine's root cannot be entered:\n{self.layout.log('root').read_text()}")
+
+    def _make_world(self) -> None:
+        with self.layout.log("world").open("ab") as log:
+            self._world = subprocess.Popen(
+                ["unshare", "--net", sys.executable, "-m", "stack.world", str(self.layout.directory / "bin/ip")],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, text=True,
+            )
+        own = os.stat("/proc/self/ns/net").st_ino
+        pid = self._world.pid
+        wait_until(lambda: os.stat(f"/proc/{pid}/ns/net").st_ino != own, "the outside world has a namespace", 10)
+        run(["ip", "link", "add", "uplink", "type", "veth", "peer", "name", "world", "netns", str(pid)])
+        run(["ip", "address", "add", f"{world.UPLINK}/24", "dev", "uplink"])
+        run(["ip", "link", "set", "uplink", "up"])
+        run(["ip", "route", "add", "default", "via", world.GATEWAY])
+        if self._world.stdin is None:
+            raise StackError("the outside world has no standard input")
+        self._world.stdin.write("go\n")
+        self._world.stdin.flush()
+        log_file = self.layout.log("world")
+        wait_until(lambda: "ready" in log_file.read_text(), "the outside world serves", 20)
+        # A service of the server itself that listens on all of its addresses, as a careless database does.
+        world.serve(world.servers("0.0.0.0", 9000)[:1])  # noqa: S104 - inside the stack's namespace
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _make_parts(self) -> list[Part]:
+        layout = self.layout
+
+        def python(*arguments: str) -> Callable[[], Sequence[str]]:
+            start = "from classroom.cli import main; main()"
+            return lambda: [sys.executable, "-c", start, *arguments, "--settings", str(layout.settings)]
+
+        return [
+            Part(
+                "engine",
+                lambda: [*self.in_root(), "dockerd", "--config-file", f"{layout.directory}/daemon.json"],
+                lambda: answers(layout.docker_socket, "/_ping") == 200,  # noqa: PLR2004
+                layout.log("engine"),
+                self.environment,
+            ),
+            Part(
+                "nginx",
+                lambda: [*self.in_root(), "nginx", "-c", f"{layout.directory}/nginx.conf"],
+                lambda: answers(f"127.0.0.1:{deployment.PORT}", "/") is not None,
+                layout.log("nginx"),
+                self.environment,
+                prepare=lambda: deployment.write_nginx(layout),
+            ),
+            Part(
+                "proxy",
+                python("proxy"),
+                lambda: answers(layout.run / "proxy-api.sock", "/api/routes") is not None,
+                layout.log("proxy"),
+                self.environment,
+            ),
+            Part(
+                "hub",
+                python("hub"),
+                lambda: answers(deployment.HUB, "/hub/health") == 200,  # noqa: PLR2004
+                layout.log("hub"),
+                self.environment,
+                prepare=self._network_up,
+            ),
+        ]
+
+    def in_root(self) -> list[str]:
+        """How a command is started inside the engine's root."""
+        if self._root_holder is None:
+            raise StackError("the engine's root is not there yet")
+        return ["nsenter", f"--target={self._root_holder.pid}", "--mount", "--", "env", f"PATH={SYSTEM_PATH}"]
+
+    def in_world(self) -> list[str]:
+        """How a command is started on the outside."""
+        if self._world is None:
+            raise StackError("the outside world is not there yet")
+        return ["nsenter", f"--target={self._world.pid}", "--net", "--"]
+
+    def environment(self) -> dict[str, str]:
+        """Variables of all parts and of commands that tests run on the server."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB", "DOCKER_"))}
+        python_path = [str(REPOSITORY / "python/src"), str(REPOSITORY / "tests"), os.environ.get("PYTHONPATH", "")]
+        scripts = Path(sys.executable).parent
+        return kept | {
+            "PATH": f"{self.layout.directory}/bin:{scripts}:{search_path()}",
+            "PYTHONPATH": ":".join(part for part in python_path if part),
+            "CLASSROOM_SETTINGS": str(self.layout.settings),
+            "DOCKER_HOST": f"unix://{self.layout.docker_socket}",
+            "HOME": "/root",
+        }
+
+    def _network_up(self) -> None:
+        # While the engine is down the bridge and its rules stay as they are; so do they when the hub is restarted then.
+        if self.parts["engine"].running:
+            command = [sys.executable, "-c", "from classroom.cli import main; main()", "network", "up"]
+            run([*command, "--settings", str(self.layout.settings)], environment=self.environment())
+
+    def start_all(self, names: Sequence[str]) -> None:
+        """Start parts in their order and say how long each took."""
+        for name in names:
+            seconds = self.parts[name].start()
+            log(f"{name} started in {seconds:.1f} s")
+
+    def stop_all(self) -> None:
+        """Stop students' containers and all parts."""
+        for name in ("hub", "proxy", "nginx"):
+            self.parts[name].stop()
+        if self.parts["engine"].running:
+            with contextlib.suppress(StackError):
+                found = run([*self.docker(), "ps", "-aq"]).split()
+                if found:
+                    run([*self.docker(), "rm", "-fv", *found])
+        self.parts["engine"].stop()
+
+    def docker(self) -> list[str]:
+        """Docker's own client, of the engine's root."""
+        return [*self.in_root(), "docker", "-H", f"unix://{self.layout.docker_socket}"]
+
+
+def answers(where: Path | str, path: str) -> int | None:
+    """The status of a GET over a Unix socket or address:port; None when nobody answers."""
+    connection = http.client.HTTPConnection(where if isinstance(where, str) else "localhost", timeout=5)
+    try:
+        if isinstance(where, Path):
+            connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.sock.settimeout(5)
+            connection.sock.connect(str(where))
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def log(text: str) -> None:
+    """A line in the supervisor's log, which is its standard output."""
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stdout.flush()
+
+
+def main(layout: Layout, root: Path, *, keep: bool) -> int:
+    """Start everything, obey, stop everything.
+
+    Unless `keep`, the end of standard input is the end of the stack: however the process that started it died.
+    """
+    from stack.control import serve  # noqa: PLC0415 - it needs Supervisor
+
+    supervisor = Supervisor(layout, root)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: supervisor.ended.set())
+    if not keep:
+        threading.Thread(target=_watch_input, args=(supervisor.ended,), daemon=True).start()
+    status = 0
+    try:
+        supervisor.make_ground()
+        serve(supervisor)
+        (layout.run / "ready").touch()
+        supervisor.ended.wait()
+    except Exception as error:  # noqa: BLE001 - whatever it was, everything is stopped and the reason told
+        text = str(error) if isinstance(error, StackError) else traceback.format_exc()
+        (layout.run / "failure").write_text(text, encoding="utf-8")
+        log(text)
+        status = 1
+    finally:
+        with contextlib.suppress(Exception):
+            supervisor.stop_all()
+    return status
+
+
+def _watch_input(ended: threading.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    ended.set()
+
+
+def tail(text: str, lines: int) -> str:
+    """The last lines of a text."""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def disk_free(path: Path) -> int:
+    """Free bytes where `path` is."""
+    return shutil.disk_usage(path).free

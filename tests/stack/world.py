@@ -1,0 +1,150 @@
+"""What the containers must look upon as the outside: a second network namespace behind the stack's uplink.
+
+It holds addresses of the internet, of a private network, of a cloud's metadata service and of a name server, with a
+small HTTP server (port 80) and a name server (port 53) on each. There is no way from there to anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.server
+import io
+import json
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UPLINK = "192.0.2.2"
+"""The server's own address on its uplink (TEST-NET-1, RFC 5737)."""
+GATEWAY = "192.0.2.1"
+ADDRESSES = {
+    "internet": "203.0.113.10",  # TEST-NET-3, RFC 5737
+    "metadata": "169.254.169.254",
+    "private": "10.99.0.10",
+    "private2": "192.168.99.10",
+    "shared": "100.64.0.10",  # RFC 6598
+    "resolver": "10.99.0.53",
+}
+"""Who is who outside."""
+PACKAGE = "classroom-example"
+"""The one package of the index at http://203.0.113.10/simple/."""
+
+
+def wheel() -> tuple[str, bytes]:
+    """Name and content of a wheel with one module that says what it is."""
+    files = {
+        "classroom_example.py": b'VERSION = "1.0"\n',
+        "classroom_example-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: classroom-example\nVersion: 1.0\n",
+        "classroom_example-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: stack\nRoot-Is-Purelib: true\n"
+        b"Tag: py3-none-any\n",
+    }
+    record = "".join(
+        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}\n"
+        for name, data in files.items()
+    )
+    files["classroom_example-1.0.dist-info/RECORD"] = f"{record}classroom_example-1.0.dist-info/RECORD,,\n".encode()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return "classroom_example-1.0-py3-none-any.whl", content.getvalue()
+
+
+class _Pages(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+        here = self.connection.getsockname()[0]
+        name, content = wheel()
+        if self.path == f"/simple/{PACKAGE}/":
+            self._answer(f'<a href="/files/{name}">{name}</a>'.encode(), "text/html")
+        elif self.path == f"/files/{name}":
+            self._answer(content, "application/octet-stream")
+        elif self.path.startswith("/simple/"):
+            self.send_error(404)
+        else:
+            who = next((who for who, address in ADDRESSES.items() if address == here), here)
+            self._answer(json.dumps({"host": who, "client": self.client_address[0]}).encode(), "application/json")
+
+    def _answer(self, content: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002, ANN401 - the signature is http.server's
+        sys.stdout.write(f"{self.client_address[0]} > {self.connection.getsockname()[0]} {format % arguments}\n")
+        sys.stdout.flush()
+
+
+def dns_answer(query: bytes) -> bytes:
+    """The answer to a DNS query (RFC 1035): every name's A record is the internet host; there is nothing else."""
+    end = 12
+    while end < len(query) and query[end]:
+        end += query[end] + 1
+    question = query[12 : end + 5]
+    is_address = question[-4:] == b"\0\1\0\1"
+    header = query[:2] + b"\x81\x80" + b"\0\1" + (b"\0\1" if is_address else b"\0\0") + b"\0\0\0\0"
+    record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(ADDRESSES["internet"])
+    return header + question + (record if is_address else b"")
+
+
+class _DatagramNames(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        data, answering = self.request
+        answering.sendto(dns_answer(data), self.client_address)
+
+
+class _StreamNames(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        length = int.from_bytes(self.rfile.read(2), "big")
+        answer = dns_answer(self.rfile.read(length))
+        self.wfile.write(len(answer).to_bytes(2, "big") + answer)
+
+
+class _Streams(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+def servers(address: str, port: int = 80) -> list[socketserver.BaseServer]:
+    """An HTTP server and a name server on one address."""
+    return [
+        http.server.ThreadingHTTPServer((address, port), _Pages),
+        socketserver.ThreadingUDPServer((address, 53), _DatagramNames),
+        _Streams((address, 53), _StreamNames),
+    ]
+
+
+def serve(found: Sequence[socketserver.BaseServer]) -> None:
+    """Serve in threads that end with the process."""
+    for server in found:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+def main() -> None:
+    """Wait for the interface `world`, give it the addresses, serve until the stack ends."""
+    sys.stdin.readline()  # the supervisor has put the interface here
+    ip = sys.argv[1:]
+    commands = ["link set lo up", f"address add {GATEWAY}/24 dev world", "link set world up"]
+    commands += [f"address add {address}/32 dev world" for address in ADDRESSES.values()]
+    for command in commands:
+        subprocess.run([*ip, *command.split()], check=True)
+    for address in [GATEWAY, *ADDRESSES.values()]:
+        serve(servers(address))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
