@@ -2,7 +2,8 @@
 
 Its traits, for `configure`: the stock ones `admin_users`, `minimum_password_length`, `allowed_failed_logins`,
 `seconds_before_next_try`, `enable_signup`, `open_signup` mean what they say upstream; ours are `address_tries`,
-`bcrypt_rounds`, `secrets_dir`, `max_waiting`, `site_title`. `JupyterHub.template_paths` must hold `classroom.pages.TEMPLATES`.
+`bcrypt_rounds`, `secrets_dir`, `max_waiting`, `site_title`. `JupyterHub.template_paths` must hold
+`classroom.pages.TEMPLATES`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from sqlalchemy import select
 from traitlets import Bool, Integer, Unicode
 
 from classroom.accounts import first_password, handlers, migrations, passwords, service
+from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.hashing import Hasher
 from classroom.accounts.lockout import Lockout
 from classroom.accounts.names import MAX_KEPT_NAME, is_new_name, new_name
 
 if TYPE_CHECKING:
+    from jupyterhub.app import JupyterHub
     from jupyterhub.user import User
     from tornado.web import RequestHandler
 
@@ -56,10 +59,10 @@ class ClassroomAuthenticator(NativeAuthenticator):
     max_waiting = Integer(1000, config=True, help="Sign-ups that may wait for approval; more are turned away.")
     site_title = Unicode("Classroom", config=True, help="What the pages call the site.")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: object) -> None:
         # Upstream warns that the shared session is to go; NativeAuthenticator has no other.
         kwargs.setdefault("db", kwargs.get("_deprecated_db_session"))
-        super().__init__(True, *args, **kwargs)  # noqa: FBT003
+        super().__init__(True, **kwargs)  # noqa: FBT003
         migrations.upgrade(self.db.connection())
         self.db.commit()
         service.adopt(self.db)
@@ -74,13 +77,13 @@ class ClassroomAuthenticator(NativeAuthenticator):
         if self.db.scalar(select(UserInfo.id).where(UserInfo.has_2fa).limit(1)) is not None:
             self.request_otp = True
 
-    def get_handlers(self, app: Any) -> list[tuple[Any, ...]]:
+    def get_handlers(self, app: JupyterHub) -> list[tuple[Any, ...]]:
         """Our pages, in the place of upstream's."""
         app.template_vars.setdefault("classroom_title", self.site_title)
         app.template_vars.setdefault("classroom_waiting", self._waiting_for)
         return handlers.ROUTES
 
-    def _waiting_for(self, user: Any) -> int:
+    def _waiting_for(self, user: User | None) -> int:
         """The number beside "Approve students" in the navigation."""
         return service.waiting_count(self.db) if user is not None and getattr(user, "admin", False) else 0
 
@@ -163,9 +166,9 @@ class ClassroomAuthenticator(NativeAuthenticator):
         name = new_name(typed_name, self.admin_users)
         self.demand_good_password(name, password)
         if not self.open_signup and service.waiting_count(self.db) >= self.max_waiting:
-            raise service.AccountError("Too many sign-ups are waiting. Ask your instructor to look at them.", 503)
+            raise AccountError("Too many sign-ups are waiting. Ask your instructor to look at them.", 503)
         if service.find(self.db, name) is not None:
-            raise service.NameTakenError(name)
+            raise NameTakenError(name)
         hashed = await self.hasher.hash(password)
         by = "open sign-up" if self.open_signup else None
         service.create(self.db, name, hashed, full_name=full_name, approved_by=by)
@@ -175,7 +178,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         """Raise an AccountError that says what is wrong with a new password, if something is."""
         wrong = passwords.problem(password, username=name, minimum=self.minimum_password_length)
         if wrong:
-            raise service.AccountError(wrong)
+            raise AccountError(wrong)
 
     async def give_one_time_password(self, name: str, chosen: str = "") -> str:
         """A new password for an account, to be changed at the next login; its sessions end.
@@ -193,7 +196,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         service.set_password(self.db, name, await self.hasher.hash(password), must_change=True)
         return password
 
-    async def add_user(self, user: Any) -> None:
+    async def add_user(self, user: User | orm.User) -> None:
         """Called for every user at the hub's start, and for each that the admin page makes.
 
         An admin of the settings gets an account with a one-time password; whoever is no longer in the settings is no
@@ -218,7 +221,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
             path = first_password.write(self.secrets_dir, name, password)
         except OSError as error:
             self.log.error(  # noqa: TRY400
-                "%s has no password yet, and its one-time password cannot be written: %s. Mend that and restart the hub.",
+                "%s has no password, and a one-time password cannot be written: %s. Mend that and restart the hub.",
                 name,
                 error,
             )
@@ -232,7 +235,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
             service.approve(self.db, [name], "settings")
         self.log.warning("The one-time password of %s is in %s", name, path)
 
-    def delete_user(self, user: Any) -> None:
+    def delete_user(self, user: User) -> None:
         """Remove the account and set its home aside."""
         service.remove(self.db, user.name)
         first_password.forget(self.secrets_dir, user.name)

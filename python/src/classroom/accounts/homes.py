@@ -40,7 +40,5 @@ def home_location(db: Session, username: str, escaped: str) -> str:
 
 def archive_home(db: Session, username: str) -> None:
     """Set aside the home of an account that is being removed. Its files stay; nobody is given that place again."""
-    db.execute(
-        update(Home).where(Home.username == username, Home.archived_at.is_(None)).values(archived_at=now())
-    )
+    db.execute(update(Home).where(Home.username == username, Home.archived_at.is_(None)).values(archived_at=now()))
     db.commit()

@@ -1,16 +1,15 @@
 """Who has to wait after too many wrong passwords.
 
-Counted is the pair of name and address, so that nobody can lock the instructor out from elsewhere; and, with a much higher
-bound, the address alone, for a class of thirty behind one address logs in within a minute. A try counts from its start
-(tries sent side by side do not slip through) and stops counting when the password was right. Failures are in the
-database: a restart of the hub forgives nothing.
+Counted is the pair of name and address, so that nobody can lock the instructor out from elsewhere; and, with a much
+higher bound, the address alone: a class of thirty behind one address logs in within a minute. A try counts from its
+start (tries sent side by side do not slip through) and stops counting when the password was right. Failures are in
+the database: a restart of the hub forgives nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from sqlalchemy import delete, func, select
 from classroom.accounts.tables import FailedLogin, now
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sqlalchemy.orm import Session
 

@@ -22,7 +22,7 @@ RULE = (
     "A username has 1 to 32 characters: small letters a to z, digits, dot, dash and underscore; "
     "it begins with a letter or a digit."
 )
-# Characters that read as another in many fonts. Only for comparing with instructors' names, so being strict costs little.
+# Characters that read as others in many fonts. Only compared with instructors' names, so being strict costs little.
 _LOOKS_LIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "3": "e", "5": "s", "8": "b"} | dict.fromkeys("._-"))
 
 
@@ -49,7 +49,9 @@ def new_name(typed: str, admins: Iterable[str]) -> str:
     if not is_new_name(name):
         raise AccountError(RULE)
     if looks_like_admin(name, admins):
-        raise AccountError("This username is kept for the instructors, or reads like one of theirs. Choose another one.")
+        raise AccountError(
+            "This username is kept for the instructors, or reads like one of theirs. Choose another one."
+        )
     return name
 
 

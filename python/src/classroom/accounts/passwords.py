@@ -1,8 +1,8 @@
 """Passwords: the rules for new ones, and bcrypt.
 
-A password of at most 72 bytes is hashed exactly as stock NativeAuthenticator does, so that its hashes are valid here and
-ours there. bcrypt reads no more than 72 bytes (bcrypt 5 refuses more): a longer one is hashed as NUL + base64(SHA-256),
-and since no password may hold a NUL, no short password can be that one's twin.
+A password of at most 72 bytes is hashed exactly as stock NativeAuthenticator does, so that its hashes are valid here
+and ours there. bcrypt reads no more than 72 bytes (bcrypt 5 refuses more): a longer one is hashed as NUL +
+base64(SHA-256), and since no password may hold a NUL, no short password can be that one's twin.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def rules(minimum: int) -> tuple[str, ...]:
     )
 
 
-def problem(password: str, *, username: str, minimum: int) -> str | None:
+def problem(password: str, *, username: str, minimum: int) -> str | None:  # noqa: PLR0911 - one sentence a rule
     """What is wrong with a new password, in a sentence for the person who typed it; None if nothing is.
 
     Args:
@@ -49,7 +49,7 @@ def problem(password: str, *, username: str, minimum: int) -> str | None:
         return f"The password is too long: {size} bytes. At most {MAX_BYTES} are read."
     if "\x00" in password or not _encodable(password):
         return "The password holds a character that cannot be typed. Choose another one."
-    if len(username) > 2 and username.casefold() in password.casefold():  # noqa: PLR2004
+    if len(username) > 2 and username.casefold() in password.casefold():
         return "The password contains the username. Choose one that does not."
     if len(set(password)) < _DIFFERENT:
         return f"The password is too simple: it needs at least {_DIFFERENT} different characters."
@@ -59,7 +59,7 @@ def problem(password: str, *, username: str, minimum: int) -> str | None:
 
 
 def hash_password(password: str, rounds: int) -> bytes:
-    """bcrypt hash of a password. Takes a quarter of a second at 12 rounds: not for the event loop.
+    """Bcrypt hash of a password. Takes a quarter of a second at 12 rounds: not for the event loop.
 
     Raises:
         ValueError: the password is longer than `MAX_BYTES` or holds a NUL.
@@ -76,9 +76,9 @@ def verify(password: str, hashed: bytes) -> bool:
 
 
 def rounds_of(hashed: bytes) -> int:
-    """bcrypt's cost parameter of a hash; 0 where it is none."""
+    """Bcrypt's cost parameter of a hash; 0 where it is none."""
     parts = hashed.split(b"$")
-    return int(parts[2]) if len(parts) == 4 and parts[2].isdigit() else 0  # noqa: PLR2004
+    return int(parts[2]) if len(parts) == 4 and parts[2].isdigit() else 0
 
 
 def no_password(rounds: int) -> bytes:

@@ -192,9 +192,7 @@ def revoke(db: Session, names: Iterable[str], admins: Collection[str]) -> Done:
     return _each(db, names, one)
 
 
-def set_password(
-    db: Session, name: str, hashed: bytes, *, must_change: bool, keep_session: str | None = None
-) -> None:
+def set_password(db: Session, name: str, hashed: bytes, *, must_change: bool, keep_session: str | None = None) -> None:
     """Give an account a new password and end its other sessions.
 
     Args:
@@ -244,7 +242,7 @@ def adopt(db: Session) -> None:
 
 def no_account(name: str) -> AccountError:
     """There is no account of that name."""
-    shown = name if len(name) <= 32 else f"{name[:32]}…"  # noqa: PLR2004
+    shown = name if len(name) <= 32 else f"{name[:32]}…"
     return AccountError(f"There is no account named {shown}. It may have been removed meanwhile.", 404)
 
 
@@ -278,7 +276,7 @@ def _end_sessions(db: Session, name: str, *, keep_session: str | None = None, to
         return
     user.cookie_id = new_token()
     for token in list(user.api_tokens):
-        # A token with a session is a browser's, at the student's server; the others are the server's and those made by hand.
+        # A token with a session is a browser's, at the student's server; others are the server's or were made by hand.
         if tokens_too or (token.session_id and token.session_id != keep_session):
             db.delete(token)
 

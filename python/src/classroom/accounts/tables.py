@@ -1,7 +1,7 @@
 """Our tables in the hub's database, beside stock NativeAuthenticator's `users_info`.
 
-`users_info` stays the truth about password and approval, so that a rollback to stock works; what stock has no column for
-is here. Times are UTC without a zone, as in JupyterHub's own tables. Made and changed by `migrations`, never by create_all.
+`users_info` stays the truth about password and approval, so that a rollback to stock works; what stock has no column
+for is here. Times are UTC without a zone, as in JupyterHub's own tables. `migrations` makes and changes them.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ _SAID = {
 
 
 class ApprovePage(Page):
-    """/hub/authorize"""
+    """The page /hub/authorize."""
 
     @web.authenticated
     @needs_scope("admin:users")
@@ -87,7 +87,7 @@ class ApprovePage(Page):
             error=error,
             waiting=[row for row in rows if row.state is service.State.WAITING],
             revoked=[row for row in rows if row.state is service.State.REVOKED],
-            approved=sorted((r for r in rows if r.state is service.State.APPROVED), key=lambda r: (not r.is_admin, r.name)),
+            approved=[row for row in rows if row.state is service.State.APPROVED],
             admins=self.authenticator.admin_users,
             age=age,
         )
@@ -96,7 +96,7 @@ class ApprovePage(Page):
 def _log_failure(page: Page, name: str) -> Callable[[asyncio.Future[None]], None]:
     def log(task: asyncio.Future[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
-            page.log.error("The server of %s, whose account was closed, could not be stopped: %s", name, task.exception())
+            page.log.error("The server of %s could not be stopped: %s", name, task.exception())
 
     return log
 

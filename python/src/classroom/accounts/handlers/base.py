@@ -57,7 +57,7 @@ class Page(BaseHandler):
             raise AccountError(f"{title} is too long: {len(value)} characters. At most {limit} are read.", 413)
         return value
 
-    async def show(self, template: str, status: int = 200, **names: Any) -> None:
+    async def show(self, template: str, status: int = 200, **names: object) -> None:
         """Answer with a page."""
         self.set_status(status)
         names.setdefault("notice", self._take_notice())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyterhub.handlers.login import LoginHandler
 from jupyterhub.utils import url_path_join
@@ -16,6 +16,8 @@ from classroom.accounts.names import MAX_KEPT_NAME
 from classroom.accounts.passwords import MAX_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from classroom.accounts.authenticator import Outcome
 
 WAITING_TICKET = "classroom-waiting"
@@ -23,11 +25,13 @@ CHANGE_TICKET = "classroom-change"
 
 
 class LoginPage(Page, LoginHandler):
-    """/hub/login"""
+    """The page /hub/login."""
 
     login_outcome: Outcome | None = None
 
-    def _render(self, login_error: str | None = None, username: str | None = None, **names: Any) -> Any:
+    def _render(
+        self, login_error: str | None = None, username: str | None = None, **names: object
+    ) -> Awaitable[str]:
         names.setdefault("notice", self._take_notice())
         return super()._render(login_error=login_error, username=(username or "")[:MAX_KEPT_NAME], **names)
 
@@ -68,7 +72,9 @@ class LoginPage(Page, LoginHandler):
             self.set_header("Retry-After", str(seconds))
             wait = count(max(1, round(seconds / 60)), "minute")
             await self._refuse(
-                f"Too many wrong passwords. Wait {wait}, then try again; or ask your instructor for a new one.", name, 429
+                f"Too many wrong passwords. Wait {wait}, then try again; or ask your instructor for a new one.",
+                name,
+                429,
             )
         else:
             await self._refuse("Wrong username or password.", name, 403)
@@ -87,7 +93,7 @@ class WaitingPage(Page):
         found = service.find(self.db, name) if name else None
         if found is None:
             # Nobody, or rejected.
-            await self.show("waiting.html", name=name, state="gone" if name else "nobody")
+            await self.show("waiting.html", account_name=name, state="gone" if name else "nobody")
             return
         info, account = found
         if service.state_of(info, account) is service.State.APPROVED:
@@ -96,7 +102,11 @@ class WaitingPage(Page):
             self.redirect(url_path_join(self.hub.base_url, "login") + "?" + query(username=name))
             return
         await self.show(
-            "waiting.html", name=name, state="waiting", since=account.created.replace(tzinfo=UTC), age=age(account.created)
+            "waiting.html",
+            account_name=name,
+            state="waiting",
+            since=account.created.replace(tzinfo=UTC),
+            age=age(account.created),
         )
 
 

@@ -79,7 +79,7 @@ class ChangePasswordPage(Page):
             raise AccountError("Your present password is not right. Type it again.", 403)
 
     def _first_time(self) -> str | None:
-        """Who may set a password without being signed in: the one-time password was typed, and still is the password."""
+        """Who typed a right one-time password, which still is the password, and may set another without a session."""
         mark, _, name = self.ticket(CHANGE_TICKET, minutes=CHANGE_MINUTES).partition(" ")
         found = service.find(self.db, name) if name else None
         if found is None or not found[1].must_change or fingerprint(found[0].password) != mark:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tornado import web
 from jupyterhub.utils import url_path_join
+from tornado import web
 
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.handlers.base import STALE_FORM, Page
@@ -16,7 +16,7 @@ FULL_NAME_CHARACTERS = 100
 
 
 class SignUpPage(Page):
-    """/hub/signup"""
+    """The page /hub/signup."""
 
     async def get(self) -> None:
         """The empty form, with the rules."""
@@ -29,25 +29,14 @@ class SignUpPage(Page):
 
     async def post(self) -> None:
         """Make the account, or say in the form what is wrong."""
-        typed = ""
-        full_name = ""
+        typed = {"username": "", "full_name": ""}
         try:
-            try:
-                super().check_xsrf_cookie()
-            except web.HTTPError as error:
-                raise AccountError(STALE_FORM, 403) from error
-            if not self.authenticator.enable_signup:
-                raise AccountError("Your instructor makes the accounts of this site.", 403)
-            typed = self.field("username", "The username", MAX_KEPT_NAME)
-            full_name = self.field("full_name", "Your name", FULL_NAME_CHARACTERS).strip()
-            # Stock's names of the fields, so that what fills in its form fills in ours.
-            password = self.field("signup_password", "The password", MAX_BYTES)
-            again = self.field("signup_password_confirmation", "The repeated password", MAX_BYTES)
-            if password != again:
-                raise AccountError("The two passwords are not the same. Type them again.")
-            name = await self._make(typed, password, full_name)
+            typed["username"] = self.field("username", "The username", MAX_KEPT_NAME).strip()
+            typed["full_name"] = self.field("full_name", "Your name", FULL_NAME_CHARACTERS).strip()
+            self._demand_fresh_form()
+            name = await self._make(typed["username"], self._password(), typed["full_name"])
         except AccountError as error:
-            await self._form(str(error), typed, full_name, error.status)
+            await self._form(error, **typed)
             return
         if self.authenticator.open_signup:
             self.notify("Your account is ready. Sign in with your username and password.")
@@ -55,6 +44,21 @@ class SignUpPage(Page):
             return
         remember_waiting(self, name)
         self.redirect(url_path_join(self.hub.base_url, "waiting"))
+
+    def _demand_fresh_form(self) -> None:
+        try:
+            super().check_xsrf_cookie()
+        except web.HTTPError as error:
+            raise AccountError(STALE_FORM, 403) from error
+        if not self.authenticator.enable_signup:
+            raise AccountError("Your instructor makes the accounts of this site.", 403)
+
+    def _password(self) -> str:
+        # The fields have stock's names, so that what fills in its form fills in ours.
+        password = self.field("signup_password", "The password", MAX_BYTES)
+        if password != self.field("signup_password_confirmation", "The repeated password", MAX_BYTES):
+            raise AccountError("The two passwords are not the same. Type them again.")
+        return password
 
     async def _make(self, typed: str, password: str, full_name: str) -> str:
         try:
@@ -67,11 +71,11 @@ class SignUpPage(Page):
                 return name
             raise
 
-    async def _form(self, error: str = "", username: str = "", full_name: str = "", status: int = 200) -> None:
+    async def _form(self, error: AccountError | None = None, username: str = "", full_name: str = "") -> None:
         await self.show(
             "signup.html",
-            status,
-            error=error,
+            200 if error is None else error.status,
+            error=str(error or ""),
             username=username,
             full_name=full_name,
             enabled=self.authenticator.enable_signup,

@@ -29,7 +29,7 @@ def count(number: int, unit: str) -> str:
 
 def listed(names: tuple[str, ...]) -> str:
     """`ada`, `ada and bob`, `ada, bob and 7 more`."""
-    shown = [name if len(name) <= 32 else f"{name[:32]}…" for name in names[:5]]  # noqa: PLR2004
+    shown = [name if len(name) <= 32 else f"{name[:32]}…" for name in names[:5]]
     rest = len(names) - len(shown)
     if rest:
         shown.append(f"{rest} more")

@@ -1,0 +1,140 @@
+"""Signing in, and keeping those out who guess."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from behaviour.people import PASSWORD, Visitor, one_time, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from behaviour.conftest import Server
+
+    Visit = Callable[..., Visitor]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "///evil.example",
+        "https:evil.example",
+        "%5C%5Cevil.example",
+    ],
+)
+def test_a_login_never_leads_to_another_site(visit: Visit, student: Visitor, name: str, target: str) -> None:
+    del student
+    visitor = visit()
+    visitor.get("/hub/login")
+    answer = visitor.post(f"/hub/login?next={target}", {"username": name, "password": PASSWORD}, follow=False)
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("/")
+    assert not answer.headers["Location"].startswith(("//", "/\\"))
+
+
+def test_unknown_and_known_names_get_the_same_answer(visit: Visit, student: Visitor, name: str) -> None:
+    del student
+    known, unknown = visit().sign_in(name, "wrong password"), visit().sign_in(f"{name}-x", "wrong password")
+    assert known.status_code == unknown.status_code == 403
+    assert said(known) == said(unknown) == "Wrong username or password."
+
+
+def test_unknown_and_known_names_take_as_long(visit: Visit, student: Visitor, name: str) -> None:
+    del student
+
+    def seconds(who: str) -> float:
+        visitor = visit()
+        visitor.get("/hub/login")
+        start = time.perf_counter()
+        visitor.post("/hub/login", {"username": who, "password": "wrong password"})
+        return time.perf_counter() - start
+
+    pairs = [(seconds(name), seconds(f"{name}-x")) for _ in range(7)]
+    known, unknown = (statistics.median(side) for side in zip(*pairs, strict=True))
+    print(f"known {known:.3f} s, unknown {unknown:.3f} s, ratio {known / unknown:.2f}")  # noqa: T201
+    assert 0.6 < known / unknown < 1.7
+
+
+def lock(visitor: Visitor, name: str) -> list[int]:
+    visitor.get("/hub/login")
+    return [visitor.post("/hub/login", {"username": name, "password": f"wrong {i}"}).status_code for i in range(6)]
+
+
+def test_after_five_wrong_passwords_that_name_waits_at_that_address_and_nowhere_else(
+    visit: Visit, student: Visitor, name: str
+) -> None:
+    attacker = visit()
+    if attacker.address is None:
+        pytest.skip("the site is not on this machine: all tests come from one address")
+    assert lock(attacker, name) == [403] * 5 + [429]
+    answer = attacker.sign_in(name)
+    assert answer.status_code == 429
+    assert re.search(r"Wait \d+ minute", said(answer))
+    assert not attacker.is_signed_in
+    owner = visit()
+    owner.sign_in(name)
+    assert owner.is_signed_in
+    assert student.is_signed_in
+
+
+def test_a_name_without_an_account_is_locked_just_the_same(visit: Visit, name: str) -> None:
+    assert lock(visit(), name) == [403] * 5 + [429]
+
+
+def test_wrong_passwords_sent_side_by_side_do_not_slip_through(visit: Visit, name: str) -> None:
+    attacker = visit()
+    attacker.get("/hub/login")
+
+    def guess(i: int) -> int:
+        return attacker.post("/hub/login", {"username": name, "password": f"wrong {i}"}).status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(guess, range(12)))
+    assert answers.count(403) == 5
+    assert answers.count(429) == 7
+
+
+def test_a_lock_survives_a_restart_of_the_hub(visit: Visit, server: Server, name: str) -> None:
+    attacker = visit()
+    assert lock(attacker, name)[-1] == 429
+    server("restart", "hub")
+    assert attacker.sign_in(name).status_code == 429
+
+
+def test_a_new_password_from_the_instructor_ends_the_lock(
+    visit: Visit, admin: Visitor, student: Visitor, name: str
+) -> None:
+    del student
+    locked = visit()
+    lock(locked, name)
+    password = one_time(admin.post(f"/hub/change-password/{name}", {}))
+    assert locked.sign_in(name, password).url.path == "/hub/change-password"
+
+
+def test_forty_wrong_logins_do_not_stall_the_hub(visit: Visit, name: str) -> None:
+    people = [visit() for _ in range(40)]
+    for each in people:
+        each.get("/hub/login")
+    bystander = visit()
+    waits: list[float] = []
+    with ThreadPoolExecutor(len(people)) as pool:
+        tries = [
+            pool.submit(each.post, "/hub/login", {"username": f"{name}-{i}", "password": "wrong"})
+            for i, each in enumerate(people)
+        ]
+        while not all(each.done() for each in tries):
+            start = time.perf_counter()
+            assert bystander.get("/hub/health").status_code == 200
+            waits.append(time.perf_counter() - start)
+            time.sleep(0.02)
+    assert {each.result().status_code for each in tries} == {403}
+    print(f"{len(waits)} requests answered meanwhile, slowest {max(waits):.3f} s")  # noqa: T201
+    assert max(waits) < 1.5

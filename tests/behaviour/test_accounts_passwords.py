@@ -1,0 +1,95 @@
+"""Changing passwords, one-time passwords, removing accounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from behaviour.people import PASSWORD, Visitor, api, one_time, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Visit = Callable[..., Visitor]
+
+
+def test_a_student_changes_the_password_and_other_browsers_are_signed_out(
+    visit: Visit, student: Visitor, name: str
+) -> None:
+    elsewhere = visit()
+    elsewhere.sign_in(name)
+    new = "another set of words"
+    student.get("/hub/change-password")
+    answer = student.post(
+        "/hub/change-password", {"old_password": PASSWORD, "new_password": new, "new_password_confirmation": new}
+    )
+    assert "Your password is changed" in said(answer)
+    assert student.is_signed_in
+    assert not elsewhere.is_signed_in
+    assert visit().sign_in(name).status_code == 403
+    again = visit()
+    again.sign_in(name, new)
+    assert again.is_signed_in
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (("wrong", "another set of words", "another set of words"), "present password is not right"),
+        ((PASSWORD, "short", "short"), "too short"),
+        ((PASSWORD, "another set of words", "another set of word"), "not the same"),
+    ],
+    ids=["wrong present one", "too short", "not the same"],
+)
+def test_a_change_that_is_not_right_changes_nothing(
+    visit: Visit, student: Visitor, name: str, typed: tuple[str, str, str], words: str
+) -> None:
+    fields = dict(zip(("old_password", "new_password", "new_password_confirmation"), typed, strict=True))
+    student.get("/hub/change-password")
+    assert words in said(student.post("/hub/change-password", {**fields}))
+    visitor = visit()
+    visitor.sign_in(name)
+    assert visitor.is_signed_in
+
+
+def test_a_one_time_password_opens_nothing_but_the_choice_of_another(
+    visit: Visit, admin: Visitor, student: Visitor, name: str
+) -> None:
+    password = one_time(admin.post(f"/hub/change-password/{name}", {}))
+    assert not student.is_signed_in, "the session of the forgotten password is over"
+    assert visit().sign_in(name).status_code == 403
+    visitor = visit()
+    answer = visitor.sign_in(name, password)
+    assert answer.url.path == "/hub/change-password"
+    assert not visitor.is_signed_in
+    new = "another set of words"
+    answer = visitor.post(str(answer.url), {"new_password": new, "new_password_confirmation": new})
+    assert answer.url.path == "/hub/home"
+    assert visitor.is_signed_in
+    assert visit().sign_in(name, password).status_code == 403
+
+
+def test_a_user_of_the_admin_page_gets_a_password_that_works(visit: Visit, admin: Visitor, name: str) -> None:
+    assert api(admin, "POST", f"users/{name}").status_code == 201
+    assert visit().sign_in(name, "").status_code == 403
+    assert "no password yet" in admin.get("/hub/authorize").text
+    password = one_time(admin.post(f"/hub/change-password/{name}", {}))
+    visitor = visit()
+    answer = visitor.sign_in(name, password)
+    new = "another set of words"
+    visitor.post(str(answer.url), {"new_password": new, "new_password_confirmation": new})
+    assert visitor.is_signed_in
+
+
+@pytest.mark.parametrize("typed", ["Bad Name", "ünicode", "a" * 40, "../x"])
+def test_the_admin_page_makes_no_user_whose_name_is_outside_the_rules(admin: Visitor, typed: str) -> None:
+    assert api(admin, "POST", "users", {"usernames": [typed]}).status_code == 400
+
+
+def test_a_removed_account_cannot_sign_in_and_its_name_is_free(
+    visit: Visit, admin: Visitor, student: Visitor, name: str
+) -> None:
+    assert api(admin, "DELETE", f"users/{name}").status_code == 204
+    assert not student.is_signed_in
+    assert visit().sign_in(name).status_code == 403
+    assert visit().sign_up(name, "somebody else altogether").url.path == "/hub/waiting"

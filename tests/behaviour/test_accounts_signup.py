@@ -1,0 +1,167 @@
+"""What people type at sign-up, wrong and right."""
+
+from __future__ import annotations
+
+import html
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from behaviour.people import PASSWORD, Visitor, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Visit = Callable[..., Visitor]
+
+
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [
+        ("short", "too short"),
+        ("", "too short"),
+        ("1234567890", "everybody uses"),
+        ("aaaaaaaaaaaa", "too simple"),
+        ("x{name}x", "contains the username"),
+        ("é" * 600, "too long"),
+        ("a" * 1_000_000, "too long"),
+    ],
+    ids=["short", "empty", "common", "simple", "holds the name", "many bytes", "1 MB"],
+)
+def test_a_bad_password_is_refused_with_the_reason(visit: Visit, name: str, password: str, words: str) -> None:
+    answer = visit().sign_up(name, password.format(name=name))
+    assert answer.status_code in {400, 413}
+    assert words in said(answer)
+    assert f'value="{name}"' in answer.text, "what was typed is not lost"
+
+
+def test_two_different_passwords_are_refused(visit: Visit, name: str) -> None:
+    answer = visit().sign_up(name, PASSWORD, PASSWORD + "x")
+    assert (answer.status_code, "not the same" in said(answer)) == (400, True)
+
+
+def test_a_long_passphrase_works_to_its_last_letter(visit: Visit, admin: Visitor, name: str) -> None:
+    phrase = "correct horse battery staple " * 6
+    visit().sign_up(name, phrase)
+    admin.act("approve", name)
+    assert visit().sign_in(name, phrase[:-1] + "x").status_code == 403
+    student = visit()
+    student.sign_in(name, phrase)
+    assert student.is_signed_in
+
+
+def test_spaces_at_the_ends_and_any_letters_count(visit: Visit, admin: Visitor, name: str) -> None:
+    password = "  Привет, 世界 🎓  "
+    visit().sign_up(name, password)
+    admin.act("approve", name)
+    assert visit().sign_in(name, password.strip()).status_code == 403
+    student = visit()
+    student.sign_in(name, password)
+    assert student.is_signed_in
+
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        " ",
+        ".",
+        "..",
+        "-ada",
+        "_ada",
+        "a b",
+        "a/b",
+        "a%2fb",
+        "ada@example.org",
+        "adä",
+        "a" * 33,
+        HOSTILE,
+        "a\nb",
+        "\uff41\uff44\uff41",
+        "\u212aate",
+    ],
+)
+def test_a_name_outside_the_rules_is_refused_with_the_rule(visit: Visit, typed: str) -> None:
+    answer = visit().sign_up(typed)
+    assert answer.status_code == 400
+    assert "1 to 32 characters" in said(answer)
+    assert HOSTILE not in answer.text
+
+
+def test_capital_letters_are_made_small(visit: Visit, name: str) -> None:
+    answer = visit().sign_up(name.upper())
+    assert answer.url.path == "/hub/waiting"
+    assert f"<strong>{name}</strong>" in answer.text
+
+
+@pytest.mark.parametrize("field", ["username", "full_name", "signup_password", "signup_password_confirmation"])
+def test_a_field_of_a_megabyte_is_refused_by_name(visit: Visit, name: str, field: str) -> None:
+    fields: dict[str, str | list[str]] = {
+        "username": name,
+        "signup_password": PASSWORD,
+        "signup_password_confirmation": PASSWORD,
+        field: "x" * 1_000_000,
+    }
+    answer = visit().post("/hub/signup", fields)
+    assert answer.status_code == 413
+    assert "too long" in said(answer)
+    assert len(answer.content) < 100_000, "the page does not send it back"
+
+
+@pytest.mark.parametrize("field", ["username", "password"])
+def test_a_login_field_of_a_megabyte_is_refused(visit: Visit, name: str, field: str) -> None:
+    fields: dict[str, str | list[str]] = {"username": name, "password": PASSWORD, field: "x" * 1_000_000}
+    answer = visit().post("/hub/login", fields)
+    assert answer.status_code == 413
+    assert "too long" in said(answer)
+    assert len(answer.content) < 100_000
+
+
+@pytest.mark.parametrize("path", ["/hub/signup", "/hub/login"])
+def test_a_form_without_fields_or_in_broken_letters_is_no_error_of_ours(visit: Visit, path: str) -> None:
+    visitor = visit()
+    assert visitor.post(path, {}).status_code in {400, 403}
+    token = visitor.xsrf or ""
+    body = b"_xsrf=" + token.encode() + b"&username=%ff%fe&password=%ff"
+    answer = visitor.web.post(path, content=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert answer.status_code == 400
+    assert "Traceback" not in answer.text
+
+
+def test_a_name_in_the_list_is_text_and_not_markup(visit: Visit, admin: Visitor, name: str) -> None:
+    visit().sign_up(name, full_name=HOSTILE)
+    page = admin.get("/hub/authorize").text
+    assert HOSTILE not in page
+    assert html.escape(HOSTILE) in page
+    admin.act("reject", name)
+
+
+def test_signing_up_twice_with_the_same_password_leads_to_the_same_place(visit: Visit, name: str) -> None:
+    student = visit()
+    student.sign_up(name)
+    assert student.sign_up(name).url.path == "/hub/waiting"
+
+
+def test_a_taken_name_is_refused(visit: Visit, name: str) -> None:
+    visit().sign_up(name)
+    answer = visit().sign_up(name, "another password of mine")
+    assert answer.status_code == 409
+    assert "taken" in said(answer)
+
+
+def test_of_two_who_sign_up_at_once_one_wins_and_the_other_is_told(visit: Visit, admin: Visitor, name: str) -> None:
+    people = [visit() for _ in range(6)]
+    for each in people:
+        each.get("/hub/signup")
+    with ThreadPoolExecutor(len(people)) as pool:
+        answers = list(pool.map(lambda i: people[i].sign_up(name, f"{PASSWORD} {i}"), range(len(people))))
+    won = [answer.url.path == "/hub/waiting" for answer in answers]
+    assert won.count(True) == 1
+    assert all("taken" in said(answer) for answer, first in zip(answers, won, strict=True) if not first)
+    admin.act("approve", name)
+    winner = visit()
+    winner.sign_in(name, f"{PASSWORD} {won.index(True)}")
+    assert winner.is_signed_in
