@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from conftest import NAVIGATION, OLD_NAVIGATION, PAGES, SCRIPT, RealProxy, free_port, serving
-from upstreams import Upstream
+from nginx.site import NAVIGATION, OLD_NAVIGATION, PAGES, SCRIPT, RealProxy, free_port, serving
+from nginx.upstreams import Upstream
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from conftest import Site
+    from nginx.site import Site
 
 BACK_SOON = (PAGES / "503.html").read_text()
 

@@ -7,15 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import NAVIGATION, serving
-from test_clients import raw
-from upstreams import REPLY
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from nginx.site import NAVIGATION, raw, serving
+from nginx.upstreams import REPLY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Site
-    from upstreams import Upstream
+    from nginx.site import Site
+    from nginx.upstreams import Upstream
 
 
 @pytest.mark.parametrize(
@@ -110,10 +112,6 @@ def test_no_query_and_no_referrer_is_logged(site: Site) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed one for localhost: chain and key."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

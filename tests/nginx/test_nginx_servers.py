@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from conftest import DIRECTIVES, NAVIGATION, SCRIPT, serving, wait_for
-from upstreams import REPLY, Upstream
+from nginx.site import DIRECTIVES, NAVIGATION, SCRIPT, serving, wait_for
+from nginx.upstreams import REPLY, Upstream
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
     from pathlib import Path
 
-    from conftest import RealProxy, Site
+    from nginx.site import RealProxy, Site
 
 
 @pytest.mark.parametrize("path", ["/user/alice/api/kernels/1/ws", "/services/x/ws"])

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from test_clients import LIES, seen
+from nginx.site import LIES, seen
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from nginx.site import Site
 
 
 def container(site: Site, address: str, headers: dict[str, str] | None = None) -> httpx.Client:

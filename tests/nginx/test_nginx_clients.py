@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
-from upstreams import REPLY
+from nginx.site import LIES, raw, seen
+from nginx.upstreams import REPLY
 
 if TYPE_CHECKING:
-    from conftest import Site
-
-LIES = {
-    "X-Forwarded-For": "203.0.113.9",
-    "X-Real-IP": "203.0.113.9",
-    "X-Forwarded-Proto": "https",
-    "X-Scheme": "https",
-    "X-Forwarded-Host": "evil.example",
-    "X-Forwarded-Port": "4444",
-    "Forwarded": "for=203.0.113.9;proto=https;host=evil.example",
-    "CF-Connecting-IP": "203.0.113.9",
-    "X_Real_IP": "203.0.113.9",
-}
-
-
-def seen(answer: httpx.Response) -> dict[str, Any]:
-    """What reached the upstream, its headers as a dictionary of lists."""
-    said: dict[str, Any] = answer.json()
-    headers: dict[str, list[str]] = {}
-    for name, value in said["headers"]:
-        headers.setdefault(name.lower(), []).append(value)
-    return {**said, "headers": headers}
+    from nginx.site import Site
 
 
 @pytest.mark.parametrize("page", ["/hub/login", "/hub/api/user", "/user/alice/lab", "/services/x/", "/"])
@@ -80,17 +58,6 @@ def test_a_stranger_cannot_pretend_to_be_the_tunnel(tunnelled: Site) -> None:
 def test_the_host_keeps_its_port(site: Site, sent: str, kept: str) -> None:
     with site.client(headers={"Host": sent}) as browser:
         assert [h.lower() for h in seen(browser.get("/hub/login"))["headers"]["host"]] == [kept]
-
-
-def raw(site: Site, request: str) -> str:
-    """Bytes that no client library would send."""
-    host, port = site.front.listen[0].split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(request.encode("latin-1"))
-        answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
-    return answer.decode("latin-1")
 
 
 def test_the_host_header_cannot_contradict_the_request_line(site: Site) -> None:

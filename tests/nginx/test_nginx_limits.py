@@ -8,12 +8,12 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import NAVIGATION, SCRIPT
+from nginx.site import NAVIGATION, SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Site
+    from nginx.site import Site
 
 BURST = 100
 FORMS = ("/hub/login", "/hub/signup", "/hub/change-password", "/hub/change-password/alice", "/hub/api/users/a/tokens")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Site
+    from nginx.site import Site
 
 from classroom.nginx import render
-from conftest import DIRECTIVES
+from nginx.site import DIRECTIVES
 
 
 def gixy(config: Path) -> subprocess.CompletedProcess[str]:
@@ -51,8 +52,6 @@ def test_the_linter_reads_the_files_and_not_only_the_frame(site: Site, tmp_path:
 
 
 def test_nginx_accepts_the_file_and_warns_of_nothing(site: Site, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     config = tmp_path / "nginx.conf"
     config.write_text(render(site.settings, replace(site.front, directory=tmp_path)))
     done = subprocess.run(["nginx", "-t", "-e", "stderr", "-c", config], capture_output=True, text=True, check=False)
