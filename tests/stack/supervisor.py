@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stack.layout import Layout
 
 PARTS = ("engine", "nginx", "proxy", "hub")
-_SHIMS = ("ip", "nft", "iptables", "ip6tables", "sysctl")
+_SHIMS = ("ip", "nft", "iptables", "iptables-restore")
 
 
 class Supervisor:
