@@ -16,6 +16,8 @@ from jupyterhub import orm, roles
 from nativeauthenticator import NativeAuthenticator
 from nativeauthenticator.orm import UserInfo
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from tornado import web
 from traitlets import Bool, Integer, Unicode
 
 from classroom.accounts import first_password, handlers, migrations, passwords, service
@@ -54,7 +56,9 @@ class ClassroomAuthenticator(NativeAuthenticator):
     address_tries = Integer(
         100, config=True, help="Wrong passwords from one address, whatever the name, before it waits; 0: no limit."
     )
-    bcrypt_rounds = Integer(12, config=True, help="Cost of new password hashes, 4 to 31; each step doubles it.")
+    bcrypt_rounds = Integer(
+        12, min=4, max=31, config=True, help="Cost of new password hashes, 4 to 31; each step doubles it."
+    )
     secrets_dir = Unicode("secrets", config=True, help="Folder for the instructors' one-time passwords.")
     max_waiting = Integer(1000, config=True, help="Sign-ups that may wait for approval; more are turned away.")
     site_title = Unicode("Classroom", config=True, help="What the pages call the site.")
@@ -66,6 +70,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         migrations.upgrade(self.db.connection())
         self.db.commit()
         service.adopt(self.db)
+        service.refuse_renames()
         self.hasher = Hasher(self.bcrypt_rounds)
         self.lockout = Lockout(
             self.db,
@@ -85,7 +90,13 @@ class ClassroomAuthenticator(NativeAuthenticator):
 
     def _waiting_for(self, user: User | None) -> int:
         """The number beside "Approve students" in the navigation."""
-        return service.waiting_count(self.db) if user is not None and getattr(user, "admin", False) else 0
+        if user is None or not getattr(user, "admin", False):
+            return 0
+        try:
+            return service.waiting_count(self.db)
+        except SQLAlchemyError:
+            # The page that says so must not fail for the same reason.
+            return 0
 
     # -- login -----------------------------------------------------------------------------------------------------
 
@@ -95,7 +106,10 @@ class ClassroomAuthenticator(NativeAuthenticator):
         if not isinstance(name, str) or not isinstance(password, str):
             return None
         name = self.normalize_username(name.strip())
-        outcome = await self.check(name, password, handler.request.remote_ip or "", data.get("otp"))
+        try:
+            outcome = await self.check(name, password, handler.request.remote_ip or "", data.get("otp"))
+        except AccountError as error:
+            raise web.HTTPError(error.status, str(error)) from error
         handler.login_outcome = outcome  # type: ignore[attr-defined]
         return name if outcome is Outcome.OK else None
 
@@ -130,21 +144,37 @@ class ClassroomAuthenticator(NativeAuthenticator):
             return Outcome.WRONG
         self.lockout.succeed(name, address)
         info, account = found
+        if passwords.rounds_of(info.password) != self.bcrypt_rounds:
+            # Of the cost that the settings ask for now: a name would show by the time that its hash takes.
+            await self._hash_again(info, password)
         state = service.state_of(info, account)
         if state is not service.State.APPROVED:
             return Outcome.WAITING if state is service.State.WAITING else Outcome.REVOKED
         return Outcome.MUST_CHANGE if account.must_change else Outcome.OK
+
+    async def _hash_again(self, info: UserInfo, password: str) -> None:
+        before = info.password
+        hashed = await self.hasher.hash(password)
+        if info in self.db and info.password == before:
+            info.password = hashed
+            self.db.commit()
 
     def is_admin(self, handler: RequestHandler, authentication: dict[str, Any]) -> bool:
         """Admins come from the settings: who is no longer there is none any more."""
         del handler
         return authentication["name"] in self.admin_users
 
-    async def refresh_user(self, user: User, handler: RequestHandler | None = None) -> bool:
-        """Whether a session may go on: not when the account was revoked or removed."""
+    async def refresh_user(self, user: User, handler: RequestHandler | None = None) -> bool | dict[str, Any]:
+        """Whether a session may go on: not when the account was revoked or removed.
+
+        JupyterHub asks every five minutes. An admin made on the admin page, and not by the settings, ends here.
+        """
         del handler
         found = service.find(self.db, user.name)
-        return found is not None and bool(found[0].is_authorized)
+        if found is None or not found[0].is_authorized:
+            return False
+        is_admin = user.name in self.admin_users
+        return True if is_admin == user.admin else {"name": user.name, "admin": is_admin}
 
     # -- accounts --------------------------------------------------------------------------------------------------
 
@@ -210,7 +240,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
             user.admin = False
             roles.assign_default_roles(self.db, entity=orm.User.find(self.db, user.name))
         if service.find(self.db, user.name) is None:
-            service.create(self.db, user.name, passwords.no_password(self.bcrypt_rounds), approved_by="admin page")
+            service.create(self.db, user.name, passwords.no_password(self.bcrypt_rounds), approved_by="the admin page")
 
     async def _provision_admin(self, name: str) -> None:
         found = service.find(self.db, name)
@@ -228,11 +258,11 @@ class ClassroomAuthenticator(NativeAuthenticator):
             return
         hashed = await self.hasher.hash(password)
         if found is None:
-            service.create(self.db, name, hashed, approved_by="settings", must_change=True)
+            service.create(self.db, name, hashed, approved_by="the settings", must_change=True)
         else:
             # Signed up by someone, and approved by nobody, before the settings named it: not theirs any more.
             service.set_password(self.db, name, hashed, must_change=True)
-            service.approve(self.db, [name], "settings")
+            service.approve(self.db, [name], "the settings")
         self.log.warning("The one-time password of %s is in %s", name, path)
 
     def delete_user(self, user: User) -> None:

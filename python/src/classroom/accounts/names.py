@@ -19,8 +19,8 @@ MAX_KEPT_NAME = 128
 
 _NEW_NAME = re.compile(NAME_PATTERN)
 RULE = (
-    "A username has 1 to 32 characters: small letters a to z, digits, dot, dash and underscore; "
-    "it begins with a letter or a digit."
+    "A username has 1 to 32 characters: small letters a to z, digits, dots, dashes, underscores. "
+    "The first is a letter or a digit."
 )
 # Characters that read as others in many fonts. Only compared with instructors' names, so being strict costs little.
 _LOOKS_LIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "3": "e", "5": "s", "8": "b"} | dict.fromkeys("._-"))

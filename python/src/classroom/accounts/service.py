@@ -15,8 +15,9 @@ from jupyterhub import orm, roles
 from jupyterhub.metrics import TOTAL_USERS
 from jupyterhub.utils import new_token
 from nativeauthenticator.orm import UserInfo
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, event, func, select
 from sqlalchemy.exc import IntegrityError
+from tornado import web
 
 from classroom.accounts import passwords
 from classroom.accounts.errors import AccountError, NameTakenError
@@ -68,7 +69,12 @@ class Done:
 def find(db: Session, name: str) -> tuple[UserInfo, Account] | None:
     """Stock's row and ours of an account."""
     row = db.execute(
-        select(UserInfo, Account).join(Account, Account.name == UserInfo.username).where(UserInfo.username == name)
+        select(UserInfo, Account)
+        .join(Account, Account.name == UserInfo.username)
+        .where(UserInfo.username == name)
+        # Stock has no unique constraint: of two rows of one name the first counts, as there.
+        .order_by(UserInfo.id)
+        .limit(1)
     ).first()
     return None if row is None else (row[0], row[1])
 
@@ -129,6 +135,9 @@ def create(  # noqa: PLR0913
     """
     approved = approved_by is not None
     if db.scalar(select(UserInfo.id).where(UserInfo.username == name)) is not None:
+        raise NameTakenError(name)
+    if not approved and orm.User.find(db, name) is not None:
+        # The hub knows somebody of that name, who may have files.
         raise NameTakenError(name)
     try:
         with _commit(db):
@@ -232,12 +241,28 @@ def adopt(db: Session) -> None:
     Called at the hub's start: the site may have run stock before, or again for a while.
     """
     with _commit(db):
-        names = {row.username: bool(row.is_authorized) for row in db.scalars(select(UserInfo))}
+        # Reversed: of two rows of one name the first counts.
+        rows = db.execute(select(UserInfo.username, UserInfo.is_authorized).order_by(UserInfo.id.desc()))
+        authorized = {name: bool(yes) for name, yes in rows}
         known = set(db.scalars(select(Account.name)))
-        for name in known - names.keys():
+        hub_users = set(db.scalars(select(orm.User.name)))
+        for name in known - authorized.keys():
             db.execute(delete(Account).where(Account.name == name))
-        for name in sorted(names.keys() - known):
-            db.add(Account(name=name, approved_at=now() if names[name] else None))
+        for name in sorted(authorized.keys() - known):
+            # Who is not authorized and yet a user of the hub was authorized once, and may have files.
+            closed = not authorized[name] and name in hub_users
+            db.add(Account(name=name, approved_at=None, revoked_at=now() if closed else None))
+
+
+def refuse_renames() -> None:
+    """Have JupyterHub's API refuse to rename a user: password and home would stay with the old name."""
+    if not event.contains(orm.User.name, "set", _refuse_rename):
+        event.listen(orm.User.name, "set", _refuse_rename)
+
+
+def _refuse_rename(_user: orm.User, name: str, before: object, _event: object) -> None:
+    if isinstance(before, str) and before != name:
+        raise web.HTTPError(400, "An account cannot be renamed. Make a new one, and copy the files.")
 
 
 def no_account(name: str) -> AccountError:

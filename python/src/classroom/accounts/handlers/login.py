@@ -29,9 +29,7 @@ class LoginPage(Page, LoginHandler):
 
     login_outcome: Outcome | None = None
 
-    def _render(
-        self, login_error: str | None = None, username: str | None = None, **names: object
-    ) -> Awaitable[str]:
+    def _render(self, login_error: str | None = None, username: str | None = None, **names: object) -> Awaitable[str]:
         names.setdefault("notice", self._take_notice())
         return super()._render(login_error=login_error, username=(username or "")[:MAX_KEPT_NAME], **names)
 

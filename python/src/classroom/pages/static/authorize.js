@@ -1,4 +1,4 @@
-// "Select all", and as many buttons as make sense.
+// Ticks all at once, and finds a name in the list.
 "use strict";
 
 const all = document.getElementById("all");
@@ -11,3 +11,11 @@ if (all) {
     all.indeterminate = !all.checked && boxes.some((each) => each.checked);
   }));
 }
+
+const find = document.querySelector("[data-find]");
+const rows = [...document.querySelectorAll(`#${find.dataset.find} > li`)];
+find.hidden = rows.length < 10;
+find.addEventListener("input", () => {
+  const text = find.value.trim().toLowerCase();
+  rows.forEach((row) => { row.hidden = !row.querySelector(".who").textContent.toLowerCase().includes(text); });
+});
