@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import bcrypt
+import onetimepass
+import pytest
+from jupyterhub import orm, roles
+from nativeauthenticator import NativeAuthenticator
+from nativeauthenticator.orm import UserInfo
+
+from classroom.accounts import hashing, passwords, service
+from classroom.accounts.authenticator import ClassroomAuthenticator, Outcome
+from classroom.accounts.errors import AccountError, NameTakenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy.orm import Session
+
+pytestmark = pytest.mark.anyio
+PASSWORD = "four plain words here"
+HERE = "192.0.2.1"
+
+
+def hub_user(db: Session, name: str, *, admin: bool = False) -> orm.User:
+    user = orm.User(name=name, admin=admin)
+    db.add(user)
+    db.commit()
+    roles.assign_default_roles(db, entity=user)
+    return user
+
+
+async def test_a_login_has_the_outcome_of_its_account(auth: ClassroomAuthenticator, db: Session) -> None:
+    await auth.sign_up("ada", PASSWORD, "")
+    assert await auth.check("ada", PASSWORD, HERE) is Outcome.WAITING
+    assert await auth.check("ada", "wrong", HERE) is Outcome.WRONG
+    assert await auth.check("nobody", PASSWORD, HERE) is Outcome.WRONG
+    service.approve(db, ["ada"], "teacher")
+    assert await auth.check("ada", PASSWORD, HERE) is Outcome.OK
+    password = await auth.give_one_time_password("ada")
+    assert await auth.check("ada", PASSWORD, HERE) is Outcome.WRONG
+    assert await auth.check("ada", password, HERE) is Outcome.MUST_CHANGE
+    service.revoke(db, ["ada"], ())
+    assert await auth.check("ada", password, HERE) is Outcome.REVOKED
+
+
+async def test_a_locked_name_is_not_even_looked_at(make: Callable[..., ClassroomAuthenticator]) -> None:
+    auth = make(allowed_failed_logins=2)
+    await auth.sign_up("ada", PASSWORD, "")
+    for _ in range(2):
+        assert await auth.check("ada", "wrong", HERE) is Outcome.WRONG
+    assert await auth.check("ada", PASSWORD, HERE) is Outcome.LOCKED
+    assert await auth.check("ada", PASSWORD, "192.0.2.2") is Outcome.WAITING
+
+
+async def test_of_racing_sign_ups_one_wins(auth: ClassroomAuthenticator, db: Session) -> None:
+    tries = [auth.sign_up("ada", f"{PASSWORD} {i}", "") for i in range(5)]
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    assert answers.count("ada") == 1
+    assert sum(isinstance(answer, NameTakenError) for answer in answers) == 4
+    assert db.query(UserInfo).count() == 1
+
+
+@pytest.mark.parametrize("name", ["teacher", "Teacher", "t3acher", "te.acher"])
+async def test_an_instructor_cannot_be_signed_up(auth: ClassroomAuthenticator, name: str) -> None:
+    with pytest.raises(AccountError, match="instructors"):
+        await auth.sign_up(name, PASSWORD, "")
+
+
+async def test_open_sign_up_needs_no_approval(make: Callable[..., ClassroomAuthenticator]) -> None:
+    auth = make(open_signup=True)
+    await auth.sign_up("ada", PASSWORD, "")
+    assert await auth.check("ada", PASSWORD, HERE) is Outcome.OK
+
+
+async def test_too_many_who_wait_are_turned_away(make: Callable[..., ClassroomAuthenticator]) -> None:
+    auth = make(max_waiting=1)
+    await auth.sign_up("ada", PASSWORD, "")
+    with pytest.raises(AccountError, match="Too many sign-ups"):
+        await auth.sign_up("bob", PASSWORD, "")
+
+
+# -- instructors of the settings
+
+
+async def test_an_instructor_gets_a_one_time_password_in_a_file_of_the_hub(
+    auth: ClassroomAuthenticator, db: Session, tmp_path: Path
+) -> None:
+    user = hub_user(db, "teacher", admin=True)
+    await auth.add_user(user)
+    file = tmp_path / "secrets" / "first-password-teacher"
+    assert file.stat().st_mode & 0o777 == 0o600
+    password = file.read_text().strip()
+    assert await auth.check("teacher", password, HERE) is Outcome.MUST_CHANGE
+    await auth.add_user(user)  # The next start of the hub.
+    assert file.read_text().strip() == password
+    assert user.admin
+
+
+async def test_who_signed_up_before_the_settings_named_them_does_not_become_an_instructor(
+    make: Callable[..., ClassroomAuthenticator], db: Session
+) -> None:
+    await make(admin_users=set()).sign_up("teacher", PASSWORD, "")
+    auth = make()
+    await auth.add_user(hub_user(db, "teacher", admin=True))
+    assert await auth.check("teacher", PASSWORD, HERE) is Outcome.WRONG
+
+
+async def test_a_student_whom_the_settings_make_an_instructor_keeps_the_password(
+    make: Callable[..., ClassroomAuthenticator], db: Session
+) -> None:
+    await make(open_signup=True, admin_users=set()).sign_up("teacher", PASSWORD, "")
+    auth = make()
+    await auth.add_user(orm.User.find(db, "teacher"))
+    assert await auth.check("teacher", PASSWORD, HERE) is Outcome.OK
+
+
+async def test_who_is_no_longer_in_the_settings_is_no_instructor(auth: ClassroomAuthenticator, db: Session) -> None:
+    user = hub_user(db, "former", admin=True)
+    assert "admin" in {role.name for role in user.roles}
+    await auth.add_user(user)
+    db.commit()
+    db.refresh(user)
+    assert not user.admin
+    assert {role.name for role in user.roles} == {"user"}
+    assert auth.is_admin(None, {"name": "teacher"})
+    assert not auth.is_admin(None, {"name": "former"})
+
+
+async def test_a_folder_that_cannot_be_written_is_told_and_leaves_no_account_without_a_password(
+    make: Callable[..., ClassroomAuthenticator], db: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    auth = make(secrets_dir=str(tmp_path / "file" / "secrets"))
+    auth.log.propagate = True
+    await auth.add_user(hub_user(db, "teacher", admin=True))
+    assert "one-time password cannot be written" in caplog.text
+    found = service.find(db, "teacher")
+    assert found is not None
+    assert passwords.is_no_password(found[0].password), "the next start makes the password"
+
+
+async def test_a_user_of_the_admin_page_has_no_password_until_one_is_given(
+    auth: ClassroomAuthenticator, db: Session
+) -> None:
+    await auth.add_user(hub_user(db, "ada"))
+    entry = service.entries(db)[0]
+    assert (entry.state, entry.has_password) == (service.State.APPROVED, False)
+    for guess in ("", "." * 31, "!"):
+        assert await auth.check("ada", guess, HERE) is Outcome.WRONG
+    assert await auth.check("ada", await auth.give_one_time_password("ada"), HERE) is Outcome.MUST_CHANGE
+
+
+async def test_a_removed_account_is_gone_and_its_session_ends(auth: ClassroomAuthenticator, db: Session) -> None:
+    await auth.sign_up("ada", PASSWORD, "")
+    service.approve(db, ["ada"], "teacher")
+    user = orm.User.find(db, "ada")
+    assert await auth.refresh_user(user) is True
+    auth.delete_user(user)
+    assert await auth.refresh_user(user) is False
+    assert await auth.check("ada", PASSWORD, HERE) is Outcome.WRONG
+
+
+async def test_an_instructor_whom_only_the_admin_page_made_is_none_any_more(
+    auth: ClassroomAuthenticator, db: Session
+) -> None:
+    await auth.sign_up("ada", PASSWORD, "")
+    service.approve(db, ["ada"], "teacher")
+    user = orm.User.find(db, "ada")
+    user.admin = True
+    assert await auth.refresh_user(user) == {"name": "ada", "admin": False}
+
+
+# -- accounts of stock NativeAuthenticator
+
+
+@pytest.mark.parametrize("name", ["ada", "ünicode", "ada@example.org", "_x", "x" * 100])
+async def test_an_account_of_stock_keeps_its_name_and_password(
+    make: Callable[..., ClassroomAuthenticator], bare_db: Session, name: str
+) -> None:
+    stock = NativeAuthenticator(_deprecated_db_session=bare_db, open_signup=True)
+    assert stock.create_user(name, "short")
+    auth = make()
+    assert auth.validate_username(name)
+    assert await auth.check(name, "short", HERE) is Outcome.OK
+    assert await auth.check(name, "shorT", HERE) is Outcome.WRONG
+
+
+@pytest.mark.parametrize("name", ["ünicode", "ada@example.org", "", "x" * 33, "a/b"])
+def test_a_new_name_outside_the_rules_is_no_name(auth: ClassroomAuthenticator, name: str) -> None:
+    assert not auth.validate_username(name)
+
+
+async def test_stock_reads_the_passwords_made_here(auth: ClassroomAuthenticator, bare_db: Session) -> None:
+    await auth.sign_up("ada", PASSWORD, "")
+    stock = NativeAuthenticator(_deprecated_db_session=bare_db)
+    assert stock.get_user("ada").is_valid_password(PASSWORD)
+    assert not stock.get_user("ada").is_valid_password("wrong")
+
+
+async def test_the_second_factor_of_a_stock_account_is_still_asked_for(
+    make: Callable[..., ClassroomAuthenticator], bare_db: Session
+) -> None:
+    stock = NativeAuthenticator(_deprecated_db_session=bare_db, open_signup=True)
+    secret = stock.create_user("ada", PASSWORD, has_2fa=True).otp_secret
+    auth = make()
+    assert auth.request_otp
+    assert await auth.check("ada", PASSWORD, HERE) is Outcome.WRONG
+    assert await auth.check("ada", PASSWORD, HERE, "000000") is Outcome.WRONG
+    assert await auth.check("ada", PASSWORD, HERE, f"{onetimepass.get_totp(secret):06d}") is Outcome.OK
+
+
+async def test_a_hash_of_another_cost_is_made_anew_at_login(auth: ClassroomAuthenticator, db: Session) -> None:
+    service.create(db, "ada", bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)), approved_by="teacher")
+    assert await auth.check("ada", PASSWORD, HERE) is Outcome.OK
+    found = service.find(db, "ada")
+    assert found is not None
+    assert passwords.rounds_of(found[0].password) == 4
+    assert await auth.check("ada", PASSWORD, HERE) is Outcome.OK
+
+
+# -- the event loop
+
+
+async def test_hashing_does_not_stop_the_event_loop() -> None:
+    hasher = hashing.Hasher(rounds=11)
+    work = [asyncio.ensure_future(hasher.verify("wrong", None)) for _ in range(8)]
+    longest, last = 0.0, time.perf_counter()
+    while not all(each.done() for each in work):
+        await asyncio.sleep(0.005)
+        longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
+    assert [each.result() for each in work] == [False] * 8
+    assert longest < 0.2
+
+
+async def test_more_logins_than_can_be_served_are_asked_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "MAX_WAITING", 2)
+    hasher = hashing.Hasher(rounds=4)
+    answers = await asyncio.gather(*(hasher.hash("x") for _ in range(4)), return_exceptions=True)
+    assert [isinstance(answer, AccountError) for answer in answers] == [False, False, True, True]
+    assert await hasher.verify("x", await hasher.hash("x"))
+
+
+def test_the_pool_is_of_two_threads() -> None:
+    pool = hashing.Hasher(rounds=4)._pool  # noqa: SLF001
+    assert isinstance(pool, ThreadPoolExecutor)
+    assert pool._max_workers == 2  # noqa: SLF001

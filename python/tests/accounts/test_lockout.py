@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, select, update
+
+from classroom.accounts import lockout as module
+from classroom.accounts.lockout import Lockout
+from classroom.accounts.tables import FailedLogin, now
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+
+
+@pytest.fixture
+def lockout(db: Session) -> Lockout:
+    return Lockout(db, tries=3, address_tries=10, duration=timedelta(minutes=10))
+
+
+def fail(lockout: Lockout, name: str, address: str, times: int = 1) -> None:
+    for _ in range(times):
+        assert lockout.begin(name, address)
+        lockout.fail(name, address)
+
+
+def may(lockout: Lockout, name: str, address: str) -> bool:
+    allowed = lockout.begin(name, address)
+    if allowed:
+        lockout.cancel(name, address)
+    return allowed
+
+
+def rows(db: Session) -> int:
+    return db.scalar(select(func.count()).select_from(FailedLogin)) or 0
+
+
+def test_a_name_is_locked_where_it_was_guessed_and_only_there(lockout: Lockout) -> None:
+    fail(lockout, "ada", HERE, 3)
+    assert not may(lockout, "ada", HERE)
+    assert may(lockout, "ada", THERE)
+    assert may(lockout, "bob", HERE)
+
+
+def test_an_address_alone_is_locked_after_many_more(lockout: Lockout) -> None:
+    for i in range(10):
+        fail(lockout, f"guess-{i}", HERE)
+    assert not may(lockout, "bob", HERE)
+    assert may(lockout, "bob", THERE)
+
+
+def test_thirty_behind_one_address_who_type_it_right_lock_nobody(lockout: Lockout, db: Session) -> None:
+    for i in range(30):
+        assert lockout.begin(f"student-{i}", HERE)
+        lockout.succeed(f"student-{i}", HERE)
+    assert may(lockout, "student-0", HERE)
+    assert rows(db) == 0
+
+
+def test_tries_side_by_side_count_before_they_end(lockout: Lockout) -> None:
+    assert [lockout.begin("ada", HERE) for _ in range(5)] == [True, True, True, False, False]
+    for _ in range(3):
+        lockout.fail("ada", HERE)
+    assert not may(lockout, "ada", HERE)
+
+
+def test_the_right_password_forgets_the_pair_but_not_the_address(lockout: Lockout, db: Session) -> None:
+    fail(lockout, "ada", HERE, 2)
+    assert lockout.begin("ada", HERE)
+    lockout.succeed("ada", HERE)
+    fail(lockout, "ada", HERE, 2)
+    assert may(lockout, "ada", HERE)
+    assert db.get_one(FailedLogin, ("", HERE)).count == 4
+
+
+def test_a_lock_ends_after_its_time_and_counting_begins_anew(lockout: Lockout, db: Session) -> None:
+    fail(lockout, "ada", HERE, 3)
+    db.execute(update(FailedLogin).values(expires=now() - timedelta(seconds=1)))
+    assert may(lockout, "ada", HERE)
+    fail(lockout, "ada", HERE, 1)
+    assert db.get_one(FailedLogin, ("ada", HERE)).count == 1
+
+
+def test_a_lock_survives_a_restart(lockout: Lockout, db: Session) -> None:
+    fail(lockout, "ada", HERE, 3)
+    db.expire_all()
+    again = Lockout(db, tries=3, address_tries=10, duration=timedelta(minutes=10))
+    assert not may(again, "ada", HERE)
+
+
+def test_an_instructor_can_end_it(lockout: Lockout) -> None:
+    fail(lockout, "ada", HERE, 3)
+    lockout.forget("ada")
+    assert may(lockout, "ada", HERE)
+
+
+def test_what_is_over_is_not_kept(lockout: Lockout, db: Session) -> None:
+    fail(lockout, "ada", HERE)
+    db.execute(update(FailedLogin).values(expires=now() - timedelta(seconds=1)))
+    fail(lockout, "bob", THERE)
+    assert rows(db) == 2
+
+
+def test_a_flood_of_names_and_addresses_does_not_grow_the_table(
+    lockout: Lockout, db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_ROWS", 50)
+    for i in range(100):
+        fail(lockout, f"name-{i}" * 50, f"192.0.2.{i}")
+    assert rows(db) <= 52
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("no address", "no address", True),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_addresses_of_one_household_are_one(lockout: Lockout, one: str, other: str, *, same: bool) -> None:
+    fail(lockout, "ada", one, 3)
+    assert may(lockout, "ada", other) is not same
+
+
+def test_zero_means_no_limit(db: Session) -> None:
+    lockout = Lockout(db, tries=0, address_tries=0, duration=timedelta(minutes=10))
+    fail(lockout, "ada", HERE, 20)
+    assert may(lockout, "ada", HERE)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from classroom.accounts import migrations
+from classroom.accounts.tables import Base
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+def ours(db: Session) -> set[str]:
+    return {name for name in inspect(db.connection()).get_table_names() if name.startswith("classroom_")}
+
+
+def test_the_migrations_make_what_the_code_expects(db: Session) -> None:
+    def mine(_object: object, name: str | None, kind: str, *_rest: object) -> bool:
+        return kind != "table" or (name or "").startswith("classroom_")
+
+    context = MigrationContext.configure(
+        db.connection(),
+        opts={"include_object": mine, "version_table": migrations.VERSION_TABLE, "compare_server_default": True},
+    )
+    assert compare_metadata(context, Base.metadata) == []
+
+
+def test_they_run_once_and_leave_jupyterhubs_revision_alone(db: Session) -> None:
+    before = db.scalar(text("SELECT version_num FROM alembic_version"))
+    migrations.upgrade(db.connection())
+    db.commit()
+    assert db.scalar(text("SELECT version_num FROM alembic_version")) == before
+    assert db.scalar(text(f"SELECT count(*) FROM {migrations.VERSION_TABLE}")) == 1  # noqa: S608 - a constant
+
+
+def test_they_can_be_taken_back(db: Session) -> None:
+    assert len(ours(db)) == 4
+    migrations.downgrade(db.connection(), "base")
+    db.commit()
+    assert ours(db) == {migrations.VERSION_TABLE}
+    assert "users_info" in inspect(db.connection()).get_table_names()

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from classroom.accounts.errors import AccountError
+from classroom.accounts.names import looks_like_admin, new_name
+
+ADMINS = {"teacher", "prof.miller", "admin1"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("ada", "ada"),
+        (" Ada ", "ada"),
+        ("0x", "0x"),
+        ("a.b-c_d", "a.b-c_d"),
+        ("a" * 32, "a" * 32),
+        ("teacher2", "teacher2"),
+    ],
+)
+def test_a_name_within_the_rules_is_taken_in_small_letters(typed: str, name: str) -> None:
+    assert new_name(typed, ADMINS) == name
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        " ",
+        ".",
+        "..",
+        "-a",
+        "_a",
+        ".a",
+        "a b",
+        "a/b",
+        "a\nb",
+        "a%2e",
+        "a@b",
+        "é",
+        "a" * 33,
+        "\u212aate",
+        "\uff41da",
+        "ad\u200ba",
+        "\u0430da",
+    ],
+)
+def test_a_name_outside_the_rules_is_refused(typed: str) -> None:
+    with pytest.raises(AccountError, match="1 to 32 characters"):
+        new_name(typed, ADMINS)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "teacher",
+        "TEACHER",
+        "t3acher",
+        "teacher.",
+        "tea-cher",
+        "te_acher",
+        "prof-miller",
+        "profmiiler",
+        "prof.rniller",
+        "adm1n1",
+        "adminl",
+    ],
+)
+def test_an_instructors_name_and_what_reads_like_it_is_refused(typed: str) -> None:
+    with pytest.raises(AccountError, match="kept for the instructors"):
+        new_name(typed, ADMINS)
+
+
+def test_without_instructors_every_name_is_free() -> None:
+    assert not looks_like_admin("teacher", ())

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import bcrypt
+import pytest
+
+from classroom.accounts import passwords
+
+ROUNDS = 4
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "correct horse",
+        "a" * 72,
+        "é" * 36,
+        "a" * 73,
+        "é" * 37,
+        "correct horse battery staple " * 10,
+        "x" * passwords.MAX_BYTES,
+    ],
+    ids=["short", "72 bytes", "72 bytes of two", "73 bytes", "74 bytes of two", "passphrase", "longest"],
+)
+def test_a_password_is_known_again_to_its_last_letter(password: str) -> None:
+    hashed = passwords.hash_password(password, ROUNDS)
+    assert passwords.verify(password, hashed)
+    assert not passwords.verify(password[:-1] + "y", hashed)
+    assert not passwords.verify(password + "y", hashed)
+    assert not passwords.verify("", hashed)
+
+
+def test_a_short_password_is_hashed_as_stock_does() -> None:
+    assert bcrypt.checkpw(b"a" * 72, passwords.hash_password("a" * 72, ROUNDS))
+    assert passwords.verify("correct horse", bcrypt.hashpw(b"correct horse", bcrypt.gensalt(ROUNDS)))
+
+
+@pytest.mark.parametrize("password", ["x" * (passwords.MAX_BYTES + 1), "a\x00b", "\x00"])
+def test_what_could_be_mistaken_for_another_password_has_no_hash(password: str) -> None:
+    with pytest.raises(ValueError, match="too long or holds a NUL"):
+        passwords.hash_password(password, ROUNDS)
+    assert not passwords.verify(password, passwords.hash_password("a", ROUNDS))
+
+
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [
+        ("123456789", "too short: 9 characters"),
+        ("é" * 600, "too long: 1200 bytes"),
+        ("1234567890", "everybody uses"),
+        ("QWERTYUIOP", "everybody uses"),
+        ("my name is Ada!", "contains the username"),
+        ("aaaaaaaaaabc", "too simple"),
+        ("nul \x00 inside it", "cannot be typed"),
+        ("half a pair \ud800", "cannot be typed"),
+    ],
+)
+def test_a_bad_password_is_refused_with_its_reason(password: str, words: str) -> None:
+    assert words in (passwords.problem(password, username="ada", minimum=10) or "")
+
+
+@pytest.mark.parametrize(
+    ("password", "username"),
+    [
+        ("correct horse", "ada"),
+        ("  spaces  count  ", "ada"),
+        ("a1b2c3d4e5", "a"),
+        ("пароль из слов", "ada"),
+        ("x" * 1021 + "abc", "ada"),
+    ],
+)
+def test_a_good_password_is_taken(password: str, username: str) -> None:
+    assert passwords.problem(password, username=username, minimum=10) is None
+
+
+def test_no_password_is_a_hash_that_stock_can_read_and_nothing_has() -> None:
+    hashed = passwords.no_password(ROUNDS)
+    assert passwords.is_no_password(hashed)
+    assert passwords.rounds_of(hashed) == ROUNDS
+    assert not bcrypt.checkpw(b"", hashed)
+    assert not bcrypt.checkpw(b"." * 31, hashed)
+    assert not passwords.is_no_password(passwords.hash_password("x", ROUNDS))
+
+
+@pytest.mark.parametrize("hashed", [b"", b"!", b"$2b$x$y", b"$2b$12$short", b"\xff" * 60])
+def test_a_broken_hash_is_nobodys(hashed: bytes) -> None:
+    assert not passwords.verify("anything", hashed)
+    assert passwords.rounds_of(hashed) in {0, 12}
+
+
+def test_one_time_passwords_differ_and_keep_the_rules() -> None:
+    made = {passwords.one_time_password() for _ in range(100)}
+    assert len(made) == 100
+    assert all(passwords.problem(each, username="ada", minimum=19) is None for each in made)

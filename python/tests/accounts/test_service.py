@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from jupyterhub import orm
+from nativeauthenticator.orm import UserInfo
+from tornado.web import HTTPError
+
+from classroom.accounts import passwords, service
+from classroom.accounts.errors import AccountError, NameTakenError
+from classroom.accounts.service import State
+from classroom.accounts.tables import Account
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+HASH = passwords.hash_password("four plain words here", 4)
+
+
+def states(db: Session) -> dict[str, State]:
+    return {entry.name: entry.state for entry in service.entries(db)}
+
+
+def test_a_name_is_taken_once(db: Session) -> None:
+    service.create(db, "ada", HASH)
+    with pytest.raises(NameTakenError, match="ada is taken"):
+        service.create(db, "ada", HASH)
+    assert db.query(Account).count() == db.query(UserInfo).count() == 1
+
+
+def test_where_two_get_past_the_look_the_database_decides(db: Session) -> None:
+    db.add(Account(name="ada"))
+    db.commit()
+    with pytest.raises(NameTakenError):
+        service.create(db, "ada", HASH)
+    assert db.query(UserInfo).count() == 0
+
+
+def test_a_user_of_the_hub_is_nobodys_to_sign_up_as(db: Session) -> None:
+    db.add(orm.User(name="ada"))
+    db.commit()
+    with pytest.raises(NameTakenError):
+        service.create(db, "ada", HASH)
+
+
+def test_approving_makes_the_user_known_once(db: Session) -> None:
+    service.create(db, "ada", HASH)
+    assert states(db) == {"ada": State.WAITING}
+    assert service.waiting_count(db) == 1
+    assert service.approve(db, ["ada", "ada", "nobody"], "teacher") == service.Done(("ada",), (), ("nobody",))
+    assert service.approve(db, ["ada"], "other") == service.Done((), ("ada",), ())
+    assert db.query(orm.User).filter_by(name="ada").one().roles[0].name == "user"
+    entry = service.entries(db)[0]
+    assert (entry.state, entry.approved_by, service.waiting_count(db)) == (State.APPROVED, "teacher", 0)
+
+
+def test_rejecting_removes_requests_and_nothing_else(db: Session) -> None:
+    service.create(db, "ada", HASH)
+    service.create(db, "bob", HASH, approved_by="teacher")
+    service.create(db, "eve", HASH, approved_by="teacher")
+    service.revoke(db, ["eve"], ())
+    assert service.reject(db, ["ada", "bob", "eve", "nobody"]) == service.Done(("ada",), ("bob", "eve"), ("nobody",))
+    assert states(db) == {"bob": State.APPROVED, "eve": State.REVOKED}
+
+
+def test_revoking_ends_sessions_and_tokens_and_spares_instructors(db: Session) -> None:
+    for name in ("ada", "teacher"):
+        service.create(db, name, HASH, approved_by="the settings")
+    user = orm.User.find(db, "ada")
+    cookie = user.cookie_id
+    user.new_api_token()
+    assert service.revoke(db, ["ada", "teacher"], {"teacher"}).changed == ("ada",)
+    db.refresh(user)
+    assert user.cookie_id != cookie
+    assert user.api_tokens == []
+    assert service.waiting_count(db) == 0, "who was closed does not wait"
+    service.approve(db, ["ada"], "teacher")
+    assert states(db)["ada"] is State.APPROVED
+
+
+def test_a_new_password_ends_the_other_sessions_but_not_the_servers_token(db: Session) -> None:
+    service.create(db, "ada", HASH, approved_by="teacher")
+    user = orm.User.find(db, "ada")
+    for session in (None, "mine", "elsewhere"):
+        user.new_api_token(session_id=session)
+    service.set_password(db, "ada", passwords.hash_password("new", 4), must_change=True, keep_session="mine")
+    db.refresh(user)
+    assert {token.session_id for token in user.api_tokens} == {None, "mine"}
+    assert service.entries(db)[0].must_change
+    with pytest.raises(AccountError, match="no account named nobody"):
+        service.set_password(db, "nobody", HASH, must_change=False)
+
+
+def test_accounts_of_stock_are_adopted_and_those_that_went_are_dropped(db: Session) -> None:
+    for name, authorized in (("ada", True), ("bob", False), ("closed", False), ("ünicode", True), ("bob", True)):
+        db.add(UserInfo(username=name, password=HASH, is_authorized=authorized))
+    db.add(orm.User(name="closed"))
+    db.add(Account(name="gone"))
+    db.commit()
+    service.adopt(db)
+    service.adopt(db)
+    found = states(db)
+    assert found["ada"] is found["ünicode"] is State.APPROVED
+    assert found["closed"] is State.REVOKED, "a user of the hub may have files: not to be rejected"
+    assert {account.name for account in db.query(Account)} == {"ada", "bob", "closed", "ünicode"}
+    first = service.find(db, "bob")
+    assert first is not None
+    assert not first[0].is_authorized, "of two rows of one name the first counts, as in stock"
+
+
+def test_a_rename_is_refused(db: Session) -> None:
+    service.create(db, "ada", HASH, approved_by="teacher")
+    user = orm.User.find(db, "ada")
+    with pytest.raises(HTTPError, match="cannot be renamed"):
+        user.name = "eve"
+    user.name = "ada"
+
+
+def test_a_long_name_is_not_repeated_at_length() -> None:
+    assert len(str(service.no_account("x" * 1000))) < 120
