@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyterhub.spawner import SimpleLocalProcessSpawner
+from jupyterhub.spawner import SimpleLocalProcessSpawner, SpawnException
 from traitlets import Instance, default
 
 from classroom.accounts.homes import home_location
 from classroom.container import ENVIRONMENT
+from classroom.ready import answers
 from classroom.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,8 +51,13 @@ class ProcessSpawner(SimpleLocalProcessSpawner):
         home = Path(self.home_dir)
         await asyncio.to_thread(_make_home, home)
         self.popen_kwargs = {"cwd": home}
-        address: tuple[str, int] = await super().start()
-        return address
+        host, port = await super().start()
+        if not await answers(f"http://{host}:{port}{self.server.base_url}api", self._is_gone):
+            raise SpawnException("The server stopped at once. Your files are safe.", reason="died", status_code=503)
+        return host, port
+
+    async def _is_gone(self) -> bool:
+        return await self.poll() is not None
 
 
 def _make_home(home: Path) -> None:

@@ -14,6 +14,7 @@ from classroom.accounts.homes import home_location
 from classroom.container import LABEL, PORT, Order, create_arguments
 from classroom.engine import Engine, EngineAwayError, engine_at
 from classroom.errors import ClassroomError
+from classroom.ready import answers
 from classroom.settings import Settings
 
 _FILES_ARE_SAFE = "Your files are safe. Try again in a minute; if it stays like this, tell your instructor."
@@ -113,7 +114,10 @@ class ClassroomSpawner(DockerSpawner):
             created = await self.docker("create_container", **arguments)
         self.object_id = created["Id"]
         await self.docker("start", self.object_id)
-        return await self.running_url() or self._died()
+        url = await self.running_url()
+        if not url or not await answers(f"{url}{self.server.base_url}api", self._is_gone):
+            raise self._failure("The server stopped at once.", "died", None)
+        return url
 
     async def running_url(self) -> str | None:
         """Where the server listens, from the engine; None if there is no such container."""
@@ -123,8 +127,8 @@ class ClassroomSpawner(DockerSpawner):
         address = found["NetworkSettings"]["Networks"][self.settings.network.name]["IPAddress"]
         return f"http://{address}:{PORT}"
 
-    def _died(self) -> str:
-        raise self._failure("The server stopped at once.", "died", None)
+    async def _is_gone(self) -> bool:
+        return await self.poll() is not None
 
     async def _remove_leftover(self) -> None:
         """Remove a container of our name that no hub knows of: its hub was killed before it could say so."""
