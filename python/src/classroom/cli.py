@@ -72,10 +72,10 @@ def proxy(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
 @network_app.command("up")
 def network_up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Make the class bridge and its firewall rules; what is already right stays."""
-    from classroom import network  # noqa: PLC0415 - the engine's client takes a while to import
+    from classroom.network import network_up as up  # noqa: PLC0415 - the engine's client takes a while to import
 
     settings = load_settings(settings_file)
-    network.network_up(settings.network, settings.docker.host)
+    up(settings.network, settings.docker.host)
     typer.echo(
         f"{settings.network.name}: containers on {settings.network.subnet} reach {settings.network.gateway}:"
         f"{settings.network.api_port} of this machine" + (" and the internet" * settings.network.internet) + "."
@@ -85,10 +85,10 @@ def network_up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
 @network_app.command("down")
 def network_down(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Remove the class bridge and its firewall rules."""
-    from classroom import network  # noqa: PLC0415 - as above
+    from classroom.network import network_down as down  # noqa: PLC0415 - as above
 
     settings = load_settings(settings_file)
-    network.network_down(settings.network, settings.docker.host)
+    down(settings.network, settings.docker.host)
 
 
 def _summary(settings: Settings) -> str:
