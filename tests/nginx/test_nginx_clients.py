@@ -103,11 +103,12 @@ def test_a_page_comes_from_the_right_server(site: Site, page: str, server: str) 
 
 
 @pytest.mark.parametrize(
-    "path", ["//evil.example/x", "//evil.example", "/%2F/evil.example", "/hub", "/user", "/\\evil.example"]
+    "path",
+    ["//evil.example/x", "//evil.example", "/%2F/evil.example", "/hub", "/hub/api", "/hub/static", "/user", "/\\evil"],
 )
 def test_nginx_itself_sends_nobody_elsewhere(site: Site, path: str) -> None:
-    status = raw(site, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    assert " 30" not in status.splitlines()[0]
+    answer = raw(site, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert " 30" not in answer.splitlines()[0]
 
 
 def test_a_redirect_of_the_hub_is_passed_on_as_it_is(site: Site) -> None:

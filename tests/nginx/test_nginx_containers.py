@@ -41,6 +41,7 @@ def test_a_container_reaches_the_api_of_the_hub(site: Site, path: str) -> None:
         "/hub/api/../login",
         "/hub/api/..%2flogin",
         "/hub/api\\..\\login",
+        "/hub/api/x\\..\\..\\login",
         "/user/bob/",
         "/services/x/",
         "/classroom-pages/503.html",

@@ -91,6 +91,7 @@ def test_every_answer_carries_each_security_header_once(site: Site, page: str, s
     own = {
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
+        "Strict-Transport-Security": "max-age=1",
         "Content-Security-Policy": "frame-ancestors 'none'",
     }
     with site.client(headers={REPLY: json.dumps({"status": status, "headers": own})}) as browser:

@@ -97,6 +97,7 @@ class Stream(Echo):
     """One line now, the next when the test says so."""
 
     async def get(self) -> None:  # type: ignore[override]
+        self.set_header("Content-Length", "8")  # not chunked: Nginx passes chunks on whether it buffers or not
         self.write("one\n")
         await self.flush()
         await asyncio.to_thread(self.upstream.go_on.wait, 10)
