@@ -99,7 +99,7 @@ def _spawner(c: Config, settings: Settings) -> None:
         return
     c.JupyterHub.spawner_class = "classroom.spawner.ClassroomSpawner"
     c.Spawner.hub_connect_url = f"http://{settings.network.gateway}:{settings.network.api_port}"
-    c.DockerSpawner.prefix = "classroom"
+    c.DockerSpawner.prefix = settings.docker.prefix
     c.DockerSpawner.remove = True
     c.DockerSpawner.network_name = settings.network.name
     c.ClassroomSpawner.settings = settings

@@ -202,6 +202,8 @@ class Docker(_Section):
 
     host: str = Field(default="unix:///var/run/docker.sock", pattern=r"^(unix:///|tcp://|https?://).+")
     """Where the engine listens."""
+    prefix: str = Field(default="classroom", pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")
+    """How names of containers and homes begin. A second class on the same engine needs another: homes go by name."""
 
 
 class Network(_Section):

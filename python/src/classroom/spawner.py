@@ -101,7 +101,7 @@ class ClassroomSpawner(DockerSpawner):
         order = Order(
             name=self.container_name,
             user=self.user.name,
-            home_volume=home_location(self.db, self.user.name, self.escaped_name),
+            home_volume=home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix),
             environment=self.get_env(),
         )
         arguments = create_arguments(order, self.settings.student, self.settings.network, self.settings.gpu)

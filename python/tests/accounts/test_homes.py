@@ -37,3 +37,7 @@ def test_archiving_what_is_not_there_changes_nothing(db: Session) -> None:
     home_location(db, "ada", "ada")
     archive_home(db, "bob")
     assert home_location(db, "ada", "ada") == "classroom-home-ada"
+
+
+def test_two_classes_on_one_engine_share_no_home(db: Session) -> None:
+    assert home_location(db, "ada", "ada", "physics") == "physics-home-ada"

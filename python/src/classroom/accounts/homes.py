@@ -12,22 +12,23 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def home_location(db: Session, username: str, escaped: str) -> str:
+def home_location(db: Session, username: str, escaped: str, prefix: str = "classroom") -> str:
     """Where the home of the account that has this name now is; recorded when asked for the first time.
 
     Args:
         db: the hub's session; a new row is committed.
         username: as JupyterHub has it.
         escaped: the same, safe in names of volumes and folders.
+        prefix: how the names of this class's homes begin; other classes on the same engine have other ones.
 
     Returns:
-        `classroom-home-<escaped>`, or `classroom-home-<escaped>--N` (N from 2) where an account of that name was
+        `<prefix>-home-<escaped>`, or `<prefix>-home-<escaped>--N` (N from 2) where an account of that name was
         removed before.
     """
     current = db.scalar(select(Home.location).where(Home.username == username, Home.archived_at.is_(None)))
     if current is not None:
         return current
-    first = f"classroom-home-{escaped}"
+    first = f"{prefix}-home-{escaped}"
     taken = set(db.scalars(select(Home.location).where(Home.location.startswith(first, autoescape=True))))
     location, generation = first, 1
     while location in taken:
