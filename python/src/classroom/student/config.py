@@ -92,6 +92,7 @@ def _server(c: Config, around: Surroundings) -> None:
     c.ContentsManager.allow_hidden = False
     c.FileContentsManager.delete_to_trash = False
     c.ServerApp.terminals_enabled = True
+    c.TerminalsExtensionApp.terminal_manager_class = "classroom.student.terminals.StudentTerminalManager"
 
 
 def _kernels(c: Config, around: Surroundings) -> None:
@@ -114,6 +115,8 @@ def _lab(c: Config) -> None:
     c.LabApp.news_url = None
     c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
     c.LabApp.extension_manager = "readonly"
+    # overrides.json and page_config.json: what Lab is like before a student changes it.
+    c.LabApp.app_settings_dir = str(Path(__file__).parent / "lab")
 
 
 def _full_home(c: Config, around: Surroundings) -> None:

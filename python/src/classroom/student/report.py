@@ -36,16 +36,17 @@ async def keep_telling(
     sent: datetime | None = None
     lost = False
     while True:
-        moment = last()
-        if sent is None or moment > sent:
-            try:
+        try:
+            moment = last()
+            if sent is None or moment > sent:
                 await asyncio.wait_for(send(moment), _PATIENCE)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next report is due in a minute
-                if not lost:
-                    log.warning("The hub does not take activity reports (%r). Trying again every %g s.", error, interval)
-                lost = True
-            else:
-                if lost:
-                    log.info("The hub takes activity reports again.")
-                lost, sent = False, moment
+                sent = moment
+        except Exception as error:  # noqa: BLE001 - whatever it is, a server that stops reporting is culled at work
+            if not lost:
+                log.warning("The hub did not take an activity report (%r). Trying again every %g s.", error, interval)
+            lost = True
+        else:
+            if lost:
+                log.info("The hub takes activity reports again.")
+            lost = False
         await asyncio.sleep(interval * random.uniform(0.9, 1.1))  # noqa: S311 - no secret

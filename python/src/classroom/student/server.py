@@ -16,6 +16,7 @@ from traitlets import default
 from classroom.student import report
 from classroom.student.config import EXTENSIONS, default_url, server_config, surroundings
 from classroom.student.places import takes_writes
+from classroom.student.terminals import ProcessorTime
 from classroom.student.watch import is_write, last_at_work
 
 _FIRST_PAUSE = 1.0  # seconds
@@ -26,7 +27,12 @@ class StudentServer(JupyterHubSingleUser):
     """JupyterLab for one student."""
 
     _written: datetime | None = None
+    """When a file was last changed through the contents API."""
     _version_task: asyncio.Task[None] | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._processor_time = ProcessorTime()
 
     @classmethod
     def get_extension_package(cls) -> str:
@@ -100,20 +106,15 @@ class StudentServer(JupyterHubSingleUser):
             )
 
     def last_activity(self) -> datetime:
-        """When the student was last at work; an open tab is not work, a cell that runs is."""
+        """When the student was last at work; an open tab is not work, a cell or a program that runs is."""
         settings = self.serverapp.web_app.settings
         kernels = settings["kernel_manager"]
-        terminals = settings.get("terminal_manager")
-        return last_at_work(
-            datetime.now(UTC),
-            any(kernel["execution_state"] == "busy" for kernel in kernels.list_kernels()),
-            [
-                settings["started"],
-                kernels.last_kernel_activity,
-                self._written,
-                *(getattr(terminal, "last_activity", None) for terminal in (terminals.terminals.values() if terminals else ())),
-            ],
-        )
+        terminals = settings.get("terminal_manager")  # an extension of its own, loaded after ours
+        now = datetime.now(UTC)
+        computing = terminals is not None and self._processor_time.busy(terminals.shells(), now)
+        running = any(kernel["execution_state"] == "busy" for kernel in kernels.list_kernels())
+        seen = [settings["started"], kernels.last_kernel_activity, self._written, getattr(terminals, "last_output", None)]
+        return last_at_work(now, running or computing, seen)
 
     async def keep_activity_updated(self) -> None:
         """Report to the hub in place of upstream, which counts every request of an open tab and no silent cell."""

@@ -1,0 +1,118 @@
+"""Say in plain words what this server can compute on; the welcome notebook prints it."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SIZE = 2048  # rows of the test's matrices: 16 MiB each
+_CLOSE = 0.05  # relative; TensorFloat-32 keeps ten bits
+_GIB = 1024**3
+
+_ON_PROCESSOR = "Everything else works: your code runs on the processor."
+
+
+def describe(load: Callable[[str], Any] = import_module, devices: Path = Path("/dev")) -> str:
+    """Return a few sentences on PyTorch and the GPU, after a computation on each GPU that there is.
+
+    Args:
+        load: imports a module.
+        devices: where the device files are.
+    """
+    attached = _attached(devices)
+    try:
+        torch = load("torch")
+    except ModuleNotFoundError:
+        return _without_torch(attached)
+    except Exception as error:  # noqa: BLE001 - a broken installation can raise anything
+        return (
+            f"PyTorch is installed but cannot be loaded: {error}\n"
+            "Install it again with `%pip install --force-reinstall torch`, then restart the kernel (Kernel > Restart)."
+        )
+    version = f"PyTorch {torch.__version__} is installed."
+    if not (torch.version.cuda or getattr(torch.version, "hip", None)):
+        fix = " Ask your instructor for an image with CUDA." if attached else ""
+        return f"{version} It is a build for the processor only, so it uses no GPU.{fix} {_ON_PROCESSOR}"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        available = torch.cuda.is_available()
+    if not available:
+        return _without_gpu(version, attached, [str(warning.message) for warning in said])
+    found = [_try(torch, number) for number in range(torch.cuda.device_count())]
+    return "\n".join([f"{version} It sees {_count(len(found))}.", *found])
+
+
+def _attached(devices: Path) -> int:
+    # One file for each GPU; the toolkit adds nvidiactl, nvidia-uvm and others beside them. dxg is Windows' subsystem for Linux.
+    return len(list(devices.glob("nvidia[0-9]*"))) or int((devices / "dxg").exists())
+
+
+def _count(number: int) -> str:
+    return "one GPU" if number == 1 else f"{number} GPUs"
+
+
+def _without_torch(attached: int) -> str:
+    sentence = f"Attached to this server: {_count(attached)}." if attached else "No GPU is attached to this server."
+    return (
+        f"PyTorch is not installed in this image. {sentence}\n"
+        "You can install PyTorch into your home with `%pip install torch` (it needs several gigabytes)."
+    )
+
+
+def _without_gpu(version: str, attached: int, said: list[str]) -> str:
+    if not attached:
+        return f"{version} No GPU is attached to this server. {_ON_PROCESSOR}"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None and hidden.strip() in {"", "-1"}:
+        return (
+            f"{version} {_count(attached).capitalize()} could be used, but CUDA_VISIBLE_DEVICES={hidden!r} hides it. "
+            "Remove that line from your code and restart the kernel."
+        )
+    reason = f" CUDA says: {said[0].strip()}" if said else ""
+    return (
+        f"{version} A GPU is attached to this server, but CUDA cannot use it.{reason}\n"
+        "Stop your server and start it again. If it stays like this, show this text to your instructor: the driver of the "
+        "machine may not fit, or need a restart."
+    )
+
+
+def _try(torch: Any, number: int) -> str:  # noqa: ANN401 - torch may not be there
+    name = f"GPU {number}"
+    try:
+        name = f"GPU {number}, {torch.cuda.get_device_name(number)}"
+        free, total = torch.cuda.mem_get_info(number)
+        memory = f"{free / _GIB:.1f} of {total / _GIB:.1f} GiB of memory free"
+        right, seconds = _multiply(torch, f"cuda:{number}")
+    except Exception as error:  # noqa: BLE001 - RuntimeError and its kin; the reason is for the reader
+        if "out of memory" in str(error):
+            return (
+                f"{name}: its memory is in use. Restart kernels that you no longer need (Kernel > Restart); "
+                "on a shared GPU others may be using it."
+            )
+        return f"{name}: a computation failed: {str(error).strip().splitlines()[0]}"
+    if not right:
+        return f"{name}: a computation gave a wrong result. Tell your instructor: the GPU or its driver is broken."
+    return f"{name}: works, {memory}. It multiplied two {_SIZE} x {_SIZE} matrices in {seconds * 1000:.1f} ms."
+
+
+def _multiply(torch: Any, device: str) -> tuple[bool, float]:  # noqa: ANN401
+    left = torch.rand(_SIZE, _SIZE)
+    there = left.to(device)
+    # The first product loads the libraries; the second is the GPU's own speed.
+    result = there @ there
+    torch.cuda.synchronize(device)
+    begin = time.perf_counter()
+    result = there @ there
+    torch.cuda.synchronize(device)
+    seconds = time.perf_counter() - begin
+    # One row is enough to tell a right result from a wrong one, and does not keep a processor busy.
+    expected = left[:1] @ left
+    gap = ((result[:1].cpu() - expected).abs() / expected).max().item()
+    return gap < _CLOSE, seconds

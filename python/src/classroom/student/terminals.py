@@ -1,0 +1,67 @@
+"""Terminals: what they print is work, and so is what runs in them without a word."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server_terminals.terminalmanager import TerminalManager
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_TICK = os.sysconf("SC_CLK_TCK")
+_BUSY = 0.05  # of one core: a prompt, an editor or a debugger that waits for its user stays far below
+
+
+class StudentTerminalManager(TerminalManager):
+    """Upstream's manager, keeping when a program last printed.
+
+    Upstream's own time moves whenever a socket of the browser is opened again: a tab left open on a shaky line would never be idle.
+    """
+
+    last_output: datetime | None = None
+
+    def pre_pty_read_hook(self, ptywclients: Any) -> None:  # noqa: ANN401 - terminado's
+        """Take note of output, which includes the echo of what is typed; no tab need be open."""
+        super().pre_pty_read_hook(ptywclients)
+        self.last_output = datetime.now(UTC)
+
+    def shells(self) -> set[int]:
+        """Process ids of the shells; each leads a session, which its jobs in the background are of, too."""
+        return {terminal.ptyproc.pid for terminal in self.terminals.values()}
+
+
+class ProcessorTime:
+    """Tells whether programs in terminals computed since the last look: a training run may print into a file only."""
+
+    def __init__(self, processes: Path = Path("/proc")) -> None:
+        self._processes = processes
+        self._seen: dict[int, float] = {}
+        self._at: datetime | None = None
+
+    def busy(self, sessions: Collection[int], now: datetime) -> bool:
+        """Look at the processes of some sessions; the first look finds nothing, there is nothing to compare with."""
+        used = session_times(self._processes, sessions) if sessions else {}
+        elapsed = (now - self._at).total_seconds() if self._at else 0.0
+        grown = sum(time - self._seen.get(process, 0.0) for process, time in used.items())
+        first, self._seen, self._at = self._at is None, used, now
+        return not first and elapsed > 0 and grown / elapsed > _BUSY
+
+
+def session_times(processes: Path, sessions: Collection[int]) -> dict[int, float]:
+    """Return seconds of processor time by process, for those of the sessions (proc_pid_stat(5))."""
+    times = {}
+    for entry in processes.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            # The name in parentheses may hold anything, spaces and parentheses too.
+            fields = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        if int(fields[3]) in sessions:
+            times[int(entry.name)] = (int(fields[11]) + int(fields[12])) / _TICK
+    return times

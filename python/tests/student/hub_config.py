@@ -1,0 +1,75 @@
+"""A real JupyterHub for the tests of a student's server: real accounts, tokens, OAuth and spawner; no reverse proxy.
+
+The addresses of servers go to $ROUTES instead of a proxy, and tests use them directly.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from jupyterhub.proxy import Proxy
+from jupyterhub.spawner import SimpleLocalProcessSpawner
+
+STATE = Path(os.environ["STATE"])
+
+
+class Routes(Proxy):
+    should_start = False
+
+    async def get_all_routes(self):
+        routes = STATE / "routes.json"
+        return json.loads(routes.read_text()) if routes.exists() else {}
+
+    async def add_route(self, routespec, target, data):
+        routes = await self.get_all_routes()
+        routes[routespec] = {"routespec": routespec, "target": target, "data": data}
+        (STATE / "routes.json").write_text(json.dumps(routes))
+
+    async def delete_route(self, routespec):
+        routes = await self.get_all_routes()
+        routes.pop(routespec, None)
+        (STATE / "routes.json").write_text(json.dumps(routes))
+
+
+class Spawner(SimpleLocalProcessSpawner):
+    def make_preexec_fn(self, name):
+        return None
+
+    def user_env(self, env):
+        return env
+
+    def get_env(self):
+        env = super().get_env()
+        scratch = STATE / f"{self.user.name}.tmp"
+        env.update(
+            HOME=str(STATE / "homes" / self.user.name),
+            JUPYTER_RUNTIME_DIR=str(scratch / "r"),
+            IPYTHONDIR=str(scratch / "ipython"),
+            MPLCONFIGDIR=str(scratch / "matplotlib"),
+            XDG_CACHE_HOME=str(scratch / "cache"),
+            SHELL="/bin/bash",
+            PATH=os.environ["PATH"],
+            JUPYTERHUB_ACTIVITY_INTERVAL="0",
+            CLASSROOM_ACTIVITY_INTERVAL="1",
+            CLASSROOM_KERNEL_IDLE=os.environ["KERNEL_IDLE"] if self.user.name == "impatient" else "0",
+        )
+        return env
+
+
+c = get_config()  # noqa: F821 - JupyterHub's
+c.JupyterHub.hub_bind_url = os.environ["HUB_URL"]
+c.JupyterHub.bind_url = os.environ["HUB_URL"]
+c.JupyterHub.db_url = f"sqlite:///{STATE}/hub.sqlite"
+c.JupyterHub.cookie_secret_file = str(STATE / "cookie_secret")
+c.JupyterHub.proxy_class = Routes
+c.JupyterHub.spawner_class = Spawner
+c.JupyterHub.cleanup_servers = False
+c.JupyterHub.authenticator_class = "dummy"
+c.Authenticator.allow_all = True
+c.Spawner.cmd = [sys.executable, "-I", "-m", "classroom.student"]
+c.Spawner.http_timeout = c.Spawner.start_timeout = 90
+c.JupyterHub.services = [{"name": "tests", "api_token": os.environ["TOKEN"]}]
+c.JupyterHub.load_roles = [
+    {"name": "tests", "scopes": ["admin:users", "admin:servers", "access:servers"], "services": ["tests"]},
+]

@@ -1,0 +1,248 @@
+"""A student's server as the hub, the browser and the student see it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+import httpx
+import psutil
+import pytest
+
+from student_site import free_port, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from student_site import Hub, Server
+
+MIB = 1024**2
+
+
+def log_in(hub: Hub, server: Server, user: str) -> httpx.Client:
+    """Follow the redirects between hub and server as a browser does, with the proxy's part done by hand."""
+    client = httpx.Client(timeout=60)
+    login = client.get(f"{hub.url}/hub/login")
+    form = {"username": user, "password": "x", "_xsrf": client.cookies["_xsrf"]}
+    assert login.is_success
+    assert client.post(f"{hub.url}/hub/login", data=form).status_code == 302
+    answer = client.get(server.url + "lab")
+    for _ in range(10):
+        if not answer.has_redirect_location:
+            break
+        target = urljoin(str(answer.url), answer.headers["location"])
+        base = server.url if "/user/" in target.split("?")[0] else hub.url
+        answer = client.get(re.sub(r"^http://[^/]+", re.match(r"http://[^/]+", base)[0], target))
+    client.answer = answer  # type: ignore[attr-defined]
+    return client
+
+
+def test_a_student_logs_in_through_the_hub_and_gets_lab(hub: Hub, server: Server) -> None:
+    answer = log_in(hub, server, "ann").answer  # type: ignore[attr-defined]
+    assert answer.status_code == 200
+    assert '"hubUser": "ann"' in answer.text
+    assert '"appName": "JupyterLab"' in answer.text
+
+
+def test_another_student_is_refused(hub: Hub, server: Server) -> None:
+    client = log_in(hub, server, "eve")
+    assert client.answer.status_code == 403  # type: ignore[attr-defined]
+    assert client.get(server.url + "api/contents").status_code == 403
+
+
+def test_a_request_without_login_is_refused(server: Server) -> None:
+    assert httpx.get(server.url + "api/contents").status_code == 403
+    assert httpx.get(server.url + "api/kernels", headers={"Authorization": "token nonsense"}).status_code == 403
+
+
+def test_a_cell_runs(server: Server) -> None:
+    with server.kernel() as kernel:
+        assert kernel.run("print(6 * 7)") == "42\n"
+
+
+def test_a_kernel_is_spoken_to_over_sockets_in_a_private_folder(server: Server) -> None:
+    with server.kernel() as kernel:
+        file = server.runtime / f"kernel-{kernel.id}.json"
+        assert json.loads(file.read_text())["transport"] == "ipc"
+        assert server.runtime.stat().st_mode & 0o777 == 0o700
+        assert kernel.run("print(1)") == "1\n"
+        listening = [
+            connection.laddr.ip
+            for one in psutil.Process(server.pid).children(recursive=True)
+            for connection in one.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+    # ipykernel has a port for what its own child processes print; nothing is for others.
+    assert set(listening) <= {"127.0.0.1"}
+
+
+def test_lab_calls_nobody_outside_and_offers_no_installer(server: Server) -> None:
+    page = server.get("lab").text
+    assert "@jupyterlab/apputils-extension:announcements" in page
+    assert re.search(r'"news": \{"disabled": true\}', page)
+    assert '"install_path": null' in page or '"can_install": false' in page
+
+
+def test_no_secret_is_left_in_the_home(server: Server) -> None:
+    found = [path.name for path in server.home.rglob("*") if "cookie" in path.name or path.name.startswith("jpserver")]
+    assert found == []
+
+
+def test_files_below_a_dot_are_hidden(server: Server) -> None:
+    (server.home / ".hidden").write_text("x")
+    assert server.request("GET", "api/contents/.hidden").status_code in {400, 404}
+
+
+def test_deleted_files_are_gone_and_not_in_a_trash(server: Server) -> None:
+    server.save("gone.txt", "x").raise_for_status()
+    assert server.request("DELETE", "api/contents/gone.txt").status_code == 204
+    assert not [path for path in server.home.rglob("*") if "rash" in path.name]
+
+
+def test_lab_settings_are_kept_in_the_home(server: Server) -> None:
+    theme = "@jupyterlab/apputils-extension:themes"
+    raw = '{"theme": "JupyterLab Dark"}'
+    server.request("PUT", f"lab/api/settings/{theme}", json={"raw": raw}).raise_for_status()
+    assert list((server.home / ".jupyter" / "lab" / "user-settings").rglob("themes.jupyterlab-settings"))
+
+
+def test_a_kernel_that_the_student_installed_is_offered(server: Server) -> None:
+    folder = server.home / ".local" / "share" / "jupyter" / "kernels" / "mine"
+    folder.mkdir(parents=True)
+    own = f'{{"argv": ["{sys.executable}", "-m", "ipykernel_launcher", "-f", "{{connection_file}}"], "display_name": "Mine"}}'
+    (folder / "kernel.json").write_text(own)
+    assert {"mine", "python3"} <= set(server.get("api/kernelspecs").json()["kernelspecs"])
+    kernel = server.start_kernel("mine")
+    assert kernel.run("print('mine')") == "mine\n"
+    server.request("DELETE", f"api/kernels/{kernel.id}")
+
+
+def test_code_planted_in_the_home_is_not_loaded_by_the_server(hub: Hub, spawn: Callable[[str], Server]) -> None:
+    home = hub.homes / "bob"
+    trap = "from pathlib import Path\nimport os\nPath('{}').write_text(str(os.getpid()))\n"
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for place in (
+        ".jupyter/jupyter_server_config.py",
+        ".jupyter/jupyter_config.py",
+        ".jupyter/jupyter_lab_config.py",
+        f".local/lib/{version}/site-packages/usercustomize.py",
+        f".local/lib/{version}/site-packages/jupyterlab_widgets.py",
+        "tornado.py",
+        "sitecustomize.py",
+    ):
+        file = home / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(trap.format(home / f"trapped-{file.stem}"))
+    (home / ".jupyter" / "jupyter_server_config.json").write_text('{"ServerApp": {"allow_origin": "*"}}')
+    server = spawn("bob")
+    assert not list(home.glob("trapped-*"))
+    answer = httpx.get(server.url + "api", headers={"Origin": "http://evil.example"})
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_the_first_page_is_the_welcome_notebook_and_later_what_was_open(hub: Hub, spawn: Callable[[str], Server]) -> None:
+    home = hub.homes / "newcomer"
+    home.mkdir(parents=True)
+    (home / "Welcome.ipynb").write_text("{}")
+    server = spawn("newcomer")
+    assert server.request("GET", "").headers["location"].rstrip("?").endswith("/lab/tree/Welcome.ipynb")
+    server.stop()
+    (home / ".jupyter" / "lab" / "workspaces").mkdir(parents=True)
+    (home / ".jupyter" / "lab" / "workspaces" / "default.jupyterlab-workspace").write_text("{}")
+    assert spawn("newcomer").request("GET", "").headers["location"].rstrip("?").endswith("/lab")
+
+
+def test_200_mb_are_uploaded_in_parts_and_at_once(server: Server) -> None:
+    part = base64.b64encode(os.urandom(MIB)).decode()
+    for number in [*range(1, 200), -1]:
+        body = {"type": "file", "format": "base64", "content": part, "chunk": number}
+        server.request("PUT", "api/contents/parts.bin", json=body).raise_for_status()
+    assert (server.home / "parts.bin").stat().st_size == 200 * MIB
+
+    whole = base64.b64encode(bytes(200 * MIB)).decode()
+    body = {"type": "file", "format": "base64", "content": whole}
+    server.request("PUT", "api/contents/whole.bin", json=body).raise_for_status()
+    assert (server.home / "whole.bin").stat().st_size == 200 * MIB
+    for name in ("parts.bin", "whole.bin"):
+        (server.home / name).unlink()
+
+
+def test_a_server_that_is_told_to_stop_takes_its_kernels_along_within_five_seconds(spawn: Callable[[str], Server]) -> None:
+    server = spawn("dora")
+    kernel = server.start_kernel()
+    kernel.run("1")
+    process = psutil.Process(server.pid)
+    family = [process, *process.children(recursive=True)]
+    process.send_signal(signal.SIGTERM)
+    # The hub is the parent and reaps later; an init does so at once in a container.
+    lives = lambda one: one.is_running() and one.status() != psutil.STATUS_ZOMBIE  # noqa: E731
+    wait_for(lambda: not any(map(lives, family)), "all have ended", 5)
+
+
+def test_the_hub_may_crash_and_come_back_without_a_server_noticing(hub: Hub, server: Server) -> None:
+    with server.kernel() as kernel:
+        assert kernel.run("x = 41") == ""
+        hub.kill()
+        # Known logins are remembered for some minutes: work goes on.
+        assert kernel.run("x += 1") == ""
+        server.save("meanwhile.txt", "saved without a hub").raise_for_status()
+        hub.start()
+        before = server.last_activity
+        server.save("meanwhile.txt", "and with it again").raise_for_status()
+        wait_for(lambda: server.last_activity > before, "the server reports to the hub again")
+        assert kernel.run("print(x)") == "42\n"
+
+
+@pytest.fixture
+def lonely() -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+    """A server whose hub is not there."""
+    port, nobody = free_port(), free_port()
+    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as folder:
+        environment = {
+            "HOME": folder,
+            "PATH": os.environ["PATH"],
+            "JUPYTERHUB_API_TOKEN": "x",
+            "JUPYTERHUB_API_URL": f"http://127.0.0.1:{nobody}/hub/api",
+            "JUPYTERHUB_ACTIVITY_URL": f"http://127.0.0.1:{nobody}/hub/api/users/zoe/activity",
+            "JUPYTERHUB_ACTIVITY_INTERVAL": "0",
+            "CLASSROOM_ACTIVITY_INTERVAL": "1",
+            "JUPYTERHUB_CLIENT_ID": "jupyterhub-user-zoe",
+            "JUPYTERHUB_USER": "zoe",
+            "JUPYTERHUB_SERVICE_PREFIX": "/user/zoe/",
+            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}/user/zoe/",
+            "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:servers!server=zoe/"]',
+        }
+        log = Path(folder) / "log"
+        with log.open("wb") as file:
+            command = [sys.executable, "-m", "classroom.student"]
+            process = subprocess.Popen(command, env=environment, cwd=folder, stdout=file, stderr=file)
+        yield f"http://127.0.0.1:{port}/user/zoe/", process, log
+        process.kill()
+        process.wait()
+
+
+def test_a_server_whose_hub_is_away_starts_and_waits_for_it(lonely: tuple[str, subprocess.Popen[bytes], Path]) -> None:
+    url, process, log = lonely
+
+    def answers() -> bool:
+        try:
+            return httpx.get(url + "api").is_success
+        except httpx.TransportError:
+            return False
+
+    wait_for(answers, "the server answers")
+    wait_for(lambda: log.read_text().count("trying again") >= 3, "three tries to reach the hub")
+    assert process.poll() is None
+    assert "Traceback" not in log.read_text()
+    # Started without -I, it has started itself again with it.
+    assert "-I" in psutil.Process(process.pid).cmdline()
+
