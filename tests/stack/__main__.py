@@ -83,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     down.set_defaults(act=_down)
     verbs = "\n".join(f"  {verb:9}{text}" for verb, text in VERBS.items())
     ctl = commands.add_parser(
-        "ctl", help="ask a running stack", description=f"verbs:\n{verbs}",
+        "ctl",
+        help="ask a running stack",
+        description=f"verbs:\n{verbs}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     ctl.add_argument("directory", type=Path, metavar="DIR")

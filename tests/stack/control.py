@@ -6,21 +6,21 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stack import deployment
 from stack.common import StackError
-from stack.supervisor import PARTS
+from stack.supervisor import PARTS, log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
+    from stack.parts import Part
     from stack.supervisor import Supervisor
 
 _REQUEST = 1 << 20
@@ -37,7 +37,7 @@ def ask(control: Path, arguments: Sequence[str], streams: Sequence[int] = (0, 1,
             connection.connect(str(control))
         except OSError as error:
             raise StackError(f"no stack answers at {control} ({error.strerror})") from error
-        request = json.dumps({"arguments": list(arguments), "directory": os.getcwd()}).encode()
+        request = json.dumps({"arguments": list(arguments), "directory": str(Path.cwd())}).encode()
         socket.send_fds(connection, [request], list(streams))
         answer = b""
         while chunk := connection.recv(4096):
@@ -69,7 +69,7 @@ def _answer(supervisor: Supervisor, connection: socket.socket) -> None:
         try:
             request = json.loads(data)
             status = _obey(supervisor, request, streams, connection)
-        except (StackError, OSError, ValueError, LookupError, shutil.Error) as error:
+        except (StackError, OSError, ValueError, LookupError, TypeError) as error:
             with os.fdopen(os.dup(streams[2]), "w") as file:
                 file.write(f"{error}\n")
             status = 1
@@ -81,44 +81,47 @@ def _answer(supervisor: Supervisor, connection: socket.socket) -> None:
 
 def _obey(supervisor: Supervisor, request: dict[str, Any], streams: list[int], connection: socket.socket) -> int:
     verb, *rest = request["arguments"]
-
-    def say(text: str) -> int:
+    commands = {"exec": list, "docker": supervisor.docker, "outside": supervisor.in_world}
+    if verb in commands:
+        command = [*commands[verb](), *rest]
+        return _execute(supervisor, command, request["directory"], streams, connection)
+    if verb in _ANSWERS:
+        text = _ANSWERS[verb](supervisor, *rest)
         with os.fdopen(os.dup(streams[1]), "w") as file:
             file.write(text if text.endswith("\n") else f"{text}\n")
         return 0
-
-    if verb == "exec":
-        return _execute(supervisor, rest, request["directory"], streams, connection)
-    if verb == "docker":
-        return _execute(supervisor, [*supervisor.docker(), *rest], "/", streams, connection)
-    if verb == "outside":
-        return _execute(supervisor, [*supervisor.in_world(), *rest], request["directory"], streams, connection)
-    if verb == "settings":
-        return say(str(supervisor.layout.settings))
-    if verb == "logs":
-        return say(supervisor.layout.log(rest[0]).read_text(errors="replace"))
-    if verb == "status":
-        return say("\n".join(f"{name} {'up' if part.running else 'down'}" for name, part in supervisor.parts.items()))
     with supervisor.lock:
         if verb == "reload":
             _reload(supervisor, json.loads(rest[0]))
-            return 0
-        part = supervisor.parts[rest[0]]
-        if verb in {"stop", "restart"}:
-            part.stop()
-        elif verb == "kill":
-            part.stop(signal.SIGKILL)
-        if verb in {"start", "restart"}:
-            part.start()
+        else:
+            _change(supervisor.parts[rest[0]], verb)
     return 0
+
+
+_ANSWERS: dict[str, Callable[..., str]] = {
+    "settings": lambda supervisor: str(supervisor.layout.settings),
+    "logs": lambda supervisor, name: supervisor.layout.log(name).read_text(errors="replace"),
+    "status": lambda supervisor: "\n".join(
+        f"{name} {'up' if part.running else 'down'}" for name, part in supervisor.parts.items()
+    ),
+}
+
+
+def _change(part: Part, verb: str) -> None:
+    if verb in {"stop", "restart"}:
+        part.stop()
+    elif verb == "kill":
+        part.stop(signal.SIGKILL)
+    if verb in {"start", "restart"}:
+        log(f"{part.name} started in {part.start():.1f} s")
 
 
 def _reload(supervisor: Supervisor, patch: dict[str, Any]) -> None:
     path = supervisor.layout.settings
     merged = deployment.merge(json.loads(path.read_text(encoding="utf-8")), patch)
     path.write_text(json.dumps(merged, indent=2), encoding="utf-8")
-    supervisor.parts["hub"].stop()
-    supervisor.parts["hub"].start()
+    for name in ["hub", "nginx"] if "network" in patch else ["hub"]:
+        _change(supervisor.parts[name], "restart")
 
 
 def _execute(
@@ -126,8 +129,13 @@ def _execute(
 ) -> int:
     """Run a command with the asker's streams; it is killed when the asker goes away."""
     process = subprocess.Popen(
-        list(command), cwd=directory, stdin=streams[0], stdout=streams[1], stderr=streams[2],
-        env=supervisor.environment(), start_new_session=True,
+        list(command),
+        cwd=directory,
+        stdin=streams[0],
+        stdout=streams[1],
+        stderr=streams[2],
+        env=supervisor.environment(),
+        start_new_session=True,
     )
     gone = select.poll()
     gone.register(connection, select.POLLIN | select.POLLHUP)

@@ -1,4 +1,4 @@
-"""Process 1 of a stack's process namespace: it collects orphans and ends with the supervisor, and all others with it."""
+"""Process 1 of a stack: it collects orphans and ends with the supervisor, and all others end with it."""
 
 from __future__ import annotations
 

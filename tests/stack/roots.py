@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from stack.common import REPOSITORY, StackError, cache_directory, run, search_path
-from stack.requirements import node
+from stack.requirements import MAKES_PROXY, node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +32,13 @@ def engine_root() -> Path:
 
 
 def proxy_command() -> list[str]:
-    """The command of configurable-http-proxy in the locked version; installed if it is not there.
+    """The command of configurable-http-proxy in the locked version: make's, or one installed here.
 
     Raises:
         StackError: no Node, or npm failed.
     """
+    if MAKES_PROXY.exists():
+        return [str(MAKES_PROXY)]
     program = node()
     if program is None:
         raise StackError("Node is missing")

@@ -1,12 +1,9 @@
-"""Starts the parts inside the stack's namespaces, and obeys `ctl` over a socket until it is told to end."""
+"""Start the parts inside the stack's namespaces, and obeys `ctl` over a socket until it is told to end."""
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -62,7 +59,9 @@ class Supervisor:
         with self.layout.log("root").open("ab") as log:
             self._root_holder = subprocess.Popen(
                 ["unshare", "--mount", "sh", str(script), *places, str(self.layout.directory / "cdi")],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         ready = self.layout.run / "root-is-ready"
         holder = self._root_holder
@@ -74,11 +73,14 @@ class Supervisor:
         with self.layout.log("world").open("ab") as log:
             self._world = subprocess.Popen(
                 ["unshare", "--net", sys.executable, "-m", "stack.world", str(self.layout.directory / "bin/ip")],
-                stdin=subprocess.PIPE, stdout=log, stderr=log, text=True,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                text=True,
             )
-        own = os.stat("/proc/self/ns/net").st_ino
+        own = Path("/proc/self/ns/net").stat().st_ino
         pid = self._world.pid
-        wait_until(lambda: os.stat(f"/proc/{pid}/ns/net").st_ino != own, "the outside world has a namespace", 10)
+        wait_until(lambda: Path(f"/proc/{pid}/ns/net").stat().st_ino != own, "the outside world has a namespace", 10)
         run(["ip", "link", "add", "uplink", "type", "veth", "peer", "name", "world", "netns", str(pid)])
         run(["ip", "address", "add", f"{world.UPLINK}/24", "dev", "uplink"])
         run(["ip", "link", "set", "uplink", "up"])
@@ -105,7 +107,7 @@ class Supervisor:
             Part(
                 "engine",
                 lambda: [*self.in_root(), "dockerd", "--config-file", f"{layout.directory}/daemon.json"],
-                lambda: answers(layout.docker_socket, "/_ping") == 200,  # noqa: PLR2004
+                lambda: answers(layout.docker_socket, "/_ping") == 200,
                 layout.log("engine"),
                 self.environment,
             ),
@@ -127,7 +129,7 @@ class Supervisor:
             Part(
                 "hub",
                 python("hub"),
-                lambda: answers(deployment.HUB, "/hub/health") == 200,  # noqa: PLR2004
+                lambda: answers(deployment.HUB, "/hub/health") == 200,
                 layout.log("hub"),
                 self.environment,
                 prepare=self._network_up,
@@ -165,23 +167,6 @@ class Supervisor:
             command = [sys.executable, "-c", "from classroom.cli import main; main()", "network", "up"]
             run([*command, "--settings", str(self.layout.settings)], environment=self.environment())
 
-    def start_all(self, names: Sequence[str]) -> None:
-        """Start parts in their order and say how long each took."""
-        for name in names:
-            seconds = self.parts[name].start()
-            log(f"{name} started in {seconds:.1f} s")
-
-    def stop_all(self) -> None:
-        """Stop students' containers and all parts."""
-        for name in ("hub", "proxy", "nginx"):
-            self.parts[name].stop()
-        if self.parts["engine"].running:
-            with contextlib.suppress(StackError):
-                found = run([*self.docker(), "ps", "-aq"]).split()
-                if found:
-                    run([*self.docker(), "rm", "-fv", *found])
-        self.parts["engine"].stop()
-
     def docker(self) -> list[str]:
         """Docker's own client, of the engine's root."""
         return [*self.in_root(), "docker", "-H", f"unix://{self.layout.docker_socket}"]
@@ -210,7 +195,7 @@ def log(text: str) -> None:
 
 
 def main(layout: Layout, root: Path, *, keep: bool) -> int:
-    """Start everything, obey, stop everything.
+    """Make the ground, obey until the end. All processes, containers too, die with this one's parent, process 1.
 
     Unless `keep`, the end of standard input is the end of the stack: however the process that started it died.
     """
@@ -227,14 +212,11 @@ def main(layout: Layout, root: Path, *, keep: bool) -> int:
         serve(supervisor)
         (layout.run / "ready").touch()
         supervisor.ended.wait()
-    except Exception as error:  # noqa: BLE001 - whatever it was, everything is stopped and the reason told
+    except Exception as error:  # noqa: BLE001 - whatever it was, the reason is told
         text = str(error) if isinstance(error, StackError) else traceback.format_exc()
         (layout.run / "failure").write_text(text, encoding="utf-8")
         log(text)
         status = 1
-    finally:
-        with contextlib.suppress(Exception):
-            supervisor.stop_all()
     return status
 
 
@@ -242,13 +224,3 @@ def _watch_input(ended: threading.Event) -> None:
     while os.read(0, 4096):
         pass
     ended.set()
-
-
-def tail(text: str, lines: int) -> str:
-    """The last lines of a text."""
-    return "\n".join(text.splitlines()[-lines:])
-
-
-def disk_free(path: Path) -> int:
-    """Free bytes where `path` is."""
-    return shutil.disk_usage(path).free

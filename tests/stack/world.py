@@ -61,7 +61,7 @@ def wheel() -> tuple[str, bytes]:
 class _Pages(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+    def do_GET(self) -> None:
         here = self.connection.getsockname()[0]
         name, content = wheel()
         if self.path == f"/simple/{PACKAGE}/":
@@ -81,7 +81,7 @@ class _Pages(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002, ANN401 - the signature is http.server's
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the signature is http.server's
         sys.stdout.write(f"{self.client_address[0]} > {self.connection.getsockname()[0]} {format % arguments}\n")
         sys.stdout.flush()
 

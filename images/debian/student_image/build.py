@@ -106,17 +106,16 @@ def build(plan: Plan, engine: Engine, report: Callable[[int, int, str], None]) -
             report(3, steps, "asking the image's Python which wheels fit")
             wanted = _tags(plan, engine, system)
             report(4, steps, "downloading the Python packages of the lock")
-            wheels = _download(second, wanted)
+            wheels = _download(wanted)
             report(5, steps, "installing them")
             _make_environment(engine, system, environment, wanted["requirements"], wheels)
         report(6, steps, "adding the classroom package and the students' files")
         _make_image(plan, engine, environment, third)
+        _remove_old(engine, {system, environment})
     return True
 
 
-def _make_system(
-    plan: Plan, engine: Engine, tag: str, report: Callable[[int, int, str], None], steps: int
-) -> None:
+def _make_system(plan: Plan, engine: Engine, tag: str, report: Callable[[int, int, str], None], steps: int) -> None:
     if plan.base_image is None:
         root = cache_directory() / f"student-{tag.rpartition(':')[2]}"
         if not root.exists():
@@ -133,7 +132,7 @@ def _make_system(
     script = (
         "set -e; command -v python3 >/dev/null && python3 -m ensurepip --version >/dev/null 2>&1 && have=1 || have=0; "
         'if [ "$have" = 1 ] && command -v gcc git less ps >/dev/null; then exit 0; fi; '
-        'command -v apt-get >/dev/null || { echo "no apt-get in it: name an image made from Debian or Ubuntu"; exit 1; }; '
+        'command -v apt-get >/dev/null || { echo "it has no apt-get: name an image of Debian or Ubuntu"; exit 1; }; '
         "export DEBIAN_FRONTEND=noninteractive; apt-get update -q; "
         'skip="$([ "$have" = 1 ] && echo "python3 python3-dev python3-venv" || true)"; '
         f'for p in {" ".join(PACKAGES)}; do case " $skip " in *" $p "*) ;; *) add="$add $p";; esac; done; '
@@ -151,9 +150,9 @@ def _tags(plan: Plan, engine: Engine, system: str) -> dict[str, str]:
     return answer
 
 
-def _download(name: str, wanted: Mapping[str, str]) -> Path:
+def _download(wanted: Mapping[str, str]) -> Path:
     """Wheels for the image's Python, by the pip of this machine: its configuration says from where."""
-    directory = cache_directory() / f"wheels-{name}"
+    directory = cache_directory() / f"wheels-{key(json.dumps(wanted))}"
     if directory.exists():
         return directory
     partial = directory.with_name(directory.name + ".partial")
@@ -163,9 +162,22 @@ def _download(name: str, wanted: Mapping[str, str]) -> Path:
     requirements.write_text(wanted["requirements"], encoding="utf-8")
     options = [f"--platform={name}" for name in wanted["platforms"]] + [f"--abi={name}" for name in wanted["abis"]]
     run(
-        [*_pip(), "download", "--dest", partial, "--no-deps", "--require-hashes", "--only-binary=:all:", "--quiet",
-         "--disable-pip-version-check", "--implementation=cp", f"--python-version={wanted['python']}", *options,
-         "-r", requirements],
+        [
+            *_pip(),
+            "download",
+            "--dest",
+            partial,
+            "--no-deps",
+            "--require-hashes",
+            "--only-binary=:all:",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--implementation=cp",
+            f"--python-version={wanted['python']}",
+            *options,
+            "-r",
+            requirements,
+        ],
         failure="pip could not download the packages of the lock",
     )
     partial.rename(directory)
@@ -213,6 +225,13 @@ def _make_image(plan: Plan, engine: Engine, environment: str, content: str) -> N
             f"LABEL {LABEL}version={plan.version} {LABEL}key={content}",
         ]
         engine.commit(container, plan.tag, changes)
+
+
+def _remove_old(engine: Engine, kept: set[str]) -> None:
+    """Free the disk of what this image has replaced."""
+    engine.prune(f"{LABEL}key")
+    for name in {tag for kind in kept for tag in engine.images(kind.partition(":")[0])} - kept:
+        engine.untag(name)
 
 
 def _home_files(directory: Path) -> list[Path]:

@@ -39,8 +39,7 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
             text=True,
             errors="replace",
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env={**os.environ, **(environment or {})},
         )
     except OSError as error:
@@ -82,11 +81,14 @@ def key(*parts: str | bytes | Path) -> str:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The file itself, or the files below a folder but for what Python and editors leave there; none if it is absent."""
+    """The file itself, or the files below a folder without what Python leaves there; none if it is absent."""
     if path.is_file():
         return [path]
     return sorted(
         file
         for file in path.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts and not file.name.startswith(".") and file.suffix != ".pyc"
+        if file.is_file()
+        and "__pycache__" not in file.parts
+        and not file.name.startswith(".")
+        and file.suffix != ".pyc"
     )

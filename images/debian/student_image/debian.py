@@ -96,7 +96,7 @@ def _source_texts(sources: Path) -> Iterator[str]:
 
 
 def _apt_proxy() -> dict[str, str]:
-    """debootstrap downloads with wget, which does not read apt's proxy."""
+    """Where debootstrap finds apt's proxy: it downloads with wget, which does not read apt's configuration."""
     if "http_proxy" in os.environ or not shutil.which("apt-config"):
         return {}
     shown = run(["apt-config", "shell", "PROXY", "Acquire::http::Proxy"], failure="apt-config failed")

@@ -5,6 +5,7 @@ No `docker` program is needed, and no builder: Docker, Podman's Docker service a
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -106,10 +107,20 @@ class Engine:
         query = {"container": container, "repo": name, "tag": version, "changes": "\n".join(changes)}
         self._call("POST", f"/commit?{urlencode(query)}", body={})
 
-    def tag(self, image: str, tag: str) -> None:
-        """Give an image one more name."""
-        name, _, version = tag.rpartition(":")
-        self._call("POST", f"/images/{quote(image)}/tag?{urlencode({'repo': name, 'tag': version})}")
+    def images(self, name: str) -> list[str]:
+        """The tags of all images called `name`, whatever their version."""
+        query = urlencode({"filters": json.dumps({"reference": [f"{name}:*"]})})
+        return [tag for found in self._call("GET", f"/images/json?{query}") for tag in found["RepoTags"] or []]
+
+    def untag(self, image: str) -> None:
+        """Remove a name of an image, and the image with its last name; one that a container uses stays."""
+        with contextlib.suppress(ImageError):
+            self._call("DELETE", f"/images/{quote(image)}", missing_ok=True)
+
+    def prune(self, label: str) -> None:
+        """Remove the images that have this label, no name any more and no container."""
+        query = urlencode({"filters": json.dumps({"dangling": ["true"], "label": [label]})})
+        self._call("POST", f"/images/prune?{query}")
 
     def remove(self, container: str) -> None:
         """Remove a container, running or not."""
@@ -180,7 +191,7 @@ def _message(content: bytes) -> str:
 def _demultiplex(frames: bytes) -> bytes:
     """Payloads of the attach protocol: 8 bytes of header, of which the last four are the length."""
     payload = b""
-    while len(frames) >= 8:  # noqa: PLR2004 - length of the header
+    while len(frames) >= 8:
         length = int.from_bytes(frames[4:8], "big")
         payload += frames[8 : 8 + length]
         frames = frames[8 + length :]

@@ -15,7 +15,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-WORK = Path("/tmp/classroom-image")  # noqa: S108 - a folder of the build container
+WORK = Path("/tmp/classroom-image")
 ENVIRONMENT = Path("/opt/classroom")
 HOME = Path("/home/jovyan")
 UID, GID = 1000, 100
@@ -54,8 +54,18 @@ def make_user() -> None:
     else:
         command = ["usermod", "--login", "jovyan", owner]
     if command[-1] != "jovyan" or command[0] == "useradd":
-        _run([*command[:1], "--gid", str(GID), "--home-dir" if command[0] == "useradd" else "--home", str(HOME),
-              "--shell", "/bin/bash", *command[1:]])
+        _run(
+            [
+                *command[:1],
+                "--gid",
+                str(GID),
+                "--home-dir" if command[0] == "useradd" else "--home",
+                str(HOME),
+                "--shell",
+                "/bin/bash",
+                *command[1:],
+            ]
+        )
     HOME.mkdir(parents=True, exist_ok=True)
     os.chown(HOME, UID, GID)
 
@@ -67,17 +77,44 @@ def make_environment() -> None:
     """
     _run([sys.executable, "-m", "venv", "--system-site-packages", str(ENVIRONMENT)])
     python = str(ENVIRONMENT / "bin/python")
-    _run([python, "-m", "pip", "install", "--no-index", "--find-links", str(WORK / "wheels"), "--no-deps",
-          "--require-hashes", "--no-compile", "--disable-pip-version-check", "--quiet", "--root-user-action", "ignore",
-          "-r", str(WORK / "requirements.txt")])
+    _run(
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--no-index",
+            "--find-links",
+            str(WORK / "wheels"),
+            "--no-deps",
+            "--require-hashes",
+            "--no-compile",
+            "--disable-pip-version-check",
+            "--quiet",
+            "--root-user-action",
+            "ignore",
+            "-r",
+            str(WORK / "requirements.txt"),
+        ]
+    )
     compile_all(ENVIRONMENT)
 
 
 def compile_all(directory: Path) -> None:
     """Bytecode beside the sources; unchecked, because nobody changes a source below a read-only root."""
     subprocess.run(  # a file of a package's own tests may be no valid Python; that is no reason to stop
-        [str(ENVIRONMENT / "bin/python"), "-m", "compileall", "-q", "-q", "-j", "0",
-         "--invalidation-mode", "unchecked-hash", str(directory)],
+        [
+            str(ENVIRONMENT / "bin/python"),
+            "-m",
+            "compileall",
+            "-q",
+            "-q",
+            "-j",
+            "0",
+            "--invalidation-mode",
+            "unchecked-hash",
+            str(directory),
+        ],
         check=False,
     )
 
@@ -111,7 +148,9 @@ def main() -> None:
     elif step == "package":
         site = subprocess.run(
             [str(ENVIRONMENT / "bin/python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-            check=True, text=True, stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+            stdout=subprocess.PIPE,
         ).stdout.strip()
         shutil.copytree(WORK / "site", site, dirs_exist_ok=True)
         compile_all(Path(site) / "classroom")
