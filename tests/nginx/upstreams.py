@@ -24,12 +24,12 @@ class Upstream:
 
     Attributes:
         first_byte: set when the first byte of the body of a request to .../upload has come.
-        go_on: what .../stream waits for between its first and its second line.
+        go_on: what .../stream waits for before each of its three lines.
     """
 
     def __init__(self, name: str, *, port: int = 0, path: Path | None = None) -> None:
         self.name, self.port, self.path = name, port, path
-        self.first_byte, self.go_on = threading.Event(), threading.Event()
+        self.first_byte, self.go_on = threading.Event(), threading.Semaphore(0)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._up = threading.Event()
@@ -94,14 +94,17 @@ class Echo(tornado.web.RequestHandler):
 
 
 class Stream(Echo):
-    """One line now, the next when the test says so."""
+    """A line whenever the test says so."""
 
     async def get(self) -> None:  # type: ignore[override]
-        self.set_header("Content-Length", "8")  # not chunked: Nginx passes chunks on whether it buffers or not
-        self.write("one\n")
-        await self.flush()
-        await asyncio.to_thread(self.upstream.go_on.wait, 10)
-        self.finish("two\n")
+        lines = ["one", "two", "three"]
+        # Not chunked, and more than a first line: Nginx passes on chunks, and what comes with the header, in any case.
+        self.set_header("Content-Length", str(sum(len(line) + 1 for line in lines)))
+        for line in lines:
+            if not await asyncio.to_thread(self.upstream.go_on.acquire, timeout=5):
+                raise TimeoutError("nobody has read the line before")
+            self.write(line + "\n")
+            await self.flush()
 
 
 @tornado.web.stream_request_body
