@@ -1,0 +1,179 @@
+# The image of a student's server: JupyterLab, the usual packages for notebooks, PyTorch; with or without CUDA.
+{
+  lib,
+  dockerTools,
+  runCommand,
+  python,
+  # What a shell in JupyterLab and `%pip install` need.
+  bashInteractive,
+  cacert,
+  coreutils,
+  curl,
+  findutils,
+  gawk,
+  git,
+  glibcLocales,
+  gnugrep,
+  gnused,
+  gnutar,
+  gzip,
+  less,
+  procps,
+  stdenv,
+  tzdata,
+  which,
+  zlib,
+  cuda ? false,
+  name ? if cuda then "classroom-student" else "classroom-student-cpu",
+  # The course's own, added to the packages below.
+  extraPythonPackages ? _: [ ],
+  packages ?
+    ps: with ps; [
+      ipywidgets
+      jupyter-resource-usage
+      matplotlib
+      nbgitpuller
+      numpy
+      pandas
+      pip
+      scikit-learn
+      scipy
+      tqdm
+    ],
+  # The wheels that PyTorch's makers built: nobody's server compiles for hours.
+  torch ? ps: if cuda then [ ps.torch-bin ps.torchvision-bin ps.jupyterlab-nvdashboard ] else [ ps.torch ps.torchvision ],
+  tools ? [
+    bashInteractive
+    coreutils
+    curl
+    findutils
+    gawk
+    git
+    gnugrep
+    gnused
+    gnutar
+    gzip
+    less
+    procps
+    stdenv.cc # torch.compile, and packages without a wheel
+    which
+  ],
+  # What wheels from PyPI link to (PEP 513) and find nowhere else: the loader looks at no /usr/lib.
+  wheelLibraries ? [
+    stdenv.cc.cc.lib
+    zlib
+  ],
+}:
+let
+  project = (lib.importTOML ../python/pyproject.toml).project;
+
+  # What of the project runs in a student's container: the hub's side is not there to be read or attacked.
+  student = python.pkgs.toPythonModule (
+    runCommand "classroom-student-${project.version}"
+      {
+        src = lib.fileset.toSource {
+          root = ../python/src;
+          fileset = lib.fileset.unions [
+            ../python/src/classroom/__init__.py
+            (lib.fileset.fileFilter (file: !file.hasExt "pyc") ../python/src/classroom/student)
+          ];
+        };
+      }
+      ''
+        site=$out/${python.sitePackages}
+        mkdir -p $site
+        cp -r --no-preserve=mode $src/classroom $site/
+        info=$site/classroom-${project.version}.dist-info
+        mkdir $info
+        printf 'Metadata-Version: 2.1\nName: classroom\nVersion: ${project.version}\n' > $info/METADATA
+        ${python.pythonOnBuildForHost.interpreter} -m compileall -q --invalidation-mode unchecked-hash -s $out -p $out $site
+      ''
+  );
+
+  server = ps: [
+    ps.ipykernel
+    ps.jupyter-server
+    ps.jupyterhub
+    ps.jupyterlab
+    student
+  ];
+
+  # A user site: `%pip install --user` works for kernels; the server runs with -I and does not see it.
+  environment = python.buildEnv.override {
+    extraLibs = lib.concatMap (list: list python.pkgs) [
+      server
+      packages
+      torch
+      extraPythonPackages
+    ];
+    permitUserSite = true;
+    ignoreCollisions = true; # LICENSE and tests at the top of site-packages
+  };
+
+  home = lib.fileset.toSource {
+    root = ./student-files;
+    fileset = lib.fileset.fileFilter (
+      file: lib.any file.hasExt [ "ipynb" "md" "py" ]
+    ) ./student-files;
+  };
+in
+dockerTools.streamLayeredImage {
+  inherit name;
+  # Docker's overlay2 takes 127. The environment is links, so a package more moves that package and little else.
+  maxLayers = 120;
+
+  contents = tools ++ [
+    dockerTools.binSh
+    dockerTools.usrBinEnv
+    dockerTools.caCertificates
+    (dockerTools.fakeNss.override {
+      extraPasswdLines = [ "jovyan:x:1000:100:Student:/home/jovyan:/bin/bash" ];
+      extraGroupLines = [ "users:x:100:" ];
+    })
+  ];
+
+  extraCommands = ''
+    mkdir -p -m 1777 tmp
+    mkdir -p opt home/jovyan
+    ln -s ${environment} opt/classroom
+    cp -r --no-preserve=mode ${home}/. home/jovyan/
+  '';
+  # Docker copies the home of the image, owner included, into a new volume.
+  fakeRootCommands = ''
+    chown -R 1000:100 home/jovyan
+    chmod 1777 tmp
+  '';
+
+  config = {
+    User = "1000:100";
+    WorkingDir = "/home/jovyan";
+    Cmd = [ "/opt/classroom/bin/python" "-I" "-m" "classroom.student" ];
+    Env = [
+      "PATH=/opt/classroom/bin:/bin:/usr/bin"
+      "HOME=/home/jovyan"
+      "SHELL=/bin/bash"
+      "LANG=C.UTF-8"
+      "LOCALE_ARCHIVE=${glibcLocales}/lib/locale/locale-archive"
+      "TZDIR=${tzdata}/share/zoneinfo"
+      "SSL_CERT_FILE=${cacert}/etc/ssl/certs/ca-bundle.crt"
+      # libcuda is put in by CDI: on NixOS at the first place, on other distributions at one of the others.
+      "LD_LIBRARY_PATH=${
+        lib.concatStringsSep ":" (
+          map (library: "${lib.getLib library}/lib") wheelLibraries
+          ++ lib.optionals cuda [
+            "/run/opengl-driver/lib"
+            "/usr/lib/x86_64-linux-gnu"
+            "/usr/lib64"
+            "/usr/local/nvidia/lib64"
+          ]
+        )
+      }"
+    ];
+    Labels = {
+      "org.classroom.keep" = "student"; # what `docker system prune` is told to leave
+      "org.classroom.version" = project.version;
+    };
+  };
+
+  passthru = { inherit environment cuda; };
+}

@@ -1,0 +1,43 @@
+# The `classroom` command with the environment of the hub.
+{
+  lib,
+  python,
+  runCommand,
+}:
+let
+  project = (lib.importTOML ../python/pyproject.toml).project;
+  package = python.pkgs.buildPythonPackage {
+    pname = project.name;
+    inherit (project) version;
+    pyproject = true;
+    src = lib.fileset.toSource {
+      root = ../python;
+      fileset = lib.fileset.unions [
+        ../python/pyproject.toml
+        (lib.fileset.fileFilter (file: !file.hasExt "pyc") ../python/src)
+      ];
+    };
+    build-system = [ python.pkgs.hatchling ];
+    dependencies = map (requirement: python.pkgs.${requirementName requirement}) project.dependencies;
+    # The bounds are those of the locks; what nixpkgs has instead is listed in docs and run by the tests.
+    pythonRelaxDeps = true;
+    pythonImportsCheck = [ "classroom.settings" ];
+  };
+  requirementName = requirement: lib.head (lib.match "([A-Za-z0-9-]+).*" requirement);
+  environment = python.withPackages (_: [ package ]);
+in
+runCommand "classroom-${project.version}"
+  {
+    inherit (project) version;
+    passthru = { inherit environment package python; };
+    meta = {
+      inherit (project) description;
+      license = lib.licenses.bsd3;
+      mainProgram = "classroom";
+      platforms = lib.platforms.linux;
+    };
+  }
+  ''
+    mkdir -p $out/bin
+    ln -s ${environment}/bin/classroom $out/bin/classroom
+  ''
