@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import uuid
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests import `behaviour.people`
 
@@ -23,6 +25,8 @@ from behaviour.people import Visitor, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser
 
 CHANGED = "-changed-by-tests"
 
@@ -85,10 +89,10 @@ def admin_credentials(url: str) -> tuple[str, str]:
     return (name, password) if first.is_signed_in else (name, password + CHANGED)
 
 
-@pytest.fixture
-def admin(visit: Callable[..., Visitor], admin_credentials: tuple[str, str]) -> Visitor:
+@pytest.fixture(scope="session")
+def admin(url: str, admin_credentials: tuple[str, str]) -> Visitor:
     """The instructor, signed in."""
-    visitor = visit()
+    visitor = Visitor(url)
     answer = visitor.sign_in(*admin_credentials)
     assert visitor.is_signed_in, said(answer)
     return visitor
@@ -109,3 +113,16 @@ def student(visit: Callable[..., Visitor], admin: Visitor, name: str) -> Visitor
     answer = visitor.sign_in(name)
     assert visitor.is_signed_in, said(answer)
     return visitor
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: `CLASSROOM_BROWSER`, or the one on PATH."""
+    program = os.environ.get("CLASSROOM_BROWSER") or shutil.which("chromium")
+    if program is None:
+        pytest.skip("no Chromium on PATH, and CLASSROOM_BROWSER is not set")
+    with sync_playwright() as playwright:
+        # Tests run as root in namespaces, where Chromium's own sandbox cannot start.
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()

@@ -95,7 +95,7 @@ class WaitingPage(Page):
             return
         info, account = found
         if service.state_of(info, account) is service.State.APPROVED:
-            self.clear_ticket(WAITING_TICKET)
+            # The ticket stays: the page's script asks first, and the browser again.
             self.notify("Your account is approved. Sign in with your username and password.")
             self.redirect(url_path_join(self.hub.base_url, "login") + "?" + query(username=name))
             return
