@@ -112,6 +112,7 @@ def bridge_up(network: Network, docker_host: str) -> None:
             options={**_OPTIONS, "com.docker.network.bridge.name": network.bridge},
             ipam=IPAMConfig(pool_configs=[pool]),
             enable_ipv6=False,
+            labels={"org.classroom.keep": "network"},  # what `docker system prune` is told to leave
         )
     except docker.errors.APIError as error:
         raise ClassroomError(

@@ -1,0 +1,127 @@
+# Mistakes that evaluation can know. Each says how it is, why that cannot be, and the line to write.
+{ config, lib, ... }:
+let
+  cfg = config.services.classroom;
+  ipv4 = import ./ipv4.nix { inherit lib; };
+  isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
+  nvidia = config.hardware.nvidia-container-toolkit;
+
+  portOf = listen: lib.toInt (lib.last (lib.splitString ":" listen));
+  # Nginx takes its port on all addresses.
+  ports =
+    map (listen: { name = "hub.listen"; port = portOf listen; }) [ cfg.hub.listen ]
+    ++ lib.concatMap
+      (name: lib.optional (!lib.hasPrefix "unix:" cfg.proxy.${name}) { name = "proxy.${name}"; port = portOf cfg.proxy.${name}; })
+      [ "listen" "api" ];
+  world = lib.optional cfg.nginx.enable { name = "nginx.port"; inherit (cfg.nginx) port; };
+  gateway = [ { name = "network.apiPort"; port = cfg.network.apiPort; } ];
+  pairs = list: lib.concatLists (lib.imap0 (i: a: map (b: [ a b ]) (lib.drop (i + 1) list)) list);
+  taken = lib.filter (pair: (lib.head pair).port == (lib.last pair).port) (
+    pairs (ports ++ world) ++ lib.concatMap (a: map (b: [ a b ]) gateway) world
+  );
+
+  valid = ipv4.valid cfg.network.subnet;
+  docker = config.virtualisation.docker.daemon.settings;
+  others =
+    lib.concatLists (
+      lib.mapAttrsToList (
+        name: interface:
+        map (address: {
+          what = "networking.interfaces.${name}";
+          network = "${address.address}/${toString address.prefixLength}";
+        }) interface.ipv4.addresses
+      ) config.networking.interfaces
+    )
+    ++ [
+      {
+        what = "Docker's own bridge";
+        network = docker.bip or "172.17.0.1/16";
+      }
+    ];
+  collisions = lib.filter (other: valid && ipv4.overlap cfg.network.subnet other.network) others;
+in
+{
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = cfg.admins != [ ];
+        message = ''services.classroom.admins is empty: nobody could approve a student. Write services.classroom.admins = [ "teacher" ];'';
+      }
+      {
+        assertion = cfg.tls.acme.enable -> cfg.domain != null;
+        message = ''services.classroom.tls.acme is on without a domain: a certificate names one. Write services.classroom.domain = "hub.example.org";'';
+      }
+      {
+        assertion = cfg.tls.acme.enable -> config.security.acme.defaults.email != null;
+        message = ''services.classroom.tls.acme is on without an address: Let's Encrypt wants one. Write services.classroom.tls.acme.email = "admin@example.org";'';
+      }
+      {
+        assertion = !(cfg.tls.acme.enable && cfg.tls.certificate != null);
+        message = "services.classroom.tls has both acme and a certificate: Nginx takes one. Remove tls.certificate and tls.key, or write services.classroom.tls.acme.enable = false;";
+      }
+      {
+        assertion = (cfg.tls.certificate == null) == (cfg.tls.key == null);
+        message = ''services.classroom.tls has ${if cfg.tls.key == null then "a certificate without its key" else "a key without its certificate"}. Write services.classroom.tls.${if cfg.tls.key == null then "key" else "certificate"} = "/path/to/it.pem";'';
+      }
+      {
+        assertion = !(cfg.tunnel.enable && isTls);
+        message = "services.classroom.tunnel is on, where TLS ends at Cloudflare, and so is tls: browsers would be redirected for ever. Remove services.classroom.tls;";
+      }
+      {
+        assertion = cfg.tunnel.enable -> cfg.domain != null && cfg.nginx.enable;
+        message = ''services.classroom.tunnel needs a domain, and Nginx behind it. Write services.classroom.domain = "hub.example.org"; and leave nginx.enable on.'';
+      }
+      {
+        assertion = cfg.tunnel.enable -> cfg.tunnel.id != null && cfg.tunnel.credentialsFile != null;
+        message = ''services.classroom.tunnel has no id or no credentialsFile; `cloudflared tunnel create` gives both. Write services.classroom.tunnel = { id = "…"; credentialsFile = "/run/secrets/cloudflared.json"; };'';
+      }
+      {
+        assertion = cfg.gpu.policy == "devices" -> cfg.gpu.devices != [ ];
+        message = ''services.classroom.gpu.policy is "devices" without any. Write services.classroom.gpu.devices = [ "0" ];'';
+      }
+      {
+        assertion = cfg.gpu.devices != [ ] -> cfg.gpu.policy == "devices";
+        message = ''services.classroom.gpu.devices is set, and policy "${cfg.gpu.policy}" takes no devices. Write services.classroom.gpu.policy = "devices";'';
+      }
+      {
+        assertion = cfg.gpu.policy != "none" -> nvidia.enable;
+        message = "services.classroom.gpu.policy is \"${cfg.gpu.policy}\" without the container toolkit: Docker would know no GPU. Write services.classroom.gpu.driver = true; or hardware.nvidia-container-toolkit.enable = true;";
+      }
+      {
+        assertion =
+          cfg.gpu.policy != "none" && nvidia.enable
+          ->
+            lib.elem "nvidia" config.services.xserver.videoDrivers
+            || config.hardware.nvidia.datacenter.enable
+            || (nvidia.suppressNvidiaDriverAssertion or false);
+        message = "services.classroom.gpu.policy is \"${cfg.gpu.policy}\" without a driver. Write services.classroom.gpu.driver = true; or services.xserver.videoDrivers = [ \"nvidia\" ];";
+      }
+      {
+        assertion = valid;
+        message = ''services.classroom.network.subnet "${cfg.network.subnet}" is no network: its last bits are to be 0. Write services.classroom.network.subnet = "10.213.0.0/20";'';
+      }
+      {
+        assertion = valid -> (ipv4.parse cfg.network.subnet).prefix <= 28;
+        message = ''services.classroom.network.subnet "${cfg.network.subnet}" holds fewer than 13 containers. Write services.classroom.network.subnet = "10.213.0.0/20";'';
+      }
+      {
+        assertion = collisions == [ ];
+        message = ''services.classroom.network.subnet "${cfg.network.subnet}" collides with ${lib.concatMapStringsSep ", " (other: "${other.what} (${other.network})") collisions}: packets would go astray. Write services.classroom.network.subnet = "10.214.0.0/20"; or another that is free.'';
+      }
+      {
+        assertion = taken == [ ];
+        message = "services.classroom: port ${toString (lib.head (lib.head (taken ++ [ [ { port = 0; } ] ]))).port} is taken twice (${lib.concatMapStringsSep "; " (lib.concatMapStringsSep " and " (use: use.name)) taken}). Write another services.classroom.${(lib.head (lib.head (taken ++ [ [ { name = "nginx.port"; } ] ]))).name};";
+      }
+      {
+        assertion =
+          config.virtualisation.docker.autoPrune.enable
+          -> lib.any (lib.hasInfix "label!=org.classroom.keep") config.virtualisation.docker.autoPrune.flags;
+        message = ''virtualisation.docker.autoPrune.flags would let pruning take the network and images of the class. Write virtualisation.docker.autoPrune.flags = [ "--filter=label!=org.classroom.keep" ];'';
+      }
+      {
+        assertion = config.virtualisation.docker.daemon.settings.live-restore or false;
+        message = "virtualisation.docker.daemon.settings.live-restore is off: a restart of Docker would end every student's work. Write virtualisation.docker.daemon.settings.live-restore = true;";
+      }
+    ];
+  };
+}

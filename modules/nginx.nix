@@ -1,0 +1,125 @@
+# Nginx: the only thing that listens to the world, and what containers reach of the hub. The rules are in nginx/*.conf,
+# which every other deployment includes as well; here is what differs between machines.
+{
+  config,
+  lib,
+  ...
+}:
+let
+  cfg = config.services.classroom;
+  ipv4 = import ./ipv4.nix { inherit lib; };
+  gateway = ipv4.gateway cfg.network.subnet;
+  isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
+  # One path for all three files and the pages: they stay together.
+  directives = ./nginx;
+  trusted = cfg.nginx.trusted;
+in
+{
+  config = lib.mkIf cfg.enable {
+    services.nginx = {
+      enable = true;
+
+      # An open notebook holds about six connections, twice; Nginx's own default is 512.
+      eventsConfig = lib.mkDefault "worker_connections 4096;";
+
+      upstreams = {
+        classroom_hub = {
+          servers.${cfg.hub.listen} = { };
+          extraConfig = "keepalive 16;";
+        };
+        classroom_proxy = {
+          servers.${cfg.proxy.listen} = { };
+          extraConfig = ''
+            keepalive 32;
+            keepalive_timeout 4s;
+          '';
+        };
+      };
+
+      commonHttpConfig = ''
+        geo $realip_remote_addr $classroom_trusted {
+          default 0;
+          ${lib.concatMapStrings (peer: "${peer} 1;\n") trusted}
+        }
+        include ${directives}/http.conf;
+      '';
+
+      virtualHosts = {
+        classroom-browsers = lib.mkIf cfg.nginx.enable {
+          serverName = if cfg.domain == null then "_" else cfg.domain;
+          default = lib.mkDefault (cfg.domain == null);
+          # Behind a tunnel nobody else on the network needs to reach it.
+          listen = lib.mkIf (!cfg.tls.acme.enable) (
+            let
+              addresses =
+                if cfg.tunnel.enable then
+                  [ "127.0.0.1" ]
+                else
+                  [ "0.0.0.0" ] ++ lib.optional config.networking.enableIPv6 "[::]";
+            in
+            map (addr: {
+              inherit addr;
+              inherit (cfg.nginx) port;
+              ssl = isTls;
+            }) addresses
+            ++ lib.optionals (isTls && cfg.nginx.port == 443) (
+              map (addr: {
+                inherit addr;
+                port = 80;
+              }) addresses
+            )
+          );
+          enableACME = cfg.tls.acme.enable;
+          forceSSL = isTls;
+          sslCertificate = lib.mkIf (cfg.tls.certificate != null) cfg.tls.certificate;
+          sslCertificateKey = lib.mkIf (cfg.tls.key != null) cfg.tls.key;
+          locations."^~ /classroom-pages/" = {
+            alias = "${directives}/pages/";
+            extraConfig = ''
+              internal;
+              charset utf-8;
+            '';
+          };
+          extraConfig = ''
+            access_log /var/log/nginx/access.log classroom;
+            ${lib.concatMapStrings (peer: "set_real_ip_from ${peer};\n") trusted}
+            ${lib.optionalString (trusted != [ ]) ''
+              real_ip_header ${cfg.nginx.clientHeader};
+              real_ip_recursive on;
+            ''}
+            include ${directives}/server.conf;
+          '';
+        };
+
+        classroom-containers = {
+          serverName = "_";
+          listen = [
+            {
+              addr = gateway;
+              port = cfg.network.apiPort;
+            }
+          ];
+          extraConfig = ''
+            access_log /var/log/nginx/classroom-containers.log classroom;
+            include ${directives}/containers.conf;
+          '';
+        };
+      };
+    };
+
+    # The proxy's sockets belong to the class.
+    systemd.services.nginx.serviceConfig.SupplementaryGroups = [ "classroom" ];
+
+    # Nginx comes up before Docker has made the bridge whose gateway it listens on.
+    boot.kernel.sysctl."net.ipv4.ip_nonlocal_bind" = lib.mkDefault 1;
+
+    security.acme = lib.mkIf cfg.tls.acme.enable {
+      acceptTerms = true;
+      defaults.email = lib.mkIf (cfg.tls.acme.email != null) (lib.mkDefault cfg.tls.acme.email);
+    };
+
+    networking.firewall.allowedTCPPorts = lib.mkIf (cfg.nginx.enable && cfg.nginx.openFirewall) (
+      [ cfg.nginx.port ] ++ lib.optional (isTls && cfg.nginx.port == 443) 80
+    );
+  };
+}

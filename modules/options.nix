@@ -1,0 +1,459 @@
+# The manual, top to bottom: what the class is, who is in it, what a student gets, how the world reaches it, and what
+# runs it. All that settings.json knows has the same name and default here.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib)
+    literalExpression
+    mkEnableOption
+    mkOption
+    mkPackageOption
+    types
+    ;
+  own = import ./types.nix { inherit lib; };
+  cfg = config.services.classroom;
+  classroom = import ../nix { inherit pkgs; };
+  port = toString cfg.nginx.port;
+  isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
+  hasSockets = lib.versionAtLeast cfg.proxy.package.version "5.1";
+
+  mkSecret =
+    what:
+    mkOption {
+      type = types.nullOr own.secretFile;
+      default = null;
+      example = "/run/secrets/classroom";
+      description = "File that holds ${what}; root reads it when a unit starts. Null: made on first start, kept in the state directory.";
+    };
+
+  imageOptions =
+    { name, config, ... }:
+    {
+      options = {
+        cuda = mkOption {
+          type = types.bool;
+          default = cfg.gpu.policy != "none";
+          defaultText = literalExpression ''config.services.classroom.gpu.policy != "none"'';
+          description = "PyTorch with CUDA in it, the monitor of GPUs too. It is several gigabytes, and its licence is not free.";
+        };
+        extraPythonPackages = mkOption {
+          type = types.functionTo (types.listOf types.package);
+          default = _: [ ];
+          defaultText = literalExpression "ps: [ ]";
+          example = literalExpression "ps: [ ps.transformers ps.datasets ]";
+          description = "Python packages of the course, added to those that every student image has.";
+        };
+        package = mkOption {
+          type = types.package;
+          default = classroom.studentImageWith {
+            inherit (config) cuda extraPythonPackages;
+            name = "classroom-${name}";
+          };
+          defaultText = literalExpression "the image that `cuda` and `extraPythonPackages` describe";
+          description = "The image, made by `dockerTools.streamLayeredImage`. Give another one to replace it altogether.";
+        };
+        reference = mkOption {
+          type = types.str;
+          readOnly = true;
+          default = "${config.package.imageName}:${config.package.imageTag}";
+          defaultText = literalExpression ''"''${package.imageName}:''${package.imageTag}"'';
+          description = "What Docker calls it. The tag comes from the contents: an image that changed has another.";
+        };
+      };
+    };
+in
+{
+  imports = [
+    (lib.mkRemovedOptionModule [ "services" "classroom" "gpu" "count" ]
+      ''Docker never picks a free GPU: a count of 1 hands GPU 0 to everyone. Write services.classroom.gpu.policy = "all"; or policy = "devices" with devices = [ "0" ];''
+    )
+  ];
+
+  options.services.classroom = {
+    enable = mkEnableOption "a JupyterHub class: sign-up in the browser, approval by an instructor, a container for each student";
+
+    # What it is called and where browsers find it
+
+    domain = mkOption {
+      type = types.nullOr (types.strMatching "[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+");
+      default = null;
+      example = "hub.example.org";
+      description = "Host name of the class. Null: whatever name a browser uses, without TLS; for trying it out.";
+    };
+
+    site = {
+      title = mkOption {
+        type = types.strMatching ".{1,60}";
+        default = "Classroom";
+        example = "Machine Learning 2026";
+        description = "Shown on every page.";
+      };
+      externalUrl = mkOption {
+        type = types.strMatching "https?://[^/[:space:]]+/?";
+        default =
+          if cfg.domain == null then
+            "http://localhost:${port}/"
+          else if isTls || cfg.tunnel.enable then
+            "https://${cfg.domain}/"
+          else
+            "http://${cfg.domain}${lib.optionalString (cfg.nginx.port != 80) ":${port}"}/";
+        defaultText = literalExpression "made of `domain`, `tls`, `tunnel` and `nginx.port`";
+        description = "The address that browsers use.";
+      };
+      logLevel = mkOption {
+        type = types.enum [ "DEBUG" "INFO" "WARNING" "ERROR" ];
+        default = "INFO";
+        description = "How much the hub logs: `journalctl -u classroom-hub`.";
+      };
+    };
+
+    # Who is in it
+
+    admins = mkOption {
+      type = types.listOf own.accountName;
+      default = [ ];
+      example = [ "teacher" ];
+      description = ''
+        The instructors. They cannot sign up: their accounts are made when the hub starts, each with a one-time
+        password in `/var/lib/classroom/secrets/first-password-NAME`, which only root reads.
+      '';
+    };
+
+    accounts = {
+      signup = mkOption {
+        type = types.bool;
+        default = true;
+        description = "Students may sign up in the browser; off, the instructor makes accounts.";
+      };
+      approval = mkOption {
+        type = types.bool;
+        default = true;
+        description = "An instructor approves each sign-up before the first login.";
+      };
+      passwordLength = mkOption {
+        type = types.ints.between 8 64;
+        default = 10;
+        description = "Least number of characters of a password.";
+      };
+      bcryptRounds = mkOption {
+        type = types.ints.between 10 16;
+        default = 12;
+        description = "Cost of a password hash: each step more doubles the time of a login.";
+      };
+      lockout = {
+        tries = mkOption {
+          type = types.ints.positive;
+          default = 5;
+          description = "Wrong passwords for one name from one address before that pair is locked.";
+        };
+        addressTries = mkOption {
+          type = types.ints.positive;
+          default = 100;
+          description = "Wrong passwords from one address, whatever the names: a whole class may sit behind one.";
+        };
+        duration = mkOption {
+          type = own.duration;
+          default = "10m";
+          description = "How long a lock lasts.";
+        };
+      };
+    };
+
+    # What a student gets
+
+    image = mkOption {
+      type = types.submodule imageOptions;
+      default = { };
+      example = literalExpression "{ extraPythonPackages = ps: [ ps.transformers ]; }";
+      description = "The image of the students' servers.";
+    };
+
+    images = mkOption {
+      type = types.attrsOf (types.submodule imageOptions);
+      default = { };
+      example = literalExpression "{ vision.extraPythonPackages = ps: [ ps.opencv4 ]; }";
+      description = "More images by name, loaded beside the first: set `student.image` to the `reference` of one.";
+    };
+
+    student = {
+      image = mkOption {
+        type = types.strMatching "[a-z0-9][^[:space:]]*";
+        default = cfg.image.reference;
+        defaultText = literalExpression "config.services.classroom.image.reference";
+        description = "Which image: a `reference` of those above, or one that you have loaded yourself. It is never pulled.";
+      };
+      cpus = mkOption {
+        type = types.addCheck types.number (value: value > 0 && value <= 1024);
+        default = 2;
+        description = "Processor time, in cores.";
+      };
+      memory = mkOption {
+        type = own.size;
+        default = "4G";
+        description = "Memory; there is no swap beyond it.";
+      };
+      sharedMemory = mkOption {
+        type = own.size;
+        default = "1G";
+        description = "`/dev/shm`, which PyTorch's data loaders use.";
+      };
+      tmp = mkOption {
+        type = own.size;
+        default = "1G";
+        description = "`/tmp`, in memory: it counts as memory while it is used.";
+      };
+      processes = mkOption {
+        type = types.addCheck types.int (value: value >= 64);
+        default = 512;
+        description = "Processes and threads; at least 64.";
+      };
+      startTimeout = mkOption {
+        type = own.duration;
+        default = "2m";
+        description = "How long a server may take to answer.";
+      };
+      stopTimeout = mkOption {
+        type = own.duration;
+        default = "5s";
+        description = "How long a server may take to stop before it is killed.";
+      };
+      environment = mkOption {
+        type = types.attrsOf types.str;
+        default = { };
+        example = { HF_HUB_OFFLINE = "1"; };
+        description = "Variables for every server, never a secret: students read them.";
+      };
+    };
+
+    gpu = {
+      policy = mkOption {
+        type = types.enum [ "none" "all" "devices" ];
+        default = "none";
+        description = ''
+          Which GPUs students see. `none`: no driver is needed. `all`: everyone sees every GPU. `devices`: everyone sees
+          those in `gpu.devices`.
+        '';
+      };
+      devices = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "0" "1" ];
+        description = ''With policy `devices`: indexes, UUIDs or full CDI names, such as `"0"` or `"nvidia.com/gpu=0"`.'';
+      };
+      driver = mkOption {
+        type = types.bool;
+        default = cfg.gpu.policy != "none";
+        defaultText = literalExpression ''config.services.classroom.gpu.policy != "none"'';
+        description = ''
+          Set up NVIDIA's driver (open kernel modules, for Turing and newer) and the container toolkit. The driver's
+          licence is not free: set `nixpkgs.config.allowUnfree` as well. Off: you have set up both yourself.
+        '';
+      };
+    };
+
+    culling = {
+      enable = mkOption {
+        type = types.bool;
+        default = true;
+        description = "Stop idle servers. Files are never touched.";
+      };
+      idle = mkOption {
+        type = own.duration;
+        default = "1h";
+        description = "A server without a running cell, a saved file or a key pressed for this long is stopped.";
+      };
+      kernelIdle = mkOption {
+        type = own.duration;
+        default = "1h";
+        description = "A kernel idle for this long is stopped, which frees its memory and its GPU; 0 means never.";
+      };
+      maxAge = mkOption {
+        type = own.duration;
+        default = "0s";
+        description = "A server older than this is stopped even if it is busy; 0 means never.";
+      };
+      every = mkOption {
+        type = own.duration;
+        default = "1m";
+        description = "How often to look.";
+      };
+    };
+
+    docker.prefix = mkOption {
+      type = types.strMatching "[a-z0-9][a-z0-9._-]{0,31}";
+      default = "classroom";
+      description = "How names of containers and homes begin. A second class on the same engine needs another: homes go by name.";
+    };
+
+    network = {
+      name = mkOption {
+        type = types.strMatching "[a-zA-Z0-9][a-zA-Z0-9_.-]*";
+        default = "classroom";
+        description = "Docker's name for the class network.";
+      };
+      bridge = mkOption {
+        type = types.strMatching "[a-zA-Z0-9_.-]{1,15}";
+        default = "classroom0";
+        description = "The bridge's interface.";
+      };
+      subnet = mkOption {
+        type = own.ipv4Network;
+        default = "10.213.0.0/20";
+        description = "Addresses of the containers; the first is the host's side of the bridge.";
+      };
+      apiPort = mkOption {
+        type = types.port;
+        default = 8081;
+        description = "Port on the bridge's gateway where containers reach `/hub/api/`, and nothing else of this machine.";
+      };
+      internet = mkOption {
+        type = types.bool;
+        default = true;
+        description = "Containers may reach public addresses. Cloud metadata and private networks they never may.";
+      };
+      allow = mkOption {
+        type = types.listOf own.ipv4Network;
+        default = [ ];
+        example = [ "10.0.5.0/24" ];
+        description = "Private networks that containers may reach after all (a licence server, a data store).";
+      };
+      resolvers = mkOption {
+        type = types.listOf own.ipv4;
+        default = [ ];
+        example = [ "192.168.1.1" ];
+        description = "Name servers for the containers; empty means the machine's own.";
+      };
+    };
+
+    # How the world reaches it
+
+    nginx = {
+      enable = mkOption {
+        type = types.bool;
+        default = true;
+        description = ''
+          Nginx for browsers. Off, another web server of yours takes its place and reaches the class at `proxy.listen`;
+          the server for the containers stays.
+        '';
+      };
+      port = mkOption {
+        type = types.port;
+        default = if isTls then 443 else 80;
+        defaultText = literalExpression "443 with TLS, else 80";
+        description = "Port for browsers. With TLS and port 443, port 80 redirects there.";
+      };
+      openFirewall = mkOption {
+        type = types.bool;
+        default = !cfg.tunnel.enable;
+        defaultText = literalExpression "!config.services.classroom.tunnel.enable";
+        description = "Open that port, and port 80 for certificates and redirects.";
+      };
+      trusted = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "10.0.0.7" ];
+        description = "Load balancers or tunnels in front, whose word on a browser's address and scheme counts.";
+      };
+      clientHeader = mkOption {
+        type = types.enum [ "X-Forwarded-For" "CF-Connecting-IP" ];
+        default = "X-Forwarded-For";
+        description = "The header in which they name the browser's address.";
+      };
+    };
+
+    tls = {
+      acme = {
+        enable = mkEnableOption "a certificate from Let's Encrypt, by HTTP on port 80";
+        email = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          example = "admin@example.org";
+          description = "Where Let's Encrypt writes to. To give it is to accept their terms of service.";
+        };
+      };
+      certificate = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "/var/lib/certificates/hub.pem";
+        description = "A certificate of your own, with its chain, in PEM; Nginx's user must be able to read it.";
+      };
+      key = mkOption {
+        type = types.nullOr own.secretFile;
+        default = null;
+        example = "/var/lib/certificates/hub.key";
+        description = "Its private key, in PEM.";
+      };
+    };
+
+    tunnel = {
+      enable = mkEnableOption "Cloudflare Tunnel: no open port, TLS ends at Cloudflare";
+      id = mkOption {
+        type = types.nullOr (types.strMatching "[0-9a-f-]{36}");
+        default = null;
+        example = "00000000-0000-0000-0000-000000000000";
+        description = "The tunnel's UUID, from `cloudflared tunnel create`.";
+      };
+      credentialsFile = mkOption {
+        type = types.nullOr own.secretFile;
+        default = null;
+        example = "/run/secrets/cloudflared.json";
+        description = "The credentials that the same command wrote.";
+      };
+    };
+
+    # What runs it
+
+    package = mkOption {
+      type = types.package;
+      default = classroom.classroom;
+      defaultText = literalExpression "classroom, from this project";
+      description = "The `classroom` command with the hub.";
+    };
+
+    hub.listen = mkOption {
+      type = own.tcpListen;
+      default = "127.0.0.1:8081";
+      description = "The hub's own listener. JupyterHub believes X-Forwarded-For from anyone, so nobody but Nginx may reach it.";
+    };
+
+    proxy = {
+      package = mkPackageOption pkgs "configurable-http-proxy" { };
+      listen = mkOption {
+        type = own.listen;
+        default = if hasSockets then "unix:/run/classroom/proxy.sock" else "127.0.0.1:8082";
+        defaultText = literalExpression ''"unix:/run/classroom/proxy.sock", or "127.0.0.1:8082" before version 5.1 of the proxy'';
+        description = "Where Nginx reaches the proxy.";
+      };
+      api = mkOption {
+        type = own.listen;
+        default = if hasSockets then "unix:/run/classroom/proxy-api.sock" else "127.0.0.1:8083";
+        defaultText = literalExpression ''"unix:/run/classroom/proxy-api.sock", or "127.0.0.1:8083" before version 5.1 of the proxy'';
+        description = "Where the hub tells the proxy its routes; it takes a token.";
+      };
+    };
+
+    secrets = {
+      cookieSecret = mkSecret "what signs cookies (64 hexadecimal digits)";
+      cryptKey = mkSecret "what encrypts auth state (64 hexadecimal digits; several, separated by semicolons, to change it)";
+      proxyToken = mkSecret "what the hub shows the proxy";
+      cliToken = mkSecret "what the `classroom` command shows the hub";
+    };
+
+    settings = mkOption {
+      type = (pkgs.formats.json { }).type;
+      default = { };
+      example = { culling.every = "30s"; };
+      description = "Merged into settings.json last (docs/settings.md): for a key that has no option here.";
+    };
+
+    settingsFile = mkOption {
+      type = types.package;
+      readOnly = true;
+      description = "The settings.json that hub and proxy run with, accepted by `classroom check`.";
+    };
+  };
+}

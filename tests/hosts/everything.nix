@@ -1,0 +1,75 @@
+# Every option away from its default: what a switch can be turned, a test turns.
+{ config, ... }:
+{
+  services.classroom = {
+    enable = true;
+    domain = "class.example.org";
+    site = {
+      title = "Machine Learning 2026";
+      logLevel = "DEBUG";
+    };
+    admins = [
+      "teacher"
+      "assistant"
+    ];
+    accounts = {
+      signup = false;
+      approval = false;
+      passwordLength = 14;
+      bcryptRounds = 13;
+      lockout = {
+        tries = 3;
+        addressTries = 60;
+        duration = 300;
+      };
+    };
+    image.extraPythonPackages = ps: [ ps.einops ];
+    images.vision.extraPythonPackages = ps: [ ps.networkx ];
+    student = {
+      image = config.services.classroom.images.vision.reference;
+      cpus = 1.5;
+      memory = "8G";
+      sharedMemory = "2G";
+      tmp = "512M";
+      processes = 1024;
+      startTimeout = "3m";
+      stopTimeout = 10;
+      environment.COURSE = "ml2026";
+    };
+    culling = {
+      idle = "90m";
+      kernelIdle = "2h";
+      maxAge = "1d";
+      every = "30s";
+    };
+    docker.prefix = "lab";
+    network = {
+      name = "lab";
+      bridge = "lab0";
+      subnet = "10.44.0.0/16";
+      apiPort = 9081;
+      internet = false;
+      allow = [ "10.0.5.0/24" ];
+      resolvers = [ "10.0.5.53" ];
+    };
+    nginx = {
+      port = 8443;
+      trusted = [ "10.0.0.7" ];
+    };
+    tls.certificate = "/var/lib/certificates/class.pem";
+    tls.key = "/var/lib/certificates/class.key";
+    hub.listen = "127.0.0.1:9001";
+    proxy = {
+      listen = "127.0.0.1:9002";
+      api = "127.0.0.1:9003";
+    };
+    secrets = {
+      cookieSecret = "/run/secrets/cookie";
+      cryptKey = "/run/secrets/crypt";
+      proxyToken = "/run/secrets/proxy";
+      cliToken = "/run/secrets/cli";
+    };
+    settings.culling.enable = false;
+  };
+  virtualisation.docker.autoPrune.enable = true;
+}

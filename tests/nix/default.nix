@@ -1,0 +1,69 @@
+# What tests/nix asks of nixpkgs; each attribute is evaluated on its own by `nix-instantiate`.
+{
+  nixpkgs ? <nixpkgs>,
+}:
+let
+  inherit (import nixpkgs { }) lib;
+  evalConfig = import (nixpkgs + "/nixos/lib/eval-config.nix");
+
+  machine =
+    modules:
+    evalConfig {
+      system = "x86_64-linux";
+      modules = [
+        ../../modules
+        ./machine.nix
+      ]
+      ++ modules;
+    };
+
+  hostFiles = lib.filterAttrs (name: _: lib.hasSuffix ".nix" name) (builtins.readDir ../hosts);
+  hosts = lib.mapAttrs' (
+    file: _: lib.nameValuePair (lib.removeSuffix ".nix" file) (machine [ (../hosts + "/${file}") ])
+  ) hostFiles;
+
+  # Our own assertions only: those of all of NixOS would be evaluated again for every case.
+  failures =
+    { config, options, ... }:
+    map (assertion: assertion.message) (
+      lib.filter (assertion: !assertion.assertion) (
+        lib.concatMap (definition: definition.value) (
+          lib.filter (definition: lib.hasInfix "/modules/" definition.file && !lib.hasPrefix (toString nixpkgs) definition.file) options.assertions.definitionsWithLocations
+        )
+      )
+    );
+
+  # The options alone, quickly.
+  alone =
+    module:
+    lib.evalModules {
+      modules = [
+        ../../modules/options.nix
+        module
+        {
+          _module.check = false;
+          _module.args.pkgs = import nixpkgs { };
+        }
+      ];
+    };
+in
+{
+  release = lib.trivial.release;
+  toplevels = lib.mapAttrs (_: host: host.config.system.build.toplevel.drvPath) hosts;
+  warnings = lib.mapAttrs (_: host: host.config.warnings) hosts;
+  hostFailures = lib.mapAttrs (_: failures) hosts;
+
+  # A good host with one mistake each: what evaluation says.
+  assertions =
+    cases: lib.mapAttrs (_: module: failures (machine [ ../hosts/minimal.nix module ])) cases;
+
+  value = module: path: lib.getAttrFromPath path (alone module).config.services.classroom;
+
+  options = map (option: {
+    path = lib.drop 2 option.loc;
+    inherit (option) description;
+  }) (lib.filter (option: option.visible && !option.internal) (lib.optionAttrSetToDocList (alone { }).options.services.classroom));
+
+  # Values of the settings' keys as they are unless told otherwise, where JSON can hold them.
+  defaults = paths: map (path: lib.getAttrFromPath path (alone { }).config.services.classroom) paths;
+}

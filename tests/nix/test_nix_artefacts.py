@@ -1,0 +1,183 @@
+"""What NixOS would run, built here and used for real: nginx.conf, settings.json, units, daemon.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from classroom.settings import Settings, load_settings
+from conftest import HERE, NixError, build, evaluate
+
+HOSTS = sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix"))
+ENVIRONMENT = Path(sys.prefix)
+ARTEFACTS = f'(import {HERE}/artefacts.nix {{ gixy = "{ENVIRONMENT}/bin/gixy"; environment = "{ENVIRONMENT}"; }})'
+DIRECTIVES = ("http.conf", "server.conf", "containers.conf")
+
+# `systemd-analyze security`, 0 to 10. The network unit holds CAP_NET_ADMIN.
+EXPOSURE = {"classroom-network.service": 2.5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tools() -> None:
+    release = Path("/etc/os-release")
+    if not release.exists() or 'VERSION_ID="12"' not in release.read_text():
+        pytest.skip("artefacts are built with the packages of Debian 12, which this is not")
+    wanted = evaluate(f"({ARTEFACTS}).pkgs.hostDebs")
+    listed = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"],
+        check=True, text=True, capture_output=True,
+    ).stdout  # fmt: skip
+    lacking = [name for name in wanted if f"{name} installed" not in listed.splitlines()]
+    if lacking:
+        pytest.skip(f"tests/install-packages {' '.join(lacking)}")
+
+
+@pytest.fixture(scope="module", params=HOSTS)
+def host(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    return request.param, build(f'{ARTEFACTS}.host "{request.param}"')
+
+
+def test_the_settings_are_right_and_as_the_host_says(host: tuple[str, Path]) -> None:
+    name, artefacts = host
+    settings = load_settings(artefacts / "settings.json", environment={})
+    assert (
+        settings.site.external_url
+        == {
+            "minimal": "https://hub.example.org/",
+            "tunnel": "https://hub.example.org/",
+            "gpu": "https://gpu.example.org/",
+            "everything": "https://class.example.org/",
+        }[name]
+    )
+    assert settings.proxy.command[0].endswith("/bin/configurable-http-proxy")
+    assert settings.student.image.startswith("classroom-none:")
+
+
+def test_the_everything_host_turns_every_setting(host: tuple[str, Path]) -> None:
+    name, artefacts = host
+    if name != "everything":
+        pytest.skip("another host")
+    same = {"gpu", "paths", "spawner"}  # the GPU host has GPUs; the module fixes the others
+    ours = load_settings(artefacts / "settings.json", environment={}).model_dump()
+    default = Settings().model_dump()
+    for section in ours.keys() - same:
+        if not isinstance(ours[section], dict):
+            assert ours[section] != default[section], section
+            continue
+        for key in ours[section].keys() - {"host", "command"}:
+            assert ours[section][key] != default[section][key], f"{section}.{key}"
+
+
+def test_an_unknown_key_fails_the_build_in_one_sentence() -> None:
+    with pytest.raises(NixError) as error:
+        build(f"{ARTEFACTS}.settings {{ services.classroom.settings.student.memroy = 4; }}")
+    assert "student.memroy: no such setting; did you mean memory?" in str(error.value)
+    assert "Traceback" not in str(error.value)
+
+
+def test_a_wrong_combination_fails_the_build() -> None:
+    with pytest.raises(NixError) as error:
+        build(f'{ARTEFACTS}.settings {{ services.classroom.settings.gpu.devices = [ "0" ]; }}')
+    assert 'policy "none" takes no devices' in str(error.value)
+
+
+def test_units_are_understood_and_harmless(
+    host: tuple[str, Path], record_property: Callable[[str, object], None]
+) -> None:
+    _, artefacts = host
+    units = sorted((artefacts / "units").glob("classroom-*.service"))
+    assert len(units) == 4
+    verified = subprocess.run(["systemd-analyze", "verify", *units], check=False, text=True, capture_output=True)
+    # Units of NixOS that these name are not on this machine.
+    said = [line for line in verified.stderr.splitlines() if "classroom" in line and "not found" not in line]
+    assert said == []
+    for unit in units:
+        bound = EXPOSURE.get(unit.name, 2.0)
+        answer = subprocess.run(
+            ["systemd-analyze", "security", "--offline=true", f"--threshold={int(bound * 10)}", unit],
+            check=False, text=True, capture_output=True,
+        )  # fmt: skip
+        record_property(unit.name, answer.stdout.strip().splitlines()[-1])
+        assert answer.returncode == 0, answer.stdout
+
+
+def test_a_restart_of_the_engine_or_a_switch_ends_no_work(host: tuple[str, Path]) -> None:
+    _, artefacts = host
+    daemon = json.loads((artefacts / "daemon.json").read_text())
+    assert daemon["live-restore"] is True
+    assert daemon["features"]["cdi"] is True
+    assert "X-RestartIfChanged=false" in (artefacts / "units/docker.service").read_text()
+    hub = (artefacts / "units/classroom-hub.service").read_text()
+    assert not re.search(r"^(Requires|BindsTo|PartOf)=.*docker", hub, re.MULTILINE)
+
+
+def test_no_secret_of_a_file_is_in_a_unit_but_by_its_name(host: tuple[str, Path]) -> None:
+    name, artefacts = host
+    for unit in ("classroom-hub", "classroom-proxy"):
+        text = (artefacts / f"units/{unit}.service").read_text()
+        loads = re.findall(r"^LoadCredential=(.*)$", text, re.MULTILINE)
+        wanted = ["cookie-secret", "crypt-key", "proxy-token", "cli-token"] if name == "everything" else []
+        assert sorted(load.split(":")[0] for load in loads) == sorted(wanted)
+
+
+def test_nginx_takes_the_file_and_answers_by_it(host: tuple[str, Path], tmp_path: Path) -> None:
+    """In namespaces of its own: the addresses, the logs and the certificates are where NixOS has them."""
+    if os.geteuid() or not shutil.which("unshare"):
+        pytest.skip("needs root for namespaces")
+    _, artefacts = host
+    conf = (artefacts / "nginx.conf").read_text()
+    for file in DIRECTIVES:
+        shipped = re.search(rf"include (/nix/store/\S+/{re.escape(file)});", conf)
+        assert shipped, file
+        assert Path(shipped[1]).read_bytes() == (HERE.parents[1] / "modules/nginx" / file).read_bytes()
+    tls = dict(re.findall(r"(ssl_certificate(?:_key)?) (\S+);", conf))
+    script = tmp_path / "run"
+    script.write_text(_SCRIPT)
+    listen = re.findall(r"listen ([0-9.]+):(\d+)([^;]*);", conf)
+    address, port, _ = next(entry for entry in listen if "ssl" in entry[2] or not tls)
+    gateway, api_port, _ = listen[-1]
+    url = f"{'https' if tls else 'http'}://{'127.0.0.1' if address == '0.0.0.0' else address}:{port}"  # noqa: S104
+    done = subprocess.run(
+        [
+            "unshare", "--net", "--mount", "bash", script, artefacts / "nginx.conf", url,
+            f"http://{gateway}:{api_port}", tls.get("ssl_certificate", ""), tls.get("ssl_certificate_key", ""),
+            *(tls.get("ssl_trusted_certificate", "").split()),
+        ],
+        check=False, text=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    browser, api, other = done.stdout.split()
+    # The hub is away: browsers get our page, containers reach /hub/api/ alone.
+    assert (browser, api, other) == ("503", "502", "404")
+
+
+_SCRIPT = r"""
+set -euo pipefail
+conf=$1 url=$2 gateway=$3 certificate=$4 key=$5
+for folder in /run /var/log /var/lib; do mount -t tmpfs tmpfs $folder; done
+mkdir -p /run/nginx /var/log/nginx /var/lib/nginx /run/classroom
+if [ -n "$certificate" ]; then
+  mkdir -p "$(dirname "$certificate")" "$(dirname "$key")"
+  openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=test -keyout "$key" -out "$certificate" 2>/dev/null
+  cp "$certificate" "$(dirname "$certificate")/chain.pem"
+fi
+ip link set lo up
+echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind
+nginx -t -e stderr -c "$conf"
+host=${gateway#http://}
+ip address add "${host%:*}/32" dev lo  # only now: Nginx itself has to do without the bridge
+nginx -e stderr -c "$conf" -g "user root;" & nginx=$!
+trap 'kill $nginx' EXIT
+for _ in $(seq 100); do curl -ks -o /dev/null "$url" && break; sleep 0.1; done
+ask() { curl -ks -o /dev/null -w '%{http_code}\n' -H 'Accept: text/html' "$@"; }
+ask -H 'Sec-Fetch-Mode: navigate' "$url/hub/login"
+ask "$gateway/hub/api/"
+ask "$gateway/hub/login"
+"""

@@ -1,0 +1,32 @@
+"""Every host of tests/hosts is a system that Nix could build."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import HERE, evaluate
+
+HOSTS = sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix"))
+
+
+@pytest.fixture(scope="module")
+def evaluated() -> dict[str, Any]:
+    answer: dict[str, Any] = evaluate("{ inherit (t) toplevels warnings hostFailures; }")
+    return answer
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_host_evaluates_to_a_system(evaluated: dict[str, Any], host: str) -> None:
+    assert "-nixos-system-classroom-" in evaluated["toplevels"][host]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_right_host_is_told_of_no_mistake(evaluated: dict[str, Any], host: str) -> None:
+    assert evaluated["hostFailures"][host] == []
+    assert evaluated["warnings"][host] == []
+
+
+def test_the_smallest_useful_host_is_under_ten_lines() -> None:
+    lines = (HERE.parent / "hosts/minimal.nix").read_text().splitlines()
+    assert len([line for line in lines if not line.startswith("#")]) < 10

@@ -1,0 +1,125 @@
+"""A mistake fails while the system is built, in a sentence with the line to write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import NixError, evaluate
+
+# What is written into an otherwise right host (class: services.classroom), and what the operator is told.
+ASSERTIONS = {
+    "nobody to approve": ("class.admins = lib.mkForce [ ];", 'services.classroom.admins = [ "teacher" ];'),
+    "ACME without a domain": ("class.domain = lib.mkForce null;", 'services.classroom.domain = "hub.example.org";'),
+    "ACME without an address": ("class.tls.acme.email = lib.mkForce null;", "services.classroom.tls.acme.email ="),
+    "two sources of TLS": (
+        'class.tls.certificate = "/c.pem"; class.tls.key = "/c.key";',
+        "services.classroom.tls.acme.enable = false;",
+    ),
+    "a certificate without its key": (
+        'class.tls.acme.enable = lib.mkForce false; class.tls.certificate = "/c.pem";',
+        "services.classroom.tls.key =",
+    ),
+    "a key without its certificate": ('class.tls.key = "/c.key";', "services.classroom.tls.certificate ="),
+    "TLS before and behind a tunnel": (
+        'class.tunnel = { enable = true; id = "00000000-0000-4000-8000-000000000000"; credentialsFile = "/t"; };',
+        "Remove services.classroom.tls;",
+    ),
+    "a tunnel without its credentials": (
+        "class.tls.acme.enable = lib.mkForce false; class.tunnel.enable = true;",
+        "services.classroom.tunnel = {",
+    ),
+    "a tunnel without a domain": (
+        "class.tls.acme.enable = lib.mkForce false; class.domain = lib.mkForce null; class.tunnel.enable = true;",
+        'services.classroom.domain = "hub.example.org"; and leave nginx.enable on',
+    ),
+    "no devices": ('class.gpu.policy = "devices";', 'services.classroom.gpu.devices = [ "0" ];'),
+    "devices for nobody": ('class.gpu.devices = [ "0" ];', 'services.classroom.gpu.policy = "devices";'),
+    "devices beside all": ('class.gpu.policy = "all"; class.gpu.devices = [ "0" ];', 'policy "all" takes no devices'),
+    "a GPU policy without the toolkit": (
+        'class.gpu.policy = "all"; class.gpu.driver = false;',
+        "hardware.nvidia-container-toolkit.enable = true;",
+    ),
+    "no driver": (
+        'class.gpu.policy = "all"; class.gpu.driver = false; hardware.nvidia-container-toolkit.enable = true;',
+        'services.xserver.videoDrivers = [ "nvidia" ];',
+    ),
+    "a count of GPUs": ("class.gpu.count = 1;", 'services.classroom.gpu.policy = "all";'),
+    "a subnet that is none": ('class.network.subnet = "10.213.0.1/20";', "its last bits are to be 0"),
+    "a subnet for a dozen": ('class.network.subnet = "10.213.0.0/29";', "fewer than 13 containers"),
+    "a subnet that is Docker's": (
+        'class.network.subnet = "172.17.0.0/20";',
+        "collides with Docker's own bridge (172.17.0.1/16)",
+    ),
+    "a subnet that the machine is in": (
+        (
+            'class.network.subnet = "10.0.0.0/16"; '
+            'networking.interfaces.eth0.ipv4.addresses = [ { address = "10.0.5.7"; prefixLength = 24; } ];'
+        ),
+        "collides with networking.interfaces.eth0 (10.0.5.7/24)",
+    ),
+    "hub and proxy on one port": (
+        'class.hub.listen = "127.0.0.1:9000"; class.proxy.api = "127.0.0.1:9000";',
+        "port 9000 is taken twice (hub.listen and proxy.api)",
+    ),
+    "Nginx on the hub's port": ("class.nginx.port = 8081;", "is taken twice (hub.listen and nginx.port"),
+    "Nginx on the containers' port": (
+        "class.nginx.port = 9090; class.network.apiPort = 9090;",
+        "is taken twice (nginx.port and network.apiPort)",
+    ),
+    "pruning of what the class needs": (
+        'virtualisation.docker.autoPrune = { enable = true; flags = [ "--all" ]; };',
+        "--filter=label!=org.classroom.keep",
+    ),
+    "an engine that takes its containers along": (
+        "virtualisation.docker.daemon.settings.live-restore = false;",
+        "virtualisation.docker.daemon.settings.live-restore = true;",
+    ),
+}
+
+# A value outside its type: the option that is named, and a word of what it takes.
+TYPES = {
+    "an admin's name in capitals": ('admins = [ "Teacher" ]', "admins", "lower-case letters"),
+    "an admin's name that is a path": ('admins = [ "../x" ]', "admins", "lower-case letters"),
+    "a secret in the store": (
+        'secrets.cryptKey = "${builtins.storeDir}/0-key"',
+        "secrets.cryptKey",
+        "outside the Nix store",
+    ),
+    "a secret that Nix would copy": ("secrets.cryptKey = ./key", "secrets.cryptKey", "outside the Nix store"),
+    "a private key in the store": ('tls.key = "${builtins.storeDir}/0-key"', "tls.key", "outside the Nix store"),
+    "a tunnel's credentials in the store": (
+        'tunnel.credentialsFile = "${builtins.storeDir}/0-key"',
+        "tunnel.credentialsFile",
+        "outside the Nix store",
+    ),
+    "a device that is a number": ("gpu.devices = [ 0 ]", "gpu.devices", "string"),
+    "a policy of another name": ('gpu.policy = "some"', "gpu.policy", '"devices"'),
+    "a size with a unit of its own": ('student.memory = "4 GB"', "student.memory", '"512M" or "4G"'),
+    "a duration in words": ('culling.idle = "an hour"', "culling.idle", '"60m"'),
+    "a short password": ("accounts.passwordLength = 4", "accounts.passwordLength", "between 8 and 64"),
+    "a class below a path": ('site.externalUrl = "https://a.org/hub/"', "site.externalUrl", "https"),
+}
+
+
+@pytest.fixture(scope="module")
+def said() -> dict[str, list[str]]:
+    written = {name: text.replace("class.", "services.classroom.") for name, (text, _) in ASSERTIONS.items()}
+    cases = " ".join(f'"{name}" = {{ lib, ... }}: {{ {text} }};' for name, text in written.items())
+    answer: dict[str, list[str]] = evaluate(f"t.assertions {{ {cases} }}")
+    return answer
+
+
+@pytest.mark.parametrize("case", ASSERTIONS)
+def test_a_mistake_is_named_with_the_line_to_write(said: dict[str, list[str]], case: str) -> None:
+    assert any(ASSERTIONS[case][1] in message for message in said[case]), said[case]
+
+
+@pytest.mark.parametrize("case", TYPES)
+def test_a_value_outside_its_type_is_refused(case: str) -> None:
+    definition, option, takes = TYPES[case]
+    path: Any = " ".join(f'"{part}"' for part in option.split("."))
+    with pytest.raises(NixError) as error:
+        evaluate(f"t.value {{ services.classroom.{definition}; }} [ {path} ]")
+    assert f"services.classroom.{option}" in str(error.value)
+    assert takes in str(error.value)

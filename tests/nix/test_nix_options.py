@@ -1,0 +1,88 @@
+"""The NixOS options and the settings of the program are one contract: same names, same defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from classroom.settings import Settings, json_schema
+from conftest import evaluate
+
+# Settings without an option, and why.
+FIXED = {
+    ("paths", "state"): "systemd's StateDirectory",
+    ("paths", "runtime"): "systemd's RuntimeDirectory",
+    ("proxy", "command"): "the option proxy.package",
+    ("spawner",): "the module is about containers",
+    ("docker", "host"): "the module configures the engine",
+}
+
+# Options whose default is made of others; the hosts of tests/hosts show them.
+COMPUTED = {
+    ("site", "externalUrl"): "of the domain",
+    ("student", "image"): "the image that Nix builds",
+    ("proxy", "listen"): "of the proxy's version",
+    ("proxy", "api"): "of the proxy's version",
+}
+
+# What only NixOS has: the first word of an option's path, or the whole.
+NIXOS = {
+    ("enable",), ("package",), ("domain",), ("image",), ("images",), ("nginx",), ("tls",), ("tunnel",), ("secrets",),
+    ("settings",), ("settingsFile",), ("gpu", "driver"), ("proxy", "package"),
+}  # fmt: skip
+
+Path = tuple[str, ...]
+
+
+def leaves(model: dict[str, Any], schema: dict[str, Any], path: Path = ()) -> set[Path]:
+    found: set[Path] = set()
+    for key, value in model["properties"].items():
+        if "$ref" in value:
+            found |= leaves(schema["$defs"][value["$ref"].rsplit("/", 1)[1]], schema, (*path, key))
+        else:
+            found.add((*path, key))
+    return found
+
+
+@pytest.fixture(scope="module")
+def settings() -> set[Path]:
+    schema = json_schema()
+    return leaves(schema, schema)
+
+
+@pytest.fixture(scope="module")
+def options() -> dict[Path, dict[str, Any]]:
+    return {tuple(option["path"]): option for option in evaluate("t.options")}
+
+
+def test_every_setting_has_an_option(settings: set[Path], options: dict[Path, dict[str, Any]]) -> None:
+    assert settings - set(FIXED) - set(options) == set()
+
+
+def test_every_option_has_a_setting_or_is_for_nixos_alone(
+    settings: set[Path], options: dict[Path, dict[str, Any]]
+) -> None:
+    shared = {path for path in options if not any(path[: len(own)] == own for own in NIXOS)}
+    assert shared - settings == set()
+
+
+def test_what_is_listed_as_an_exception_exists(settings: set[Path], options: dict[Path, dict[str, Any]]) -> None:
+    assert set(FIXED) <= settings
+    assert set(COMPUTED) <= set(options)
+    assert all(any(path[: len(own)] == own for path in options) for own in NIXOS)
+
+
+def test_options_and_settings_have_the_same_defaults(settings: set[Path]) -> None:
+    paths = sorted(settings - set(FIXED) - set(COMPUTED))
+    listed = " ".join("[ " + " ".join(f'"{part}"' for part in path) + " ]" for path in paths)
+    given: dict[str, Any] = {}
+    for path, value in zip(paths, evaluate(f"t.defaults [ {listed} ]"), strict=True):
+        section = given
+        for part in path[:-1]:
+            section = section.setdefault(part, {})
+        section[path[-1]] = value
+    assert Settings.model_validate(given, by_name=False) == Settings()
+
+
+def test_every_option_is_described(options: dict[Path, dict[str, Any]]) -> None:
+    assert [path for path, option in options.items() if not (option["description"] or "").strip()] == []
