@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 import signal
-import sys
 from pathlib import Path
 
 from stack import supervisor
@@ -12,16 +13,39 @@ from stack.layout import Layout
 
 
 def main() -> int:
-    """Hold the namespaces open until the supervisor ends."""
+    """Hold the namespaces open until the supervisor ends, then remove what the stack has made."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--template", type=Path)
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    layout = Layout(options.directory)
     child = os.fork()
     if child == 0:
         # Signals that have no handler do not reach process 1; the supervisor is an ordinary process.
-        os._exit(supervisor.main(Layout(Path(sys.argv[1])), Path(sys.argv[2]), keep="--keep" in sys.argv[3:]))
+        os._exit(supervisor.main(layout, options.root, options.template, keep=options.keep))
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    status = _collect(child)
+    if status == 0:
+        # Whoever started the stack may be gone. After a failure it is there and wants the logs.
+        _end_all()
+        layout.remove()
+    return status
+
+
+def _collect(child: int) -> int:
     while True:
         pid, status = os.wait()
         if pid == child:
             return os.waitstatus_to_exitcode(status)
+
+
+def _end_all() -> None:
+    os.kill(-1, signal.SIGKILL)  # all processes of this namespace but this one
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 if __name__ == "__main__":

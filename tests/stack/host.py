@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
+import select
 import signal
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stack import deployment, roots
+from stack import deployment, roots, templates
 from stack.common import REPOSITORY, StackError, run, search_path, wait_until
 from stack.control import ask
 from stack.layout import Layout
@@ -51,7 +51,7 @@ class Stack:
     def enter(self) -> list[str]:
         """How a command is started beside the parts: in their network, mounts and processes."""
         pid = (self.layout.directory / "pid").read_text(encoding="ascii")
-        return ["nsenter", f"--target={pid}", "--net", "--mount", "--pid", "--"]
+        return ["nsenter", f"--target={pid}", "--net", "--mount", "--pid", f"--wd={Path.cwd()}", "--"]
 
     def environment(self) -> dict[str, str]:
         """What a command beside the parts is told."""
@@ -67,98 +67,112 @@ class Stack:
         }
 
     def down(self) -> None:
-        """End it and remove all that it made.
+        """End it within a bound and remove all that it made.
 
-        Nothing is worth an orderly end: data and settings go, and process 1 ends only when all others have.
+        Nothing is worth an orderly end: its data and settings go.
         """
+        pid_file = self.layout.directory / "pid"
         if self.process is not None:
+            if self.process.stdin is not None:
+                self.process.stdin.close()  # tells the supervisor
+            else:
+                self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_STOP)
             self.process.kill()  # its child is process 1 and dies with it, by --kill-child
             self.process.wait()
-        pid_file = self.layout.directory / "pid"
-        if pid_file.exists():
-            pid = int(pid_file.read_text(encoding="ascii"))
-            if _is_holder(pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: not _is_holder(pid), "the stack's processes end", _STOP)
+        elif not self.layout.stale and pid_file.exists():
+            _end(int(pid_file.read_text(encoding="ascii")))
         self.layout.remove()
 
 
-def _start_ground(root: Path, *, data: Path | None = None, keep: bool = False) -> Stack:
+def _end(pid: int) -> None:
+    """End a process 1 and wait until it and all its others are gone."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, number)
+            if select.select([descriptor], [], [], _STOP)[0]:
+                return
+    finally:
+        os.close(descriptor)
+
+
+def _start_ground(root: Path, *, data: Path | None = None, template: Path | None = None, keep: bool = False) -> Stack:
     """Namespaces, the outside world and the engine's root; no part runs yet.
 
     Args:
         root: the engine's root file system.
-        data: an engine's data to begin with.
+        data: an engine's data to begin with, all of it a copy.
+        template: an engine's data to begin with, its layers shared.
         keep: let the stack outlive this process.
     """
     layout = Layout.new()
+    descriptors = [layout.use()]
     process = None
     try:
         deployment.write(layout, roots.proxy_command())
-        if data is not None and data.exists():
-            roots.copy_engine_data(data, layout.engine_data)
-        with layout.log("supervisor").open("ab") as log:
-            process = subprocess.Popen(
-                [
-                    "unshare",
-                    "--net",
-                    "--mount",
-                    "--pid",
-                    "--fork",
-                    "--kill-child=SIGKILL",
-                    "--mount-proc",
-                    sys.executable,
-                    "-m",
-                    "stack.holder",
-                    str(layout.directory),
-                    str(root),
-                    *(["--keep"] if keep else []),
-                ],
-                stdin=subprocess.DEVNULL if keep else subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": str(REPOSITORY / "tests"), "PATH": search_path()},
-            )
+        if data is not None:
+            templates.copy(data, layout.engine_data, with_layers=True)
+        arguments = ["--keep"] if keep else []
+        if template is not None:
+            templates.copy(template, layout.engine_data, with_layers=False)
+            descriptors.append(templates.use(template))
+            arguments += ["--template", str(template)]
+        process = _start_holder(layout, [str(layout.directory), str(root), *arguments], descriptors, keep=keep)
         ready = layout.run / "ready"
         started = process
         wait_until(lambda: ready.exists() or started.poll() is not None, "the stack's namespaces are made", _START)
         if not ready.exists():
-            raise StackError(layout.log("supervisor").read_text(errors="replace"))
+            raise StackError(layout.log("supervisor").read_text(errors="replace"))  # noqa: TRY301 - it is taken down below
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
         (layout.directory / "pid").write_text(children.split()[0], encoding="ascii")
     except BaseException:
         Stack(layout, process).down()
         raise
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
     return Stack(layout, process)
 
 
-def _prepare_image(root: Path) -> Path:
+def _start_holder(
+    layout: Layout, arguments: Sequence[str], descriptors: Sequence[int], *, keep: bool
+) -> subprocess.Popen[bytes]:
+    namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
+    with layout.log("supervisor").open("ab") as log:
+        return subprocess.Popen(
+            ["unshare", *namespaces, sys.executable, "-m", "stack.holder", *arguments],
+            stdin=subprocess.DEVNULL if keep else subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=descriptors,
+            start_new_session=True,  # Ctrl-C is for whoever started the stack, who then ends it
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "tests"), "PATH": search_path()},
+        )
+
+
+def _template(root: Path) -> Path:
     """An engine's data with the students' image in it; made only when what is in the image has changed.
 
-    What the image needs of the network is fetched by this process: the engine has no way out. The caller holds the
-    template's lock.
+    What the image needs of the network is fetched by this process: the engine has no way out.
     """
-    template = roots.engine_template()
-    mark = template.with_suffix(".key")
     wanted = run([sys.executable, _IMAGES, "key"]).strip()
-    if template.exists() and mark.exists() and mark.read_text(encoding="ascii") == wanted:
-        return template
+    if found := templates.find(wanted):
+        return found
     sys.stderr.write("making the students' image\n")
-    made = _start_ground(root, data=template)
+    made = _start_ground(root, data=templates.newest())
     try:
         made.ask("start", "engine")
         _make_image(made)
         made.ask("stop", "engine")
-        mark.unlink(missing_ok=True)
-        if template.exists():
-            shutil.rmtree(template)
-        made.layout.engine_data.rename(template)
-        mark.write_text(wanted, encoding="ascii")
+        return templates.keep(made.layout.engine_data, wanted)
     finally:
         made.down()
-    return template
 
 
 def _make_image(made: Stack) -> None:
@@ -181,8 +195,11 @@ def stack(*, parts: Sequence[str] = PARTS, keep: bool = False) -> Iterator[Stack
     if reasons := missing():
         raise StackError("\n".join(reasons))
     root = roots.engine_root()
-    with roots.locked(roots.engine_template().name):
-        made = _start_ground(root, data=_prepare_image(root), keep=keep)
+    with roots.locked("stacks"):
+        for layout in Layout.all():
+            if layout.stale:
+                layout.remove()
+        made = _start_ground(root, template=_template(root), keep=keep)
     try:
         for part in parts:
             made.ask("start", part)
@@ -197,10 +214,3 @@ def stack(*, parts: Sequence[str] = PARTS, keep: bool = False) -> Iterator[Stack
 def opened(directory: Path) -> Stack:
     """A stack that another process started."""
     return Stack(Layout(directory), None)
-
-
-def _is_holder(pid: int) -> bool:
-    try:
-        return b"stack.holder" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False

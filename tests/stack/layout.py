@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 from dataclasses import dataclass
@@ -34,7 +35,27 @@ class Layout:
     @staticmethod
     def all() -> list[Layout]:
         """The folders of all stacks of this machine, running or left behind by a machine that went down."""
-        return [Layout(path) for path in sorted(_RUNTIME.glob("*"))]
+        data = cache_directory() / "stacks"
+        names = {path.name for place in (_RUNTIME, data) if place.exists() for path in place.iterdir()}
+        return [Layout(_RUNTIME / name) for name in sorted(names)]
+
+    def use(self) -> int:
+        """A file descriptor; the stack counts as running as long as a process has it open."""
+        descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return descriptor
+
+    @property
+    def stale(self) -> bool:
+        """Nothing of the stack runs any more."""
+        try:
+            with (self.directory / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""What is made once and kept in the cache: the engine's root file system, the proxy, an engine with the image in it."""
+"""What is made once and kept in the cache: the engine's root file system and the proxy."""
 
 from __future__ import annotations
 
@@ -55,28 +55,6 @@ def proxy_command() -> list[str]:
             run([npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", partial])
             partial.rename(directory)
     return [*program, str(directory / "node_modules/configurable-http-proxy/bin/configurable-http-proxy")]
-
-
-def engine_template() -> Path:
-    """An engine's data with the students' image in it, if it has been made."""
-    return cache_directory() / "engine-data"
-
-
-def copy_engine_data(template: Path, target: Path) -> None:
-    """Copy an engine's data; layers, which nobody writes to, are hard links where the file system allows.
-
-    The engine's databases are changed in place and are always copies.
-    """
-    target.mkdir(parents=True)
-    for part in sorted(template.iterdir()):
-        if part.name == "overlay2":
-            try:
-                run(["cp", "-al", part, target])
-            except StackError:
-                shutil.rmtree(target / part.name, ignore_errors=True)
-                run(["cp", "-a", part, target])
-        else:
-            run(["cp", "-a", part, target])
 
 
 @contextlib.contextmanager

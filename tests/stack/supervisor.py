@@ -30,9 +30,10 @@ _SHIMS = ("ip", "nft", "iptables", "iptables-restore")
 class Supervisor:
     """The parts of one stack."""
 
-    def __init__(self, layout: Layout, root: Path) -> None:
+    def __init__(self, layout: Layout, root: Path, template: Path | None) -> None:
         self.layout = layout
         self.root = root
+        self.template = template
         self.lock = threading.RLock()
         self.ended = threading.Event()
         self._root_holder: subprocess.Popen[bytes] | None = None
@@ -55,10 +56,11 @@ class Supervisor:
         self._make_world()
         self.layout.engine_data.mkdir(parents=True, exist_ok=True)
         script = Path(__file__).with_name("enter-root.sh")
-        places = [str(self.root), str(self.layout.directory), str(self.layout.engine_data)]
+        places = [self.root, self.layout.directory, self.layout.engine_data, self.layout.directory / "cdi"]
+        command = ["unshare", "--mount", "sh", script, *places, *([self.template] if self.template else [])]
         with self.layout.log("root").open("ab") as log:
             self._root_holder = subprocess.Popen(
-                ["unshare", "--mount", "sh", str(script), *places, str(self.layout.directory / "cdi")],
+                [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -194,14 +196,14 @@ def log(text: str) -> None:
     sys.stdout.flush()
 
 
-def main(layout: Layout, root: Path, *, keep: bool) -> int:
+def main(layout: Layout, root: Path, template: Path | None, *, keep: bool) -> int:
     """Make the ground, obey until the end. All processes, containers too, die with this one's parent, process 1.
 
     Unless `keep`, the end of standard input is the end of the stack: however the process that started it died.
     """
     from stack.control import serve  # noqa: PLC0415 - it needs Supervisor
 
-    supervisor = Supervisor(layout, root)
+    supervisor = Supervisor(layout, root, template)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.ended.set())
     if not keep:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from student_image import debian
-from student_image.common import REPOSITORY, ImageError, cache_directory, files_of, key, locked, run
+from student_image.common import REPOSITORY, ImageError, cache_directory, files_of, key, locked, remove_others, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -121,6 +121,7 @@ def _make_system(plan: Plan, engine: Engine, tag: str, report: Callable[[int, in
         if not root.exists():
             report(1, steps, f"making Debian {debian.SUITE}")
             debian.make_root(root, PACKAGES)
+            remove_others(root)
         report(2, steps, "loading it into the engine")
         engine.import_root(_root_archive(root), tag, [f"ENV PATH={_PATH}"])
         return
@@ -181,6 +182,7 @@ def _download(wanted: Mapping[str, str]) -> Path:
         failure="pip could not download the packages of the lock",
     )
     partial.rename(directory)
+    remove_others(directory)
     return directory
 
 

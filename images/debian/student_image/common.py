@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,13 @@ def cache_directory() -> Path:
     directory = Path(base) / "classroom"
     directory.mkdir(parents=True, exist_ok=True)
     return directory
+
+
+def remove_others(kept: Path) -> None:
+    """Remove from the cache what `kept` has replaced: folders whose names differ after the last dash only."""
+    for other in kept.parent.glob(f"{kept.name.rpartition('-')[0]}-*"):
+        if other.is_dir() and other != kept:
+            shutil.rmtree(other)
 
 
 @contextlib.contextmanager
