@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker.errors
 from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
-from traitlets import Instance, Unicode
+from traitlets import Instance, Tuple, Unicode
 
 from classroom.accounts.homes import home_location
 from classroom.container import LABEL, PORT, Order, create_arguments
@@ -17,8 +17,12 @@ from classroom.errors import ClassroomError
 from classroom.ready import answers
 from classroom.settings import Settings
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 _FILES_ARE_SAFE = "Your files are safe. Try again in a minute; if it stays like this, tell your instructor."
 
+_PROGRESS_PAUSE = 0.3  # seconds
 _REMOVAL_CHECKS = 50
 _REMOVAL_PAUSE = 0.2  # seconds
 _ENGINE_PAUSE = 5.0  # seconds between two tries while the engine is away
@@ -43,6 +47,7 @@ class ClassroomSpawner(DockerSpawner):
     """DockerSpawner whose containers follow `classroom.container` and nothing that a student sent."""
 
     settings = Instance(Settings, config=True, help="The class's settings.")
+    stage = Tuple((0, "Waiting for the machine"), help="How far a start has come: percent, and in words.")
     container_ip = Unicode()
 
     @property
@@ -104,6 +109,7 @@ class ClassroomSpawner(DockerSpawner):
             home_volume=home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix),
             environment=self.get_env(),
         )
+        self.stage = (10, "Making your container")
         arguments = create_arguments(order, self.settings.student, self.settings.network, self.settings.gpu)
         try:
             created = await self.docker("create_container", **arguments)
@@ -113,11 +119,22 @@ class ClassroomSpawner(DockerSpawner):
             await self._remove_leftover()
             created = await self.docker("create_container", **arguments)
         self.object_id = created["Id"]
+        self.stage = (30, "Starting your container")
         await self.docker("start", self.object_id)
+        self.stage = (60, "Starting JupyterLab")
         url = await self.running_url()
         if not url or not await answers(f"{url}{self.server.base_url}api", self._is_gone):
             raise self._failure("The server stopped at once.", "died", None)
         return url
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """Tell the waiting page how far it is. The hub ends this when the start has ended."""
+        told = None
+        while True:
+            if self.stage != told:
+                told = self.stage
+                yield {"progress": told[0], "message": told[1]}
+            await asyncio.sleep(_PROGRESS_PAUSE)
 
     async def running_url(self) -> str | None:
         """Where the server listens, from the engine; None if there is no such container."""
