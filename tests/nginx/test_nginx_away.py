@@ -38,7 +38,9 @@ def is_back_soon(answer: httpx.Response) -> None:
 
 @pytest.mark.parametrize("how", [NAVIGATION, OLD_NAVIGATION], ids=["https", "plain-http"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("page", ["/", "/hub/login", "/hub/user/alice/lab", "/user/alice/lab", "/services/x/"])
+@pytest.mark.parametrize(
+    "page", ["/favicon.ico", "/hub/login", "/hub/user/alice/lab", "/user/alice/lab", "/services/x/"]
+)
 def test_a_person_is_told_back_in_a_moment(deserted: Site, page: str, method: str, how: dict[str, str]) -> None:
     with deserted.client(headers=how) as browser:
         is_back_soon(browser.request(method, page, content=b"a=b" if method == "POST" else None))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nginx.site import Site
 
 
-@pytest.mark.parametrize("page", ["/hub/login", "/hub/api/user", "/user/alice/lab", "/services/x/", "/"])
+@pytest.mark.parametrize("page", ["/hub/login", "/hub/api/user", "/user/alice/lab", "/services/x/", "/robots.txt"])
 def test_a_client_cannot_lie_about_its_address_or_scheme(site: Site, page: str) -> None:
     with site.client("127.0.0.7", headers=LIES) as browser:
         headers = seen(browser.get(page))["headers"]
@@ -88,7 +88,7 @@ def test_a_path_arrives_as_it_was_sent(site: Site, path: str) -> None:
 @pytest.mark.parametrize(
     ("page", "server"),
     [
-        ("/", "hub"),
+        ("/hub/", "hub"),
         ("/hub/login", "hub"),
         ("/hub/user/alice/lab", "hub"),
         ("/favicon.ico", "hub"),
@@ -109,6 +109,12 @@ def test_a_page_comes_from_the_right_server(site: Site, page: str, server: str) 
 def test_nginx_itself_sends_nobody_elsewhere(site: Site, path: str) -> None:
     answer = raw(site, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert " 30" not in answer.splitlines()[0]
+
+
+def test_the_bare_address_leads_to_the_hub_under_the_name_that_was_typed(tunnelled: Site) -> None:
+    with tunnelled.client(headers={"Host": "class.example.org:8443"}) as browser:
+        answer = browser.get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/hub/")
 
 
 def test_a_redirect_of_the_hub_is_passed_on_as_it_is(site: Site) -> None:
