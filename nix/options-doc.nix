@@ -15,22 +15,17 @@ let
       }
     ];
   };
-  root = toString ../.;
   rendered = nixosOptionsDoc {
     options = { inherit (evaluated.options) services; };
     warningsAreErrors = true;
-    # Files as they are in the repository, not as in the store.
-    transformOptions =
-      option:
-      option
-      // {
-        declarations = map (file: lib.removePrefix "${root}/" (toString file)) option.declarations;
-      };
+    # All are of one file.
+    transformOptions = option: option // { declarations = [ ]; };
   };
 in
 runCommand "options.md" { } ''
   {
-    printf '%s\n\n' '# Options of services.classroom' 'Made from modules/options.nix by `nix build .#optionsDoc`.'
-    cat ${rendered.optionsCommonMark}
+    printf '%s\n\n' \
+      '# Options of services.classroom' 'Made from modules/options.nix by `nix build .#optionsDoc`.'
+    cat -s ${rendered.optionsCommonMark}
   } > $out
 ''

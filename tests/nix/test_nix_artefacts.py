@@ -158,6 +158,12 @@ def test_nginx_takes_the_file_and_answers_by_it(host: tuple[str, Path], tmp_path
     assert (browser, api, other) == ("503", "502", "404")
 
 
+def test_the_page_of_options_is_what_the_options_say() -> None:
+    """After a change: copy what `nix build .#optionsDoc` makes to docs/options.md."""
+    made = build(f"{ARTEFACTS}.optionsDoc").read_text()
+    assert (HERE.parents[1] / "docs/options.md").read_text() == made
+
+
 _SCRIPT = r"""
 set -euo pipefail
 conf=$1 url=$2 gateway=$3 certificate=$4 key=$5
