@@ -59,5 +59,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
     report = yield
     hub = getattr(item, "funcargs", {}).get("hub")
     if report.when == "call" and report.failed and hub:
-        report.sections.append(("hub and servers", "\n".join(hub.log.splitlines()[-60:])))
+        lines = [line for line in hub.log.splitlines() if "200 GET /hub/api/users/" not in line]
+        report.sections.append(("hub and servers", "\n".join(lines[-60:])))
     return report

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from jupyterhub.proxy import Proxy
 from jupyterhub.spawner import SimpleLocalProcessSpawner
@@ -17,30 +18,30 @@ STATE = Path(os.environ["STATE"])
 class Routes(Proxy):
     should_start = False
 
-    async def get_all_routes(self):
+    async def get_all_routes(self) -> dict[str, Any]:
         routes = STATE / "routes.json"
         return json.loads(routes.read_text()) if routes.exists() else {}
 
-    async def add_route(self, routespec, target, data):
+    async def add_route(self, routespec: str, target: str, data: dict[str, Any]) -> None:
         routes = await self.get_all_routes()
         routes[routespec] = {"routespec": routespec, "target": target, "data": data}
         (STATE / "routes.json").write_text(json.dumps(routes))
 
-    async def delete_route(self, routespec):
+    async def delete_route(self, routespec: str) -> None:
         routes = await self.get_all_routes()
         routes.pop(routespec, None)
         (STATE / "routes.json").write_text(json.dumps(routes))
 
 
 class Spawner(SimpleLocalProcessSpawner):
-    def make_preexec_fn(self, name):
-        return None
+    def make_preexec_fn(self, _: str) -> None:
+        pass
 
-    def user_env(self, env):
+    def user_env(self, env: dict[str, str]) -> dict[str, str]:
         return env
 
-    def get_env(self):
-        env = super().get_env()
+    def get_env(self) -> dict[str, str]:
+        env: dict[str, str] = super().get_env()
         scratch = STATE / f"{self.user.name}.tmp"
         env.update(
             HOME=str(STATE / "homes" / self.user.name),

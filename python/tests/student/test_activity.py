@@ -11,7 +11,6 @@ import pytest
 from student_site import execute, wait_for
 from websockets.sync.client import connect
 
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,14 +22,23 @@ SILENCE = 4  # seconds: four reports
 def poll_as_an_open_tab_does(server: Server, kernel: Kernel, rounds: int) -> None:
     """Send what JupyterLab 4.6 in Chromium sends every ten seconds with nobody at it, and at a reconnect."""
     for _ in range(rounds):
-        for path in ("api/contents?content=1", "api/kernels", "api/sessions", "api/terminals", "api/me", "api/kernelspecs"):
+        for path in (
+            "api/contents?content=1",
+            "api/kernels",
+            "api/sessions",
+            "api/terminals",
+            "api/me",
+            "api/kernelspecs",
+        ):
             server.get(path)
         workspace = {"data": {}, "metadata": {"id": "default"}}
         server.request("PUT", "lab/api/workspaces/default", json=workspace).raise_for_status()
         with kernel.channels() as channels:
             channels.reply(channels.send("kernel_info_request", {}))
             channels.reply(channels.send("comm_info_request", {}))
-            channels.reply(channels.send("debug_request", {"seq": 1, "type": "request", "command": "debugInfo"}, "control"))
+            channels.reply(
+                channels.send("debug_request", {"seq": 1, "type": "request", "command": "debugInfo"}, "control")
+            )
         time.sleep(0.5)
 
 

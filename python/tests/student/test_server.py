@@ -17,7 +17,6 @@ from urllib.parse import urljoin
 import httpx
 import psutil
 import pytest
-
 from student_site import free_port, wait_for
 
 if TYPE_CHECKING:
@@ -118,8 +117,8 @@ def test_lab_settings_are_kept_in_the_home(server: Server) -> None:
 def test_a_kernel_that_the_student_installed_is_offered(server: Server) -> None:
     folder = server.home / ".local" / "share" / "jupyter" / "kernels" / "mine"
     folder.mkdir(parents=True)
-    own = f'{{"argv": ["{sys.executable}", "-m", "ipykernel_launcher", "-f", "{{connection_file}}"], "display_name": "Mine"}}'
-    (folder / "kernel.json").write_text(own)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (folder / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Mine"}))
     assert {"mine", "python3"} <= set(server.get("api/kernelspecs").json()["kernelspecs"])
     kernel = server.start_kernel("mine")
     assert kernel.run("print('mine')") == "mine\n"
@@ -149,7 +148,9 @@ def test_code_planted_in_the_home_is_not_loaded_by_the_server(hub: Hub, spawn: C
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_the_first_page_is_the_welcome_notebook_and_later_what_was_open(hub: Hub, spawn: Callable[[str], Server]) -> None:
+def test_the_first_page_is_the_welcome_notebook_and_later_what_was_open(
+    hub: Hub, spawn: Callable[[str], Server]
+) -> None:
     home = hub.homes / "newcomer"
     home.mkdir(parents=True)
     (home / "Welcome.ipynb").write_text("{}")
@@ -176,7 +177,9 @@ def test_200_mb_are_uploaded_in_parts_and_at_once(server: Server) -> None:
         (server.home / name).unlink()
 
 
-def test_a_server_that_is_told_to_stop_takes_its_kernels_along_within_five_seconds(spawn: Callable[[str], Server]) -> None:
+def test_a_server_that_is_told_to_stop_takes_its_kernels_along_within_five_seconds(
+    spawn: Callable[[str], Server],
+) -> None:
     server = spawn("dora")
     kernel = server.start_kernel()
     kernel.run("1")
@@ -245,4 +248,3 @@ def test_a_server_whose_hub_is_away_starts_and_waits_for_it(lonely: tuple[str, s
     assert "Traceback" not in log.read_text()
     # Started without -I, it has started itself again with it.
     assert "-I" in psutil.Process(process.pid).cmdline()
-

@@ -25,7 +25,7 @@ EXTENSIONS = {
     "jupyter_lsp": False,
     "notebook_shim": False,
 }
-"""Server extensions, whatever the image's own configuration says about them. Others of the image are loaded as it says."""
+"""Server extensions, whatever the image's own configuration says of them. Its others are loaded as it says."""
 
 _LONGEST_SOCKET = 107  # bytes: sun_path in unix(7), less its NUL
 _SOCKET_NAME = len("/kernel-") + 36 + len("-ipc-99999")
@@ -51,10 +51,13 @@ def surroundings(environment: Mapping[str, str], *, home_takes_writes: bool) -> 
     Raises:
         ValueError: CLASSROOM_KERNEL_IDLE is no number of seconds.
     """
+    idle = environment.get("CLASSROOM_KERNEL_IDLE") or "0"
+    if not idle.isdecimal():
+        raise ValueError(f"CLASSROOM_KERNEL_IDLE is {idle!r}: write a number of seconds, or 0 to keep kernels for ever")
     return Surroundings(
         home=Path(environment["HOME"]),
         runtime=Path(environment["JUPYTER_RUNTIME_DIR"]),
-        kernel_idle=int(environment.get("CLASSROOM_KERNEL_IDLE") or 0),
+        kernel_idle=int(idle),
         home_takes_writes=home_takes_writes,
     )
 
@@ -83,9 +86,9 @@ def _server(c: Config, around: Surroundings) -> None:
     c.ServerApp.allow_root = True
     # In memory only: upstream's file would outlive a password reset in a home (CVE-2026-40934).
     c.ServerApp.cookie_secret = secrets.token_bytes(32)
-    # Lab sends files in parts of 1 MB; this bounds one part, and what other clients send at once (base64: 4/3 of the file).
+    # Lab sends files in parts of 1 MB; this bounds one part, and what others send at once (base64: 4/3 of the file).
     c.ServerApp.max_body_size = c.ServerApp.max_buffer_size = 512 * MIB
-    # Proxies on the way cut what is silent for a minute. Kernels and terminals are pinged by Jupyter; this is for the others.
+    # Proxies on the way cut what is silent for a minute. Jupyter pings kernels and terminals; this is for the others.
     c.ServerApp.websocket_ping_interval = 30
     c.ServerApp.websocket_ping_timeout = 30
     c.ServerApp.contents_manager_class = "classroom.student.contents.StudentContentsManager"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+from nbformat.sign import MemorySignatureStore
 from tornado.web import HTTPError
 
 if TYPE_CHECKING:
@@ -22,13 +24,13 @@ _INSUFFICIENT_STORAGE = 507
 def replacing(path: str, *, text: bool = True, encoding: str = "utf-8") -> Iterator[IO[Any]]:
     """Write a file beside the one at `path` and put it in its place when all of it is on the disk.
 
-    Upstream writes over the file and keeps a copy of the old one. On a full disk the first save leaves half a file, and the
-    second (Lab saves every two minutes by itself) overwrites the copy with that half.
+    Upstream writes over the file and keeps a copy of the old one. On a full disk the first save leaves half a file, and
+    the second (Lab saves every two minutes by itself) overwrites the copy with that half.
     """
     target = Path(path).resolve()
     beside = target.with_name(f".~{target.name}")
     try:
-        with beside.open("w" if text else "wb", **({"encoding": encoding, "newline": "\n"} if text else {})) as file:
+        with beside.open("w", encoding=encoding, newline="\n") if text else beside.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -62,14 +64,23 @@ def plain_words(path: str) -> Iterator[None]:
         if not is_full(error):
             raise
         message = (
-            f"Your home is full, so {path or 'this file'} was not saved. The version saved before is unharmed. "
-            "Delete files that you no longer need, then save again."
+            f"Your home is full, so {path.strip('/') or 'this file'} was not saved. The version saved before is "
+            "unharmed. Delete files that you no longer need, then save again."
         )
-        raise HTTPError(_INSUFFICIENT_STORAGE, message.replace("%", "%%")) from error
+        raise HTTPError(_INSUFFICIENT_STORAGE, message) from error
 
 
 class StudentContentsManager(AsyncLargeFileManager):
     """Upstream's manager with the two functions above."""
+
+    def mark_trusted_cells(self, nb: Any, path: str = "") -> None:  # noqa: ANN401 - nbformat's
+        """Mark the cells of a notebook that is opened. Looking its signature up writes to a database in the home."""
+        try:
+            super().mark_trusted_cells(nb, path)  # type: ignore[no-untyped-call]
+        except sqlite3.Error as error:
+            self.log.warning("Which notebooks are trusted is kept in memory from now on: %s", error)
+            self.notary.store = MemorySignatureStore()  # type: ignore[no-untyped-call]
+            super().mark_trusted_cells(nb, path)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def atomic_writing(self, os_path: str, text: bool = True, encoding: str = "utf-8", **_: Any) -> Iterator[IO[Any]]:  # noqa: ANN401, FBT001, FBT002 - upstream's signature
@@ -86,11 +97,11 @@ class StudentContentsManager(AsyncLargeFileManager):
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
         """Save a file, a notebook, a folder or one part of a large file."""
         with plain_words(path):
-            saved: dict[str, Any] = await super().save(model, path)
+            saved: dict[str, Any] = await super().save(model, path)  # type: ignore[no-untyped-call]
             return saved
 
     async def create_checkpoint(self, path: str) -> dict[str, Any]:
         """Copy the saved file to its checkpoint."""
         with plain_words(f"the checkpoint of {path}"):
-            checkpoint: dict[str, Any] = await super().create_checkpoint(path)
+            checkpoint: dict[str, Any] = await super().create_checkpoint(path)  # type: ignore[no-untyped-call]
             return checkpoint

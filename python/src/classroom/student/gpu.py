@@ -50,7 +50,7 @@ def describe(load: Callable[[str], Any] = import_module, devices: Path = Path("/
 
 
 def _attached(devices: Path) -> int:
-    # One file for each GPU; the toolkit adds nvidiactl, nvidia-uvm and others beside them. dxg is Windows' subsystem for Linux.
+    # One file for each GPU; nvidiactl, nvidia-uvm and others are beside them. dxg is Windows' subsystem for Linux.
     return len(list(devices.glob("nvidia[0-9]*"))) or int((devices / "dxg").exists())
 
 
@@ -78,8 +78,8 @@ def _without_gpu(version: str, attached: int, said: list[str]) -> str:
     reason = f" CUDA says: {said[0].strip()}" if said else ""
     return (
         f"{version} A GPU is attached to this server, but CUDA cannot use it.{reason}\n"
-        "Stop your server and start it again. If it stays like this, show this text to your instructor: the driver of the "
-        "machine may not fit, or need a restart."
+        "Stop your server and start it again. If it stays like this, show this text to your instructor: "
+        "the driver of the machine may not fit, or need a restart."
     )
 
 

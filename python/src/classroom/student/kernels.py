@@ -20,7 +20,7 @@ class StudentKernelManager(AsyncMappingKernelManager):
 
     def start_watching_activity(self, kernel_id: str) -> None:
         """Let upstream open its IOPub stream, and listen on it in its place."""
-        super().start_watching_activity(kernel_id)
+        super().start_watching_activity(kernel_id)  # type: ignore[no-untyped-call]
         kernel: Any = self._kernels[kernel_id]
         watch = Watch()
         session = Session(config=kernel.session.config, key=kernel.session.key)
@@ -29,8 +29,7 @@ class StudentKernelManager(AsyncMappingKernelManager):
         self.add_restart_callback(kernel_id, watch.forget, "restart")
 
     def _record(self, kernel: Any, watch: Watch, session: Session, parts: list[bytes]) -> None:  # noqa: ANN401
-        _, parts = session.feed_identities(parts)
-        message = session.deserialize(parts, content=False)
+        message = session.deserialize(session.feed_identities(parts)[1], content=False)
         kind = message["header"]["msg_type"]
         state = session.unpack(message["content"]).get("execution_state") if kind == "status" else None
         if watch.note(kind, message.get("parent_header"), state):

@@ -1,7 +1,7 @@
 """Import JupyterHub's single-user extension without the hub.
 
 `jupyterhub.singleuser` brings SQLAlchemy, Alembic and every handler of the hub along, for an exception class and two
-functions of its request log: 0.4 s of each start, 20 MiB of each container. Stand-ins take their place while the extension is imported.
+names of its request log: 0.4 s of each start. Stand-ins take their place while the extension is imported.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _STAND_INS: dict[str, dict[str, object]] = {
 
 @contextmanager
 def stand_ins() -> Iterator[None]:
-    """Replace the hub's modules while the block imports `jupyterhub.singleuser`; afterwards the real ones can be had."""
+    """Replace the hub's modules while the block imports `jupyterhub.singleuser`; the real ones can be had later."""
     absent = {name: attributes for name, attributes in _STAND_INS.items() if name not in sys.modules}
     for name, attributes in absent.items():
         module = ModuleType(name)

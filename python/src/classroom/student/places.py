@@ -1,4 +1,4 @@
-"""Where things are kept: what must work with a full home lies on the container's /tmp, what is worth keeping in the home."""
+"""Where things are kept: on the container's /tmp what must work with a full home, in the home what is worth keeping."""
 
 from __future__ import annotations
 

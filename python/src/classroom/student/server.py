@@ -6,11 +6,13 @@ import asyncio
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from jupyter_server.serverapp import ServerApp
 from jupyterhub.httpclient import fetch
 from jupyterhub.log import log_request
 from jupyterhub.singleuser.extension import JupyterHubSingleUser
+from tornado.log import app_log
 from traitlets import default
 
 from classroom.student import report
@@ -19,18 +21,41 @@ from classroom.student.places import takes_writes
 from classroom.student.terminals import ProcessorTime
 from classroom.student.watch import is_write, last_at_work
 
+if TYPE_CHECKING:
+    from traitlets.config import Config
+
 _FIRST_PAUSE = 1.0  # seconds
 _LONGEST_PAUSE = 30.0  # seconds
+
+
+def _read_config() -> Config:
+    home = Path(os.environ["HOME"])
+    writable = takes_writes(home / ".local" / "share" / "jupyter")
+    if not writable:
+        app_log.warning("The home takes no writes. If it is full: delete files in the file browser, then saving works.")
+    return server_config(surroundings(os.environ, home_takes_writes=writable))
+
+
+class StudentServerApp(ServerApp):
+    """The web server itself, less what it writes."""
+
+    # An HTML file with the token in it, for a browser on the same machine.
+    no_browser_open_file = True
+
+    def migrate_config(self) -> None:
+        """Leave the home alone: upstream looks for files of IPython 3 and notes that it did; a full disk fails that."""
 
 
 class StudentServer(JupyterHubSingleUser):
     """JupyterLab for one student."""
 
+    serverapp_class = StudentServerApp
+    _ours: ClassVar[Config]
     _written: datetime | None = None
     """When a file was last changed through the contents API."""
     _version_task: asyncio.Task[None] | None = None
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
         super().__init__(**kwargs)
         self._processor_time = ProcessorTime()
 
@@ -44,18 +69,13 @@ class StudentServer(JupyterHubSingleUser):
         """Make the server that this extension is put into."""
         # Code planted in a home must not be loaded by the server: it would be there again after a password reset.
         os.environ["JUPYTERHUB_DISABLE_USER_CONFIG"] = "1"
-        app = super().make_serverapp(**kwargs | {"jpserver_extensions": dict(EXTENSIONS)})
-        # An HTML file with the token in it, for a browser on the same machine.
-        app.no_browser_open_file = True
-        return app
+        # Here, for a mistake to end the process: an extension that fails is left out, and the hub's login with it.
+        cls._ours = _read_config()
+        return super().make_serverapp(**kwargs | {"jpserver_extensions": dict(EXTENSIONS)})
 
     def load_config_file(self) -> None:
         """Put our configuration beneath what upstream takes from the environment."""
-        home = Path(os.environ["HOME"])
-        writable = takes_writes(home / ".local" / "share" / "jupyter")
-        if not writable:
-            self.log.warning("The home takes no writes (is it full?). Delete files in the file browser; saving works again then.")
-        self.config.merge(server_config(surroundings(os.environ, home_takes_writes=writable)))
+        self.config.merge(self._ours)
         super().load_config_file()
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
@@ -77,7 +97,7 @@ class StudentServer(JupyterHubSingleUser):
     async def check_hub_version(self) -> None:
         """Compare versions when the hub answers, not before the server does.
 
-        Upstream waits for the hub here and exits after five tries. A hub that is being restarted must cost no one a server.
+        Upstream waits for the hub here and exits after five tries. A hub that is being restarted must cost no server.
         """
         self._version_task = asyncio.ensure_future(self._check_hub_version())
 
@@ -102,7 +122,9 @@ class StudentServer(JupyterHubSingleUser):
     def _compare(self, hub: str | None) -> None:
         if hub and hub.split(".")[:2] != self.version.split(".")[:2]:
             self.log.warning(
-                "The hub runs JupyterHub %s, this image has %s. Logins may go in circles: rebuild the image.", hub, self.version
+                "The hub runs JupyterHub %s, this image has %s. Logins may go in circles: rebuild the image.",
+                hub,
+                self.version,
             )
 
     def last_activity(self) -> datetime:
@@ -113,7 +135,12 @@ class StudentServer(JupyterHubSingleUser):
         now = datetime.now(UTC)
         computing = terminals is not None and self._processor_time.busy(terminals.shells(), now)
         running = any(kernel["execution_state"] == "busy" for kernel in kernels.list_kernels())
-        seen = [settings["started"], kernels.last_kernel_activity, self._written, getattr(terminals, "last_output", None)]
+        seen = [
+            settings["started"],
+            kernels.last_kernel_activity,
+            self._written,
+            getattr(terminals, "last_output", None),
+        ]
         return last_at_work(now, running or computing, seen)
 
     async def keep_activity_updated(self) -> None:

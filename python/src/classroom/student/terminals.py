@@ -19,7 +19,8 @@ _BUSY = 0.05  # of one core: a prompt, an editor or a debugger that waits for it
 class StudentTerminalManager(TerminalManager):
     """Upstream's manager, keeping when a program last printed.
 
-    Upstream's own time moves whenever a socket of the browser is opened again: a tab left open on a shaky line would never be idle.
+    Upstream's own time moves whenever the browser opens its socket again: a tab left open on a shaky line would never
+    be idle.
     """
 
     last_output: datetime | None = None

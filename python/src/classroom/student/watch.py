@@ -58,8 +58,8 @@ class Watch:
     """One kernel's state, kept by request.
 
     A kernel announces "busy" and "idle" for each request. Taking the last announcement for its state is wrong as soon
-    as two are in work: an answer on a subshell (a widget) or on the control channel would make a running cell look idle, and the
-    kernel be culled in the middle of it.
+    as two are in work: an answer on a subshell (a widget) or on the control channel would make a running cell look
+    idle, and the kernel be culled in the middle of it.
     """
 
     _running: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from classroom.student import places
+
+
+def test_what_the_spawner_sets_is_kept() -> None:
+    environment = {"HOME": "/h", "JUPYTER_RUNTIME_DIR": "/tmp/jupyter", "IPYTHONDIR": "/i"} | {
+        "MPLCONFIGDIR": "/m",
+        "XDG_CACHE_HOME": "/c",
+        "HF_HOME": "/f",
+        "TORCH_HOME": "/t",
+    }
+    assert places.missing(environment) == {}
+
+
+def test_what_it_does_not_set_is_put_where_a_full_home_does_not_matter(tmp_path: Path) -> None:
+    found = places.missing({"HOME": str(tmp_path)})
+    scratch = {name: path for name, path in found.items() if not path.startswith(str(tmp_path))}
+    assert set(scratch) == {"JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"}
+    places.make(found)
+    assert all(stat.S_IMODE(Path(path).stat().st_mode) == 0o700 for path in scratch.values())
+
+
+def test_downloaded_models_stay_in_the_home() -> None:
+    assert places.missing({"HOME": "/h"})["HF_HOME"] == "/h/.cache/huggingface"
+
+
+def test_a_folder_that_takes_writes_is_known_and_left_clean(tmp_path: Path) -> None:
+    assert places.takes_writes(tmp_path / "new")
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_a_folder_that_cannot_be_made_takes_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert not places.takes_writes(tmp_path / "file" / "below")
