@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("jupyter_server")
 
-from classroom.student.contents import StudentContentsManager, is_full, plain_words, replacing
 from tornado.web import HTTPError
+
+from classroom.student.contents import StudentContentsManager, is_full, plain_words, replacing
 
 if TYPE_CHECKING:
     from pathlib import Path

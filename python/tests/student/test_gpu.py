@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from classroom.student.gpu import describe
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from classroom.student import report
 
 START = datetime(2026, 10, 1, 12, tzinfo=UTC)

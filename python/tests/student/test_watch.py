@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from classroom.student.watch import Watch, is_write, last_at_work
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
