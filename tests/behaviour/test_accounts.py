@@ -6,7 +6,8 @@ import html
 from typing import TYPE_CHECKING
 
 import pytest
-from behaviour.people import Visitor, api, is_approved, is_waiting, said
+
+from behaviour.people import Visitor, api, is_approved, is_waiting, said, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,6 +157,14 @@ def test_closing_an_account_ends_its_sessions_and_opening_it_again_gives_it_back
     again = visit()
     again.sign_in(name)
     assert again.is_signed_in
+
+
+def test_closing_an_account_stops_its_server(admin: Visitor, student: Visitor, name: str) -> None:
+    del student
+    assert api(admin, "POST", f"users/{name}/server").status_code in {201, 202}
+    until(lambda: api(admin, "GET", f"users/{name}").json()["servers"].get("", {}).get("ready"))
+    admin.act("revoke", name)
+    until(lambda: not api(admin, "GET", f"users/{name}").json()["servers"])
 
 
 def look_alikes(name: str) -> list[str]:
