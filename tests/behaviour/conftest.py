@@ -2,11 +2,13 @@
 
 `CLASSROOM_URL` names the site. `CLASSROOM_ADMIN` and `CLASSROOM_ADMIN_PASSWORD` are an instructor's; a one-time
 password will do, and is then changed to the same with `CHANGED` behind it. `CLASSROOM_SERVER` is the command that
-reaches the server; tests that need it are skipped where it is not set.
+reaches the server; tests that need it are skipped where it is not set. `CLASSROOM_OUTSIDE` is a JSON object of
+addresses outside the server that answer on port 80, by what they stand for.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -14,21 +16,26 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests import `behaviour.people`
 
+from behaviour import servers
 from behaviour.people import Visitor, said
+from behaviour.reports import last_lines, merge_patch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from playwright.sync_api import Browser
 
+    from behaviour.servers import Kernel
+
 CHANGED = "-changed-by-tests"
+FIGURES = pytest.StashKey[list[str]]()
 
 
 class Server(Protocol):
@@ -41,7 +48,7 @@ class Server(Protocol):
 def url() -> str:
     address = os.environ.get("CLASSROOM_URL")
     if not address:
-        pytest.skip("CLASSROOM_URL is not set")
+        pytest.skip(os.environ.get("CLASSROOM_SKIP") or "CLASSROOM_URL is not set")
     return address.rstrip("/")
 
 
@@ -113,6 +120,96 @@ def student(visit: Callable[..., Visitor], admin: Visitor, name: str) -> Visitor
     answer = visitor.sign_in(name)
     assert visitor.is_signed_in, said(answer)
     return visitor
+
+
+@pytest.fixture(scope="session")
+def new_student(url: str, admin: Visitor) -> Iterator[Callable[[], servers.Server]]:
+    """Make students who are approved and signed in; their servers are not started, and stopped at the end."""
+    made: list[servers.Server] = []
+
+    def make() -> servers.Server:
+        visitor, username = Visitor(url), f"s-{uuid.uuid4().hex[:10]}"
+        visitor.sign_up(username)
+        admin.act("approve", username)
+        answer = visitor.sign_in(username)
+        assert visitor.is_signed_in, said(answer)
+        made.append(servers.Server(visitor, username))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+        each.visitor.web.close()
+
+
+@pytest.fixture(scope="module")
+def mine(new_student: Callable[[], servers.Server]) -> Iterator[servers.Server]:
+    """A student's server that runs, for all tests of a file."""
+    made = new_student()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def kernel(mine: servers.Server) -> Iterator[Kernel]:
+    """A new kernel of `mine`."""
+    with mine.kernel() as made:
+        yield made
+        made.end()
+
+
+@pytest.fixture(scope="session")
+def outside() -> dict[str, str]:
+    """Addresses outside the server, by what they stand for: internet, metadata, private, resolver, ..."""
+    text = os.environ.get("CLASSROOM_OUTSIDE")
+    if not text:
+        pytest.skip("CLASSROOM_OUTSIDE is not set: there is nothing outside that tests may knock at")
+    addresses: dict[str, str] = json.loads(text)
+    return addresses
+
+
+@pytest.fixture
+def reload(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Merge into settings.json and restart the hub; at the end of the test the settings are what they were."""
+
+    def settings() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(server("exec", "cat", server("settings").strip()))
+        return found
+
+    before, patches = settings(), 0
+
+    def merge(patch: dict[str, Any]) -> None:
+        nonlocal patches
+        patches += 1
+        server("reload", json.dumps(patch))
+
+    yield merge
+    if patches:
+        server("reload", json.dumps(merge_patch(settings(), before)))
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Have a measured figure printed at the end of the run."""
+    return request.config.stash.setdefault(FIGURES, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if figures := config.stash.get(FIGURES, []):
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.line(line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the last log lines of the server's parts and of the containers concerned to the report of a failure."""
+    report = yield
+    if report.failed and (command := os.environ.get("CLASSROOM_SERVER")):
+        students = [each.name for each in getattr(item, "funcargs", {}).values() if isinstance(each, servers.Server)]
+        report.sections.extend(last_lines(shlex.split(command), students))
+    return report
 
 
 @pytest.fixture(scope="session")

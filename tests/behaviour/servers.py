@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 from websockets.sync.client import ClientConnection, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     import httpx
+
     from behaviour.people import Visitor
 
 
@@ -144,6 +145,10 @@ class Kernel:
     ) -> None:
         self.socket.close()
 
+    def end(self) -> None:
+        """Shut the kernel down, as the student does in the list of running kernels."""
+        self.server.delete(f"api/kernels/{self.id}")
+
     def reconnect(self) -> None:
         """Connect anew, as the browser does after a line has dropped."""
         self.socket.close()
@@ -174,26 +179,45 @@ class Kernel:
         self.socket.send(json.dumps(request | {"buffers": []}))
         return message
 
+    def ask(self, expression: str, bound: float = 60) -> Any:
+        """The value of an expression, which must be one that JSON can hold."""
+        return json.loads(self.run(f"import json; print(json.dumps({expression}))", bound))
+
     def result(self, message: str, bound: float = 60) -> str:
         """What the code of a `send` printed."""
-        end, printed, error = time.monotonic() + bound, "", ""
-        while True:
-            received = json.loads(self.socket.recv(timeout=max(0.1, end - time.monotonic())))
-            kind, content = received["header"]["msg_type"], received["content"]
-            if kind == "status" and content.get("execution_state") in {"restarting", "dead"}:
-                raise CodeError("the kernel died")
-            if received["parent_header"].get("msg_id") != message:
-                continue
+        printed, error = "", ""
+        for kind, content in self.follow(message, bound):
             if kind == "stream":
                 printed += content["text"]
             elif kind == "execute_result":
                 printed += content["data"].get("text/plain", "")
             elif kind == "error":
                 error = f"{content['ename']}: {content['evalue']}"
-            elif kind == "status" and content["execution_state"] == "idle":
-                if error:
-                    raise CodeError(error)
-                return printed
+        if error:
+            raise CodeError(error)
+        return printed
+
+    def begun(self, message: str, bound: float = 60) -> str:
+        """Wait until the code of a `send` has printed something; gives that."""
+        return next(content["text"] for kind, content in self.follow(message, bound) if kind == "stream")
+
+    def follow(self, message: str, bound: float = 60) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Kind and content of what the kernel says about the code of a `send`, until it is done with it.
+
+        Raises:
+            CodeError: the kernel died.
+            TimeoutError: it was not done within the bound.
+        """
+        end = time.monotonic() + bound
+        while True:
+            received = json.loads(self.socket.recv(timeout=max(0.1, end - time.monotonic())))
+            kind, content = received["header"]["msg_type"], received["content"]
+            if kind == "status" and content.get("execution_state") in {"restarting", "dead"}:
+                raise CodeError("the kernel died")
+            if received["parent_header"].get("msg_id") == message:
+                if kind == "status" and content["execution_state"] == "idle":
+                    return
+                yield kind, content
 
     def _connect(self) -> ClientConnection:
         site = self.server.visitor

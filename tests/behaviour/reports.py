@@ -1,0 +1,50 @@
+"""What the tests' operator has at hand: the logs of the server's parts, and patches of its settings."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_LINES = {"hub": 40, "nginx": 10, "engine": 10}
+_CONTAINER_LINES = 20
+
+
+def last_lines(command: Sequence[str], students: Iterable[str]) -> list[tuple[str, str]]:
+    """The end of each log, headed by whose it is.
+
+    Args:
+        command: how a verb is run on the server.
+        students: whose containers are asked as well, while they are there.
+    """
+    logs = [(f"log of {part}", _end([*command, "logs", part], lines)) for part, lines in _LINES.items()]
+    for name in students:
+        label = f"label=org.classroom.user={name}"
+        for found in _end([*command, "docker", "ps", "--all", "--quiet", "--filter", label]).split():
+            logs.append((f"log of {name}'s container", _end([*command, "docker", "logs", found], _CONTAINER_LINES)))
+    return logs
+
+
+def merge_patch(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Merge Patch (RFC 7386) that makes `after` of `before`."""
+    return dict(_changes(before, after))
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key in before.keys() | after.keys():
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            if inner := merge_patch(old, new):
+                yield key, inner
+        elif old != new:
+            yield key, new
+
+
+def _end(command: Sequence[str], lines: int = 1) -> str:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", timeout=30)
+        return "\n".join((done.stdout + done.stderr).splitlines()[-lines:])
+    return ""
