@@ -9,13 +9,16 @@ TESTS := python/tests tests/nginx tests/behaviour
 LINTED := python/src python/tests tests images demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-packages test-unit test-torch bench lint format locks docs clean
+.PHONY: help demo demo-remove test test-packages test-unit test-torch bench lint format locks docs clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 demo:  ## a class on this machine: PORT=8000 HOST=127.0.0.1 ENGINE=auto|docker|process BASE_IMAGE=
-	@PORT='$(PORT)' HOST='$(HOST)' ENGINE='$(ENGINE)' BASE_IMAGE='$(BASE_IMAGE)' $(PYTHON) -m demo
+	@exec env PORT='$(PORT)' HOST='$(HOST)' ENGINE='$(ENGINE)' BASE_IMAGE='$(BASE_IMAGE)' $(PYTHON) -m demo
+
+demo-remove:  ## take away all that the demo has made, its class and what is in Docker included
+	@exec $(PYTHON) -m demo remove
 
 test: $(VENV)/ready $(NODE)/ready  ## everything, against the real parts (as root for Docker; what cannot run says why)
 	PYTHONPATH=tests $(VENV)/bin/python -m stack run -- $(PYTEST) $(TESTS) $(ARGS)
