@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
+
 from behaviour.people import PASSWORD, Visitor, is_approved, one_time
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+
 from behaviour.people import PASSWORD, Visitor, one_time, said
 
 if TYPE_CHECKING:

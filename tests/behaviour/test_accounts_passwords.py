@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from behaviour.people import PASSWORD, Visitor, api, one_time, said
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+
 from behaviour.people import PASSWORD, Visitor, said
 
 if TYPE_CHECKING:
