@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
 from classroom.nginx import Front, render
 from classroom.settings import Settings
 
@@ -95,8 +96,10 @@ class Site:
 
 
 @contextlib.contextmanager
-def serving(directory: Path, name: str, hub: str, proxy: str, **options: Any) -> Iterator[Site]:
-    """Nginx in front of these two."""
+def serving(
+    directory: Path, name: str, hub: str, proxy: str, amend: Callable[[str], str] = str, **options: Any
+) -> Iterator[Site]:
+    """Nginx in front of these two; `amend` may change the frame around the include files."""
     if not shutil.which("nginx"):
         pytest.skip("nginx is not installed")
     here = directory / name
@@ -115,7 +118,7 @@ def serving(directory: Path, name: str, hub: str, proxy: str, **options: Any) ->
     address = f"127.0.0.1:{free_port()}"
     front = Front(directives=DIRECTIVES, directory=here, listen=(address,), user=user, **options)
     config = here / "nginx.conf"
-    config.write_text(render(settings, front))
+    config.write_text(amend(render(settings, front)))
     host, port = address.split(":")
     with running(["nginx", "-e", "stderr", "-c", str(config)], here / "nginx.log", env={"PATH": os.environ["PATH"]}):
         wait_for(lambda: socket.socket().connect_ex((host, int(port))) == 0, f"{name} listens")

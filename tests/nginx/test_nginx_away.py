@@ -69,6 +69,14 @@ def test_a_script_is_told_its_own_status(deserted: Site, page: str, status: int,
             assert "Try again" in answer.json()["message"]
 
 
+@pytest.mark.parametrize("announced", [True, False], ids=["with-length", "chunked"])
+def test_an_upload_that_finds_nobody_is_not_told_that_it_is_too_large(deserted: Site, announced: bool) -> None:  # noqa: FBT001 - a case of the table
+    for how, status in ((SCRIPT, 502), (NAVIGATION, 503)):
+        content = b"x" * 3_000_000 if announced else (b"x" * 1000 for _ in range(3000))
+        with deserted.client(headers=how) as browser:
+            assert browser.put("/user/alice/api/contents/x", content=content).status_code == status
+
+
 def test_a_websocket_is_told_its_own_status(deserted: Site) -> None:
     with pytest.raises(InvalidStatus) as refused:
         connect(deserted.url.replace("http", "ws") + "/user/alice/ws", additional_headers=OLD_NAVIGATION).close()

@@ -14,8 +14,9 @@ import pytest
 if TYPE_CHECKING:
     from nginx.site import Site
 
-from classroom.nginx import render
 from nginx.site import DIRECTIVES
+
+from classroom.nginx import render
 
 
 def gixy(config: Path) -> subprocess.CompletedProcess[str]:

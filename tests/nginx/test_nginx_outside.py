@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -142,3 +144,36 @@ def test_with_tls_browsers_are_told_to_stay_with_it(
     assert dict(answer.json()["headers"])["X-Scheme"] == "https"
     assert answer.headers.get_list("Strict-Transport-Security") == ["max-age=31536000"]
     assert "Strict-Transport-Security" not in home.headers
+
+
+def test_http_2_as_nixos_has_it_keeps_host_and_limits(
+    directory: Path, hub: Upstream, proxy: Upstream, certificate: tuple[Path, Path]
+) -> None:
+    curl = shutil.which("curl")
+    if not curl or "HTTP2" not in subprocess.run([curl, "-V"], capture_output=True, text=True, check=True).stdout:
+        pytest.skip("no curl with HTTP/2")
+    chain, key = certificate
+
+    def ask(site: Site, path: str, *arguments: str, body: bytes = b"") -> list[str]:
+        host, port = site.front.listen[0].split(":")
+        name = f"class.example.org:{port}"
+        line = [curl, "-sk", "--http2", "--resolve", f"{name}:{host}", "-w", "\n%{http_version}\n%{http_code}"]
+        done = subprocess.run([*line, *arguments, f"https://{name}{path}"], input=body, capture_output=True, check=True)
+        return done.stdout.decode().rsplit("\n", 2)
+
+    def amend(text: str) -> str:
+        """Spelt as every version takes it; newer ones prefer "http2 on"."""
+        return text.replace(" ssl;", " ssl http2;")
+
+    with serving(directory, "http2", hub.address, proxy.address, amend=amend, certificate=chain, key=key) as site:
+        said, version, status = ask(site, "/user/alice/lab")
+        assert (version, status) == ("2", "200")
+        assert dict(json.loads(said)["headers"])["Host"] == f"class.example.org:{site.front.listen[0].split(':')[1]}"
+        large = ("-H", "Sec-Fetch-Mode: navigate", "--data-binary", "@-")
+        page, _, status = ask(site, "/hub/signup", *large, body=b"x" * 2_000_000)
+        assert status == "413"
+        assert "may hold 1 MB" in page
+        told, _, status = ask(site, "/hub/api/users", "--data-binary", "@-", body=b"x" * 2_000_000)
+        assert (status, json.loads(told)["status"]) == ("413", 413)
+        _, _, status = ask(site, "/user/alice/x", *large, body=b"x" * 2_000_000)
+        assert status == "200"

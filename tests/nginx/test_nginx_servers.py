@@ -148,12 +148,15 @@ def test_static_files_are_compressed_and_keep_the_caching_of_the_hub(site: Site)
     assert "Content-Encoding" not in page.headers
 
 
-def test_a_form_of_the_hub_is_bounded(site: Site) -> None:
-    body = b"name=" + b"x" * 1_200_000
+@pytest.mark.parametrize("announced", [True, False], ids=["with-length", "chunked"])
+def test_a_form_of_the_hub_is_bounded(site: Site, announced: bool) -> None:  # noqa: FBT001 - a case of the table
+    def body(size: int) -> bytes | Iterator[bytes]:
+        return b"x" * size if announced else (b"x" * 1000 for _ in range(size // 1000))
+
     with site.client() as browser:
-        page = browser.post("/hub/signup", content=body, headers=NAVIGATION)
-        told = browser.post("/hub/api/users", content=body, headers=SCRIPT)
-        small = browser.post("/hub/api/users", content=b"x" * 900_000, headers=SCRIPT)
+        page = browser.post("/hub/signup", content=body(1_200_000), headers=NAVIGATION)
+        told = browser.post("/hub/api/users", content=body(1_200_000), headers=SCRIPT)
+        small = browser.post("/hub/api/users", content=body(900_000), headers=SCRIPT)
     assert page.status_code == told.status_code == 413
     assert "may hold 1 MB" in page.text
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"

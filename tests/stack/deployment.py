@@ -102,12 +102,12 @@ http {{
     upstream classroom_hub {{ server {HUB}; keepalive 16; }}
     upstream classroom_proxy {{ server unix:{layout.run}/proxy.sock; keepalive 32; keepalive_timeout 4s; }}
     geo $realip_remote_addr $classroom_trusted {{ default 0; }}
+    map "" $classroom_pages {{ default {here}/pages; }}
     include {here}/http.conf;
     server {{
         listen 0.0.0.0:{PORT};
         server_name _;
         access_log {layout.log("nginx-access")} classroom;
-        location ^~ /classroom-pages/ {{ internal; alias {here}/pages/; default_type "text/html; charset=utf-8"; }}
         include {here}/server.conf;
     }}
     server {{

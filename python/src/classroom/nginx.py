@@ -91,6 +91,9 @@ http {{
     geo $realip_remote_addr $classroom_trusted {{
 {_lines(["default 0;", *(f"{peer} 1;" for peer in trusted)], 8)}
     }}
+    map "" $classroom_pages {{
+        default {_path(front.directives / "pages")};
+    }}
     include {_path(front.directives / "http.conf")};
     access_log {_path(front.directory / "access.log")} classroom;
 
@@ -111,10 +114,7 @@ def _browsers(front: Front, trusted: Iterable[str]) -> str:
     lines += [f"set_real_ip_from {peer};" for peer in trusted]
     if front.trusted:
         lines += [f"real_ip_header {front.client_header};", "real_ip_recursive on;"]
-    lines += [
-        f"include {_path(front.directives / 'server.conf')};",
-        f"location ^~ /classroom-pages/ {{ internal; alias {_path(front.directives / 'pages')}/; charset utf-8; }}",
-    ]
+    lines.append(f"include {_path(front.directives / 'server.conf')};")
     return f"    server {{\n{_lines(lines, 8)}\n    }}\n"
 
 
