@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from classroom.errors import ClassroomError
 from classroom.nginx import Front, render
 from classroom.settings import Settings
