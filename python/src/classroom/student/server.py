@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,12 @@ class StudentServerApp(ServerApp):
 
     # An HTML file with the token in it, for a browser on the same machine.
     no_browser_open_file = True
+
+    def start(self) -> None:
+        """Serve until told to stop."""
+        gc.freeze()
+        gc.enable()
+        super().start()
 
     def migrate_config(self) -> None:
         """Leave the home alone: upstream looks for files of IPython 3 and notes that it did; a full disk fails that."""
