@@ -14,6 +14,9 @@ from stack.layout import Layout
 from stack.requirements import missing
 from stack.supervisor import PARTS
 
+TORCH = ("torch", "setuptools")
+"""PyTorch, and what it needs on Python 3.12 and newer only."""
+
 
 def main() -> int:
     """Do what the command line says."""
@@ -29,12 +32,12 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    with stack(parts=options.parts) as made:
+    with stack(parts=options.parts, packages=options.packages) as made:
         return subprocess.run([*made.enter(), *options.command], check=False, env=made.environment()).returncode
 
 
 def _up(options: argparse.Namespace) -> int:
-    with stack(parts=options.parts, keep=options.keep) as made:
+    with stack(parts=options.parts, packages=options.packages, keep=options.keep) as made:
         for name, value in made.environment().items():
             if name.startswith("CLASSROOM_"):
                 sys.stdout.write(f"{name}={value}\n")
@@ -77,6 +80,14 @@ def _parser() -> argparse.ArgumentParser:
     for command in (run, up):
         command.add_argument(
             "--parts", type=lambda text: text.split(","), default=list(PARTS), help="only these, with commas between"
+        )
+        command.add_argument(
+            "--torch",
+            dest="packages",
+            action="store_const",
+            const=TORCH,
+            default=(),
+            help="PyTorch from PyPI (3 GB, kept in the cache) is in the package index that students' containers reach",
         )
     down = commands.add_parser("down", help="stop stacks that were kept, or left behind")
     down.add_argument("directories", nargs="*", type=Path, metavar="DIR", help="all, unless told")

@@ -90,11 +90,10 @@ def _obey(supervisor: Supervisor, request: dict[str, Any], streams: list[int], c
         with os.fdopen(os.dup(streams[1]), "w") as file:
             file.write(text if text.endswith("\n") else f"{text}\n")
         return 0
-    with supervisor.lock:
-        if verb == "reload":
-            _reload(supervisor, json.loads(rest[0]))
-        else:
-            _change(supervisor.parts[rest[0]], verb)
+    if verb == "reload":
+        _reload(supervisor, json.loads(rest[0]))
+    else:
+        _change(supervisor.parts[rest[0]], verb)
     return 0
 
 
@@ -108,12 +107,13 @@ _ANSWERS: dict[str, Callable[..., str]] = {
 
 
 def _change(part: Part, verb: str) -> None:
-    if verb in {"stop", "restart"}:
-        part.stop()
-    elif verb == "kill":
-        part.stop(signal.SIGKILL)
-    if verb in {"start", "restart"}:
-        log(f"{part.name} started in {part.start():.1f} s")
+    with part.lock:
+        if verb in {"stop", "restart"}:
+            part.stop()
+        elif verb == "kill":
+            part.stop(signal.SIGKILL)
+        if verb in {"start", "restart"}:
+            log(f"{part.name} started in {part.start():.1f} s")
 
 
 def _reload(supervisor: Supervisor, patch: dict[str, Any]) -> None:

@@ -9,17 +9,18 @@ import select
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stack import deployment, roots, templates
-from stack.common import REPOSITORY, StackError, run, search_path, wait_until
+from stack.common import REPOSITORY, StackError, cache_directory, run, search_path, wait_until
 from stack.control import ask
 from stack.layout import Layout
 from stack.requirements import missing
 from stack.supervisor import PARTS
-from stack.world import ADDRESSES, UPLINK
+from stack.world import ADDRESSES, INDEX, UPLINK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -152,7 +153,12 @@ def _start_holder(
             stderr=log,
             pass_fds=descriptors,
             start_new_session=True,  # Ctrl-C is for whoever started the stack, who then ends it
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "tests"), "PATH": search_path()},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(REPOSITORY / "tests"),
+                "PATH": search_path(),
+                INDEX: str(cache_directory() / "index"),
+            },
         )
 
 
@@ -181,12 +187,22 @@ def _make_image(made: Stack) -> None:
         raise StackError("the students' image cannot be made")
 
 
+def _fill_index(made: Stack, packages: Sequence[str]) -> None:
+    """Put packages into the index that containers reach; they are downloaded by this process, once."""
+    directory = cache_directory() / "index"
+    if packages and not directory.exists():
+        sys.stderr.write(f"downloading {' '.join(packages)}\n")
+        command = [sys.executable, str(_IMAGES), "wheels", str(directory), *packages]
+        run([*command, "--host", f"unix://{made.layout.docker_socket}"])
+
+
 @contextlib.contextmanager
-def stack(*, parts: Sequence[str] = PARTS, keep: bool = False) -> Iterator[Stack]:
+def stack(*, parts: Sequence[str] = PARTS, packages: Sequence[str] = (), keep: bool = False) -> Iterator[Stack]:
     """A running stack; down when the block ends, however it ends, unless it is kept and all went well.
 
     Args:
         parts: those that are started.
+        packages: of PyPI, for the index that students' containers reach.
         keep: let it outlive this process.
 
     Raises:
@@ -201,8 +217,12 @@ def stack(*, parts: Sequence[str] = PARTS, keep: bool = False) -> Iterator[Stack
                 layout.remove()
         made = _start_ground(root, template=_template(root), keep=keep)
     try:
-        for part in parts:
-            made.ask("start", part)
+        # The hub's start makes the class bridge, which takes an engine.
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda part: made.ask("start", part), [part for part in parts if part != "hub"]))
+        if "hub" in parts:
+            made.ask("start", "hub")
+        _fill_index(made, packages)
         yield made
     except BaseException:
         made.down()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ class Part:
     start_bound: float = 60
     stop_bound: float = 30
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    """Held by whoever changes the part: two orders at a time follow one another."""
 
     @property
     def running(self) -> bool:

@@ -34,7 +34,6 @@ class Supervisor:
         self.layout = layout
         self.root = root
         self.template = template
-        self.lock = threading.RLock()
         self.ended = threading.Event()
         self._root_holder: subprocess.Popen[bytes] | None = None
         self._world: subprocess.Popen[str] | None = None

@@ -11,12 +11,16 @@ import hashlib
 import http.server
 import io
 import json
+import os
+import re
+import shutil
 import socket
 import socketserver
 import subprocess
 import sys
 import threading
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,7 +39,9 @@ ADDRESSES = {
 }
 """Who is who outside."""
 PACKAGE = "classroom-example"
-"""The one package of the index at http://203.0.113.10/simple/."""
+"""A package of the index at http://203.0.113.10/simple/; the others are the wheels in `INDEX`."""
+INDEX = "CLASSROOM_STACK_INDEX"
+"""The variable that names a folder of wheels, of which nothing need be there when the stack starts."""
 
 
 def wheel() -> tuple[str, bytes]:
@@ -58,28 +64,43 @@ def wheel() -> tuple[str, bytes]:
     return "classroom_example-1.0-py3-none-any.whl", content.getvalue()
 
 
+def _files(project: str) -> dict[str, bytes | Path]:
+    """The wheels of a project by their names; case and punctuation do not matter (PEP 503)."""
+
+    def plain(text: str) -> str:
+        return re.sub(r"[-_.]+", "-", text).lower()
+
+    name, content = wheel()
+    found: dict[str, bytes | Path] = {name: content}
+    if folder := os.environ.get(INDEX):
+        found |= {path.name: path for path in Path(folder).glob("*.whl")}
+    return {name: content for name, content in found.items() if plain(name.partition("-")[0]) == plain(project)}
+
+
 class _Pages(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         here = self.connection.getsockname()[0]
-        name, content = wheel()
-        if self.path == f"/simple/{PACKAGE}/":
-            self._answer(f'<a href="/files/{name}">{name}</a>'.encode(), "text/html")
-        elif self.path == f"/files/{name}":
-            self._answer(content, "application/octet-stream")
-        elif self.path.startswith("/simple/"):
-            self.send_error(404)
+        kind, _, name = self.path.strip("/").partition("/")
+        if kind == "simple":
+            links = "".join(f'<a href="/files/{file}">{file}</a>\n' for file in sorted(_files(name)))
+            self._answer(links.encode(), "text/html") if links else self.send_error(404)
+        elif kind == "files":
+            content = _files(name.partition("-")[0]).get(name)
+            self._answer(content, "application/octet-stream") if content else self.send_error(404)
         else:
             who = next((who for who, address in ADDRESSES.items() if address == here), here)
             self._answer(json.dumps({"host": who, "client": self.client_address[0]}).encode(), "application/json")
 
-    def _answer(self, content: bytes, kind: str) -> None:
+    def _answer(self, content: bytes | Path, kind: str) -> None:
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
         self.send_response(200)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(size))
         self.end_headers()
-        self.wfile.write(content)
+        with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+            shutil.copyfileobj(file, self.wfile)
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the signature is http.server's
         sys.stdout.write(f"{self.client_address[0]} > {self.connection.getsockname()[0]} {format % arguments}\n")

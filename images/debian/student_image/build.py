@@ -17,7 +17,7 @@ import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from student_image import debian
 from student_image.common import REPOSITORY, ImageError, cache_directory, files_of, key, locked, remove_others, run
@@ -144,15 +144,30 @@ def _make_system(plan: Plan, engine: Engine, tag: str, report: Callable[[int, in
         engine.commit(container, tag, [f"ENV PATH={_PATH}"])
 
 
-def _tags(plan: Plan, engine: Engine, system: str) -> dict[str, str]:
+def _tags(plan: Plan, engine: Engine, system: str) -> dict[str, Any]:
     with _container(engine, system, ["python3", f"/{_WORK}/inside.py", "tags"]) as container:
         engine.put(container, _archive({f"{_WORK}/inside.py": _HERE / "inside.py", f"{_WORK}/lock.txt": plan.lock}))
-        answer: dict[str, str] = json.loads(_finish(engine, container, "the image's Python cannot be used"))
+        answer: dict[str, Any] = json.loads(_finish(engine, container, "the image's Python cannot be used"))
     return answer
 
 
-def _download(wanted: Mapping[str, str]) -> Path:
-    """Wheels for the image's Python, by the pip of this machine: its configuration says from where."""
+def download_for_image(plan: Plan, engine: Engine, requirements: Sequence[str], directory: Path) -> None:
+    """Download wheels of packages and of what they need, for the Python of an image that is there already.
+
+    pip reads markers with the Python that it runs on (https://github.com/pypa/pip/issues/11664): a dependency that only
+    the image's version has must be named.
+    """
+    options = _pip_options(_tags(plan, engine, plan.tag))
+    partial = directory.with_name(directory.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    run(
+        [*_pip(), "download", "--dest", partial, *options, *requirements], failure="pip could not download the packages"
+    )
+    partial.rename(directory)
+
+
+def _download(wanted: Mapping[str, Any]) -> Path:
+    """Wheels of the lock for the image's Python, by the pip of this machine: its configuration says from where."""
     directory = cache_directory() / f"wheels-{key(json.dumps(wanted))}"
     if directory.exists():
         return directory
@@ -161,29 +176,26 @@ def _download(wanted: Mapping[str, str]) -> Path:
     partial.mkdir()
     requirements = partial / "requirements.txt"
     requirements.write_text(wanted["requirements"], encoding="utf-8")
-    options = [f"--platform={name}" for name in wanted["platforms"]] + [f"--abi={name}" for name in wanted["abis"]]
+    options = [*_pip_options(wanted), "--no-deps", "--require-hashes", "-r", str(requirements)]
     run(
-        [
-            *_pip(),
-            "download",
-            "--dest",
-            partial,
-            "--no-deps",
-            "--require-hashes",
-            "--only-binary=:all:",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--implementation=cp",
-            f"--python-version={wanted['python']}",
-            *options,
-            "-r",
-            requirements,
-        ],
+        [*_pip(), "download", "--dest", str(partial), *options],
         failure="pip could not download the packages of the lock",
     )
     partial.rename(directory)
     remove_others(directory)
     return directory
+
+
+def _pip_options(wanted: Mapping[str, Any]) -> list[str]:
+    return [
+        "--only-binary=:all:",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--implementation=cp",
+        f"--python-version={wanted['python']}",
+        *(f"--platform={name}" for name in wanted["platforms"]),
+        *(f"--abi={name}" for name in wanted["abis"]),
+    ]
 
 
 def _pip() -> Sequence[str]:
@@ -223,7 +235,8 @@ def _make_image(plan: Plan, engine: Engine, environment: str, content: str) -> N
             'CMD ["/opt/classroom/bin/python", "-I", "-m", "classroom.student"]',
             "USER 1000:100",
             "WORKDIR /home/jovyan",
-            f"ENV PATH={_PATH} LANG=C.UTF-8 SHELL=/bin/bash",
+            # What a student installs comes last: it cannot stand in for a program of the image.
+            f"ENV PATH={_PATH}:/home/jovyan/.local/bin LANG=C.UTF-8 SHELL=/bin/bash",
             f"LABEL {LABEL}version={plan.version} {LABEL}key={content}",
         ]
         engine.commit(container, plan.tag, changes)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from student_image import debian
-from student_image.build import Plan, build
+from student_image.build import Plan, build, download_for_image
 from student_image.common import ImageError, locked
 from student_image.engine import DEFAULT_HOST, Engine
 
@@ -28,6 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _image(options: argparse.Namespace) -> None:
     made = build(Plan(options.tag, options.base_image), Engine(options.host), _report)
     sys.stdout.write(f"{options.tag} is {'ready' if made else 'up to date'}\n")
+
+
+def _wheels(options: argparse.Namespace) -> None:
+    download_for_image(Plan(options.tag, None), Engine(options.host), options.packages, options.directory.absolute())
 
 
 def _key(options: argparse.Namespace) -> None:
@@ -57,8 +61,6 @@ def _parser() -> argparse.ArgumentParser:
         description="Makes the students' image in a Docker engine. Prints a line 'step NUMBER/COUNT TEXT' for each "
         "step; does nothing if the engine has the image and nothing in it has changed.",
     )
-    image.add_argument("--tag", default="classroom-student:latest", help="name of the image (%(default)s)")
-    image.add_argument("--host", help=f"address of the engine (DOCKER_HOST, or {DEFAULT_HOST})")
     image.add_argument(
         "--base-image",
         metavar="IMAGE",
@@ -73,6 +75,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     content.add_argument("--base-image", metavar="IMAGE", help="as for the image")
     content.set_defaults(act=_key)
+    wheels = commands.add_parser(
+        "wheels",
+        help="download packages for the image's Python",
+        description="Downloads wheels of packages and of what they need, for the Python of an image in the engine.",
+    )
+    wheels.add_argument("directory", type=Path)
+    wheels.add_argument("packages", nargs="+", metavar="PACKAGE")
+    wheels.set_defaults(act=_wheels)
+    for command in (image, wheels):
+        command.add_argument("--tag", default="classroom-student:latest", help="name of the image (%(default)s)")
+        command.add_argument("--host", help=f"address of the engine (DOCKER_HOST, or {DEFAULT_HOST})")
     root = commands.add_parser(
         "root",
         help="make a Debian root file system in a folder",
