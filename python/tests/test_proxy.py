@@ -21,6 +21,17 @@ def test_sockets_and_ports_become_the_proxys_options() -> None:
     assert "--api-socket=/run/c/api.sock" in line
 
 
+def test_behind_nginx_the_clients_address_is_nginxs_word() -> None:
+    assert "--no-x-forward" in command(Proxy(), "http://127.0.0.1:8081")
+    assert "--no-x-forward" not in command(Proxy(listen="127.0.0.1:8000"), "http://127.0.0.1:8081")
+
+
+def test_error_pages_come_from_the_hub_or_from_a_folder() -> None:
+    assert "--error-target=http://127.0.0.1:8081/hub/error" in command(Proxy(), "http://127.0.0.1:8081")
+    with_folder = command(Proxy(command=("chp", "--error-path=/pages")), "http://127.0.0.1:8081")
+    assert not any(part.startswith("--error-target") for part in with_folder)
+
+
 def test_the_token_is_in_the_environment_and_not_on_the_command_line() -> None:
     assert environment({"PATH": "/bin"}, "secret") == {"PATH": "/bin", "CONFIGPROXY_AUTH_TOKEN": "secret"}
     assert not any("secret" in part for part in command(Proxy(), "http://127.0.0.1:8081"))

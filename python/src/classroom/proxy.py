@@ -71,22 +71,22 @@ class ClassroomProxy(ConfigurableHTTPProxy):
         return table
 
 
-def command(proxy: Proxy, hub_url: str, error_url: str | None = None) -> list[str]:
+def command(proxy: Proxy, hub_url: str) -> list[str]:
     """The proxy's command line. Its token comes by the environment variable CONFIGPROXY_AUTH_TOKEN.
 
     Args:
-        proxy: where it listens.
+        proxy: where it listens. With `--error-path=FOLDER` in its command, error pages come from there and not from the
+            hub: they can be shown while the hub is away.
         hub_url: where requests go that no route claims, before the hub has said its own.
-        error_url: base address of error pages; the hub's own unless told.
     """
-    return [
-        *proxy.command,
-        *_listen("", proxy.listen),
-        *_listen("api-", proxy.api),
-        f"--default-target={hub_url}",
-        f"--error-target={error_url or hub_url.rstrip('/') + '/hub/error'}",
-        "--log-level=warn",
-    ]
+    line = [*proxy.command, *_listen("", proxy.listen), *_listen("api-", proxy.api)]
+    line += [f"--default-target={hub_url}", "--log-level=warn"]
+    if not any(part.startswith("--error-path") for part in proxy.command):
+        line.append(f"--error-target={hub_url.rstrip('/')}/hub/error")
+    if proxy.listen.startswith("unix:"):
+        # Nginx has set these headers; over a socket the proxy would add "undefined" as the client's address.
+        line.append("--no-x-forward")
+    return line
 
 
 def address(listen: str, scheme: str = "http") -> str:
