@@ -54,7 +54,7 @@ def one(tmp_path: Path) -> Path:
 
 def test_without_pytorch_it_says_how_to_get_it(none: Path, one: Path) -> None:
     missing = raising(ModuleNotFoundError("torch"))
-    assert "%pip install torch" in describe(missing, none)
+    assert "pip install --no-cache-dir torch" in describe(missing, none)
     assert "Attached to this server: one GPU." in describe(missing, one)
 
 

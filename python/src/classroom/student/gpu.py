@@ -16,6 +16,9 @@ _SIZE = 2048  # rows of the test's matrices: 16 MiB each
 _CLOSE = 0.05  # relative; TensorFloat-32 keeps ten bits
 _GIB = 1024**3
 
+# Its downloads do not fit on the container's /tmp, which is memory.
+_INSTALL = "!TMPDIR=~ pip install --no-cache-dir torch"
+
 _ON_PROCESSOR = "Everything else works: your code runs on the processor."
 
 
@@ -34,7 +37,8 @@ def describe(load: Callable[[str], Any] = import_module, devices: Path = Path("/
     except Exception as error:  # noqa: BLE001 - a broken installation can raise anything
         return (
             f"PyTorch is installed but cannot be loaded: {error}\n"
-            "Install it again with `%pip install --force-reinstall torch`, then restart the kernel (Kernel > Restart)."
+            "If you installed it yourself, remove it with `%pip uninstall -y torch` and restart the kernel "
+            "(Kernel > Restart Kernel); otherwise show this text to your instructor."
         )
     version = f"PyTorch {torch.__version__} is installed."
     if not (torch.version.cuda or getattr(torch.version, "hip", None)):
@@ -62,7 +66,8 @@ def _without_torch(attached: int) -> str:
     sentence = f"Attached to this server: {_count(attached)}." if attached else "No GPU is attached to this server."
     return (
         f"PyTorch is not installed in this image. {sentence}\n"
-        "You can install PyTorch into your home with `%pip install torch` (it needs several gigabytes)."
+        "You can install it into your home, where it takes several gigabytes, by running this in a cell:\n"
+        f"    {_INSTALL}"
     )
 
 
