@@ -78,3 +78,12 @@ def test_the_proxys_token_is_not_on_its_command_line(tmp_path: Path) -> None:
     arguments, given = done.stdout.splitlines()
     assert token not in arguments
     assert given == f"token: {token}"
+
+
+def test_nginx_prints_a_configuration_for_the_class(tmp_path: Path) -> None:
+    directives = Path(__file__).parents[2] / "modules" / "nginx"
+    line = ["nginx", f"--directives={directives}", f"--directory={tmp_path}", "--listen=127.0.0.1:8080"]
+    done = classroom(*line, "--settings", settings(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "listen 127.0.0.1:8080" in done.stdout
+    assert f"include {directives}/server.conf" in done.stdout.replace('"', "")

@@ -153,7 +153,7 @@ VERBS = {
     "stop": "stop a part",
     "restart": "stop and start a part; containers outlive a restart of any of them",
     "kill": "end a part at once, as a crash does",
-    "logs": "print the log of a part (also: supervisor, world, root, nginx-access, nginx-containers)",
+    "logs": "print the log of a part (also: supervisor, world, root)",
     "exec": "run a command on the server",
     "docker": "run Docker's client",
     "outside": "run a command on a machine outside the server",

@@ -6,11 +6,14 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from classroom.nginx import Front, render
+from classroom.settings import load_settings
 from stack.common import REPOSITORY
 from stack.world import ADDRESSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from stack.layout import Layout
 
@@ -30,10 +33,11 @@ def settings(layout: Layout, proxy: Sequence[str]) -> dict[str, Any]:
         "proxy": {
             "listen": f"unix:{layout.run}/proxy.sock",
             "api": f"unix:{layout.run}/proxy-api.sock",
-            "command": list(proxy),
+            "command": [*proxy, f"--error-path={_directives(layout)}/pages"],
         },
         "docker": {"host": f"unix://{layout.docker_socket}"},
         "network": {"resolvers": [ADDRESSES["resolver"]]},
+        "gpu": {"cdiDirs": [str(layout.directory / "cdi")]},
         "student": {
             "environment": {
                 "PIP_INDEX_URL": f"http://{ADDRESSES['internet']}/simple/",
@@ -87,39 +91,6 @@ def fake_gpus(count: int = GPUS) -> dict[str, Any]:
     return {"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": [*devices, device("all", ",".join(numbers))]}
 
 
-def nginx(layout: Layout, subnet_gateway: str, api_port: int) -> str:
-    """nginx.conf: what the NixOS module writes around modules/nginx, here for one machine without TLS."""
-    here = f"{layout.directory}/nginx"
-    return f"""
-user root;
-daemon off;
-worker_processes 1;
-pid /run/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 1024; }}
-http {{
-    include /etc/nginx/mime.types;
-    upstream classroom_hub {{ server {HUB}; keepalive 16; }}
-    upstream classroom_proxy {{ server unix:{layout.run}/proxy.sock; keepalive 32; keepalive_timeout 4s; }}
-    geo $realip_remote_addr $classroom_trusted {{ default 0; }}
-    map "" $classroom_pages {{ default {here}/pages; }}
-    include {here}/http.conf;
-    server {{
-        listen 0.0.0.0:{PORT};
-        server_name _;
-        access_log {layout.log("nginx-access")} classroom;
-        include {here}/server.conf;
-    }}
-    server {{
-        listen {subnet_gateway}:{api_port};
-        server_name _;
-        access_log {layout.log("nginx-containers")} classroom;
-        include {here}/containers.conf;
-    }}
-}}
-"""
-
-
 def write(layout: Layout, proxy: Sequence[str]) -> None:
     """Write all files that are the same for the life of a stack, and settings.json as the tests begin with it."""
     layout.settings.write_text(json.dumps(settings(layout, proxy), indent=2), encoding="utf-8")
@@ -129,9 +100,12 @@ def write(layout: Layout, proxy: Sequence[str]) -> None:
 
 def write_nginx(layout: Layout) -> None:
     """Write nginx.conf for the settings as they are now, beside a copy of the project's directives."""
-    network = json.loads(layout.settings.read_text(encoding="utf-8"))["network"]
-    subnet = network.get("subnet", "10.213.0.0/20")
-    gateway = subnet.partition("/")[0].rpartition(".")[0] + ".1"
-    shutil.copytree(REPOSITORY / "modules/nginx", layout.directory / "nginx", dirs_exist_ok=True)
-    text = nginx(layout, gateway, int(network.get("apiPort", 8081)))
-    (layout.directory / "nginx.conf").write_text(text, encoding="utf-8")
+    shutil.copytree(REPOSITORY / "modules/nginx", _directives(layout), dirs_exist_ok=True)
+    directory = layout.directory / "nginx-run"
+    directory.mkdir(exist_ok=True)
+    front = Front(directives=_directives(layout), directory=directory, listen=(f"0.0.0.0:{PORT}",), user="root")
+    (layout.directory / "nginx.conf").write_text(render(load_settings(layout.settings, {}), front), encoding="utf-8")
+
+
+def _directives(layout: Layout) -> Path:
+    return layout.directory / "nginx"

@@ -114,7 +114,7 @@ class Supervisor:
             ),
             Part(
                 "nginx",
-                lambda: [*self.in_root(), "nginx", "-c", f"{layout.directory}/nginx.conf"],
+                lambda: [*self.in_root(), "nginx", "-e", "stderr", "-c", f"{layout.directory}/nginx.conf"],
                 lambda: answers(f"127.0.0.1:{deployment.PORT}", "/") is not None,
                 layout.log("nginx"),
                 self.environment,

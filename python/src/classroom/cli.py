@@ -69,6 +69,36 @@ def proxy(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     run_proxy(settings_file)
 
 
+@app.command()
+def nginx(  # noqa: PLR0913, PLR0917 - options of a command
+    directives: Annotated[Path, typer.Option(help="The folder modules/nginx of this project.")],
+    directory: Annotated[Path, typer.Option(help="A folder for Nginx's pid, access log and temporary files.")],
+    settings_file: SettingsFile = DEFAULT_SETTINGS,
+    listen: Annotated[list[str] | None, typer.Option(help="Address and port for browsers; may be repeated.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="The certificate chain (PEM); every address speaks TLS.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="The certificate's key (PEM).")] = None,
+    trusted: Annotated[
+        list[str] | None, typer.Option(help="A proxy in front that may name the client; may be repeated.")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Whose rights the workers have when Nginx starts as root.")] = None,
+) -> None:
+    """Print an nginx.conf for this class, for `nginx -e stderr -c FILE`."""
+    from classroom.nginx import Front, render  # noqa: PLC0415 - as above
+
+    front = Front(
+        directives=directives.resolve(),
+        directory=directory.resolve(),
+        listen=tuple(listen or ["127.0.0.1:8000"]),
+        certificate=certificate,
+        key=key,
+        trusted=tuple(trusted or ()),
+        user=user,
+    )
+    typer.echo(render(load_settings(settings_file), front), nl=False)
+
+
 @network_app.command("up")
 def network_up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Make the class bridge and its firewall rules; what is already right stays."""
