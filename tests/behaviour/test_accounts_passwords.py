@@ -63,6 +63,8 @@ def test_a_one_time_password_opens_nothing_but_the_choice_of_another(
     answer = visitor.sign_in(name, password)
     assert answer.url.path == "/hub/change-password"
     assert not visitor.is_signed_in
+    again = visitor.post(str(answer.url), {"new_password": password, "new_password_confirmation": password})
+    assert "This is the one-time password" in said(again)
     new = "another set of words"
     answer = visitor.post(str(answer.url), {"new_password": new, "new_password_confirmation": new})
     assert answer.url.path == "/hub/home"

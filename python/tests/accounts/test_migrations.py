@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from classroom.accounts import migrations
 from classroom.accounts.tables import Base
+from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -42,3 +44,9 @@ def test_they_can_be_taken_back(db: Session) -> None:
     db.commit()
     assert ours(db) == {migrations.VERSION_TABLE}
     assert "users_info" in inspect(db.connection()).get_table_names()
+
+
+def test_a_database_of_a_newer_version_is_told(db: Session) -> None:
+    db.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '9999'"))  # noqa: S608 - a constant
+    with pytest.raises(ClassroomError, match="newer version of classroom"):
+        migrations.upgrade(db.connection())

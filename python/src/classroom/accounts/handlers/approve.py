@@ -63,7 +63,7 @@ class ApprovePage(Page):
         else:
             done = service.revoke(self.db, names, self.authenticator.admin_users)
             self._stop_servers(done.changed)
-        self.log.info("%s: %s %s", self.current_user.name, action, ", ".join(done.changed) or "nobody")
+        self.log.info("%s: %s %s", self.current_user.name, action, listed(done.changed) or "nobody")
         if done.unknown and not done.changed:
             raise service.no_account(done.unknown[0])
         return _say(action, done)

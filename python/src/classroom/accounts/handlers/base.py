@@ -50,9 +50,12 @@ class Page(BaseHandler):
             limit: its characters at most.
 
         Raises:
-            AccountError: it is longer.
+            AccountError: it is longer, or not UTF-8.
         """
-        value: str = self.get_body_argument(name, "", strip=False)
+        try:
+            value: str = self.get_body_argument(name, "", strip=False)
+        except web.HTTPError as error:
+            raise AccountError(f"{title} holds letters that cannot be read. Type it again.") from error
         if len(value) > limit:
             raise AccountError(f"{title} is too long: {len(value)} characters. At most {limit} are read.", 413)
         return value

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from jupyterhub.handlers import BaseHandler
 from jupyterhub.handlers.login import LoginHandler
 from jupyterhub.utils import url_path_join
+from tornado import web
 
 from classroom.accounts import service
 from classroom.accounts.errors import AccountError
@@ -32,6 +34,13 @@ class LoginPage(Page, LoginHandler):
     def _render(self, login_error: str | None = None, username: str | None = None, **names: object) -> Awaitable[str]:
         names.setdefault("notice", self._take_notice())
         return super()._render(login_error=login_error, username=(username or "")[:MAX_KEPT_NAME], **names)
+
+    def render_template(self, name: str, **names: object) -> Awaitable[str]:
+        """As upstream, which puts errors into the form, also where the form cannot be read back."""
+        try:
+            return super().render_template(name, **names)
+        except web.HTTPError:
+            return BaseHandler.render_template(self, name, **names)
 
     async def post(self) -> None:
         """Sign in, or say why not."""

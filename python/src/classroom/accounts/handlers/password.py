@@ -48,6 +48,8 @@ class ChangePasswordPage(Page):
         before = service.find(self.db, name)
         if not first:
             await self._demand_present_password(name, old)
+        elif before is not None and await auth.hasher.verify(new, before[0].password):
+            raise AccountError("This is the one-time password. Choose another one.")
         hashed = await auth.hasher.hash(new)
         after = service.find(self.db, name)
         if before is None or after is None or (first and self._first_time() != name):

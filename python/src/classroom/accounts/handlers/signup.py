@@ -32,7 +32,9 @@ class SignUpPage(Page):
         typed = {"username": "", "full_name": ""}
         try:
             typed["username"] = self.field("username", "The username", MAX_KEPT_NAME).strip()
-            typed["full_name"] = self.field("full_name", "Your name", FULL_NAME_CHARACTERS).strip()
+            full_name = self.field("full_name", "Your name", FULL_NAME_CHARACTERS).strip()
+            # Without marks that turn the reading direction and mix up the instructor's list.
+            typed["full_name"] = "".join(letter for letter in full_name if letter.isprintable())
             self._demand_fresh_form()
             name = await self._make(typed["username"], self._password(), typed["full_name"])
         except AccountError as error:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
+
+from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -17,8 +20,18 @@ VERSION_TABLE = "classroom_version"
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Bring our tables to a revision, over a connection of the caller's, who commits."""
-    command.upgrade(_config(connection), revision)
+    """Bring our tables to a revision, over a connection of the caller's, who commits.
+
+    Raises:
+        ClassroomError: the database was used by a newer version of this package.
+    """
+    try:
+        command.upgrade(_config(connection), revision)
+    except CommandError as error:
+        raise ClassroomError(
+            f"The hub's database is of a newer version of classroom ({error}). Install that version again, or restore "
+            "the database of this one from its backup."
+        ) from error
 
 
 def downgrade(connection: Connection, revision: str) -> None:
