@@ -72,5 +72,5 @@ c.Spawner.cmd = [sys.executable, "-I", "-m", "classroom.student"]
 c.Spawner.http_timeout = c.Spawner.start_timeout = 90
 c.JupyterHub.services = [{"name": "tests", "api_token": os.environ["TOKEN"]}]
 c.JupyterHub.load_roles = [
-    {"name": "tests", "scopes": ["admin:users", "admin:servers", "access:servers"], "services": ["tests"]},
+    {"name": "tests", "scopes": ["admin:users", "admin:servers", "access:servers", "tokens"], "services": ["tests"]},
 ]

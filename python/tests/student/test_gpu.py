@@ -52,6 +52,12 @@ def one(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_server_that_was_started_without_a_gpu_says_why(none: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLASSROOM_NO_GPU", "You chose to start without a GPU.")
+    for text in (said(none, torch_with()), describe(raising(ModuleNotFoundError("torch")), none)):
+        assert "No GPU is attached to this server. You chose to start without a GPU." in text
+
+
 def test_without_pytorch_it_says_how_to_get_it(none: Path, one: Path) -> None:
     missing = raising(ModuleNotFoundError("torch"))
     assert "pip install --no-cache-dir torch" in describe(missing, none)
@@ -82,7 +88,7 @@ def test_a_gpu_that_cuda_cannot_use(one: Path) -> None:
 
 def test_a_gpu_that_is_hidden(one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert "CUDA_VISIBLE_DEVICES='' hides it" in said(one, torch_with())
+    assert "One GPU could be used, but your code sets CUDA_VISIBLE_DEVICES=''" in said(one, torch_with())
 
 
 def test_a_gpu_whose_memory_is_taken(one: Path) -> None:

@@ -62,8 +62,12 @@ def _count(number: int) -> str:
     return "one GPU" if number == 1 else f"{number} GPUs"
 
 
+def _no_gpu() -> str:
+    return f"No GPU is attached to this server. {os.environ.get('CLASSROOM_NO_GPU', '')}".rstrip()
+
+
 def _without_torch(attached: int) -> str:
-    sentence = f"Attached to this server: {_count(attached)}." if attached else "No GPU is attached to this server."
+    sentence = f"Attached to this server: {_count(attached)}." if attached else _no_gpu()
     return (
         f"PyTorch is not installed in this image. {sentence}\n"
         "You can install it into your home, where it takes several gigabytes, by running this in a cell:\n"
@@ -73,12 +77,12 @@ def _without_torch(attached: int) -> str:
 
 def _without_gpu(version: str, attached: int, said: list[str]) -> str:
     if not attached:
-        return f"{version} No GPU is attached to this server. {_ON_PROCESSOR}"
+        return f"{version} {_no_gpu()} {_ON_PROCESSOR}"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in {"", "-1"}:
         return (
-            f"{version} {_count(attached).capitalize()} could be used, but CUDA_VISIBLE_DEVICES={hidden!r} hides it. "
-            "Remove that line from your code and restart the kernel."
+            f"{version} {_count(attached)[0].upper()}{_count(attached)[1:]} could be used, but your code sets "
+            f"CUDA_VISIBLE_DEVICES={hidden!r}. Remove that and restart the kernel (Kernel > Restart Kernel)."
         )
     reason = f" CUDA says: {said[0].strip()}" if said else ""
     return (

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from jupyter_server.serverapp import ServerApp
 from jupyterhub.httpclient import fetch
 from jupyterhub.log import log_request
-from jupyterhub.singleuser.extension import JupyterHubSingleUser
+from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
 from tornado.log import app_log
 from traitlets import default
 
 from classroom.student import report
 from classroom.student.config import EXTENSIONS, default_url, server_config, surroundings
+from classroom.student.login import StudentIdentityProvider
 from classroom.student.places import takes_writes
 from classroom.student.terminals import ProcessorTime
 from classroom.student.watch import is_write, last_at_work
@@ -80,10 +81,13 @@ class StudentServer(JupyterHubSingleUser):
         cls._ours = _read_config()
         return super().make_serverapp(**kwargs | {"jpserver_extensions": dict(EXTENSIONS)})
 
+    @_fatal_errors
     def load_config_file(self) -> None:
         """Put our configuration beneath what upstream takes from the environment."""
         self.config.merge(self._ours)
         super().load_config_file()
+        self.config.ServerApp.identity_provider_class = StudentIdentityProvider
+        self.serverapp.update_config(self.config)
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
         """Set up the extension, once the web application is there."""
