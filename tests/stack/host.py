@@ -65,6 +65,8 @@ class Stack:
             "CLASSROOM_ADMIN_PASSWORD": found[0].read_text(encoding="utf-8").strip() if found else "",
             "CLASSROOM_OUTSIDE": json.dumps({**ADDRESSES, "uplink": UPLINK}),
             "PYTHONPATH": f"{REPOSITORY}/tests:{REPOSITORY}/python/src",
+            # What this machine lacks of ip, nft and iptables is the engine's root's.
+            "PATH": f"{search_path()}:{self.layout.directory}/bin",
         }
 
     def down(self) -> None:

@@ -112,6 +112,23 @@ def test_limits_hold(engine: Stack, limit: list[str], program: str, outcome: obj
 
 
 @needs_stack
+def test_the_image_is_made_on_a_base_image_too_and_only_once(engine: Stack) -> None:
+    images = ctl(engine, "docker", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    base = next(image for image in images if image.startswith("classroom-student-system:"))
+    ctl(engine, "docker", "tag", base, "somebodys-debian:1")
+    command = [sys.executable, str(REPOSITORY / "images/debian"), "image", "--base-image", "somebodys-debian:1"]
+    command += ["--tag", "on-a-base:1", "--host", f"unix://{engine.layout.docker_socket}"]
+    first = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.splitlines()[-1] == "on-a-base:1 is ready"
+    again = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert again.stdout == "on-a-base:1 is up to date\n"
+    run_it = ["docker", "run", "--rm", "--read-only", "--network=none", "on-a-base:1"]
+    assert ctl(engine, *run_it, "jupyterhub-singleuser", "--version").startswith("6.1.")
+    assert ctl(engine, *run_it, "id").startswith("uid=1000(jovyan) gid=100(users)")
+
+
+@needs_stack
 def test_a_command_on_the_server_has_the_askers_streams_and_status(engine: Stack) -> None:
     command = [sys.executable, "-m", "stack", "ctl", str(engine.layout.directory), "exec", "sh", "-c", "cat; exit 7"]
     done = subprocess.run(command, check=False, capture_output=True, input=b"a\0b", cwd=REPOSITORY / "tests")

@@ -46,6 +46,27 @@ _WORK = "tmp/classroom-image"  # as in inside.py
 _PATH = "/opt/classroom/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+# A base image may bring its own Python or compiler; what is there is not replaced.
+_ADD_PACKAGES = """
+set -e
+missing=
+for program in gcc git less ps; do
+    command -v $program >/dev/null || missing=1
+done
+if python3 -m ensurepip --version >/dev/null 2>&1; then has_python=1; else has_python= missing=1; fi
+[ "$missing" ] || exit 0
+command -v apt-get >/dev/null || {{ echo "it has no apt-get: name an image of Debian or Ubuntu"; exit 1; }}
+export DEBIAN_FRONTEND=noninteractive
+add=
+for package in {packages}; do
+    case "$has_python:$package" in 1:python3*) ;; *) add="$add $package" ;; esac
+done
+apt-get update -q
+apt-get install -q -y --no-install-recommends $add
+rm -rf /var/lib/apt/lists/*
+"""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to make."""
@@ -129,16 +150,7 @@ def _make_system(plan: Plan, engine: Engine, tag: str, report: Callable[[int, in
         report(1, steps, f"pulling {plan.base_image}")
         engine.pull(plan.base_image)
     report(2, steps, "adding Debian packages to it")
-    # A base image may bring its own Python or compiler; what is there is not replaced.
-    script = (
-        "set -e; command -v python3 >/dev/null && python3 -m ensurepip --version >/dev/null 2>&1 && have=1 || have=0; "
-        'if [ "$have" = 1 ] && command -v gcc git less ps >/dev/null; then exit 0; fi; '
-        'command -v apt-get >/dev/null || { echo "it has no apt-get: name an image of Debian or Ubuntu"; exit 1; }; '
-        "export DEBIAN_FRONTEND=noninteractive; apt-get update -q; "
-        'skip="$([ "$have" = 1 ] && echo "python3 python3-dev python3-venv" || true)"; '
-        f'for p in {" ".join(PACKAGES)}; do case " $skip " in *" $p "*) ;; *) add="$add $p";; esac; done; '
-        "apt-get install -q -y --no-install-recommends $add; rm -rf /var/lib/apt/lists/*"
-    )
+    script = _ADD_PACKAGES.format(packages=" ".join(PACKAGES))
     with _container(engine, plan.base_image, ["sh", "-c", script], network="default") as container:
         _finish(engine, container, "the Debian packages could not be added")
         engine.commit(container, tag, [f"ENV PATH={_PATH}"])
