@@ -80,7 +80,7 @@ in
         message = ''services.classroom.gpu.policy is "devices" without any. Write services.classroom.gpu.devices = [ "0" ];'';
       }
       {
-        assertion = cfg.gpu.devices != [ ] -> cfg.gpu.policy == "devices";
+        assertion = cfg.gpu.devices != [ ] -> lib.elem cfg.gpu.policy [ "devices" "exclusive" "shared" ];
         message = ''services.classroom.gpu.devices is set, and policy "${cfg.gpu.policy}" takes no devices. Write services.classroom.gpu.policy = "devices";'';
       }
       {

@@ -69,7 +69,7 @@ in
 {
   imports = [
     (lib.mkRemovedOptionModule [ "services" "classroom" "gpu" "count" ]
-      ''Docker never picks a free GPU: a count of 1 hands GPU 0 to everyone. Write services.classroom.gpu.policy = "all"; or policy = "devices" with devices = [ "0" ];''
+      ''Docker never picks a free GPU: a count of 1 hands GPU 0 to everyone. Write services.classroom.gpu.policy = "exclusive"; for GPUs of each student's own (gpu.perStudent), or policy = "all";''
     )
   ];
 
@@ -231,18 +231,38 @@ in
 
     gpu = {
       policy = mkOption {
-        type = types.enum [ "none" "all" "devices" ];
+        type = types.enum [ "none" "all" "devices" "exclusive" "shared" ];
         default = "none";
+        example = "exclusive";
         description = ''
           Which GPUs students see. `none`: no driver is needed. `all`: everyone sees every GPU. `devices`: everyone sees
-          those in `gpu.devices`.
+          those in `gpu.devices`. `exclusive`: each student has GPUs that nobody else has. `shared`: a few students on
+          each GPU, the least used one first.
         '';
       };
       devices = mkOption {
         type = types.listOf types.str;
         default = [ ];
         example = [ "0" "1" ];
-        description = ''With policy `devices`: indexes, UUIDs or full CDI names, such as `"0"` or `"nvidia.com/gpu=0"`.'';
+        description = ''
+          With policy `devices`: indexes, UUIDs or full CDI names, such as `"0"` or `"nvidia.com/gpu=0"`. With
+          `exclusive` and `shared`: hand out only these; empty means all that the machine has.
+        '';
+      };
+      perStudent = mkOption {
+        type = types.ints.between 1 64;
+        default = 1;
+        description = "With policy `exclusive`: GPUs (or MIG instances) for each student.";
+      };
+      studentsPerDevice = mkOption {
+        type = types.ints.between 1 1000;
+        default = 2;
+        description = "With policy `shared`: most students on one GPU. They share its memory: nothing keeps one from taking it all.";
+      };
+      cdiDirs = mkOption {
+        type = types.nonEmptyListOf (types.strMatching "/.+");
+        default = [ "/etc/cdi" "/var/run/cdi" ];
+        description = "Where the driver's toolkit writes what the GPUs are called; the same folders as the engine's.";
       };
       driver = mkOption {
         type = types.bool;

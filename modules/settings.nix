@@ -18,7 +18,15 @@ let
       site
       student
       ;
-    gpu = { inherit (cfg.gpu) policy devices; };
+    gpu = {
+      inherit (cfg.gpu)
+        cdiDirs
+        devices
+        perStudent
+        policy
+        studentsPerDevice
+        ;
+    };
     paths = {
       state = "/var/lib/classroom";
       runtime = "/run/classroom";

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from classroom.container import Order, create_arguments, devices
-from classroom.settings import Gpu, Network, Student
+from classroom.container import Order, create_arguments
+from classroom.settings import Network, Student
 
 ORDER = Order(
     name="classroom-ada", user="ada", home_volume="classroom-home-ada", environment={"HOME": "/evil", "A": "1"}
 )
 
 
-def arguments(gpu: Gpu | None = None, **student: Any) -> dict[str, Any]:
-    return create_arguments(ORDER, Student(**student), Network(), gpu or Gpu())
+def arguments(**student: Any) -> dict[str, Any]:
+    return create_arguments(ORDER, Student(**student), Network())
 
 
 def test_a_container_can_do_no_more_than_run_notebooks() -> None:
@@ -41,11 +40,11 @@ def test_the_home_is_a_named_volume_and_nothing_else_is_mounted() -> None:
     assert (mount["Type"], mount["Source"], mount["Target"]) == ("volume", "classroom-home-ada", "/home/jovyan")
 
 
-def test_labels_say_who_which_image_and_which_lease() -> None:
-    labels = arguments(Gpu(policy="devices", devices=("0", "1")))["labels"]
+def test_labels_say_who_which_image_and_what_else_is_ordered() -> None:
+    labels = create_arguments(replace(ORDER, labels={"org.classroom.lease": "a"}), Student(), Network())["labels"]
     assert labels["org.classroom.user"] == "ada"
     assert labels["org.classroom.image"] == "classroom-student:latest"
-    assert labels["org.classroom.lease"] == "nvidia.com/gpu=0,nvidia.com/gpu=1"
+    assert labels["org.classroom.lease"] == "a"
 
 
 def test_the_settings_cannot_take_a_variable_from_the_server() -> None:
@@ -55,17 +54,9 @@ def test_the_settings_cannot_take_a_variable_from_the_server() -> None:
     assert made["A"] == "1"
 
 
-@pytest.mark.parametrize(
-    ("gpu", "names"),
-    [
-        (Gpu(), ()),
-        (Gpu(policy="all"), ("nvidia.com/gpu=all",)),
-        (Gpu(policy="devices", devices=("0", "GPU-1a")), ("nvidia.com/gpu=0", "nvidia.com/gpu=GPU-1a")),
-        (Gpu(policy="devices", devices=("amd.com/gpu=0",)), ("amd.com/gpu=0",)),
-    ],
-    ids=["none", "all", "short names", "full names"],
-)
-def test_policies_become_cdi_devices(gpu: Gpu, names: tuple[str, ...]) -> None:
-    assert devices(gpu) == names
-    requests = arguments(gpu)["host_config"].get("DeviceRequests")
-    assert (requests[0]["DeviceIDs"] if requests else []) == list(names)
+def test_devices_are_asked_for_by_their_cdi_names() -> None:
+    names = ("nvidia.com/gpu=0", "amd.com/gpu=1")
+    host = create_arguments(replace(ORDER, devices=names), Student(), Network())["host_config"]
+    (request,) = host["DeviceRequests"]
+    assert (request["Driver"], request["DeviceIDs"]) == ("cdi", list(names))
+    assert "DeviceRequests" not in arguments()["host_config"]

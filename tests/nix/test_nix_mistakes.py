@@ -44,7 +44,7 @@ ASSERTIONS = {
         'class.gpu.policy = "all"; class.gpu.driver = false; hardware.nvidia-container-toolkit.enable = true;',
         'services.xserver.videoDrivers = [ "nvidia" ];',
     ),
-    "a count of GPUs": ("class.gpu.count = 1;", 'services.classroom.gpu.policy = "all";'),
+    "a count of GPUs": ("class.gpu.count = 1;", 'services.classroom.gpu.policy = "exclusive";'),
     "a subnet that is none": ('class.network.subnet = "10.213.0.1/20";', "its last bits are to be 0"),
     "a subnet for a dozen": ('class.network.subnet = "10.213.0.0/29";', "fewer than 13 containers"),
     "a subnet that is Docker's": (

@@ -99,6 +99,25 @@ def nginx(  # noqa: PLR0913, PLR0917 - options of a command
     typer.echo(render(load_settings(settings_file), front), nl=False)
 
 
+@app.command()
+def gpus(
+    settings_file: SettingsFile = DEFAULT_SETTINGS,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Show the GPUs of this machine: who holds which, since when, by which policy."""
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    from classroom.gpus.report import look  # noqa: PLC0415 - as above
+
+    found = look(load_settings(settings_file))
+    if as_json:
+        typer.echo(json.dumps(found.as_data(), indent=2))
+        return
+    Console().print(found.as_table())
+    for mistake in found.mistakes:
+        typer.secho(mistake, err=True)
+
+
 @network_app.command("up")
 def network_up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Make the class bridge and its firewall rules; what is already right stays."""

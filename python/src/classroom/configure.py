@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
+from classroom.gpus.offer import options_from_form
 from classroom.pages import TEMPLATES
 from classroom.proxy import address
 
@@ -103,6 +104,7 @@ def _spawner(c: Config, settings: Settings) -> None:
     c.DockerSpawner.remove = True
     c.DockerSpawner.network_name = settings.network.name
     c.ClassroomSpawner.settings = settings
+    c.ClassroomSpawner.options_from_form = options_from_form
 
 
 def _culling(c: Config, settings: Settings) -> None:

@@ -5,7 +5,7 @@ Nothing in here comes from the student: no image, mount, device or variable can 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from docker.types import DeviceRequest, HostConfig, LogConfig, Mount
@@ -15,7 +15,7 @@ from classroom.engine import API_VERSION
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from classroom.settings import Gpu, Network, Student
+    from classroom.settings import Network, Student
 
 HOME = "/home/jovyan"
 USER = "1000:100"
@@ -50,22 +50,14 @@ class Order:
     environment: Mapping[str, str]
     command: tuple[str, ...] | None = None
     """The server's command line; None means the image's own."""
+    devices: tuple[str, ...] = ()
+    """CDI names of the devices that the student gets."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Beside those that every container has."""
 
 
-def devices(gpu: Gpu) -> tuple[str, ...]:
-    """CDI names of the devices that a student sees.
-
-    Names without a kind are NVIDIA's: "0" is "nvidia.com/gpu=0"
-    (https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md).
-    """
-    if gpu.policy == "all":
-        return ("nvidia.com/gpu=all",)
-    return tuple(name if "=" in name else f"nvidia.com/gpu={name}" for name in gpu.devices)
-
-
-def create_arguments(order: Order, student: Student, network: Network, gpu: Gpu) -> dict[str, Any]:
+def create_arguments(order: Order, student: Student, network: Network) -> dict[str, Any]:
     """Arguments of `docker.APIClient.create_container` for a student's container."""
-    lease = devices(gpu)
     host = HostConfig(
         version=API_VERSION,
         auto_remove=True,
@@ -88,7 +80,7 @@ def create_arguments(order: Order, student: Student, network: Network, gpu: Gpu)
         oom_score_adj=500,
         sysctls={"net.ipv6.conf.all.disable_ipv6": "1"},
         log_config=LogConfig(type="json-file", config={"max-size": "5m", "max-file": "2"}),
-        device_requests=[DeviceRequest(driver="cdi", device_ids=list(lease))] if lease else None,
+        device_requests=[DeviceRequest(driver="cdi", device_ids=list(order.devices))] if order.devices else None,
     )
     return {
         "name": order.name,
@@ -101,8 +93,8 @@ def create_arguments(order: Order, student: Student, network: Network, gpu: Gpu)
             LABEL + "user": order.user,
             LABEL + "network": network.name,
             LABEL + "image": student.image,
-            LABEL + "lease": ",".join(lease),
-        },
+        }
+        | dict(order.labels),
         "stop_timeout": student.stop_timeout,
         "host_config": host,
     }

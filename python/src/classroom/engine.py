@@ -38,6 +38,8 @@ class Engine:
         """
         # A fixed version spares the client the question for it, which would block until the engine answers.
         self.client = docker.APIClient(base_url=host, version=API_VERSION, timeout=timeout, max_pool_size=_THREADS)
+        self.placing = asyncio.Lock()
+        """Held from looking at the leases until the next one is a container's label: no two starts see one GPU free."""
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
 
     async def call(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - docker-py is untyped
@@ -63,6 +65,11 @@ class Engine:
                     f"the Docker engine is too old, 26 or newer is needed: {error.explanation}"
                 ) from error
             raise
+
+
+def is_about_devices(error: docker.errors.APIError) -> bool:
+    """Whether the engine says that it cannot attach a device: CDI is off, or it knows no device of that name."""
+    return "cdi" in str(error.explanation).lower()
 
 
 @functools.cache

@@ -12,6 +12,8 @@ from traitlets import Instance
 
 from classroom.container import LABEL
 from classroom.engine import EngineAwayError, engine_at
+from classroom.gpus.inventory import stock_at
+from classroom.gpus.placement import mistakes
 from classroom.settings import Settings
 from classroom.spawner import ClassroomSpawner
 
@@ -113,8 +115,26 @@ class ClassroomHub(JupyterHub):
                 self.log.warning("Removing a container of %s that no server record knows", name)
                 await engine.call("remove_container", container["Id"], force=True)
 
+    def init_tornado_settings(self) -> None:
+        """Have the instructors' pages say what is wrong with the GPUs."""
+        if issubclass(self.spawner_class, ClassroomSpawner):
+            self.template_vars["classroom_gpu_mistakes"] = self._gpu_mistakes
+        super().init_tornado_settings()
+
+    def _gpu_mistakes(self, user: User | None) -> tuple[str, ...]:
+        if user is None or not getattr(user, "admin", False):
+            return ()
+        return self._look_at_gpus()
+
+    def _look_at_gpus(self) -> tuple[str, ...]:
+        gpu = self.class_settings.gpu
+        return () if gpu.policy == "none" else mistakes(gpu, stock_at(gpu.cdi_dirs).read())
+
     async def start(self) -> None:
         """Start once the proxy answers, then keep its routes."""
+        if issubclass(self.spawner_class, ClassroomSpawner):
+            for mistake in self._look_at_gpus():
+                self.log.error("GPUs: %s", mistake)
         await self.proxy.wait_up()
         await super().start()
         self._watcher = asyncio.create_task(self.proxy.watch())

@@ -269,16 +269,24 @@ class Student(_Section):
 class Gpu(_Section):
     """Which GPUs students see. Devices are CDI names."""
 
-    policy: Literal["none", "all", "devices"] = "none"
-    """none; all: everyone sees every GPU; devices: everyone sees those listed."""
+    policy: Literal["none", "all", "devices", "exclusive", "shared"] = "none"
+    """none; all: everyone sees every GPU; devices: everyone sees those listed; exclusive: each student has GPUs that
+    nobody else has; shared: a few students on each GPU, the least used one first."""
     devices: tuple[str, ...] = ()
-    """With policy "devices": indexes, UUIDs or full CDI names, such as "0" or "nvidia.com/gpu=0"."""
+    """With policy "devices": indexes, UUIDs or full CDI names, such as "0" or "nvidia.com/gpu=0". With "exclusive" and
+    "shared": hand out only these; empty means all that the machine has."""
+    per_student: int = Field(default=1, ge=1, le=64)
+    """With policy "exclusive": GPUs (or MIG instances) for each student."""
+    students_per_device: int = Field(default=2, ge=1, le=1000)
+    """With policy "shared": most students on one GPU. They share its memory: nothing keeps one from taking it all."""
+    cdi_dirs: tuple[Path, ...] = Field(default=(Path("/etc/cdi"), Path("/var/run/cdi")), min_length=1)
+    """Where the driver's toolkit writes what the GPUs are called; the same folders as the engine's."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.policy == "devices" and not self.devices:
             raise ValueError('policy "devices" needs devices: write devices = ["0"]')
-        if self.policy != "devices" and self.devices:
+        if self.policy in {"none", "all"} and self.devices:
             raise ValueError(f'policy "{self.policy}" takes no devices: leave devices out or write policy = "devices"')
         return self
 

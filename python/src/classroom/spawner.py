@@ -12,8 +12,12 @@ from traitlets import Instance, Tuple, Unicode
 
 from classroom.accounts.homes import home_location
 from classroom.container import LABEL, PORT, Order, create_arguments
-from classroom.engine import Engine, EngineAwayError, engine_at
+from classroom.engine import Engine, EngineAwayError, engine_at, is_about_devices
 from classroom.errors import ClassroomError
+from classroom.gpus.leases import labels as lease_labels
+from classroom.gpus.offer import all_leases, offer, take_stock, wants_gpu
+from classroom.gpus.placement import Full, Granted, Without
+from classroom.gpus.words import MAY_START_WITHOUT, full_page
 from classroom.ready import answers
 from classroom.settings import Settings
 
@@ -85,14 +89,30 @@ class ClassroomSpawner(DockerSpawner):
             self.log.warning("%s: taken as running, since %s", self._log_name, error)
             return None
 
+    async def get_options_form(self) -> str:
+        """What the start page asks: nothing, so that one click starts the server, unless all GPUs are in use."""
+        gpu = self.settings.gpu
+        try:
+            if isinstance(found := await offer(self.engine, gpu, self.container_name), Full):
+                return full_page(found.reason, gpu, await take_stock(gpu), await all_leases(self.engine))
+        except (ClassroomError, docker.errors.APIError) as error:
+            self.log.warning("%s: the start itself says what is wrong: %s", self._log_name, error)
+        return ""
+
     async def start(self) -> str:
         """Start the container and return its address.
 
         Raises:
             SpawnException: with what the student can do about it.
         """
+        wanted = wants_gpu(self.user_options)
+        # A choice is for one start. JupyterHub keeps it for the next ones too.
+        self.orm_spawner.user_options = {}
+        self.db.commit()
+        if wanted is None:
+            raise self._failure('A server has one option, gpu, and its one value is "no".', "options", status=400)
         try:
-            return await self._start()
+            return await self._start(wanted=wanted)
         except EngineAwayError as error:
             raise self._failure("The machine that runs the servers does not answer.", "engine-away", error) from error
         except docker.errors.ImageNotFound as error:
@@ -102,15 +122,46 @@ class ClassroomSpawner(DockerSpawner):
         except (ClassroomError, docker.errors.APIError) as error:
             raise self._failure("The server could not be started.", "engine-error", error) from error
 
-    async def _start(self) -> str:
+    async def _start(self, *, wanted: bool) -> str:
+        self.stage = (10, "Making your container")
+        # Looking and making in one: two who start at the same instant must not both see the same GPU free.
+        async with self.engine.placing:
+            found = await offer(self.engine, self.settings.gpu, self.container_name, wanted=wanted)
+            if isinstance(found, Full):
+                raise self._failure(f"{found.reason} {MAY_START_WITHOUT}", "gpus-in-use")
+            await self._create(found)
+        self.stage = (30, "Starting your container")
+        try:
+            await self.docker("start", self.object_id)
+        except docker.errors.APIError as error:
+            if isinstance(found, Without) or not is_about_devices(error):
+                raise
+            self.log.exception("%s: without a GPU, since the engine cannot attach %s", self._log_name, found)
+            await self.remove_object()
+            await self._create(Without("The GPU could not be attached. Tell your instructor."))
+            await self.docker("start", self.object_id)
+        self.stage = (60, "Starting JupyterLab")
+        url = await self.running_url()
+        if not url or not await answers(f"{url}{self.server.base_url}api", self._is_gone):
+            raise self._failure("The server stopped at once.", "died")
+        return url
+
+    async def _create(self, gpus: Granted | Without) -> None:
+        environment = self.get_env()
+        names, identities = (gpus.names, gpus.identities) if isinstance(gpus, Granted) else ((), ())
+        if isinstance(gpus, Without):
+            self.log.info("%s starts without a GPU: %s", self._log_name, gpus.reason)
+            self.stage = (20, f"Starting without a GPU. {gpus.reason}")
+            environment["CLASSROOM_NO_GPU"] = gpus.reason
         order = Order(
             name=self.container_name,
             user=self.user.name,
             home_volume=home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix),
-            environment=self.get_env(),
+            environment=environment,
+            devices=names,
+            labels=lease_labels(names, identities, self.settings.gpu.policy),
         )
-        self.stage = (10, "Making your container")
-        arguments = create_arguments(order, self.settings.student, self.settings.network, self.settings.gpu)
+        arguments = create_arguments(order, self.settings.student, self.settings.network)
         try:
             created = await self.docker("create_container", **arguments)
         except docker.errors.APIError as error:
@@ -119,13 +170,6 @@ class ClassroomSpawner(DockerSpawner):
             await self._remove_leftover()
             created = await self.docker("create_container", **arguments)
         self.object_id = created["Id"]
-        self.stage = (30, "Starting your container")
-        await self.docker("start", self.object_id)
-        self.stage = (60, "Starting JupyterLab")
-        url = await self.running_url()
-        if not url or not await answers(f"{url}{self.server.base_url}api", self._is_gone):
-            raise self._failure("The server stopped at once.", "died", None)
-        return url
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Tell the waiting page how far it is. The hub ends this when the start has ended."""
@@ -188,10 +232,12 @@ class ClassroomSpawner(DockerSpawner):
             if error.status_code not in {404, 409}:
                 raise
 
-    def _failure(self, message: str, reason: str, error: Exception | None) -> SpawnException:
-        return SpawnException(
+    def _failure(self, message: str, reason: str, error: Exception | None = None, status: int = 503) -> SpawnException:
+        failure = SpawnException(
             f"{message} {_FILES_ARE_SAFE}",
             reason=reason,
-            status_code=503,
+            status_code=status,
             log_message=f"{self._log_name}: {reason}: {error}" if error else f"{self._log_name}: {reason}",
         )
+        failure.jupyterhub_message = failure.message  # what upstream shows where it does not know a SpawnException
+        return failure

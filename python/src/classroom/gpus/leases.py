@@ -1,0 +1,68 @@
+"""Leases are labels of containers: as long as the container is there, its devices are its student's.
+
+There is no second record. What the engine says is what the next hub starts from, after any crash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from classroom.container import LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+LEASE = LABEL + "lease"
+"""CDI names, with commas between them."""
+IDENTITY = LABEL + "lease-identity"
+"""The same devices as `classroom.gpus.inventory.Device.identity`: names may change under a running student."""
+POLICY = LABEL + "lease-policy"
+"""The policy at the time. An exclusive device stays its owner's when the policy changes."""
+
+_LIVE = frozenset({"created", "running", "paused", "restarting"})
+"""States of containers whose processes use a device, or are about to."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Devices that a student holds."""
+
+    holder: str
+    """The student."""
+    names: tuple[str, ...]
+    identities: tuple[str, ...] = ()
+    exclusive: bool = False
+    """Nobody else may be put on these devices while the lease lasts."""
+    since: int = 0
+    """When the container was made: seconds since 1970."""
+    container: str = ""
+    """The container's name."""
+    policy: str = ""
+
+
+def labels(names: Iterable[str], identities: Iterable[str], policy: str) -> dict[str, str]:
+    """The labels of a container that is to hold these devices."""
+    return {LEASE: ",".join(names), IDENTITY: ",".join(identities), POLICY: policy}
+
+
+def leases(containers: Iterable[Mapping[str, Any]]) -> tuple[Lease, ...]:
+    """The leases among containers as `docker ps --all` lists them."""
+    return tuple(_lease(each) for each in containers if each["State"] in _LIVE and each["Labels"].get(LEASE))
+
+
+def _lease(container: Mapping[str, Any]) -> Lease:
+    found = container["Labels"]
+    return Lease(
+        holder=found.get(LABEL + "user", ""),
+        names=_split(found[LEASE]),
+        identities=_split(found.get(IDENTITY, "")),
+        exclusive=found.get(POLICY) == "exclusive",
+        since=int(container.get("Created", 0)),
+        container=next(iter(container.get("Names") or [""])).lstrip("/"),
+        policy=found.get(POLICY, ""),
+    )
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from machines import fake, inventory, nvidia, spec, with_mig
+
+from classroom.errors import ClassroomError
+from classroom.gpus.cdi import parse
+from classroom.gpus.inventory import Inventory, Stock
+
+AMD = spec(
+    [
+        {"name": str(n), "containerEdits": {"deviceNodes": [{"path": "/dev/kfd"}, {"path": f"/dev/dri/card{n}"}]}}
+        for n in range(2)
+    ],
+    "amd.com/gpu",
+)
+
+
+def labels(found: Inventory) -> list[str]:
+    return [device.label for device in found.devices]
+
+
+@pytest.mark.parametrize(
+    ("specs", "counted"),
+    [
+        ([], []),
+        ([nvidia(2)], ["0", "1"]),
+        ([nvidia(12)], [str(n) for n in range(12)]),
+        ([nvidia(2, uuids=True)], ["0", "1"]),
+        ([nvidia(1)], ["0"]),
+        ([fake(4)], ["0", "1", "2", "3"]),
+        ([nvidia(2), AMD], ["amd.com/gpu=0", "amd.com/gpu=1", "0", "1"]),
+        ([with_mig(2, 3)], ["0:0", "0:1", "0:2", "1"]),
+        ([spec([{"name": "all", "containerEdits": {"deviceNodes": [{"path": "/dev/dxg"}]}}])], ["all"]),
+        ([spec([{"name": "0"}, {"name": "1"}])], ["0", "1"]),
+        ([spec([{"name": "all"}], "nvidia.com/gds")], []),
+        ([nvidia(1), spec([{"name": "all"}], "management.nvidia.com/gpu")], ["0"]),
+    ],
+    ids=[
+        "no driver",
+        "two cards",
+        "twelve cards in order",
+        "index and UUID are one",
+        "one card is not its all",
+        "variables only",
+        "two vendors",
+        "a divided card counts by its parts",
+        "Windows' subsystem",
+        "without edits",
+        "no GPU",
+        "the toolkit's own names",
+    ],
+)
+def test_each_gpu_is_counted_once(specs: list[dict[str, Any]], counted: list[str]) -> None:
+    assert labels(inventory(*specs)) == counted
+
+
+def test_a_device_is_found_by_each_of_its_names() -> None:
+    found = inventory(nvidia(2, uuids=True))
+    assert found.by_name["nvidia.com/gpu=GPU-00000001"] is found.by_name["nvidia.com/gpu=1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "said"),
+    [
+        ("{", "json", "not valid JSON"),
+        ("a: [", "yaml", "not valid YAML (line "),
+        ("[" * 100000, "json", "not valid JSON"),
+        ("[]", "json", "it is not an object"),
+        ("{}", "json", "its kind is missing"),
+        ('{"kind": "gpu", "devices": []}', "json", 'its kind is "gpu"'),
+        ('{"kind": "nvidia.com/gpu"}', "json", "no list of devices"),
+        ('{"kind": "nvidia.com/gpu", "devices": [1]}', "json", "a device is 1"),
+        ('{"kind": "nvidia.com/gpu", "devices": [{"name": "a b"}]}', "json", 'name is "a b"'),
+        ('{"kind": "nvidia.com/gpu", "devices": [{"name": "a,b"}]}', "json", 'name is "a,b"'),
+        ('{"kind": "nvidia.com/gpu", "devices": [{"name": true}]}', "json", "name is true"),
+        ('{"kind": "nvidia.com/gpu", "devices": [{"name": "0", "containerEdits": []}]}', "json", "containerEdits"),
+        (
+            '{"kind": "n.c/gpu", "devices": [{"name": "0", "containerEdits": {"deviceNodes": {"a": 1}}}]}',
+            "json",
+            "list",
+        ),
+        ('{"kind": "n.c/gpu", "devices": [{"name": "0", "containerEdits": {"deviceNodes": [{}]}}]}', "json", "no path"),
+        ('{"kind": "n.c/gpu", "devices": [{"name": "0"}, {"name": 0}]}', "json", "names device 0 twice"),
+        ("!!python/object/apply:os.system ['true']", "yaml", "not valid YAML"),
+    ],
+)
+def test_a_malformed_file_is_named_by_what_is_wrong(text: str, suffix: str, said: str) -> None:
+    with pytest.raises(ClassroomError) as error:
+        parse(text, is_yaml=suffix == "yaml")
+    assert said in str(error.value)
+
+
+def test_a_malformed_file_leaves_the_others_to_count(tmp_path: Path) -> None:
+    (tmp_path / "amd.json").write_text(json.dumps(AMD))
+    (tmp_path / "nvidia.yaml").write_text("kind: nvidia.com/gpu\ndevices: [")
+    found = Stock([tmp_path]).read()
+    assert labels(found) == ["amd.com/gpu=0", "amd.com/gpu=1"]
+    (problem,) = found.problems
+    assert problem.startswith(f"{tmp_path}/nvidia.yaml: not valid YAML")
+    assert "nvidia-ctk cdi generate" in problem
+
+
+def test_a_file_that_is_not_text_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "b.json").mkdir()
+    assert len(Stock([tmp_path]).read().problems) == 2
+
+
+def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
+    (tmp_path / "nvidia.yaml").write_text(yaml.safe_dump(nvidia(3, uuids=True)))
+    assert Stock([tmp_path]).read().devices == inventory(nvidia(3, uuids=True)).devices
+
+
+def test_files_are_read_again_when_they_change(tmp_path: Path) -> None:
+    stock = Stock([tmp_path, tmp_path / "missing"])
+    assert labels(stock.read()) == []
+    file = tmp_path / "nvidia.json"
+    file.write_text(json.dumps(nvidia(2)))
+    assert labels(stock.read()) == ["0", "1"]
+    assert stock.read() is stock.read()
+    before = file.stat()
+    file.write_text(json.dumps(nvidia(3)))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert labels(stock.read()) == ["0", "1", "2"], "a clock that jumps back hides nothing"
+    file.unlink()
+    assert labels(stock.read()) == []
+
+
+def test_a_later_folder_wins_and_the_same_name_twice_in_one_is_nobodys(tmp_path: Path) -> None:
+    first, second = tmp_path / "etc", tmp_path / "run"
+    for folder in (first, second):
+        folder.mkdir()
+    (first / "a.json").write_text(json.dumps(nvidia(1)))
+    (second / "a.json").write_text(json.dumps(nvidia(2)))
+    assert Stock([first, second]).read().problems == ()
+    assert labels(Stock([first, second]).read()) == ["0", "1"]
+    (second / "b.json").write_text(json.dumps(spec([{"name": "1"}])))
+    found = Stock([first, second]).read()
+    assert labels(found) == ["0"]
+    assert "Remove one of the two files" in found.problems[0]
+
+
+def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    tmp_path.chmod(0)
+    assert "let the hub's user read it" in Stock([tmp_path]).read().problems[0]
+    tmp_path.chmod(0o700)

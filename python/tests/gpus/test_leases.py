@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from classroom.gpus.leases import Lease, labels, leases
+
+
+def container(state: str = "running", **more: str) -> dict[str, Any]:
+    return {
+        "Names": ["/classroom-ada"],
+        "State": state,
+        "Created": 1_800_000_000,
+        "Labels": {"org.classroom.user": "ada"} | {f"org.classroom.{key}": value for key, value in more.items()},
+    }
+
+
+def test_what_is_written_on_a_container_is_what_is_read() -> None:
+    found = container() | {
+        "Labels": container()["Labels"] | labels(["nvidia.com/gpu=0"], ["/dev/nvidia0"], "exclusive")
+    }
+    assert leases([found]) == (
+        Lease(
+            "ada",
+            ("nvidia.com/gpu=0",),
+            ("/dev/nvidia0",),
+            exclusive=True,
+            since=1_800_000_000,
+            container="classroom-ada",
+            policy="exclusive",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "count"),
+    [("created", 1), ("running", 1), ("paused", 1), ("restarting", 1), ("removing", 0), ("exited", 0), ("dead", 0)],
+)
+def test_a_lease_lasts_as_long_as_processes_can_use_the_device(state: str, count: int) -> None:
+    assert len(leases([container(state, lease="nvidia.com/gpu=0")])) == count
+
+
+def test_a_container_without_devices_holds_no_lease() -> None:
+    assert leases([container(), container(lease="")]) == ()

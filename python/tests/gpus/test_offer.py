@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from machines import inventory, nvidia
+
+from classroom.gpus.leases import Lease
+from classroom.gpus.offer import options_from_form, wants_gpu
+from classroom.gpus.words import full_page, span
+from classroom.settings import Gpu
+
+
+@pytest.mark.parametrize(
+    ("form", "wants"),
+    [
+        ({}, True),
+        ({"_xsrf": ["2|a"]}, True),
+        ({"gpu": ["no"]}, False),
+        ({"gpu": ["no", "no"]}, None),
+        ({"gpu": ["yes"]}, None),
+        ({"gpu": ["nvidia.com/gpu=0"]}, None),
+        ({"image": ["evil"]}, None),
+        ({"gpu": ["no"], "image": ["evil"]}, None),
+    ],
+)
+def test_a_start_has_one_option_and_that_one_value(form: dict[str, list[str]], wants: Any) -> None:
+    assert wants_gpu(options_from_form(form)) is wants
+
+
+@pytest.mark.parametrize("options", [{"gpu": False}, {"gpu": None}, {"gpu": ["no"]}, {"GPU": "no"}, {1: 2}])
+def test_an_option_by_the_api_is_judged_alike(options: dict[str, object]) -> None:
+    assert wants_gpu(options) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-9999, "0 min"), (59, "0 min"), (60, "1 min"), (3600, "1 h 0 min"), (7500, "2 h 5 min"), (100_000, "1 d 3 h")],
+)
+def test_a_duration_reads_as_people_say_it(seconds: float, text: str) -> None:
+    assert span(seconds) == text
+
+
+def test_the_page_of_full_gpus_says_how_long_and_not_who() -> None:
+    lease = Lease("ada", ("nvidia.com/gpu=0",), since=1000)
+    page = full_page("All <GPUs> are in use.", Gpu(policy="exclusive"), inventory(nvidia(1)), [lease], now=1120)
+    assert "GPU 0" in page
+    assert "in use for 2 min" in page
+    assert "ada" not in page
+    assert "All &lt;GPUs&gt; are in use." in page
+    assert 'name="gpu" value="no"' in page

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from io import StringIO
+
+from machines import inventory, nvidia
+from rich.console import Console
+
+from classroom.gpus.inventory import Inventory
+from classroom.gpus.leases import Lease
+from classroom.gpus.report import Report, report
+from classroom.settings import Gpu
+
+NOON = 1_800_000_000
+
+
+def shown(found: Report) -> list[list[str]]:
+    out = StringIO()
+    Console(file=out, width=200).print(found.as_table(NOON + 7500))
+    return [line.split() for line in out.getvalue().splitlines()]
+
+
+def test_each_device_and_each_who_holds_it_has_a_row() -> None:
+    leases = [
+        Lease("ben", ("nvidia.com/gpu=1",), since=NOON, policy="shared"),
+        Lease("ada", ("nvidia.com/gpu=1",), since=NOON, policy="shared"),
+        Lease("cem", ("nvidia.com/gpu=7",), since=NOON, policy="exclusive"),
+    ]
+    found = report(Gpu(policy="shared"), inventory(nvidia(3)), leases)
+    assert [(row.device, row.student) for row in found.rows] == [
+        ("0", None),
+        ("1", "ada"),
+        ("1", "ben"),
+        ("2", None),
+        ("nvidia.com/gpu=7", "cem"),
+    ]
+    assert found.rows[4].note == "no longer on this machine"
+    assert found.as_data()["rows"][1]["since"] == "2027-01-15T08:00:00+00:00"
+
+
+def test_the_table_says_how_long() -> None:
+    lines = shown(
+        report(Gpu(policy="exclusive"), inventory(nvidia(2)), [Lease("ada", ("nvidia.com/gpu=0",), since=NOON)])
+    )
+    assert lines[1][:2] == ["0", "ada"]
+    assert lines[1][-4:] == ["(2", "h", "5", "min)"]
+    assert lines[2] == ["1", "free"]
+
+
+def test_what_students_call_themselves_is_no_markup() -> None:
+    lines = shown(report(Gpu(policy="shared"), inventory(nvidia(1)), [Lease("[red]x[/red]", ("nvidia.com/gpu=0",))]))
+    assert lines[1][1] == "[red]x[/red]"
+
+
+def test_a_device_that_is_kept_back_says_so() -> None:
+    found = report(Gpu(policy="exclusive", devices=("0",)), inventory(nvidia(2)), [])
+    assert [row.note for row in found.rows] == ["", "not handed out (gpu.devices)"]
+
+
+def test_a_machine_without_a_gpu_says_what_to_do() -> None:
+    assert "nvidia-ctk cdi generate" in report(Gpu(policy="shared"), Inventory(), []).mistakes[0]
