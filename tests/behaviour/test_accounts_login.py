@@ -15,6 +15,8 @@ from behaviour.people import PASSWORD, Visitor, one_time, said
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import httpx
+
     from behaviour.conftest import Server
 
     Visit = Callable[..., Visitor]
@@ -48,7 +50,9 @@ def test_unknown_and_known_names_get_the_same_answer(visit: Visit, student: Visi
     assert said(known) == said(unknown) == "Wrong username or password."
 
 
-def test_unknown_and_known_names_take_as_long(visit: Visit, student: Visitor, name: str) -> None:
+def test_unknown_and_known_names_take_as_long(
+    visit: Visit, student: Visitor, name: str, figure: Callable[[str], None]
+) -> None:
     del student
 
     def seconds(who: str) -> float:
@@ -60,7 +64,7 @@ def test_unknown_and_known_names_take_as_long(visit: Visit, student: Visitor, na
 
     pairs = [(seconds(name), seconds(f"{name}-x")) for _ in range(7)]
     known, unknown = (statistics.median(side) for side in zip(*pairs, strict=True))
-    print(f"known {known:.3f} s, unknown {unknown:.3f} s, ratio {known / unknown:.2f}")  # noqa: T201
+    figure(f"a wrong password: {known:.2f} s for a known name, {unknown:.2f} s for an unknown one")
     assert 0.6 < known / unknown < 1.7
 
 
@@ -120,7 +124,7 @@ def test_a_new_password_from_the_instructor_ends_the_lock(
     assert locked.sign_in(name, password).url.path == "/hub/change-password"
 
 
-def test_forty_wrong_logins_do_not_stall_the_hub(visit: Visit, name: str) -> None:
+def test_forty_wrong_logins_do_not_stall_the_hub(visit: Visit, name: str, figure: Callable[[str], None]) -> None:
     people = [visit() for _ in range(40)]
     for each in people:
         each.get("/hub/login")
@@ -137,5 +141,26 @@ def test_forty_wrong_logins_do_not_stall_the_hub(visit: Visit, name: str) -> Non
             waits.append(time.perf_counter() - start)
             time.sleep(0.02)
     assert {each.result().status_code for each in tries} == {403}
-    print(f"{len(waits)} requests answered meanwhile, slowest {max(waits):.3f} s")  # noqa: T201
+    figure(f"during 40 wrong logins {len(waits)} other requests were answered, the slowest in {max(waits):.2f} s")
     assert max(waits) < 1.5
+
+
+def test_twenty_sign_up_and_sign_in_at_once_and_none_fails(
+    visit: Visit, admin: Visitor, name: str, figure: Callable[[str], None]
+) -> None:
+    people = {f"{name}-{i}": visit() for i in range(20)}
+
+    def timed(step: Callable[[str], httpx.Response], arrives: str) -> float:
+        def one(who: str) -> float:
+            start = time.perf_counter()
+            answer = step(who)
+            assert answer.url.path == arrives, f"{answer.status_code} {said(answer)}"
+            return time.perf_counter() - start
+
+        with ThreadPoolExecutor(len(people)) as pool:
+            return max(pool.map(one, people))
+
+    signing_up = timed(lambda who: people[who].sign_up(who), "/hub/waiting")
+    admin.act("approve", *people)
+    signing_in = timed(lambda who: people[who].sign_in(who), "/hub/home")
+    figure(f"20 at once: slowest sign-up {signing_up:.1f} s, slowest login {signing_in:.1f} s")
