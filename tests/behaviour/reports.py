@@ -22,9 +22,8 @@ def last_lines(command: Sequence[str], students: Iterable[str]) -> list[tuple[st
     """
     logs = [(f"log of {part}", _end([*command, "logs", part], lines)) for part, lines in _LINES.items()]
     for name in students:
-        label = f"label=org.classroom.user={name}"
-        for found in _end([*command, "docker", "ps", "--all", "--quiet", "--filter", label]).split():
-            logs.append((f"log of {name}'s container", _end([*command, "docker", "logs", found], _CONTAINER_LINES)))
+        if found := _end([*command, "docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={name}"]):
+            logs += [(f"log of {name}'s container", _end([*command, "docker", "logs", found], _CONTAINER_LINES))]
     return logs
 
 

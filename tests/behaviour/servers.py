@@ -54,12 +54,17 @@ class Server:
         answer = self.visitor.get(f"/hub/spawn/{self.name}", follow=False)
         if answer.status_code >= 400:
             raise CodeError(f"{answer.status_code}: {answer.text}")
-        self._follow_progress(bound)
+        self.wait_ready(bound)
         took = time.monotonic() - begin
         self.open()
         return took
 
-    def _follow_progress(self, bound: float) -> None:
+    def wait_ready(self, bound: float = 150) -> None:
+        """Follow the progress of a start to its end.
+
+        Raises:
+            CodeError: it failed; the message is what the student reads.
+        """
         path = f"/hub/api/users/{self.name}/server/progress"
         headers = {"X-XSRFToken": self.visitor.xsrf or "", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
         with self.visitor.web.stream("GET", path, headers=headers, timeout=bound) as stream:

@@ -82,7 +82,9 @@ def test_files_survive_a_stop_and_a_start(new_student: Callable[[], Server]) -> 
     mine.write("letter.txt", "written before the stop")
     with mine.kernel() as kernel:
         kernel.run(
-            "import os, pathlib; os.makedirs('data/deep'); pathlib.Path('data/deep/x.bin').write_bytes(bytes(range(256)))"
+            "import os, pathlib\n"
+            "os.makedirs('data/deep')\n"
+            "pathlib.Path('data/deep/x.bin').write_bytes(bytes(range(256)))"
         )
         kernel.run("os.chmod('data/deep/x.bin', 0o640); os.symlink('deep/x.bin', 'data/link')")
     mine.stop()

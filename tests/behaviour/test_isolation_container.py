@@ -1,0 +1,170 @@
+"""What a student's code may do inside its container: nothing that a guest may not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from behaviour import containers
+from behaviour.servers import CodeError, Kernel, Server
+
+Verb = Callable[..., str]
+
+# System calls by number are of no use on two processors; libc's own names are.
+CALL = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *arguments):
+    return "done" if getattr(libc, name)(*arguments) != -1 else os.strerror(ctypes.get_errno())
+"""
+NEWNS, NEWUSER, NEWNET = 0x00020000, 0x10000000, 0x40000000  # sched.h
+DENIED = {"Operation not permitted", "Permission denied", "Function not implemented"}
+
+
+@pytest.fixture(scope="module")
+def kernel(mine: Server) -> Iterator[Kernel]:
+    """One for all of these tests: they leave nothing behind in it."""
+    with mine.kernel() as made:
+        yield made
+
+
+@pytest.fixture
+def status(kernel: Kernel) -> dict[str, str]:
+    """/proc/self/status of a program in the kernel (proc_pid_status(5))."""
+    lines = str(kernel.run("print(open('/proc/self/status').read())")).splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def test_a_student_is_jovyan_and_has_no_capability(status: dict[str, str]) -> None:
+    assert status["Uid"].split() == ["1000"] * 4
+    assert status["Gid"].split() == ["100"] * 4
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[kind], 16) == 0, kind
+
+
+def test_a_student_gains_no_privilege_and_is_under_seccomp(status: dict[str, str]) -> None:
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param("'setuid', 0", id="become_root"),
+        pytest.param("'mount', b'none', b'/tmp', b'tmpfs', 0, None", id="mount"),
+        pytest.param("'umount', b'/tmp'", id="unmount"),
+        pytest.param("'chroot', b'/tmp'", id="change_the_root"),
+        pytest.param(f"'unshare', {NEWNS}", id="make_a_mount_namespace"),
+        pytest.param(f"'unshare', {NEWNET}", id="make_a_network_namespace"),
+        pytest.param(f"'unshare', {NEWUSER}", id="make_a_user_namespace"),
+        pytest.param("'mknod', b'/tmp/device', 0o60600, os.makedev(8, 0)", id="make_a_device"),
+        pytest.param("'socket', 2, 3, 1", id="make_raw_packets"),
+        pytest.param("'socket', 17, 3, 0x300", id="listen_to_packets"),
+        pytest.param("'sethostname', b'evil', 4", id="change_the_hosts_name"),
+        pytest.param("'setpriority', 0, 0, -10", id="take_precedence"),
+        pytest.param("'reboot', 0x89abcdef", id="reboot"),
+        pytest.param("'swapoff', b'/swap'", id="turn_swap_off"),
+        pytest.param("'acct', b'/tmp/log'", id="keep_accounts"),
+    ],
+)
+def test_a_student_cannot(call: str, kernel: Kernel) -> None:
+    kernel.run(CALL)
+    assert kernel.run(f"print(call({call}))").strip() in DENIED
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/",
+        "/etc",
+        "/usr/bin",
+        "/usr/local/bin",
+        "/opt/classroom",
+        "/opt/classroom/bin",
+        "/var",
+        "/root",
+        "/run",
+        "/sys",
+        "/proc/sys/kernel",
+    ],
+)
+def test_a_student_writes_nothing_into(place: str, kernel: Kernel) -> None:
+    kernel.run("open('/tmp/probe', 'w').close(); open('/home/jovyan/probe', 'w').close()")
+    with pytest.raises(CodeError, match=r"Read-only file system|Permission denied|No such file"):
+        kernel.run(f"open('{place}/probe', 'w')")
+
+
+def test_a_program_with_the_setuid_bit_gains_nothing(kernel: Kernel) -> None:
+    source = '#include <stdio.h>\n#include <unistd.h>\nint main(){printf("%d %d", geteuid(), setuid(0));}'
+    kernel.run(
+        f"import subprocess; subprocess.run(['gcc', '-xc', '-', '-o', 'who'], input={source!r}, text=True, check=True)"
+    )
+    assert kernel.run("!chmod 6755 who && ./who") == "1000 -1"
+    found = kernel.run("!find / -xdev -perm /6000 -type f 2>/dev/null").split()
+    for program in found:
+        name = program.rsplit("/", 1)[-1]
+        if name in {"su", "mount", "umount", "newgrp", "sudo"}:
+            answer = kernel.run(f"!{program} root -c 'id -u' </dev/null 2>&1; true")
+            assert "0" not in answer.split(), answer
+
+
+def test_no_socket_of_the_server_is_in_the_container(kernel: Kernel) -> None:
+    sockets = kernel.run("!find / -xdev -type s 2>/dev/null; find /run /var /home /tmp -type s 2>/dev/null").split()
+    assert [each for each in sockets if not each.startswith("/tmp/jupyter/")] == []
+    listening = kernel.run("print(open('/proc/net/unix').read())")
+    assert "docker" not in listening
+    assert "proxy" not in listening
+
+
+def test_a_student_sees_only_their_own_processes(mine: Server, kernel: Kernel, server: Verb) -> None:
+    seen = kernel.ask("[int(each) for each in __import__('os').listdir('/proc') if each.isdigit()]")
+    own = server("docker", "top", containers.identifier(server, mine.name)).splitlines()[1:]
+    assert len(seen) <= len(own) + 1
+    assert kernel.run("print(open('/proc/1/cmdline').read())").startswith(("/sbin/docker-init", "/dev/init"))
+
+
+def test_no_device_of_the_machine_is_in_the_container(kernel: Kernel) -> None:
+    devices = set(kernel.run("!find /dev -type b -o -type c").split())
+    harmless = {"null", "zero", "full", "random", "urandom", "tty", "console", "pts/0", "pts/ptmx", "ptmx"}
+    assert {each.removeprefix("/dev/") for each in devices} <= harmless
+
+
+def test_the_home_is_the_only_thing_of_the_machine_in_the_container(kernel: Kernel, server: Verb, mine: Server) -> None:
+    found = containers.inspect(server, mine.name)
+    assert [(each["Type"], each["Destination"]) for each in found["Mounts"]] == [("volume", "/home/jovyan")]
+    writable = kernel.run("!find / -xdev -writable -not -path '/proc/*' -not -type l 2>/dev/null").split()
+    assert set(writable) == {"/tmp", "/home/jovyan"}
+
+
+def test_no_secret_of_the_hub_is_in_a_students_environment(kernel: Kernel, server: Verb) -> None:
+    folder = json.loads(server("exec", "cat", server("settings").strip()))["paths"]["state"] + "/secrets"
+    names = server("exec", "ls", folder).split()
+    secrets = {name: server("exec", "cat", f"{folder}/{name}").strip() for name in names}
+    assert "proxy-token" in secrets
+    shown = kernel.run("!cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'")
+    assert "JUPYTERHUB_API_TOKEN=" in shown
+    assert [name for name, secret in secrets.items() if secret and secret in shown] == []
+    assert "CRYPT" not in shown
+    assert "CONFIGPROXY" not in shown
+
+
+@pytest.mark.parametrize("module", ["classroom.spawner", "classroom.accounts", "nativeauthenticator", "docker"])
+def test_the_hubs_side_of_the_program_is_not_in_the_image(module: str, kernel: Kernel) -> None:
+    with pytest.raises(CodeError, match="ModuleNotFoundError"):
+        kernel.run(f"import {module}")
+
+
+def test_the_container_is_what_the_settings_say(server: Verb, mine: Server) -> None:
+    found = containers.inspect(server, mine.name)
+    host = found["HostConfig"]
+    assert host["ReadonlyRootfs"] is True
+    assert host["CapDrop"] == ["ALL"]
+    assert host["CapAdd"] is None
+    assert "no-new-privileges" in [each.partition(":")[0] for each in host["SecurityOpt"]]
+    assert host["Privileged"] is False
+    assert (host["PidMode"], host["IpcMode"], host["UTSMode"]) == ("", "private", "")
+    assert host["Init"] is True
+    assert host["PortBindings"] in (None, {})
+    assert found["Config"]["Labels"]["org.classroom.user"] == mine.name

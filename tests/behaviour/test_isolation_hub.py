@@ -1,0 +1,215 @@
+"""What a student's code may ask the hub: about itself, and nothing that changes anybody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from behaviour import containers
+from behaviour.people import api
+from behaviour.servers import Kernel, Server, wait_until
+
+Verb = Callable[..., str]
+
+pytestmark = pytest.mark.timeout(120)
+
+# The path goes out as it is written: urllib would clean it.
+ASK = """
+import http.client, json, os, urllib.parse
+hub = urllib.parse.urlsplit(os.environ["JUPYTERHUB_API_URL"])
+def ask(method, path, body=None, token=os.environ["JUPYTERHUB_API_TOKEN"], **headers):
+    connection = http.client.HTTPConnection(hub.hostname, hub.port, timeout=20)
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    if token:
+        headers["Authorization"] = f"token {token}"
+    connection.request(method, path, body if body is None else json.dumps(body), headers)
+    answer = connection.getresponse()
+    return [answer.status, answer.read().decode(errors="replace")]
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel(mine: Server) -> Iterator[Kernel]:
+    """One for all of these tests: they leave nothing behind in it."""
+    with mine.kernel() as made:
+        yield made
+
+
+@pytest.fixture
+def ask(kernel: Kernel) -> Callable[..., tuple[int, Any]]:
+    """Send a request to the hub from inside the container, with the server's own token."""
+    kernel.run(ASK)
+
+    def send(method: str, path: str, *more: object, **headers: str) -> tuple[int, Any]:
+        words = [repr(each) for each in (method, path, *more)] + [
+            f"{name}={value!r}" for name, value in headers.items()
+        ]
+        status, text = kernel.ask(f"ask({', '.join(words)})")
+        try:
+            return status, json.loads(text)
+        except ValueError:
+            return status, text
+
+    return send
+
+
+@pytest.fixture(scope="module")
+def other(new_student: Callable[[], Server]) -> Iterator[Server]:
+    """Another student, whose server runs."""
+    made = new_student()
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_a_servers_token_tells_who_it_belongs_to(ask: Callable[..., tuple[int, Any]], mine: Server) -> None:
+    status, found = ask("GET", "/hub/api/user")
+    assert (status, found["name"]) == (200, mine.name)
+    assert not found.get("admin")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("GET", "/hub/api/users/{other}", None, id="look_at_another_student"),
+        pytest.param("GET", "/hub/api/users/{other}/tokens", None, id="read_anothers_tokens"),
+        pytest.param("POST", "/hub/api/users/{other}/tokens", {}, id="make_a_token_for_another"),
+        pytest.param(
+            "POST",
+            "/hub/api/users/{other}/activity",
+            {"last_activity": "2026-01-01T00:00:00Z"},
+            id="report_for_another",
+        ),
+        pytest.param("POST", "/hub/api/users/{other}/server", {}, id="start_anothers_server"),
+        pytest.param("DELETE", "/hub/api/users/{other}/server", None, id="stop_anothers_server"),
+        pytest.param("DELETE", "/hub/api/users/{other}", None, id="remove_another_student"),
+        pytest.param("PATCH", "/hub/api/users/{mine}", {"admin": True}, id="become_an_instructor"),
+        pytest.param("PATCH", "/hub/api/users/{other}", {"admin": True}, id="make_another_an_instructor"),
+        pytest.param("POST", "/hub/api/users/new-one", {}, id="make_an_account"),
+        pytest.param("POST", "/hub/api/users", {"usernames": ["new-one", "new-two"]}, id="make_accounts"),
+        pytest.param("POST", "/hub/api/shutdown", {"proxy": True, "servers": True}, id="shut_the_hub_down"),
+        pytest.param("GET", "/hub/api/proxy", None, id="read_the_routes"),
+        pytest.param("POST", "/hub/api/proxy", {}, id="reload_the_routes"),
+        pytest.param("PATCH", "/hub/api/proxy", {"auth_token": "mine"}, id="change_the_proxys_token"),
+        pytest.param("POST", "/hub/api/shares/{mine}/", {"user": "{other}"}, id="share_the_server_with_another"),
+        pytest.param("GET", "/hub/api/services", None, id="list_services"),
+        pytest.param("POST", "/hub/api/groups/everyone", {}, id="make_a_group"),
+        pytest.param("GET", "/hub/api/metrics", None, id="read_metrics"),
+    ],
+)
+def test_a_servers_token_cannot(
+    method: str, path: str, body: object, *, ask: Callable[..., tuple[int, Any]], mine: Server, other: Server
+) -> None:
+    filled = json.loads(json.dumps(body).replace("{other}", other.name))
+    status, found = ask(method, path.format(mine=mine.name, other=other.name), filled)
+    assert status in {403, 404}, found
+    assert other.is_known
+
+
+def test_a_servers_token_lists_no_other_student(
+    ask: Callable[..., tuple[int, Any]], mine: Server, other: Server
+) -> None:
+    status, found = ask("GET", "/hub/api/users")
+    assert status == 403 or [each["name"] for each in found] == [mine.name]
+    assert other.name not in json.dumps(found)
+
+
+def test_a_student_makes_no_token_that_may_more_than_the_student(
+    ask: Callable[..., tuple[int, Any]], mine: Server, other: Server
+) -> None:
+    for scopes in (
+        ["admin:users"],
+        ["admin:servers"],
+        ["list:users"],
+        ["proxy"],
+        ["shutdown"],
+        [f"servers!user={other.name}"],
+    ):
+        answer = api(mine.visitor, "POST", f"users/{mine.name}/tokens", {"scopes": scopes})
+        assert answer.status_code in {400, 403}, f"{scopes}: {answer.text}"
+    answer = api(mine.visitor, "POST", f"users/{mine.name}/tokens", {"note": "a student's own"})
+    assert answer.status_code == 201
+    assert ask("GET", f"/hub/api/users/{other.name}", None, answer.json()["token"])[0] == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/hub/",
+        "/hub/login",
+        "/hub/signup",
+        "/hub/home",
+        "/hub/admin",
+        "/hub/authorize",
+        "/hub/metrics",
+        "/hub/static/css/style.min.css",
+        "/hub/apix",
+        "/hub/api/../login",
+        "/hub/api/%2e%2e/login",
+        "/hub/api/..%2flogin",
+        "/hub/api/..\\login",
+        "//hub/login",
+        "/hub//login",
+        "/hub/./login",
+        "/user/{other}/api/contents",
+        "/services/culler/",
+    ],
+)
+def test_a_container_gets_no_page_but_the_api(path: str, ask: Callable[..., tuple[int, Any]], other: Server) -> None:
+    status, found = ask("GET", path.format(other=other.name), None, None)
+    assert status in {400, 403, 404}, found
+    assert "<form" not in str(found)
+
+
+def test_the_hub_sees_a_containers_own_address_whatever_it_says(
+    ask: Callable[..., tuple[int, Any]], mine: Server, server: Verb
+) -> None:
+    forged = "198.51.100.77"
+    path = f"/hub/api/users/{mine.name}/looked-for"
+    ask("GET", path, X_Forwarded_For=forged, X_Real_IP=forged, Forwarded=f"for={forged}")
+
+    def logged() -> list[str]:
+        return [line for line in server("logs", "hub").splitlines() if path in line]
+
+    wait_until(lambda: bool(logged()), "the hub has logged the request", 10)
+    assert containers.address(server, mine.name) in logged()[-1]
+    assert forged not in logged()[-1]
+
+
+def test_a_student_chooses_neither_image_nor_command_nor_mounts(
+    new_student: Callable[[], Server], server: Verb
+) -> None:
+    mine = new_student()
+    wish = {
+        "image": "evil:latest",
+        "cmd": ["sleep", "1000"],
+        "volumes": {"/": "/host"},
+        "environment": {"LD_PRELOAD": "/home/jovyan/evil.so"},
+        "extra_host_config": {"privileged": True},
+        "user": "root",
+        "profile": "evil",
+    }
+    path = f"users/{mine.name}/server"
+    for query, body in (("", wish), ("", {"user_options": wish}), ("?image=evil&opt-image=evil", {})):
+        answer = api(mine.visitor, "POST", path + query, body)
+        assert answer.status_code < 500, answer.text
+    fields = {key: value if isinstance(value, str) else json.dumps(value) for key, value in wish.items()}
+    assert mine.visitor.post(f"/hub/spawn/{mine.name}", fields).status_code < 500
+    # Refused or ignored: what starts is what the settings say.
+    mine.start()
+    found = containers.inspect(server, mine.name)
+    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    assert found["Config"]["Image"] == settings["student"].get("image", "classroom-student:latest")
+    assert found["Config"]["User"] == "1000:100"
+    assert found["HostConfig"]["Privileged"] is False
+    assert "evil" not in json.dumps(found)
+    assert [each["Destination"] for each in found["Mounts"]] == ["/home/jovyan"]
+    mine.stop()
+
+
+def test_a_student_starts_no_second_server(mine: Server) -> None:
+    assert api(mine.visitor, "POST", f"users/{mine.name}/servers/second", {}).status_code == 400
