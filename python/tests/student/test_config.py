@@ -32,6 +32,12 @@ def test_idle_kernels_are_looked_for_often_enough(idle: int, interval: int) -> N
     assert not manager.cull_busy
 
 
+@pytest.mark.parametrize(("memory", "body"), [(64 * 1024, 512), (4096, 409), (512, 51)])
+def test_one_upload_cannot_use_up_the_memory(memory: int, body: int) -> None:
+    server = server_config(Surroundings(AROUND.home, AROUND.runtime, memory=memory * 2**20)).ServerApp
+    assert server.max_body_size // 2**20 == server.max_buffer_size // 2**20 == body
+
+
 def test_every_server_has_a_cookie_secret_of_its_own() -> None:
     first, second = (server_config(AROUND).ServerApp.cookie_secret for _ in range(2))
     assert first != second
@@ -46,13 +52,15 @@ def test_with_a_full_home_trust_is_kept_elsewhere() -> None:
 
 def test_the_environment_is_read() -> None:
     environment = {"HOME": "/h", "JUPYTER_RUNTIME_DIR": "/r", "CLASSROOM_KERNEL_IDLE": "90"}
-    assert surroundings(environment, home_takes_writes=True) == Surroundings(Path("/h"), Path("/r"), 90)
+    assert surroundings(environment, home_takes_writes=True, memory=5) == Surroundings(
+        Path("/h"), Path("/r"), 90, memory=5
+    )
 
 
 def test_a_time_that_is_no_number_is_refused() -> None:
     environment = {"HOME": "/h", "JUPYTER_RUNTIME_DIR": "/r", "CLASSROOM_KERNEL_IDLE": "60m"}
     with pytest.raises(ValueError, match="CLASSROOM_KERNEL_IDLE is '60m': write a number of seconds"):
-        surroundings(environment, home_takes_writes=True)
+        surroundings(environment, home_takes_writes=True, memory=5)
 
 
 def test_the_first_page_needs_a_welcome_notebook(tmp_path: Path) -> None:

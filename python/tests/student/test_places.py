@@ -36,3 +36,16 @@ def test_a_folder_that_takes_writes_is_known_and_left_clean(tmp_path: Path) -> N
 def test_a_folder_that_cannot_be_made_takes_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert not places.takes_writes(tmp_path / "file" / "below")
+
+
+def test_the_memory_is_that_of_the_container_in_either_version_of_control_groups(tmp_path: Path) -> None:
+    machine = places.memory(tmp_path)
+    assert machine > 2**28
+    (tmp_path / "memory.max").write_text("max\n")
+    assert places.memory(tmp_path) == machine
+    (tmp_path / "memory.max").write_text("1048576\n")
+    assert places.memory(tmp_path) == 2**20
+    (tmp_path / "memory.max").unlink()
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("2097152\n")
+    assert places.memory(tmp_path) == 2**21

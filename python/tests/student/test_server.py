@@ -175,6 +175,10 @@ def test_200_mb_are_uploaded_in_parts_and_at_once(server: Server) -> None:
     assert (server.home / "whole.bin").stat().st_size == 200 * MIB
     for name in ("parts.bin", "whole.bin"):
         (server.home / name).unlink()
+    highest = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{server.pid}/status").read_text())
+    assert highest
+    # Well within the 4 GiB of a container.
+    assert int(highest[1]) / 1024 < 2048
 
 
 def test_a_server_that_is_told_to_stop_takes_its_kernels_along_within_five_seconds(

@@ -43,9 +43,11 @@ class Surroundings:
     kernel_idle: int = 0
     """Seconds after which an idle kernel is stopped; 0 for never."""
     home_takes_writes: bool = True
+    memory: int = 4096 * MIB
+    """Bytes that the server and its kernels may use."""
 
 
-def surroundings(environment: Mapping[str, str], *, home_takes_writes: bool) -> Surroundings:
+def surroundings(environment: Mapping[str, str], *, home_takes_writes: bool, memory: int) -> Surroundings:
     """Read the environment.
 
     Raises:
@@ -59,6 +61,7 @@ def surroundings(environment: Mapping[str, str], *, home_takes_writes: bool) -> 
         runtime=Path(environment["JUPYTER_RUNTIME_DIR"]),
         kernel_idle=int(idle),
         home_takes_writes=home_takes_writes,
+        memory=memory,
     )
 
 
@@ -87,7 +90,8 @@ def _server(c: Config, around: Surroundings) -> None:
     # In memory only: upstream's file would outlive a password reset in a home (CVE-2026-40934).
     c.ServerApp.cookie_secret = secrets.token_bytes(32)
     # Lab sends files in parts of 1 MB; this bounds one part, and what others send at once (base64: 4/3 of the file).
-    c.ServerApp.max_body_size = c.ServerApp.max_buffer_size = 512 * MIB
+    # Taking a body in needs seven times its size: more must not end the server, and every kernel with it.
+    c.ServerApp.max_body_size = c.ServerApp.max_buffer_size = min(512 * MIB, around.memory // 10)
     # Proxies on the way cut what is silent for a minute. Jupyter pings kernels and terminals; this is for the others.
     c.ServerApp.websocket_ping_interval = 30
     c.ServerApp.websocket_ping_timeout = 30

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,3 +54,12 @@ def takes_writes(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many bytes of memory there are: the control group's limit (cgroups(7)), or else the machine's."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for file in (groups / "memory.max", groups / "memory" / "memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # not there, or "max"
+            return min(machine, int(file.read_text(encoding="ascii")))
+    return machine

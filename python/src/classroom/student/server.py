@@ -19,7 +19,7 @@ from traitlets import default
 from classroom.student import report
 from classroom.student.config import EXTENSIONS, default_url, server_config, surroundings
 from classroom.student.login import StudentIdentityProvider
-from classroom.student.places import takes_writes
+from classroom.student.places import memory, takes_writes
 from classroom.student.terminals import ProcessorTime
 from classroom.student.watch import is_write, last_at_work
 
@@ -35,7 +35,7 @@ def _read_config() -> Config:
     writable = takes_writes(home / ".local" / "share" / "jupyter")
     if not writable:
         app_log.warning("The home takes no writes. If it is full: delete files in the file browser, then saving works.")
-    return server_config(surroundings(os.environ, home_takes_writes=writable))
+    return server_config(surroundings(os.environ, home_takes_writes=writable, memory=memory()))
 
 
 class StudentServerApp(ServerApp):
