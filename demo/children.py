@@ -42,8 +42,11 @@ class Children:
     """Proxy and hub, in the order in which they were started."""
 
     def __init__(self) -> None:
-        """None yet. Whatever our children leave behind becomes ours, so that it can be stopped."""
+        """None yet."""
         self._children: list[Child] = []
+
+    def adopt(self) -> None:
+        """Whatever our children leave behind becomes ours from now on, so that `stop` ends it too."""
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def start(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
@@ -65,6 +68,11 @@ class Children:
     def __bool__(self) -> bool:
         """Whether any was started."""
         return bool(self._children)
+
+    @property
+    def running(self) -> bool:
+        """Whether all run."""
+        return all(child.process.poll() is None for child in self._children)
 
     def check(self) -> None:
         """See that all run.

@@ -25,6 +25,7 @@ def process_settings(options: Options, places: Places, proxy: Sequence[str]) -> 
     return {
         **_common(options, places, proxy),
         "spawner": "process",
+        "docker": {"prefix": demo_name(places)},  # a home keeps its name if there is an engine the next time
         "hub": {"listen": f"127.0.0.1:{free_port('127.0.0.1')}"},
     }
 

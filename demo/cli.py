@@ -65,6 +65,7 @@ def _demo(screen: Screen, places: Places, options: Options) -> None:
     check_listen(options)
     engine = engines.choose(options, os.environ)
     tasks, children = Tasks(), Children()
+    children.adopt()
     containers = None
     try:
         environment, proxy = _prepare(screen, places, tasks)
@@ -162,12 +163,14 @@ def _stop(screen: Screen, tasks: Tasks, children: Children, containers: Containe
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     tasks.stop()
-    if children:
+    started = bool(children)
+    if started:
         screen.line("  Stopping the students' servers, the hub and the proxy")
     children.stop()
     if containers:
         containers.down()
-    screen.line("  Nothing of the demo runs any more; accounts and files stay in .demo")
+    if started:
+        screen.line("  Nothing of the demo runs any more; accounts and files stay")
 
 
 def _remove(screen: Screen, places: Places) -> None:

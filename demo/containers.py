@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from demo.engine import Engine
     from demo.options import Options, Places
-    from demo.screen import Screen
+    from demo.screen import Screen, Step
     from demo.tasks import Tasks
 
 _BASE_IMAGE = "python:3.13-slim"
@@ -88,28 +89,18 @@ class Containers:
         log = self._places.logs / "image.log"
         line: list[str | Path] = [self._python, self._places.root / "images" / "debian", "image", f"--tag={IMAGE}"]
         line += [f"--host={self._engine.host}", *self._base()]
-        with screen.step(
-            "Making the students' image", "The students' image was ready", long="a few minutes, the first time"
-        ) as step:
-
-            def on_line(text: str) -> None:
-                first, _, rest = text.partition(" ")
-                if first == "step":
-                    count, _, what = rest.partition(" ")
-                    number, _, total = count.partition("/")
-                    step.update("image", (int(number) - 1) / int(total), detail=what)
-                    step.say(what)
-
-            cache = {"XDG_CACHE_HOME": str(self._places.folder / "cache")}
-            try:
-                tasks.run(line, log, environment=cache, on_line=on_line)
-            except TaskError as error:
-                reason = [line for line in error.output.splitlines() if not line.startswith("step ")]
-                raise DemoError(
-                    "\n    ".join(["The students' image could not be made:", *reason[-8:]])
-                    + f"\n  All of it: {log}. BASE_IMAGE=NAME builds on another image of Debian or Ubuntu; "
-                    "ENGINE=process needs no image."
-                ) from error
+        steps = _Steps(screen)
+        cache = {"XDG_CACHE_HOME": str(self._places.folder / "cache")}
+        try:
+            with steps.shown:
+                tasks.run(line, log, environment=cache, on_line=steps.line)
+        except TaskError as error:
+            reason = [line for line in error.output.splitlines() if not line.startswith("step ")]
+            raise DemoError(
+                "\n    ".join(["The students' image could not be made:", *reason[-8:]])
+                + f"\n  All of it: {log}. BASE_IMAGE=NAME builds on another image of Debian or Ubuntu; "
+                "ENGINE=process needs no image."
+            ) from error
 
     def _base(self) -> list[str]:
         if self._options.base_image:
@@ -124,6 +115,27 @@ class Containers:
             tasks.run(line, self._places.logs / "docker.log")
         except TaskError as error:
             raise DemoError(error.output.strip() or str(error)) from error
+
+
+class _Steps:
+    """What the image's builder says: `step 1/6 making Debian`; nothing but its last line if there is nothing to do."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.shown = contextlib.ExitStack()
+        self._screen = screen
+        self._step: Step | None = None
+
+    def line(self, text: str) -> None:
+        first, _, rest = text.partition(" ")
+        if first != "step":
+            return
+        if self._step is None:
+            words = ("Making the students' image", "The students' image was made")
+            self._step = self.shown.enter_context(self._screen.step(*words, long="a few minutes, the first time"))
+        count, _, what = rest.partition(" ")
+        number, _, total = count.partition("/")
+        self._step.update("image", (int(number) - 1) / int(total), detail=what)
+        self._step.say(what)
 
 
 def _run_helper(python: Path, places: Places, action: str) -> subprocess.CompletedProcess[str]:

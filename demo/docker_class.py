@@ -83,6 +83,11 @@ def _remove(client: docker.APIClient, settings: Settings) -> None:
     for volume in client.volumes()["Volumes"] or []:
         if volume["Name"].startswith(f"{settings.docker.prefix}-home-"):
             client.remove_volume(volume["Name"])
+    layers = ("classroom-student-environment:", "classroom-student-system:")  # names that images/debian gives
+    for image in client.images():
+        for tag in image["RepoTags"] or ():
+            if tag == settings.student.image or tag.startswith(layers):
+                client.remove_image(tag)
 
 
 def _remove_containers(client: docker.APIClient, settings: Settings) -> None:

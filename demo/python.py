@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import platform
 import shutil
 import sys
 import threading
@@ -119,7 +120,7 @@ class PythonEnvironment:
         mark.write_text(key, encoding="utf-8")
 
     def _wanted(self) -> str:
-        return _key(self._lock, sys.version, str(self.folder))
+        return _key(self._lock, f"{sys.version_info[:2]} {platform.machine()}", str(self.folder))
 
 
 class _Seen:

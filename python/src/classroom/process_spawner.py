@@ -30,7 +30,8 @@ class ProcessSpawner(SimpleLocalProcessSpawner):
     @default("home_dir")
     def _home_dir(self) -> str:
         escaped = self.user.escaped_name.replace("/", "-")
-        return str(self.settings.paths.state / "homes" / home_location(self.db, self.user.name, escaped))
+        location = home_location(self.db, self.user.name, escaped, self.settings.docker.prefix)
+        return str(self.settings.paths.state / "homes" / location)
 
     @default("cmd")
     def _cmd(self) -> list[str]:
