@@ -107,14 +107,20 @@ let
       extraPythonPackages
     ];
     permitUserSite = true;
+    # One name for people and scripts, whatever the store calls it.
+    makeWrapperArgs = [
+      "--set NIX_PYTHONEXECUTABLE /opt/classroom/bin/python"
+      "--set NIX_PYTHONPREFIX /opt/classroom"
+    ];
     ignoreCollisions = true; # LICENSE and tests at the top of site-packages
   };
 
+  # What a new home begins with.
   home = lib.fileset.toSource {
-    root = ./student-files;
+    root = ../python/src/classroom/student/files;
     fileset = lib.fileset.fileFilter (
       file: lib.any file.hasExt [ "ipynb" "md" "py" ]
-    ) ./student-files;
+    ) ../python/src/classroom/student/files;
   };
 in
 dockerTools.streamLayeredImage {

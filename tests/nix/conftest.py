@@ -15,6 +15,11 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 
+slow = pytest.mark.skipif(
+    not os.environ.get("CLASSROOM_TEST_NIX"),
+    reason="takes minutes: CLASSROOM_TEST_NIX=1 runs it",
+)
+
 # A machine without the build users and the binary cache of an installation for many.
 _CONFIGURATION = "build-users-group =\nsubstituters =\nsandbox = false\n"
 
@@ -58,6 +63,24 @@ def build(expression: str) -> Path:
     if done.returncode:
         raise NixError(done.stderr)
     return Path(done.stdout.split()[-1])
+
+
+@pytest.fixture(scope="session")
+def debian() -> None:
+    """Packages of which tests/nix/host-toolchain.nix makes its tools."""
+    release = Path("/etc/os-release")
+    if not release.exists() or 'VERSION_ID="12"' not in release.read_text():
+        pytest.skip("what is built here is built with the packages of Debian 12, which this is not")
+    wanted = evaluate(f'(import {HERE}/host-toolchain.nix {{ nixpkgs = <nixpkgs>; gixy = ""; }}).hostDebs')
+    listed = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"],
+        check=True,
+        text=True,
+        capture_output=True,
+    ).stdout
+    lacking = [name for name in wanted if f"{name} installed" not in listed.splitlines()]
+    if lacking:
+        pytest.skip(f"tests/install-packages {' '.join(lacking)}")
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

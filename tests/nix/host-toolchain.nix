@@ -79,7 +79,8 @@ let
 
   # Debian's Python with its library, so that its prefix is a store path, with
   # upstream's site-packages and nixpkgs' sitecustomize.
-  hostPython = prev: host "python3" prev ''
+  hostPython = prev: hostPythonOf prev // { override = arguments: hostPython (prev.override arguments); };
+  hostPythonOf = prev: host "python3" prev ''
     cp /usr/bin/python3.11 $out/bin/; ln -s python3.11 $out/bin/python3; ln -s python3.11 $out/bin/python
     cp -rL --no-preserve=ownership /usr/lib/python3.11 $out/lib/ 2>/dev/null || true; cd $out/lib/python3.11
     find . \( -name __pycache__ -o -name test -o -name 'config-3*' \) -prune -exec rm -rf {} +

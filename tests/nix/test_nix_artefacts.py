@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import HERE, NixError, build
+
 from classroom.settings import Settings, load_settings
-from conftest import HERE, NixError, build, evaluate
 
 HOSTS = sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix"))
 ENVIRONMENT = Path(sys.prefix)
@@ -24,23 +25,11 @@ DIRECTIVES = ("http.conf", "server.conf", "containers.conf")
 EXPOSURE = {"classroom-network.service": 2.5}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tools() -> None:
-    release = Path("/etc/os-release")
-    if not release.exists() or 'VERSION_ID="12"' not in release.read_text():
-        pytest.skip("artefacts are built with the packages of Debian 12, which this is not")
-    wanted = evaluate(f"({ARTEFACTS}).pkgs.hostDebs")
-    listed = subprocess.run(
-        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"],
-        check=True, text=True, capture_output=True,
-    ).stdout  # fmt: skip
-    lacking = [name for name in wanted if f"{name} installed" not in listed.splitlines()]
-    if lacking:
-        pytest.skip(f"tests/install-packages {' '.join(lacking)}")
+pytestmark = pytest.mark.usefixtures("debian")
 
 
 @pytest.fixture(scope="module", params=HOSTS)
-def host(request: pytest.FixtureRequest) -> tuple[str, Path]:
+def host(request: pytest.FixtureRequest, debian: None) -> tuple[str, Path]:  # noqa: ARG001
     return request.param, build(f'{ARTEFACTS}.host "{request.param}"')
 
 

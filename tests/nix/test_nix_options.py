@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from classroom.settings import Settings, json_schema
 from conftest import evaluate
+
+from classroom.settings import Settings, json_schema
 
 # Settings without an option, and why.
 FIXED = {

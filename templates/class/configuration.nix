@@ -1,0 +1,17 @@
+{
+  nixpkgs.config.allowUnfree = true; # NVIDIA's driver
+
+  services.classroom = {
+    enable = true;
+    domain = "hub.example.org";
+    admins = [ "teacher" ];
+    tls.acme.enable = true;
+    tls.acme.email = "teacher@example.org";
+    gpu.policy = "all";
+    # image.extraPythonPackages = ps: [ ps.transformers ];
+  };
+
+  networking.hostName = "server";
+  services.openssh.enable = true;
+  system.stateVersion = "26.05";
+}

@@ -1,0 +1,19 @@
+{
+  description = "A GPU server for a class";
+
+  # Where you keep the project. Its nixpkgs is the one that its tests ran with.
+  inputs.classroom.url = "git+https://git.example.org/classroom";
+
+  outputs =
+    { classroom, ... }:
+    {
+      nixosConfigurations.server = classroom.inputs.nixpkgs.lib.nixosSystem {
+        system = "x86_64-linux";
+        modules = [
+          classroom.nixosModules.default
+          ./hardware-configuration.nix # nixos-generate-config --show-hardware-config
+          ./configuration.nix
+        ];
+      };
+    };
+}

@@ -1,0 +1,93 @@
+# The images of images/*.nix, made here: the interpreter is this machine's and the packages are the locks' wheels, so
+# PyTorch, a compiler and what is in no lock stay out. Recipes, layers, users and environment are those of the flake.
+{
+  nixpkgs ? <nixpkgs>,
+  gixy,
+  # A folder with hub/, student/ and build/, each full of wheels, with a needs.json that says which needs which.
+  wheels,
+  # An installed configurable-http-proxy: a folder with bin/ and lib/.
+  proxy,
+}:
+let
+  pkgs = import ./host-toolchain.nix { inherit nixpkgs gixy; };
+  inherit (pkgs) lib;
+
+  files = folder: lib.filter (lib.hasSuffix ".whl") (lib.attrNames (builtins.readDir (wheels + "/${folder}")));
+  # "python_dateutil-4.0.0-py3-none-any.whl" is python-dateutil 4.0.0 (PEP 427, PEP 503).
+  parse =
+    folder: file:
+    let
+      parts = lib.splitString "-" file;
+    in
+    {
+      name = lib.toLower (lib.replaceStrings [ "_" "." ] [ "-" "-" ] (lib.head parts));
+      version = lib.elemAt parts 1;
+      src = builtins.path {
+        path = wheels + "/${folder}/${file}";
+        name = file;
+      };
+    };
+  parsed = folder: map (parse folder) (files folder);
+  byName = folder: lib.listToAttrs (map (wheel: lib.nameValuePair wheel.name wheel) (parsed folder));
+
+  # Python as nix/python.nix makes it, its pins included; all else comes from the folder too.
+  pythonOf =
+    folder:
+    let
+      known = byName "build" // byName folder;
+      needs = lib.importJSON (wheels + "/build/needs.json") // lib.importJSON (wheels + "/${folder}/needs.json");
+    in
+    import ../../nix/python.nix {
+      inherit lib;
+      fetchPin = pin: known.${lib.replaceStrings [ "_" ] [ "-" ] pin.pname}.src;
+      python = pkgs.python311.override {
+        packageOverrides =
+          final: _:
+          lib.mapAttrs (
+            pname: wheel:
+            final.buildPythonPackage {
+              inherit pname;
+              inherit (wheel) version src;
+              format = "wheel";
+              dontStrip = true;
+              dontCheckRuntimeDeps = true; # the locks were resolved together
+              dependencies = map (name: final.${name}) (needs.${pname} or [ ]);
+            }
+          ) known;
+      };
+    };
+
+  allOf = folder: ps: map (wheel: ps.${wheel.name}) (parsed folder);
+in
+rec {
+  classroom = pkgs.callPackage ../../nix/classroom.nix { python = pythonOf "hub"; };
+
+  studentImageCpu = pkgs.callPackage ../../images/student.nix {
+    python = pythonOf "student";
+    packages = allOf "student";
+    torch = _: [ ];
+    tools = with pkgs; [
+      bashInteractive
+      coreutils
+      curl
+      findutils
+      gawk
+      git
+      gnugrep
+      gnused
+      gnutar
+      gzip
+      procps
+      which
+    ];
+    wheelLibraries = [ ];
+  };
+
+  hubImage = pkgs.callPackage ../../images/hub.nix {
+    inherit classroom;
+    configurable-http-proxy = builtins.path {
+      path = proxy;
+      name = "configurable-http-proxy";
+    };
+  };
+}

@@ -1,0 +1,59 @@
+"""The flake has what the README says, and every output of it instantiates."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import HERE, REPOSITORY, evaluate, slow
+
+FLAKE = f"import {HERE}/flake.nix {{ }}"
+PACKAGES = {"classroom", "hubImage", "studentImage", "studentImageCpu", "optionsDoc"}
+
+
+def names(expression: str) -> set[str]:
+    return set(evaluate(f"builtins.attrNames ({FLAKE}).{expression}"))
+
+
+def stems(folder: str) -> set[str]:
+    return {file.stem for file in (REPOSITORY / folder).glob("*.nix")}
+
+
+def test_the_flake_has_packages_apps_module_overlay_and_template() -> None:
+    assert names("packages.x86_64-linux") >= PACKAGES
+    assert names("apps.x86_64-linux") == {"default", "demo", "test-gpu"}
+    assert names("nixosModules") == names("overlays") == {"default"}
+    assert names("templates") == {"default"}
+
+
+def test_every_host_and_every_vm_test_is_a_check() -> None:
+    checks = names("checks.x86_64-linux")
+    assert names("nixosConfigurations") == stems("tests/hosts")
+    assert {f"host-{name}" for name in stems("tests/hosts")} <= checks
+    assert {f"vm-{name}" for name in stems("tests/nixos")} <= checks
+
+
+@pytest.mark.parametrize("system", ["x86_64-linux", "aarch64-linux"])
+def test_every_package_and_shell_instantiates(system: str) -> None:
+    paths = evaluate(
+        f"let f = {FLAKE}; in builtins.mapAttrs (_: p: p.drvPath) (f.packages.{system} // f.devShells.{system})"
+    )
+    assert all(path.endswith(".drv") for path in paths.values())
+
+
+@slow
+def test_every_check_instantiates() -> None:
+    checks = evaluate(f"builtins.mapAttrs (_: check: check.drvPath) ({FLAKE}).checks.x86_64-linux")
+    assert all(path.endswith(".drv") for path in checks.values())
+
+
+@slow
+def test_the_demo_is_a_virtual_machine() -> None:
+    assert evaluate(f"({FLAKE}).apps.x86_64-linux.demo.program").endswith("/bin/run-classroom-vm")
+
+
+def test_there_is_one_input_and_it_is_locked() -> None:
+    lock = json.loads((REPOSITORY / "flake.lock").read_text())
+    assert list(lock["nodes"]) == ["nixpkgs", "root"]
+    assert lock["nodes"]["nixpkgs"]["original"]["ref"] == "nixos-26.05"
+    assert 'nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05"' in (REPOSITORY / "flake.nix").read_text()

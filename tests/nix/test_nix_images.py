@@ -1,0 +1,156 @@
+"""The images that images/*.nix describe, built here and used: a student can work in what `nix build` makes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import HERE, REPOSITORY, build, slow
+from wheels import fetch
+
+LOCKS = REPOSITORY / "python/locks"
+PROXY = REPOSITORY / ".cache/node"
+# What builds this project's own package: hatchling and what it needs.
+BUILD = {"hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"}
+# Tests of what a student does; the rest of the suite is about the site, whatever the image.
+SUITE = ["tests/behaviour/test_code.py", "tests/behaviour/test_files.py"]
+
+pytestmark = [slow, pytest.mark.usefixtures("debian")]
+
+Verb = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def images(debian: None) -> str:  # noqa: ARG001
+    """A Nix expression for what images.nix makes."""
+    if not PROXY.exists():
+        pytest.skip(f"there is no {PROXY}: make .cache/node/ready")
+    wheels = REPOSITORY / ".cache/nix/wheels"
+    try:
+        fetch(LOCKS / "hub.txt", wheels / "hub")
+        fetch(LOCKS / "student.txt", wheels / "student")
+        fetch(LOCKS / "dev.txt", wheels / "build", BUILD)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"pip cannot fetch the packages of the locks: {error.stderr[-300:]}")
+    gixy = Path(sys.prefix) / "bin/gixy"
+    return f'(import {HERE}/images.nix {{ gixy = "{gixy}"; wheels = {wheels}; proxy = {PROXY}; }})'
+
+
+@pytest.fixture(scope="module", params=["hubImage", "studentImageCpu"])
+def archive(request: pytest.FixtureRequest, images: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An image as `docker load` takes it."""
+    file = tmp_path_factory.mktemp("image") / f"{request.param}.tar"
+    with file.open("wb") as output:
+        subprocess.run([build(f"{images}.{request.param}")], check=True, stdout=output, stderr=subprocess.DEVNULL)
+    yield file
+    file.unlink()
+
+
+def configuration(archive: Path) -> tuple[str, dict[str, Any], int]:
+    """Reference, configuration and number of layers of an image."""
+    with tarfile.open(archive) as tar:
+
+        def read(name: str) -> Any:
+            file = tar.extractfile(name)
+            assert file
+            return json.load(file)
+
+        manifest = read("manifest.json")[0]
+        return manifest["RepoTags"][0], read(manifest["Config"]), len(manifest["Layers"])
+
+
+def test_the_same_input_makes_the_same_bytes(archive: Path, images: str) -> None:
+    with archive.open("rb") as file:
+        first = hashlib.file_digest(file, "sha256").hexdigest()
+    # The recipe once more: --check refuses a result that differs.
+    again = f"{images}.{archive.stem}"
+    subprocess.run(
+        ["nix-build", "--no-out-link", "--check", "--expr", again], check=True, capture_output=True,
+        env={**os.environ, "NIX_CONFIG": "build-users-group =\nsubstituters =\nsandbox = false\n"},
+    )  # fmt: skip
+    with subprocess.Popen([build(again)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as stream:
+        assert stream.stdout
+        assert hashlib.file_digest(stream.stdout, "sha256").hexdigest() == first  # type: ignore[arg-type]
+
+
+def test_an_image_has_layers_that_docker_takes_and_no_root(archive: Path) -> None:
+    _, config, layers = configuration(archive)
+    assert layers < 127
+    assert config["config"]["User"] in {"1000:100", "990:990"}
+    assert config["created"].startswith("1970-01-01")
+    assert config["config"]["Labels"]["org.classroom.keep"] in {"hub", "student"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Verb:
+    """The engine of the stack (`python -m stack run`)."""
+    command = os.environ.get("CLASSROOM_SERVER")
+    if not command:
+        pytest.skip(os.environ.get("CLASSROOM_SKIP") or "CLASSROOM_SERVER is not set: no engine to load images into")
+
+    def run(*words: str, stdin: Path | None = None) -> str:
+        with (stdin or Path(os.devnull)).open("rb") as file:
+            done = subprocess.run(
+                [*shlex.split(command), *words], check=False, stdin=file, capture_output=True, text=True
+            )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def loaded(archive: Path, server: Verb) -> Iterator[str]:
+    server("docker", "load", stdin=archive)  # type: ignore[call-arg]
+    reference = configuration(archive)[0]
+    yield reference
+    server("docker", "image", "rm", "--force", reference)
+
+
+def test_an_image_works_below_a_read_only_root(archive: Path, loaded: str, server: Verb, tmp_path: Path) -> None:
+    run = ["docker", "run", "--rm", "--read-only", "--network=none", "--cap-drop=ALL", "--tmpfs=/tmp:rw,exec"]
+    if archive.stem == "hubImage":
+        settings = tmp_path / "settings.json"
+        settings.write_text('{"admins": ["teacher"]}')
+        said = server(*run, "--interactive", loaded, "schema")
+        assert json.loads(said)["title"] == "Settings"
+        return
+    program = (
+        "import os, ssl, sys, time, zoneinfo, pwd, json; print(json.dumps([sys.executable, sys.prefix, os.getuid(), "
+        "os.getgid(), pwd.getpwuid(os.getuid()).pw_dir, len(ssl.create_default_context().get_ca_certs()) > 50, "
+        "zoneinfo.ZoneInfo('Europe/Berlin').key, 'ä'.encode().decode()]))"
+    )
+    assert json.loads(server(*run, loaded, "/opt/classroom/bin/python", "-c", program)) == [
+        "/opt/classroom/bin/python", "/opt/classroom", 1000, 100, "/home/jovyan", True, "Europe/Berlin", "ä",
+    ]  # fmt: skip
+    listed = server(*run, loaded, "stat", "-c", "%u:%g %F", "/home/jovyan", "/home/jovyan/Welcome.ipynb")
+    assert listed.splitlines() == ["1000:100 directory", "1000:100 regular file"]
+    assert server(*run, loaded, "python", "-c", "import classroom.student; import jupyterlab").strip() == ""
+    # The hub's side is not there to be read.
+    assert "no" in server(
+        *run, loaded, "sh", "-c", "python -c 'import classroom.hub' 2>/dev/null && echo yes || echo no"
+    )
+
+
+def test_a_student_works_in_the_image(archive: Path, loaded: str, server: Verb) -> None:
+    if archive.stem == "hubImage":
+        pytest.skip("for the other image")
+    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    server("reload", json.dumps({"student": {"image": loaded}}))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-c", "python/pyproject.toml", "--rootdir=.", "-q", *SUITE],
+            check=False, capture_output=True, text=True, cwd=REPOSITORY,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-6000:]
+    finally:
+        server("reload", json.dumps({"student": {"image": settings.get("student", {}).get("image")}}))

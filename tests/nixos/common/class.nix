@@ -1,0 +1,69 @@
+# A machine with a class, and with what the tests use: the suite, a browser, the verbs of a server.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  classroom = import ../../../nix { inherit pkgs; };
+  server = pkgs.writeShellApplication {
+    name = "classroom-server";
+    runtimeInputs = [
+      config.virtualisation.docker.package
+      pkgs.jq
+    ];
+    text = builtins.readFile ./server.sh;
+  };
+  tests = lib.fileset.toSource {
+    root = ../..;
+    fileset = lib.fileset.unions [
+      ../../behaviour
+      ./work.py
+    ];
+  };
+  python = pkgs.python3.withPackages (ps: [
+    ps.httpx
+    ps.playwright
+    ps.pytest
+    ps.pytest-timeout
+    ps.websockets
+  ]);
+in
+{
+  imports = [ ../../../modules ];
+
+  services.classroom = {
+    enable = true;
+    admins = [ "teacher" ];
+    # The recipe without PyTorch: what is tested here is the machine.
+    image.package = lib.mkDefault (
+      classroom.studentImageCpu.override {
+        torch = _: [ ];
+        packages = ps: [ ps.pip ];
+      }
+    );
+    student.memory = "1G";
+  };
+
+  environment.systemPackages = [
+    pkgs.chromium
+    pkgs.curl
+    pkgs.jq
+    python
+    server
+  ];
+  environment.variables = {
+    CLASSROOM_URL = "http://127.0.0.1:${toString config.services.classroom.nginx.port}";
+    CLASSROOM_SERVER = "classroom-server";
+    CLASSROOM_ADMIN = "teacher";
+    PYTHONPATH = "${tests}";
+    PYTHONDONTWRITEBYTECODE = "1";
+  };
+
+  virtualisation = {
+    cores = 2;
+    memorySize = 4096;
+    diskSize = 8192; # the image is copied into the engine
+  };
+}

@@ -1,0 +1,42 @@
+"""A student at work: signs up, starts a kernel, remembers a number, and is asked for it later."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from behaviour.people import Visitor
+from behaviour.servers import Server, wait_until
+
+PLACE = Path("/run/work")
+
+
+def main() -> None:
+    """Leave a file at each step."""
+    PLACE.mkdir(exist_ok=True)
+    url, password = os.environ["CLASSROOM_URL"], sys.argv[1]
+    admin, student = Visitor(url), Visitor(url)
+    answer = admin.sign_in("teacher", password)
+    if answer.url.path == "/hub/change-password":
+        changed = f"{password}-changed-by-tests"
+        admin.post(str(answer.url), {"new_password": changed, "new_password_confirmation": changed})
+    student.sign_up("ada")
+    admin.act("approve", "ada")
+    student.sign_in("ada")
+    mine = Server(student, "ada")
+    mine.start()
+    with mine.kernel() as kernel:
+        kernel.run("x = 41")
+        (PLACE / "begun").touch()
+        while not (PLACE / "go").exists():
+            time.sleep(0.2)
+        wait_until(lambda: mine.get("api/status").status_code == 200, "the server is reached again", 120)
+        kernel.reconnect()
+        (PLACE / "done.part").write_text(kernel.run("x + 1"))
+        (PLACE / "done.part").rename(PLACE / "done")
+
+
+if __name__ == "__main__":
+    main()
