@@ -3,9 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 NODE := .cache/node
-DEBIAN_PACKAGES := chromium debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nginx-light python3-dev python3-venv
+DEBIAN_PACKAGES := chromium debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nftables nginx-light python3-dev python3-venv
 PYTEST := $(VENV)/bin/python -m pytest -c python/pyproject.toml --rootdir=.
-TESTS := python/tests tests/nginx tests/behaviour
+TESTS := python/tests tests/nginx tests/stack tests/behaviour
 LINTED := python/src python/tests tests images demo
 
 .DEFAULT_GOAL := help
@@ -36,7 +36,7 @@ lint: $(VENV)/ready  ## ruff and mypy
 	$(VENV)/bin/ruff check --config python/pyproject.toml $(LINTED)
 	$(VENV)/bin/ruff format --check --config python/pyproject.toml $(LINTED)
 	cd python && ../$(VENV)/bin/mypy -p classroom
-	cd python && ../$(VENV)/bin/mypy -p stack
+	cd python && ../$(VENV)/bin/mypy -p stack -p student_image
 
 format: $(VENV)/ready  ## let ruff write
 	$(VENV)/bin/ruff check --fix --config python/pyproject.toml $(LINTED)
