@@ -1,0 +1,321 @@
+"""GPUs on the real engine, simulated by a CDI specification: what a container sees, who gets what, what happens when
+something breaks."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from behaviour.people import Visitor, api
+from behaviour.servers import CodeError, Server, wait_until
+
+Verb = Callable[..., str]
+
+pytestmark = pytest.mark.timeout(600)
+
+NONE = {"policy": "none", "devices": None, "perStudent": None, "studentsPerDevice": None}
+
+
+@dataclass
+class Class:
+    """Students of one afternoon and the machine's GPUs."""
+
+    server: Verb
+    cdi: str
+    enrolled: list[Server]
+    """Students with an account, by the time one is needed; a test finds all of them without a server."""
+    enrol: Callable[[], Server]
+    students: list[Server] = field(default_factory=list)
+
+    def rules(self, policy: str, **more: Any) -> None:
+        """Change the settings, as an operator does."""
+        self.server("reload", json.dumps({"gpu": NONE | {"policy": policy, "cdiDirs": [self.cdi]} | more}))
+
+    def student(self) -> Server:
+        """One more student, signed in."""
+        if len(self.students) == len(self.enrolled):
+            self.enrolled.append(self.enrol())
+        self.students.append(self.enrolled[len(self.students)])
+        return self.students[-1]
+
+    def sees(self, student: Server) -> str:
+        """What a process in the student's container sees of GPUs."""
+        container = self.server("docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={student.name}")
+        # What the engine gave to the first process: `docker exec` has an environment of its own.
+        text = self.server("docker", "exec", container.strip(), "cat", "/proc/1/environ")
+        return dict(part.partition("=")[::2] for part in text.split("\0")).get("FAKE_GPU", "none")
+
+    def started(self) -> tuple[Server, str]:
+        """One more student with a server, and what it sees."""
+        student = self.student()
+        start(student)
+        return student, self.sees(student)
+
+    def holders(self) -> dict[str, list[str]]:
+        """Devices and students, as `classroom gpus` says."""
+        found: dict[str, list[str]] = {}
+        for row in self.report()["rows"]:
+            found.setdefault(row["device"], []).extend([row["student"]] if row["student"] else [])
+        return found
+
+    def report(self) -> Any:
+        """What `classroom gpus` says to programs."""
+        text = self.server("exec", "classroom", "gpus", "--json", "--settings", self.server("settings").strip())
+        return json.loads(text)
+
+    def write(self, spec: dict[str, Any] | str, name: str = "nvidia.json") -> None:
+        text = spec if isinstance(spec, str) else json.dumps(spec)
+        self.server("exec", "sh", "-c", 'printf %s "$1" > "$2"', "sh", text, f"{self.cdi}/{name}")
+
+    def remove(self, name: str) -> None:
+        self.server("exec", "rm", "-f", f"{self.cdi}/{name}")
+
+
+@pytest.fixture(scope="module")
+def afternoon(url: str, admin: Visitor, server: Verb) -> Iterator[Class]:
+    """One class for all tests: its students sign up once. Its rules are none when they have gone."""
+
+    def enrol() -> Server:
+        name, visitor = f"s-{uuid.uuid4().hex[:10]}", Visitor(url)
+        visitor.sign_up(name)
+        admin.act("approve", name)
+        visitor.sign_in(name)
+        assert visitor.is_signed_in
+        return Server(visitor, name)
+
+    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    found = Class(server, settings["gpu"]["cdiDirs"][0], [], enrol)
+    yield found
+    found.rules("none")
+    for student in found.enrolled:
+        student.visitor.web.close()
+
+
+@pytest.fixture
+def room(afternoon: Class) -> Iterator[Class]:
+    """The class, its machine as it was and nobody's server running when the test ends."""
+    before = afternoon.server("exec", "cat", f"{afternoon.cdi}/nvidia.json")
+    afternoon.students = []
+    yield afternoon
+    afternoon.write(before)
+    afternoon.server("start", "hub")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(stop, afternoon.students))
+
+
+def start(student: Server) -> None:
+    """Press start and wait, without a look at JupyterLab."""
+    answer = student.visitor.get(f"/hub/spawn/{student.name}", follow=False)
+    assert answer.status_code == 302, answer.text
+    student.wait_ready()
+
+
+def stop(student: Server) -> None:
+    if student.is_known:
+        student.stop()
+
+
+def refused(student: Server) -> str:
+    """Press start; gives the page that says why there is no server."""
+    answer = student.visitor.get(f"/hub/spawn/{student.name}")
+    assert "/hub/spawn" in answer.url.path, answer.url
+    assert not student.is_known
+    return answer.text
+
+
+def start_without(student: Server) -> None:
+    """Press the button of that page."""
+    answer = student.visitor.post(f"/hub/spawn/{student.name}", {"gpu": "no"}, follow=False)
+    assert answer.status_code == 302, answer.text
+    student.wait_ready()
+    student.open()
+
+
+def devices(*names: str) -> dict[str, Any]:
+    listed = [{"name": name, "containerEdits": {"env": [f"FAKE_GPU={name}"]}} for name in names]
+    return {"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": listed}
+
+
+def test_each_student_has_a_gpu_of_their_own_and_who_comes_late_may_start_without(room: Class) -> None:
+    room.rules("exclusive", devices=["0", "1", "2"])
+    first, *others = [room.started() for _ in range(3)]
+    assert sorted([first[1], *(seen for _, seen in others)]) == ["0", "1", "2"]
+    late = room.student()
+    page = refused(late)
+    assert "All GPUs are in use." in page
+    assert "Start without a GPU" in page
+    assert first[0].name not in page
+    start_without(late)
+    assert room.sees(late) == "none"
+    late.open()
+    with late.kernel() as kernel:
+        said = kernel.run("from classroom.student.gpu import describe; print(describe())")
+    assert "You chose to start without a GPU." in said
+    late.stop()
+    first[0].stop()
+    start(late)
+    assert room.sees(late) == first[1], "the choice was for one start, and the device is free again"
+
+
+def test_a_shared_gpu_has_no_more_students_than_the_settings_say(room: Class) -> None:
+    room.rules("shared", devices=["1", "3"], studentsPerDevice=2)
+    assert [room.started()[1] for _ in range(4)] == ["1", "3", "1", "3"]
+    assert "All GPUs are in use." in refused(room.student())
+
+
+def test_two_who_start_at_the_same_instant_never_get_the_same_gpu(room: Class) -> None:
+    room.rules("exclusive", devices=["2"])
+    both = [room.student(), room.student()]
+
+    def press(student: Server) -> str:
+        try:
+            start(student)
+        except (CodeError, AssertionError) as error:
+            return str(error)
+        return "started"
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(press, both))
+    assert outcomes.count("started") == 1, outcomes
+    winner = both[outcomes.index("started")]
+    assert room.holders()["2"] == [winner.name]
+    assert "All GPUs are in use." in refused(both[1 - outcomes.index("started")])
+
+
+def test_a_lease_outlives_the_hub_and_ends_with_the_container(room: Class) -> None:
+    room.rules("exclusive", devices=["0"])
+    first, seen = room.started()
+    assert seen == "0"
+    room.server("kill", "hub")
+    room.server("start", "hub")
+    late = room.student()
+    assert "All GPUs are in use." in refused(late)
+    container = room.server("docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={first.name}").strip()
+    room.server("docker", "kill", container)
+    wait_until(lambda: room.holders()["0"] == [], "the lease is gone with the container", 30)
+    start(late)
+    assert room.sees(late) == "0"
+
+
+def test_a_start_that_a_killed_hub_left_behind_keeps_no_gpu_from_the_others(room: Class) -> None:
+    room.rules("exclusive", devices=["0"])
+    first, late = room.student(), room.student()
+    first.visitor.get(f"/hub/spawn/{first.name}", follow=False)
+    wait_until(lambda: room.holders()["0"] == [first.name], "the first has the device", 30, 0.05)
+    room.server("kill", "hub")
+    room.server("start", "hub")
+    wait_until(lambda: first.is_known, "the hub has taken the server up", 60)
+    assert "All GPUs are in use." in refused(late)
+    first.stop()
+    start(late)
+    assert room.sees(late) == "0"
+
+
+def test_what_someone_has_alone_stays_theirs_when_the_rules_change(room: Class) -> None:
+    room.rules("exclusive", devices=["0", "1"])
+    first, seen = room.started()
+    assert seen == "0"
+    room.rules("shared", devices=["0", "1"], studentsPerDevice=2)
+    assert [room.started()[1] for _ in range(2)] == ["1", "1"]
+    assert "All GPUs are in use." in refused(room.student())
+    assert room.holders()["0"] == [first.name]
+
+
+def test_a_device_that_vanishes_takes_no_server_with_it_and_is_given_to_nobody(room: Class, admin: Visitor) -> None:
+    room.rules("exclusive")
+    first, seen = room.started()
+    assert seen == "0"
+    room.write(devices("1"))
+    second, seen = room.started()
+    assert seen == "1"
+    assert room.holders() == {"1": [second.name], "nvidia.com/gpu=0": [first.name]}
+    first.open()
+    assert "All GPUs are in use." in refused(room.student())
+    room.rules("exclusive", perStudent=2)
+    assert "gpu.perStudent is 2, and there are 1 GPUs" in admin.get("/hub/home").text
+    _, seen = room.started()
+    assert seen == "none", "nobody waits for what cannot come"
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "seen"),
+    [("all", {}, "0,1,2,3"), ("devices", {"devices": ["3"]}, "3")],
+    ids=["all", "devices"],
+)
+def test_the_rules_of_the_original_are_kept(room: Class, policy: str, more: dict[str, Any], seen: str) -> None:
+    room.rules(policy, **more)
+    assert [room.started()[1] for _ in range(2)] == [seen, seen]
+
+
+def test_without_a_driver_students_start_and_are_told_why_and_so_is_the_instructor(room: Class, admin: Visitor) -> None:
+    room.rules("exclusive")
+    room.write("{ not a specification")
+    student, seen = room.started()
+    assert seen == "none"
+    student.open()
+    with student.kernel() as kernel:
+        said = kernel.run("from classroom.student.gpu import describe; print(describe())")
+    assert "This machine offers no GPU to the class now." in said
+    home = admin.get("/hub/home").text
+    assert "nvidia.json: not valid JSON" in home
+    assert "students start without one" in home
+    assert "nvidia-ctk" not in student.visitor.get("/hub/home").text
+
+
+def test_a_malformed_file_takes_no_gpu_of_the_others_away(room: Class) -> None:
+    room.rules("exclusive", devices=["0"])
+    room.write("kind: [", "broken.yaml")
+    try:
+        assert room.started()[1] == "0"
+        assert "broken.yaml: not valid YAML" in room.report()["mistakes"][0]
+    finally:
+        room.remove("broken.yaml")
+
+
+def test_a_device_that_only_the_hub_knows_costs_nobody_a_server(room: Class) -> None:
+    other = room.cdi.rpartition("/")[0] + "/other-cdi"
+    room.server("exec", "mkdir", "-p", other)
+    room.server("exec", "sh", "-c", 'printf %s "$1" > "$2"', "sh", json.dumps(devices("9")), f"{other}/a.json")
+    room.rules("exclusive", cdiDirs=[other])
+    student, seen = room.started()
+    assert seen == "none"
+    student.open()
+    with student.kernel() as kernel:
+        said = kernel.run("from classroom.student.gpu import describe; print(describe())")
+    assert "The GPU could not be attached." in said
+    assert room.holders() == {"9": []}
+
+
+def test_settings_that_the_machine_cannot_keep_are_said_at_start(room: Class, admin: Visitor) -> None:
+    room.rules("devices", devices=["0", "7"])
+    assert "gpu.devices: 7 does not exist; this machine has 0, 1, 2, 3" in admin.get("/hub/home").text
+    assert "GPUs: gpu.devices: 7 does not exist" in room.server("logs", "hub")
+    assert room.started()[1] == "0"
+
+
+def test_a_student_can_choose_nothing_but_to_start_without(room: Class) -> None:
+    room.rules("none")
+    student = room.student()
+    for options in ({"gpu": "nvidia.com/gpu=0"}, {"gpu": "yes"}, {"image": "evil"}, {"gpu": False}):
+        answer = api(student.visitor, "POST", f"users/{student.name}/server", {"user_options": options})
+        assert answer.status_code == 400, answer.text
+        assert "A server has one option" in answer.text
+    start(student)
+    assert room.sees(student) == "none"
+
+
+def test_the_command_shows_who_holds_what(room: Class) -> None:
+    room.rules("shared", devices=["0", "1"])
+    student, seen = room.started()
+    table = room.server("exec", "classroom", "gpus", "--settings", room.server("settings").strip())
+    (line,) = [line for line in table.splitlines() if student.name in line]
+    assert line.split()[0] == seen
+    assert "0 min" in line
+    assert "shared" in line
+    assert "not handed out" in table
