@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,11 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if reasons := missing():
+        # What needs no stack is still tested; the rest is skipped with these reasons.
+        sys.stderr.write("".join(f"no stack here: {reason}\n" for reason in reasons))
+        environment = {**os.environ, "CLASSROOM_MISSING": "; ".join(reasons)}
+        return subprocess.run(options.command, check=False, env=environment).returncode
     with stack(parts=options.parts, packages=options.packages) as made:
         return subprocess.run([*made.enter(), *options.command], check=False, env=made.environment()).returncode
 
@@ -71,7 +77,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m stack", description="The real parts of a class in namespaces of their own; needs root."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="start everything, run a command beside it, stop everything")
+    run = commands.add_parser(
+        "run",
+        help="start everything, run a command beside it, stop everything",
+        description="Starts everything, runs a command beside it, stops everything. Where the stack cannot run, the "
+        "command runs alone and finds the reasons in CLASSROOM_MISSING.",
+    )
     run.add_argument("command", nargs="+", metavar="CMD")
     run.set_defaults(act=_run)
     up = commands.add_parser("up", help="start everything and say how to reach it")

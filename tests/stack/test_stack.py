@@ -224,3 +224,16 @@ def test_the_outsides_name_server_answers_every_name_with_the_internet_host() ->
     answer = world.dns_answer(b"\x12\x34\1\0\0\1\0\0\0\0\0\0" + question)
     assert answer[:2] == b"\x12\x34"
     assert answer.endswith(bytes([203, 0, 113, 10]))
+
+
+def test_where_the_stack_cannot_run_the_command_runs_alone_and_knows_why(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "stack", "run", "--", "/bin/sh", "-c", 'echo "$CLASSROOM_MISSING"; exit 3']
+    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY / "tests")}
+    path = str(tmp_path)
+    program = f"import stack.common, runpy; stack.common.SYSTEM_PATH = {path!r}; runpy.run_module('stack', run_name='__main__')"
+    done = subprocess.run(
+        [command[0], "-c", program, *command[3:]], check=False, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 3
+    assert "debootstrap is not installed (apt-get install debootstrap)" in done.stdout
+    assert "no stack here: debootstrap is not installed" in done.stderr
