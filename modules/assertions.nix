@@ -113,6 +113,10 @@ in
         message = "services.classroom: port ${toString (lib.head (lib.head (taken ++ [ [ { port = 0; } ] ]))).port} is taken twice (${lib.concatMapStringsSep "; " (lib.concatMapStringsSep " and " (use: use.name)) taken}). Write another services.classroom.${(lib.head (lib.head (taken ++ [ [ { name = "nginx.port"; } ] ]))).name};";
       }
       {
+        assertion = cfg.backup.repository != null -> cfg.backup.passwordFile != null;
+        message = ''services.classroom.backup has a repository and no password: restic encrypts. Write services.classroom.backup.passwordFile = "/run/secrets/restic";'';
+      }
+      {
         assertion =
           config.virtualisation.docker.autoPrune.enable
           -> lib.any (lib.hasInfix "label!=org.classroom.keep") config.virtualisation.docker.autoPrune.flags;

@@ -12,5 +12,6 @@
     ./images.nix
     ./gpu.nix
     ./tunnel.nix
+    ./backup.nix
   ];
 }

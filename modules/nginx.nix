@@ -41,6 +41,9 @@ in
           default 0;
           ${lib.concatMapStrings (peer: "${peer} 1;\n") trusted}
         }
+        map "" $classroom_pages {
+          default ${directives}/pages;
+        }
         include ${directives}/http.conf;
       '';
 
@@ -73,13 +76,6 @@ in
           forceSSL = isTls;
           sslCertificate = lib.mkIf (cfg.tls.certificate != null) cfg.tls.certificate;
           sslCertificateKey = lib.mkIf (cfg.tls.key != null) cfg.tls.key;
-          locations."^~ /classroom-pages/" = {
-            alias = "${directives}/pages/";
-            extraConfig = ''
-              internal;
-              charset utf-8;
-            '';
-          };
           extraConfig = ''
             access_log /var/log/nginx/access.log classroom;
             ${lib.concatMapStrings (peer: "set_real_ip_from ${peer};\n") trusted}

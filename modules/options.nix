@@ -463,6 +463,46 @@ in
       cliToken = mkSecret "what the `classroom` command shows the hub";
     };
 
+    backup = {
+      repository = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "sftp:backup@nas.example.org:/classroom";
+        description = "Where restic keeps the backup; it is made if it is not there. Null: no backup.";
+      };
+      passwordFile = mkOption {
+        type = types.nullOr own.secretFile;
+        default = null;
+        example = "/run/secrets/restic";
+        description = "The password of the repository. Keep a copy elsewhere: without it a backup is worth nothing.";
+      };
+      environmentFile = mkOption {
+        type = types.nullOr own.secretFile;
+        default = null;
+        example = "/run/secrets/restic-s3";
+        description = "What the repository's service wants besides, as `NAME=value` lines.";
+      };
+      homes = mkOption {
+        type = types.bool;
+        default = true;
+        description = "The students' homes too, not only accounts and secrets.";
+      };
+      schedule = mkOption {
+        type = types.str;
+        default = "*-*-* 03:30:00";
+        description = "When, as systemd's `OnCalendar=` has it.";
+      };
+      keep = mkOption {
+        type = types.listOf types.str;
+        default = [
+          "--keep-daily 7"
+          "--keep-weekly 5"
+          "--keep-monthly 12"
+        ];
+        description = "What restic keeps when it prunes.";
+      };
+    };
+
     settings = mkOption {
       type = (pkgs.formats.json { }).type;
       default = { };

@@ -69,6 +69,10 @@
       proxyToken = "/run/secrets/proxy";
       cliToken = "/run/secrets/cli";
     };
+    backup = {
+      repository = "sftp:backup@nas.example.org:/classroom";
+      passwordFile = "/run/secrets/restic";
+    };
     settings.culling.enable = false;
   };
   virtualisation.docker.autoPrune.enable = true;

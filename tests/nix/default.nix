@@ -18,9 +18,13 @@ let
     };
 
   hostFiles = lib.filterAttrs (name: _: lib.hasSuffix ".nix" name) (builtins.readDir ../hosts);
-  hosts = lib.mapAttrs' (
-    file: _: lib.nameValuePair (lib.removeSuffix ".nix" file) (machine [ (../hosts + "/${file}") ])
-  ) hostFiles;
+  hosts =
+    lib.mapAttrs' (
+      file: _: lib.nameValuePair (lib.removeSuffix ".nix" file) (machine [ (../hosts + "/${file}") ])
+    ) hostFiles
+    // {
+      template = machine [ ../../templates/class/configuration.nix ];
+    };
 
   # Our own assertions only: those of all of NixOS would be evaluated again for every case.
   failures =

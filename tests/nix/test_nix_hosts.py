@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import HERE, evaluate
+from conftest import HERE, REPOSITORY, evaluate
 
-HOSTS = sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix"))
+HOSTS = [*sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix")), "template"]
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def evaluated() -> dict[str, Any]:
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_host_evaluates_to_a_system(evaluated: dict[str, Any], host: str) -> None:
-    assert "-nixos-system-classroom-" in evaluated["toplevels"][host]
+    assert "-nixos-system-" in evaluated["toplevels"][host]
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -30,3 +30,10 @@ def test_a_right_host_is_told_of_no_mistake(evaluated: dict[str, Any], host: str
 def test_the_smallest_useful_host_is_under_ten_lines() -> None:
     lines = (HERE.parent / "hosts/minimal.nix").read_text().splitlines()
     assert len([line for line in lines if not line.startswith("#")]) < 10
+
+
+def test_the_readme_of_nixos_shows_a_host_that_evaluates() -> None:
+    text = (REPOSITORY / "docs/nixos.md").read_text()
+    for name in ("minimal", "gpu", "tunnel"):
+        body = (HERE.parent / f"hosts/{name}.nix").read_text().partition("\n")[2]
+        assert body in text, name

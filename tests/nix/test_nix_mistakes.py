@@ -71,6 +71,10 @@ ASSERTIONS = {
         'virtualisation.docker.autoPrune = { enable = true; flags = [ "--all" ]; };',
         "--filter=label!=org.classroom.keep",
     ),
+    "a backup without a password": (
+        'class.backup.repository = "/backup";',
+        'services.classroom.backup.passwordFile = "/run/secrets/restic";',
+    ),
     "an engine that takes its containers along": (
         "virtualisation.docker.daemon.settings.live-restore = false;",
         "virtualisation.docker.daemon.settings.live-restore = true;",
