@@ -8,6 +8,7 @@ addresses outside the server that answer on port 80, by what they stand for.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -25,17 +26,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests import `behaviou
 
 from behaviour import servers
 from behaviour.people import Visitor, said
-from behaviour.reports import last_lines, merge_patch
+from behaviour.reports import last_lines, merge_patch, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
     from behaviour.servers import Kernel
 
 CHANGED = "-changed-by-tests"
 FIGURES = pytest.StashKey[list[str]]()
+CONTEXTS = pytest.StashKey["list[BrowserContext]"]()
 
 
 class Server(Protocol):
@@ -123,12 +125,12 @@ def student(visit: Callable[..., Visitor], admin: Visitor, name: str) -> Visitor
 
 
 @pytest.fixture(scope="session")
-def new_student(url: str, admin: Visitor) -> Iterator[Callable[[], servers.Server]]:
+def new_student(url: str, admin: Visitor) -> Iterator[Callable[..., servers.Server]]:
     """Make students who are approved and signed in; their servers are not started, and stopped at the end."""
     made: list[servers.Server] = []
 
-    def make() -> servers.Server:
-        visitor, username = Visitor(url), f"s-{uuid.uuid4().hex[:10]}"
+    def make(username: str = "") -> servers.Server:
+        visitor, username = Visitor(url), username or f"s-{uuid.uuid4().hex[:10]}"
         visitor.sign_up(username)
         admin.act("approve", username)
         answer = visitor.sign_in(username)
@@ -138,7 +140,8 @@ def new_student(url: str, admin: Visitor) -> Iterator[Callable[[], servers.Serve
 
     yield make
     for each in made:
-        each.stop()
+        if each.is_known:
+            each.stop()
         each.visitor.web.close()
 
 
@@ -169,24 +172,34 @@ def outside() -> dict[str, str]:
     return addresses
 
 
-@pytest.fixture
-def reload(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Merge into settings.json and restart the hub; at the end of the test the settings are what they were."""
-
+@contextlib.contextmanager
+def _reloading(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
     def settings() -> dict[str, Any]:
         found: dict[str, Any] = json.loads(server("exec", "cat", server("settings").strip()))
         return found
 
-    before, patches = settings(), 0
+    before = settings()
 
     def merge(patch: dict[str, Any]) -> None:
-        nonlocal patches
-        patches += 1
         server("reload", json.dumps(patch))
 
     yield merge
-    if patches:
-        server("reload", json.dumps(merge_patch(settings(), before)))
+    if patch := merge_patch(settings(), before):
+        merge(patch)
+
+
+@pytest.fixture
+def reload(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Merge into settings.json and restart the hub; at the end of the test the settings are what they were."""
+    with _reloading(server) as merge:
+        yield merge
+
+
+@pytest.fixture(scope="module")
+def module_reload(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """The same, until the end of the file."""
+    with _reloading(server) as merge:
+        yield merge
 
 
 @pytest.fixture
@@ -209,7 +222,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and (command := os.environ.get("CLASSROOM_SERVER")):
         students = [each.name for each in getattr(item, "funcargs", {}).values() if isinstance(each, servers.Server)]
         report.sections.extend(last_lines(shlex.split(command), students))
+    if report.failed and report.when == "call" and CONTEXTS in item.stash:
+        report.sections.append(("pictures", pictures(item.name, item.stash[CONTEXTS])))
     return report
+
+
+@pytest.fixture
+def contexts(request: pytest.FixtureRequest) -> Iterator[list[BrowserContext]]:
+    """What a test opens in the browser: its pages are photographed if it fails, and closed."""
+    opened: list[BrowserContext] = []
+    request.node.stash[CONTEXTS] = opened
+    yield opened
+    for context in opened:
+        context.close()
 
 
 @pytest.fixture(scope="session")

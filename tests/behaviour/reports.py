@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from playwright.sync_api import BrowserContext
 
 _LINES = {"hub": 40, "nginx": 10, "engine": 10}
 _CONTAINER_LINES = 20
@@ -25,6 +31,18 @@ def last_lines(command: Sequence[str], students: Iterable[str]) -> list[tuple[st
         if found := _end([*command, "docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={name}"]):
             logs += [(f"log of {name}'s container", _end([*command, "docker", "logs", found], _CONTAINER_LINES))]
     return logs
+
+
+def pictures(title: str, contexts: Iterable[BrowserContext]) -> str:
+    """Take a picture of every page, into CLASSROOM_ARTEFACTS or a temporary folder; gives their paths, a line each."""
+    folder = Path(os.environ.get("CLASSROOM_ARTEFACTS") or tempfile.mkdtemp(prefix="classroom-pictures-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = []
+    for number, page in enumerate(page for context in contexts for page in context.pages):
+        path = folder / f"{re.sub(r'[^a-z0-9]+', '-', title.lower())}-{number}.png"
+        page.screenshot(path=path)
+        taken.append(f"{path} {page.url}")
+    return "\n".join(taken)
 
 
 def merge_patch(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

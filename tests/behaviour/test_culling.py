@@ -1,0 +1,131 @@
+"""Servers that nobody uses are stopped, those that work are not, and files are never touched.
+
+All students of this file begin together, so that the tests wait for the same half minute.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from behaviour.people import PASSWORD
+from behaviour.servers import CodeError, Kernel, Server, wait_until
+
+IDLE = 24  # seconds
+KERNEL_IDLE = 10
+EVERY = 3
+# The hub learns of work every IDLE / 4 and notes it to IDLE / 4; the machine may be slow.
+BOUND = 3 * IDLE
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@dataclass
+class Room:
+    """Students who began together."""
+
+    idle: Server
+    busy: Server
+    cell: Kernel
+    message: str
+    began: float
+
+
+@pytest.fixture(scope="module")
+def room(module_reload: Callable[[dict[str, Any]], None], new_student: Callable[[], Server]) -> Room:
+    module_reload({"culling": {"idle": f"{IDLE}s", "kernelIdle": f"{KERNEL_IDLE}s", "every": f"{EVERY}s"}})
+    idle, busy = new_student(), new_student()
+    idle.start()
+    idle.write("letter.txt", "kept")
+    busy.start()
+    cell = busy.kernel()
+    message = cell.send(f"import time; time.sleep({3 * IDLE}); print('done')")
+    return Room(idle, busy, cell, message, time.monotonic())
+
+
+def test_an_abandoned_open_tab_is_culled_and_the_page_says_so(
+    room: Room, new_student: Callable[[], Server], browser: Browser, contexts: list[BrowserContext], url: str
+) -> None:
+    assert room.idle.is_known
+    mine = new_student()
+    mine.start()
+    context = browser.new_context(base_url=url)
+    contexts.append(context)
+    page = context.new_page()
+    page.goto(f"/hub/login?next={mine.base}lab")
+    page.get_by_label("Username:").fill(mine.name)
+    page.get_by_label("Password:").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator(".jp-LauncherCard, .jp-Notebook").first.wait_for(timeout=60_000)
+
+    def asked() -> int:
+        answer = page.evaluate("performance.getEntriesByType('resource').filter(e => e.name.includes('/api/')).length")
+        return int(answer)
+
+    before = asked()
+    wait_until(lambda: not mine.is_known, "the server is stopped", BOUND)
+    assert asked() > before, "the tab asked nothing: the test tests nothing"
+    page.goto(f"{mine.base}lab")
+    expect(page.get_by_role("heading", name="Your server is not running")).to_be_visible()
+    assert not mine.is_known
+
+
+def test_an_idle_server_is_culled_and_its_files_stay(room: Room) -> None:
+    wait_until(lambda: not room.idle.is_known, "the server is stopped", BOUND)
+    room.idle.start()
+    assert room.idle.read("letter.txt") == "kept"
+    room.idle.stop()
+
+
+def test_a_server_with_a_busy_silent_cell_is_not_culled(room: Room) -> None:
+    assert room.cell.result(room.message, bound=3 * IDLE + 30) == "done\n"
+    assert time.monotonic() - room.began > 2 * IDLE
+    assert room.busy.is_known
+
+
+def test_a_server_whose_cell_has_ended_is_culled(room: Room) -> None:
+    room.cell.socket.close()
+    wait_until(lambda: not room.busy.is_known, "the server is stopped", BOUND)
+
+
+def test_an_idle_kernel_is_shut_down_though_a_tab_is_connected_to_it(
+    room: Room, new_student: Callable[[], Server]
+) -> None:
+    assert room
+    mine = new_student()
+    mine.start()
+    with mine.kernel() as kernel:
+        kernel.run("x = 1")
+        wait_until(lambda: mine.get("api/kernels").json() == [], "the kernel is gone", KERNEL_IDLE + 30)
+        assert mine.is_known
+    mine.stop()
+
+
+def test_a_server_that_is_too_old_is_stopped_at_work(
+    reload: Callable[[dict[str, Any]], None], new_student: Callable[[], Server]
+) -> None:
+    reload({"culling": {"idle": "1h", "kernelIdle": "1h", "maxAge": "15s", "every": f"{EVERY}s"}})
+    mine = new_student()
+    mine.start()
+    with mine.kernel() as kernel:
+        kernel.send("while True: pass")
+        wait_until(lambda: not mine.is_known, "the server is stopped", 60)
+
+
+def test_without_culling_an_idle_server_stays(
+    reload: Callable[[dict[str, Any]], None], new_student: Callable[[], Server], server: Callable[..., str]
+) -> None:
+    reload({"culling": {"enable": False, "idle": "1s", "every": "1s"}})
+    mine = new_student()
+    mine.start()
+    assert "idle_culler" not in server("exec", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    with pytest.raises(AssertionError, match="not within"):
+        wait_until(lambda: not mine.is_known, "the server is stopped", 10)
+    with mine.kernel() as kernel, pytest.raises(CodeError):
+        kernel.run("raise SystemError")
+    mine.stop()

@@ -1,0 +1,118 @@
+"""Packages that students install: they stay, kernels find them, and the server process never loads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from behaviour.servers import Server
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def own(new_student: Callable[[], Server]) -> Iterator[Server]:
+    """A student of this test's own, whose server runs: what is installed stays in the home."""
+    made = new_student()
+    made.start()
+    yield made
+    made.stop()
+
+
+def install(server: Server) -> str:
+    with server.kernel() as kernel:
+        said = kernel.run("%pip install classroom-example", bound=90)
+        kernel.end()
+    assert "Successfully installed classroom-example-1.0" in said, said
+    return said
+
+
+@pytest.mark.usefixtures("outside")
+def test_pip_install_goes_into_the_home_and_stays_there(own: Server) -> None:
+    assert "ERROR" not in install(own)
+    with own.kernel() as kernel:
+        assert kernel.run("import classroom_example; print(classroom_example.VERSION)") == "1.0\n"
+        assert kernel.ask("classroom_example.__file__.startswith('/home/jovyan/.local/')") is True
+    own.stop()
+    own.start()
+    with own.kernel() as kernel:
+        assert kernel.run("import classroom_example; print(classroom_example.VERSION)") == "1.0\n"
+
+
+@pytest.mark.xfail(reason="pip leaves alone what is outside of the virtual environment that it runs in", strict=True)
+@pytest.mark.usefixtures("outside")
+def test_what_was_installed_can_be_uninstalled(own: Server) -> None:
+    install(own)
+    with own.kernel() as kernel:
+        assert "Successfully uninstalled" in kernel.run("%pip uninstall -y classroom-example", bound=60)
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_package_that_is_not_there_is_said_so(own: Server) -> None:
+    with own.kernel() as kernel:
+        assert "No matching distribution found for no-such-thing" in kernel.run("%pip install no-such-thing", bound=90)
+
+
+# Each is run by some Python that looks for things to load where a student can write.
+CODE = [
+    "{site}/sitecustomize.py",
+    "{site}/usercustomize.py",
+    "{site}/evil.pth",
+    "{site}/jupyter_server/__init__.py",
+    "{site}/tornado/__init__.py",
+    "{site}/evil_extension.py",
+    "/home/jovyan/jupyterhub/__init__.py",
+    "/home/jovyan/json.py",
+    "/home/jovyan/jupyter_server_config.py",
+    "/home/jovyan/.jupyter/jupyter_server_config.py",
+    "/home/jovyan/.jupyter/jupyter_config.py",
+    "/home/jovyan/.jupyter/jupyterhub_singleuser_config.py",
+    "/home/jovyan/.local/etc/jupyter/jupyter_server_config.py",
+]
+ENABLE = '{"ServerApp": {"jpserver_extensions": {"evil_extension": true}}}'
+ENABLED = ["/home/jovyan/.jupyter", "/home/jovyan/.local/etc/jupyter"]
+PLANT = """
+import pathlib
+def plant(path, text):
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+"""
+
+
+def test_the_server_loads_nothing_that_is_in_the_home_and_kernels_do(own: Server) -> None:
+    with own.kernel() as kernel:
+        kernel.run(PLANT)
+        site = kernel.ask("__import__('site').getusersitepackages()")
+        for path in (each.format(site=site) for each in CODE):
+            mark = f"import os; os.close(os.open('/home/jovyan/loaded-' + {path!r}.replace('/', '-'), os.O_CREAT))\n"
+            kernel.run(f"plant({path!r}, {mark!r})")
+        for folder in ENABLED:
+            for name in ("jupyter_server_config.json", "jupyter_server_config.d/evil.json"):
+                kernel.run(f"plant({folder + '/' + name!r}, {ENABLE!r})")
+    own.stop()
+    own.start()
+
+    def loaded() -> list[str]:
+        names = [each["name"] for each in own.get("api/contents/").json()["content"]]
+        return [each for each in names if each.startswith("loaded-")]
+
+    assert loaded() == []
+    with own.kernel() as kernel:
+        assert kernel.run("1 + 1") == "2"
+    assert any(each.endswith("evil.pth") for each in loaded()), "a kernel would have loaded it: the test tests nothing"
+
+
+def test_a_variable_that_a_student_sets_reaches_no_server(own: Server) -> None:
+    with own.kernel() as kernel:
+        kernel.run(
+            "import pathlib\n"
+            "for name in ('.profile', '.bashrc', '.bash_profile', '.env', '.pam_environment'):\n"
+            "    pathlib.Path('/home/jovyan', name).write_text('touch /home/jovyan/loaded; export EVIL=1\\n')"
+        )
+    own.stop()
+    own.start()
+    assert own.get("api/contents/loaded").status_code == 404
+    with own.kernel() as kernel:
+        assert kernel.run("!cat /proc/$PPID/environ | tr '\\0' '\\n' | grep EVIL; true") == ""
