@@ -74,7 +74,7 @@ def _common(options: Options, places: Places, proxy: Sequence[str]) -> dict[str,
     api = places.folder / "run" / "proxy-api.sock"
     long = len(str(api).encode()) > _SOCKET_LIMIT
     return {
-        "site": {"title": "Classroom", "externalUrl": options.address},
+        "site": {"title": "Classroom", "externalUrl": ""},
         "paths": {"state": str(places.state), "runtime": str(api.parent)},
         "admins": [TEACHER],
         "proxy": {

@@ -40,6 +40,11 @@ def test_a_class_may_live_under_a_path() -> None:
     assert made(site={"externalUrl": "https://example.org/class"}).JupyterHub.base_url == "/class/"
 
 
+def test_a_class_without_an_address_takes_the_browsers() -> None:
+    site = made(site={"externalUrl": ""}).JupyterHub
+    assert (site.public_url, site.base_url) == ("", "/")
+
+
 def test_admins_come_from_the_settings() -> None:
     assert made(admins=["teacher"]).Authenticator.admin_users == {"teacher"}
 

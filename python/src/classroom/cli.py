@@ -142,4 +142,4 @@ def network_down(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
 
 def _summary(settings: Settings) -> str:
     who = ", ".join(settings.admins) or 'nobody yet: add admins = ["teacher"]'
-    return f"Instructors: {who}. Address: {settings.site.external_url}"
+    return f"Instructors: {who}. Address: {settings.site.external_url or 'any'}"

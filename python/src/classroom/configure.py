@@ -33,7 +33,7 @@ def configure(c: Config, settings: Settings, secrets: Secrets) -> None:
 
 def _site(c: Config, settings: Settings) -> None:
     c.JupyterHub.public_url = settings.site.external_url
-    c.JupyterHub.base_url = urlparse(settings.site.external_url).path
+    c.JupyterHub.base_url = urlparse(settings.site.external_url).path or "/"
     c.JupyterHub.log_level = settings.site.log_level
     c.JupyterHub.template_paths = [str(TEMPLATES)]
 

@@ -98,6 +98,8 @@ def _tcp_listen(value: str) -> str:
 
 
 def _url(value: str) -> str:
+    if value == "":
+        return value
     if not re.fullmatch(r"https?://[^/\s]+(/[^\s?#]*)?", value):
         raise ValueError('write the address that browsers use, such as "https://class.example.org/"')
     return value if value.endswith("/") else value + "/"
@@ -140,7 +142,8 @@ class Site(_Section):
     title: str = Field(default="Classroom", min_length=1, max_length=60)
     """Shown on every page."""
     external_url: Url = "http://localhost:8000/"
-    """The address that browsers use, with its path if the class is not at the root of the site."""
+    """The address that browsers use, with its path if the class is not at the root of the site. Empty: whatever address
+    a browser has used; only where nobody needs the one right address."""
     log_level: LogLevel = "INFO"
     """How much the hub logs."""
 
