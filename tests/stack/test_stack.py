@@ -229,8 +229,9 @@ def test_the_outsides_name_server_answers_every_name_with_the_internet_host() ->
 def test_where_the_stack_cannot_run_the_command_runs_alone_and_knows_why(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stack", "run", "--", "/bin/sh", "-c", 'echo "$CLASSROOM_MISSING"; exit 3']
     environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY / "tests")}
-    path = str(tmp_path)
-    program = f"import stack.common, runpy; stack.common.SYSTEM_PATH = {path!r}; runpy.run_module('stack', run_name='__main__')"
+    program = (
+        "import runpy, stack.common; stack.common.SYSTEM_PATH = ''; runpy.run_module('stack', run_name='__main__')"
+    )
     done = subprocess.run(
         [command[0], "-c", program, *command[3:]], check=False, capture_output=True, text=True, env=environment
     )

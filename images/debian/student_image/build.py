@@ -42,6 +42,7 @@ PACKAGES = (
 )
 LABEL = "org.classroom."
 _HERE = Path(__file__).parent
+_STUDENT = (1000, 100)
 _WORK = "tmp/classroom-image"  # as in inside.py
 _PATH = "/opt/classroom/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -299,12 +300,27 @@ def _archive(root_files: Mapping[str, Path | bytes], user_files: Mapping[str, Pa
     """A tar archive of files that belong to root, and of files that belong to the student."""
     with tempfile.TemporaryFile() as file:
         with tarfile.open(fileobj=file, mode="w") as archive:
-            for owner, files in (((0, 0), root_files), ((1000, 100), user_files or {})):
-                for name, content in sorted(files.items()):
-                    data = content if isinstance(content, bytes) else content.read_bytes()
-                    entry = tarfile.TarInfo(name)
-                    entry.size, entry.mode, (entry.uid, entry.gid) = len(data), 0o644, owner
-                    archive.addfile(entry, io.BytesIO(data))
+            for name, content in sorted(root_files.items()):
+                _add(archive, name, content, (0, 0))
+            own = user_files or {}
+            # Below home/jovyan; the engine would make missing folders as root.
+            for folder in sorted({str(parent) for name in own for parent in Path(name).parents[:-3]}):
+                _add(archive, folder, None, _STUDENT)
+            for name, content in sorted(own.items()):
+                _add(archive, name, content, _STUDENT)
         file.seek(0)
         while chunk := file.read(1 << 20):
             yield chunk
+
+
+def _add(archive: tarfile.TarFile, name: str, content: Path | bytes | None, owner: tuple[int, int]) -> None:
+    """Add a file, or a folder if there is no content."""
+    entry = tarfile.TarInfo(name)
+    entry.uid, entry.gid = owner
+    if content is None:
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(entry)
+        return
+    data = content if isinstance(content, bytes) else content.read_bytes()
+    entry.size, entry.mode = len(data), 0o644
+    archive.addfile(entry, io.BytesIO(data))
