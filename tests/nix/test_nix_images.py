@@ -21,8 +21,11 @@ LOCKS = REPOSITORY / "python/locks"
 PROXY = REPOSITORY / ".cache/node"
 # What builds this project's own package: hatchling and what it needs.
 BUILD = {"hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"}
-# Tests of what a student does; the rest of the suite is about the site, whatever the image.
-SUITE = ["tests/behaviour/test_code.py", "tests/behaviour/test_files.py"]
+# What a student does and may do; the rest of the suite is about the site, whatever the image.
+SUITE = [
+    f"tests/behaviour/test_{name}.py"
+    for name in ("code", "files", "full_home", "isolation_container", "limits", "packages")
+]
 
 pytestmark = [slow, pytest.mark.usefixtures("debian")]
 

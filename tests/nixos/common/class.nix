@@ -50,6 +50,7 @@ in
     pkgs.chromium
     pkgs.curl
     pkgs.jq
+    pkgs.sqlite
     python
     server
   ];

@@ -1,0 +1,93 @@
+"""The suite passes behind the very nginx.conf that NixOS would run, on a hub with the settings.json that it would have."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from conftest import HERE, REPOSITORY, build, slow
+
+ENVIRONMENT = Path(sys.prefix)
+ARTEFACTS = f'(import {HERE}/artefacts.nix {{ gixy = "{ENVIRONMENT}/bin/gixy"; environment = "{ENVIRONMENT}"; }})'
+SUITE = [
+    f"tests/behaviour/test_{name}.py"
+    for name in ("path", "code", "files", "accounts_login", "accounts_signup", "isolation_hub")
+]
+
+pytestmark = [slow, pytest.mark.usefixtures("debian")]
+
+# Where NixOS has its logs; the sockets stay those of the stack.
+_NGINX = """
+mount -t tmpfs tmpfs /var/log
+mkdir /var/log/nginx
+exec nginx -e stderr -c "$1" -g 'user root;'
+"""
+
+
+def server(*words: str) -> str:
+    command = os.environ.get("CLASSROOM_SERVER")
+    if not command:
+        pytest.skip(os.environ.get("CLASSROOM_SKIP") or "CLASSROOM_SERVER is not set: python -m stack run")
+    done = subprocess.run([*shlex.split(command), *words], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@contextlib.contextmanager
+def nginx(conf: Path) -> Iterator[None]:
+    """The built file's Nginx in the place of the stack's."""
+    Path("/run/nginx").mkdir(exist_ok=True)
+    server("stop", "nginx")
+    process = subprocess.Popen(["unshare", "--mount", "bash", "-euc", _NGINX, "nginx", conf])
+    try:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(os.environ["CLASSROOM_URL"])
+                break
+            assert process.poll() is None, "Nginx ended"
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+        server("start", "nginx")
+
+
+def test_the_suite_passes_on_what_nixos_would_run(tmp_path: Path) -> None:
+    before = json.loads(server("exec", "cat", server("settings").strip()))
+    port = int(os.environ["CLASSROOM_URL"].rpartition(":")[2])
+    # The stack's own places, and its image; all else is the module's.
+    own = {name: before[name] for name in ("paths", "docker")}
+    own["proxy"] = {"command": before["proxy"]["command"]}
+    own["network"] = {"resolvers": before["network"]["resolvers"]}
+    own["student"] = {**before.get("student", {}), "image": "classroom-student:latest"}
+    (tmp_path / "own.json").write_text(json.dumps(own))
+    artefacts = build(
+        f'{ARTEFACTS}.artefacts [ {{ services.classroom = {{ enable = true; admins = [ "teacher" ]; '
+        f'site.title = "On NixOS"; nginx.port = {port}; hub.listen = "{before["hub"]["listen"]}"; '
+        f'proxy.listen = "{before["proxy"]["listen"]}"; proxy.api = "{before["proxy"]["api"]}"; '
+        f"settings = builtins.fromJSON (builtins.readFile {tmp_path}/own.json); }}; }} ]"
+    )
+    built = json.loads((artefacts / "settings.json").read_text())
+    try:
+        server("reload", json.dumps(built))
+        with nginx(artefacts / "nginx.conf"):
+            assert "On NixOS" in httpx.get(os.environ["CLASSROOM_URL"] + "/hub/login").text
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", "-c", "python/pyproject.toml", "--rootdir=.", "-q", *SUITE],
+                check=False, capture_output=True, text=True, cwd=REPOSITORY,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stdout[-6000:]
+            print(done.stdout.strip().splitlines()[-1])  # noqa: T201 - shown with -rP
+    finally:
+        server("reload", json.dumps({name: before.get(name) for name in built}))
