@@ -93,16 +93,16 @@ in
         description = "Shown on every page.";
       };
       externalUrl = mkOption {
-        type = types.strMatching "https?://[^/[:space:]]+/?";
+        type = types.strMatching "(https?://[^/[:space:]]+/?)?";
         default =
           if cfg.domain == null then
-            "http://localhost:${port}/"
+            ""
           else if isTls || cfg.tunnel.enable then
             "https://${cfg.domain}/"
           else
             "http://${cfg.domain}${lib.optionalString (cfg.nginx.port != 80) ":${port}"}/";
         defaultText = literalExpression "made of `domain`, `tls`, `tunnel` and `nginx.port`";
-        description = "The address that browsers use.";
+        description = "The address that browsers use. Empty, as without a domain: whatever address a browser has used.";
       };
       logLevel = mkOption {
         type = types.enum [ "DEBUG" "INFO" "WARNING" "ERROR" ];
@@ -258,6 +258,16 @@ in
         type = types.ints.between 1 1000;
         default = 2;
         description = "With policy `shared`: most students on one GPU. They share its memory: nothing keeps one from taking it all.";
+      };
+      offer = mkOption {
+        type = own.duration;
+        default = "2m";
+        description = "When all GPUs are in use students wait in line. A free one is kept this long for the first, then passes on.";
+      };
+      longestWait = mkOption {
+        type = own.duration;
+        default = "4h";
+        description = "How long a place in line is kept at most.";
       };
       cdiDirs = mkOption {
         type = types.nonEmptyListOf (types.strMatching "/.+");

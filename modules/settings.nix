@@ -22,6 +22,8 @@ let
       inherit (cfg.gpu)
         cdiDirs
         devices
+        longestWait
+        offer
         perStudent
         policy
         studentsPerDevice

@@ -25,6 +25,7 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests import `behaviour.people`
 
 from behaviour import servers
+from behaviour.gpu_class import afternoon, room  # noqa: F401 - fixtures
 from behaviour.people import Visitor, said
 from behaviour.reports import last_lines, merge_patch, pictures
 

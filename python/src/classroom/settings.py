@@ -282,6 +282,10 @@ class Gpu(_Section):
     """With policy "exclusive": GPUs (or MIG instances) for each student."""
     students_per_device: int = Field(default=2, ge=1, le=1000)
     """With policy "shared": most students on one GPU. They share its memory: nothing keeps one from taking it all."""
+    offer: Duration = Field(default=120, ge=10)
+    """When all GPUs are in use students wait in line. A free one is kept this long for the first, then passes on."""
+    longest_wait: Duration = Field(default=4 * 3600, ge=60)
+    """How long a place in line is kept at most."""
     cdi_dirs: tuple[Path, ...] = Field(default=(Path("/etc/cdi"), Path("/var/run/cdi")), min_length=1)
     """Where the driver's toolkit writes what the GPUs are called; the same folders as the engine's."""
 

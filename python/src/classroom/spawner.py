@@ -14,10 +14,11 @@ from classroom.accounts.homes import home_location
 from classroom.container import LABEL, PORT, Order, create_arguments
 from classroom.engine import Engine, EngineAwayError, engine_at, is_about_devices
 from classroom.errors import ClassroomError
+from classroom.gpus import line
 from classroom.gpus.leases import labels as lease_labels
-from classroom.gpus.offer import all_leases, offer, take_stock, wants_gpu
+from classroom.gpus.offer import View, has_line, look, wants_gpu
 from classroom.gpus.placement import Full, Granted, Without
-from classroom.gpus.words import MAY_START_WITHOUT, full_page
+from classroom.gpus.words import MAY_START_WITHOUT, start_page
 from classroom.ready import answers
 from classroom.settings import Settings
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _FILES_ARE_SAFE = "Your files are safe. Try again in a minute; if it stays like this, tell your instructor."
 
 _PROGRESS_PAUSE = 0.3  # seconds
+_CHOSEN = "You chose to start without a GPU."
+
 _REMOVAL_CHECKS = 50
 _REMOVAL_PAUSE = 0.2  # seconds
 _ENGINE_PAUSE = 5.0  # seconds between two tries while the engine is away
@@ -89,14 +92,23 @@ class ClassroomSpawner(DockerSpawner):
             self.log.warning("%s: taken as running, since %s", self._log_name, error)
             return None
 
+    async def look_at_gpus(self) -> View:
+        """The GPUs as this student finds them."""
+        return await look(self.engine, self.settings.gpu, self.db, self.container_name)
+
     async def get_options_form(self) -> str:
-        """What the start page asks: nothing, so that one click starts the server, unless all GPUs are in use."""
-        gpu = self.settings.gpu
+        """What the start page asks: nothing, so that one click starts the server, unless there is no GPU now."""
+        if not has_line(self.settings.gpu):
+            return ""
+        student = self.user.name
         try:
-            if isinstance(found := await offer(self.engine, gpu, self.container_name), Full):
-                return full_page(found.reason, gpu, await take_stock(gpu), await all_leases(self.engine))
+            view = await self.look_at_gpus()
         except (ClassroomError, docker.errors.APIError) as error:
             self.log.warning("%s: the start itself says what is wrong: %s", self._log_name, error)
+            return ""
+        if isinstance(found := view.answer(student), Full):
+            urls = {what: f"{self.hub.base_url}{what}/{self.user.escaped_name}" for what in ("gpu-line", "spawn")}
+            return start_page(view, student, found.reason, urls)
         return ""
 
     async def start(self) -> str:
@@ -126,10 +138,11 @@ class ClassroomSpawner(DockerSpawner):
         self.stage = (10, "Making your container")
         # Looking and making in one: two who start at the same instant must not both see the same GPU free.
         async with self.engine.placing:
-            found = await offer(self.engine, self.settings.gpu, self.container_name, wanted=wanted)
+            found = (await self.look_at_gpus()).answer(self.user.name) if wanted else Without(_CHOSEN)
             if isinstance(found, Full):
                 raise self._failure(f"{found.reason} {MAY_START_WITHOUT}", "gpus-in-use")
             await self._create(found)
+            line.leave(self.db, self.user.name)
         self.stage = (30, "Starting your container")
         try:
             await self.docker("start", self.object_id)

@@ -3,12 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from machines import inventory, nvidia
 
-from classroom.gpus.leases import Lease
 from classroom.gpus.offer import options_from_form, wants_gpu
-from classroom.gpus.words import full_page, span
-from classroom.settings import Gpu
+from classroom.gpus.words import span
 
 
 @pytest.mark.parametrize(
@@ -39,13 +36,3 @@ def test_an_option_by_the_api_is_judged_alike(options: dict[str, object]) -> Non
 )
 def test_a_duration_reads_as_people_say_it(seconds: float, text: str) -> None:
     assert span(seconds) == text
-
-
-def test_the_page_of_full_gpus_says_how_long_and_not_who() -> None:
-    lease = Lease("ada", ("nvidia.com/gpu=0",), since=1000)
-    page = full_page("All <GPUs> are in use.", Gpu(policy="exclusive"), inventory(nvidia(1)), [lease], now=1120)
-    assert "GPU 0" in page
-    assert "in use for 2 min" in page
-    assert "ada" not in page
-    assert "All &lt;GPUs&gt; are in use." in page
-    assert 'name="gpu" value="no"' in page

@@ -63,3 +63,16 @@ class Home(Base):
     location: Mapped[str] = mapped_column(String(255))
     created: Mapped[datetime] = mapped_column(default=now)
     archived_at: Mapped[datetime | None]
+
+
+class Place(Base):
+    """A student's place in the line for a GPU; who has the lowest `id` is first (`classroom.gpus.line`)."""
+
+    __tablename__ = "classroom_line"
+    __table_args__ = (UniqueConstraint("name", name="uq_classroom_line_name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    joined: Mapped[datetime] = mapped_column(default=now)
+    offered: Mapped[datetime | None]
+    """Since when a GPU is kept for the student."""

@@ -6,14 +6,12 @@ import time
 from html import escape
 from typing import TYPE_CHECKING
 
-from classroom.gpus.placement import held, pool
+from classroom.gpus.placement import Full, held, pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
-    from classroom.gpus.inventory import Inventory
-    from classroom.gpus.leases import Lease
-    from classroom.settings import Gpu
+    from classroom.gpus.offer import View
 
 MAY_START_WITHOUT = "You may start without a GPU: everything else works, your code runs on the processor."
 
@@ -27,19 +25,65 @@ def span(seconds: float) -> str:
     return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
-def full_page(reason: str, gpu: Gpu, inventory: Inventory, leases: Iterable[Lease], now: float | None = None) -> str:
-    """The start page's form when nothing is free. Nobody is named: who works is not everyone's business."""
+def devices(view: View, now: float | None = None) -> list[dict[str, str]]:
+    """Each GPU and for how long others have had it. Nobody is named: who works is not everyone's business."""
     now = time.time() if now is None else now
-    leases = tuple(leases)
     rows = []
-    for device in pool(gpu, inventory):
-        since = sorted(lease.since for lease in leases if device.identity in held(inventory, lease))
-        shown = ", ".join(span(now - each) for each in since)
-        rows.append(
-            f"<tr><td>GPU {escape(device.label)}</td><td>{'in use for ' + shown if since else 'free'}</td></tr>"
-        )
-    return f"""<h1 class="h3">{escape(reason)}</h1>
-<table class="table gpu-list"><tbody>{"".join(rows)}</tbody></table>
-<p>{escape(MAY_START_WITHOUT)} A GPU becomes free when somebody stops their server.</p>
-<p><button type="submit" name="gpu" value="no" class="btn btn-jupyter">Start without a GPU</button>
-<a class="btn btn-outline-secondary" href="">Look again</a></p>"""
+    for device in pool(view.gpu, view.inventory):
+        since = sorted(lease.since for lease in view.leases if device.identity in held(view.inventory, lease))
+        free = "kept for those in line" if view.line else "free"
+        shown = "in use for " + ", ".join(span(now - each) for each in since) if since else free
+        rows.append({"name": f"GPU {device.label}", "use": shown})
+    return rows
+
+
+def standing(view: View, student: str) -> dict[str, object]:
+    """Where a student stands, for the page that waits. `again`: when to ask next, in seconds."""
+    place = view.place(student)
+    if place is None:
+        return {"waiting": False}
+    return {
+        "waiting": True,
+        "turn": not isinstance(view.answer(student), Full),
+        "place": place + 1,
+        "text": _place(view, place),
+        "devices": devices(view),
+        "again": min(10, 2 + place),
+    }
+
+
+def _place(view: View, place: int) -> str:
+    return f"You are number {place + 1} of {len(view.line)} in line."
+
+
+def start_page(view: View, student: str, reason: str, urls: Mapping[str, str]) -> str:
+    """The start page's form when there is no GPU for the student now.
+
+    Args:
+        view: the GPUs.
+        student: who starts.
+        reason: why there is none.
+        urls: of the line and of this page (`gpu-line`, `spawn`).
+    """
+    rows = "".join(f"<tr><td>{escape(row['name'])}</td><td>{escape(row['use'])}</td></tr>" for row in devices(view))
+    table = f'<table class="table gpu-list"><tbody data-line-devices>{rows}</tbody></table>'
+    without = (
+        '<button type="submit" name="gpu" value="no" class="btn btn-outline-secondary">Start without a GPU</button>'
+    )
+    send = f'type="submit" formaction="{escape(urls["gpu-line"])}" formenctype="application/x-www-form-urlencoded"'
+    place = view.place(student)
+    if place is None:
+        others = f" Before you: {len(view.line)}." if view.line else ""
+        return f"""<h1 class="h3">{escape(reason)}</h1>
+{table}
+<p>You may wait in line: when a GPU is yours, your server starts by itself.{others} {escape(MAY_START_WITHOUT)}</p>
+<p><button {send} name="action" value="join" class="btn btn-jupyter">Wait in line</button> {without}</p>"""
+    kept = span(view.gpu.offer) if view.gpu.offer >= 60 else f"{view.gpu.offer} s"
+    return f"""<div data-line="{escape(urls["gpu-line"])}" data-start="{escape(urls["spawn"])}">
+<h1 class="h3">Waiting for a GPU</h1>
+<p class="lead" data-line-text role="status" aria-live="polite">{escape(_place(view, place))}</p></div>
+{table}
+<p>When it is your turn your server starts by itself: leave this page open. If it is closed then, the GPU is kept for
+you for {escape(kept)} and passes on. {escape(MAY_START_WITHOUT)}</p>
+<p><button {send} name="action" value="leave" class="btn btn-outline-danger">Leave the line</button> {without}</p>
+<noscript><p>Load this page again now and then to see your place.</p></noscript>"""

@@ -9,6 +9,7 @@ from classroom.accounts.handlers.base import NotAllowed, StaticFiles
 from classroom.accounts.handlers.login import LoginPage, WaitingPage
 from classroom.accounts.handlers.password import ChangePasswordPage, ResetPasswordPage
 from classroom.accounts.handlers.signup import SignUpPage
+from classroom.gpus.handlers import LinePage
 from classroom.pages import STATIC
 
 ROUTES: list[tuple[Any, ...]] = [
@@ -16,6 +17,7 @@ ROUTES: list[tuple[Any, ...]] = [
     (r"/signup", SignUpPage),
     (r"/waiting", WaitingPage),
     (r"/authorize", ApprovePage),
+    (r"/gpu-line/([^/]+)", LinePage),
     (r"/change-password", ChangePasswordPage),
     (r"/change-password/([^/]+)", ResetPasswordPage),
     # Upstream approves and discards by GET under these: a link or an image in a notebook could.

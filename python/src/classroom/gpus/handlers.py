@@ -1,0 +1,54 @@
+"""The line's URL: where a student stands, and the two buttons join and leave."""
+
+from __future__ import annotations
+
+from jupyterhub.scopes import needs_scope
+from jupyterhub.utils import url_path_join
+from tornado import web
+
+from classroom.accounts.handlers.base import Page
+from classroom.errors import ClassroomError
+from classroom.gpus import line
+from classroom.gpus.offer import has_line
+from classroom.gpus.words import standing
+from classroom.spawner import ClassroomSpawner
+
+
+class LinePage(Page):
+    """`GET` says where a student stands, `POST` with `action` joins or leaves: for the student and for instructors."""
+
+    @web.authenticated
+    @needs_scope("servers")
+    async def get(self, user_name: str) -> None:
+        """As JSON, for the page that waits."""
+        spawner = self._spawner(user_name)
+        try:
+            view = await spawner.look_at_gpus()
+        except ClassroomError as error:
+            raise web.HTTPError(503, str(error)) from error
+        self.set_header("Cache-Control", "no-store")
+        self.finish(standing(view, spawner.user.name))
+
+    @web.authenticated
+    @needs_scope("servers")
+    async def post(self, user_name: str) -> None:
+        """To the start page, which shows what has changed."""
+        spawner = self._spawner(user_name)
+        action = self.field("action", "The button", 10)
+        if action == "leave":
+            line.leave(spawner.db, spawner.user.name)
+            self.redirect(url_path_join(self.hub.base_url, "home"))
+            return
+        if action != "join":
+            raise web.HTTPError(400, "Use the buttons of the page.")
+        if not spawner.active and not line.join(spawner.db, spawner.user.name):
+            raise web.HTTPError(503, "Too many are waiting already. Try again later, or start without a GPU.")
+        self.redirect(url_path_join(self.hub.base_url, "spawn", spawner.user.escaped_name))
+
+    def _spawner(self, user_name: str) -> ClassroomSpawner:
+        user = self.find_user(user_name)
+        if user is None:
+            raise web.HTTPError(404, f"No such user: {user_name}")
+        if not isinstance(user.spawner, ClassroomSpawner) or not has_line(user.spawner.settings.gpu):
+            raise web.HTTPError(404, "Nobody waits for a GPU here.")
+        return user.spawner

@@ -1,0 +1,131 @@
+"""The line of those who wait for a GPU: first come, first served, and kept in the hub's database.
+
+Whose turn it is follows from the leases each time somebody looks: nothing runs beside it. A free GPU is kept for who is
+first for a while; not taken, it passes on, and the one who did not take it has lost the place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
+
+from classroom.accounts.tables import Place, now
+from classroom.gpus.leases import Lease
+from classroom.gpus.placement import Granted, place
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from classroom.gpus.inventory import Inventory
+    from classroom.settings import Gpu
+
+LONGEST = 1000
+"""Places at most: more students than any machine has."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A student in line."""
+
+    name: str
+    joined: datetime
+    offered: datetime | None = None
+    """Since when a GPU is kept for them."""
+
+
+def turns(gpu: Gpu, inventory: Inventory, leases: Iterable[Lease], most: int) -> int:
+    """How many more students could start with a GPU now, counted up to `most`."""
+    held = list(leases)
+    for count in range(most):
+        answer = place(gpu, inventory, held)
+        if not isinstance(answer, Granted):
+            return count
+        held.append(Lease("", answer.names, answer.identities, exclusive=gpu.policy == "exclusive"))
+    return most
+
+
+def review(
+    line: Sequence[Waiting], free: int, when: datetime, offer: timedelta, limit: timedelta
+) -> tuple[Waiting, ...]:
+    """The line as it is now.
+
+    Args:
+        line: in the order in which they came.
+        free: how many could start now.
+        when: the time. A clock that was set back makes nobody wait longer than the bounds.
+        offer: how long a GPU is kept for one of them.
+        limit: how long anyone waits at most.
+    """
+    kept: list[Waiting] = []
+    for each in line:
+        if when - each.joined >= limit:
+            continue
+        if len(kept) >= free:
+            kept.append(replace(each, offered=None, joined=min(each.joined, when)))
+            continue
+        offered = min(each.offered or when, when)
+        if when - offered < offer:
+            kept.append(replace(each, offered=offered, joined=min(each.joined, when)))
+    return tuple(kept)
+
+
+def read(db: Session) -> tuple[Waiting, ...]:
+    """The line as it was left."""
+    rows = db.scalars(select(Place).order_by(Place.id)).all()
+    return tuple(Waiting(row.name, row.joined, row.offered) for row in rows)
+
+
+def refresh(db: Session, gpu: Gpu, inventory: Inventory, leases: Collection[Lease]) -> tuple[Waiting, ...]:
+    """Review the line and keep what came of it. Who has got a GPU since they joined waits no more."""
+    before = read(db)
+    if not before:
+        return ()
+    since = {lease.holder: lease.since for lease in leases}
+    waiting = [each for each in before if since.get(each.name, 0) < int(each.joined.replace(tzinfo=UTC).timestamp())]
+    after = review(
+        waiting,
+        turns(gpu, inventory, leases, len(waiting)),
+        now(),
+        timedelta(seconds=gpu.offer),
+        timedelta(seconds=gpu.longest_wait),
+    )
+    if after != before:
+        rows = {row.name: row for row in db.scalars(select(Place))}
+        for each in after:
+            rows[each.name].joined, rows[each.name].offered = each.joined, each.offered
+        for name in rows.keys() - {each.name for each in after}:
+            db.delete(rows[name])
+        db.commit()
+    return after
+
+
+def join(db: Session, name: str) -> bool:
+    """Put a student at the end; who is in line keeps the place. False if the line is too long."""
+    if db.scalar(select(Place.id).where(Place.name == name)):
+        return True
+    if (db.scalar(select(func.count()).select_from(Place)) or 0) >= LONGEST:
+        return False
+    db.add(Place(name=name, joined=now()))
+    try:
+        db.commit()
+    except IntegrityError:
+        db.rollback()  # two windows at once
+    return True
+
+
+def leave(db: Session, name: str) -> None:
+    """Take a student out of the line, if they are in it."""
+    if db.execute(delete(Place).where(Place.name == name)).rowcount:  # type: ignore[attr-defined]
+        db.commit()
+
+
+def position(line: Sequence[Waiting], name: str) -> int | None:
+    """How many are before a student who is in line."""
+    return next((number for number, each in enumerate(line) if each.name == name), None)

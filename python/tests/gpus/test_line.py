@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from machines import inventory, nvidia
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import Session
+
+from classroom.accounts.tables import Base, Place
+from classroom.gpus import line
+from classroom.gpus.inventory import Inventory
+from classroom.gpus.leases import Lease
+from classroom.gpus.line import Waiting, review
+from classroom.gpus.offer import View
+from classroom.gpus.placement import Full, Granted, Without
+from classroom.gpus.words import standing, start_page
+from classroom.settings import Gpu
+
+NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
+OFFER, LIMIT = timedelta(minutes=2), timedelta(hours=4)
+TWO = inventory(nvidia(2))
+EXCLUSIVE = Gpu(policy="exclusive")
+URLS = {"gpu-line": "/hub/gpu-line/ada", "spawn": "/hub/spawn/ada"}
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def waiting(name: str, joined: float = -1, offered: float | None = None) -> Waiting:
+    return Waiting(name, at(joined), None if offered is None else at(offered))
+
+
+def names(found: tuple[Waiting, ...]) -> list[tuple[str, bool]]:
+    return [(each.name, each.offered is not None) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("before", "free", "after"),
+    [
+        ([waiting("a"), waiting("b")], 0, [("a", False), ("b", False)]),
+        ([waiting("a"), waiting("b")], 1, [("a", True), ("b", False)]),
+        ([waiting("a"), waiting("b")], 5, [("a", True), ("b", True)]),
+        ([waiting("a", -9, -1.9), waiting("b")], 1, [("a", True), ("b", False)]),
+        ([waiting("a", -9, -2), waiting("b")], 1, [("b", True)]),
+        ([waiting("a", -9, -2), waiting("b")], 0, [("a", False), ("b", False)]),
+        ([waiting("a", -241), waiting("b")], 0, [("b", False)]),
+        ([waiting("a", 600, 600), waiting("b")], 1, [("a", True), ("b", False)]),
+    ],
+    ids=[
+        "nothing free",
+        "one free is the first's",
+        "more than who wait",
+        "kept a while",
+        "not taken, it passes on",
+        "taken back before they came: no harm",
+        "nobody waits for ever",
+        "a clock set back",
+    ],
+)
+def test_the_line_is_in_order(before: list[Waiting], free: int, after: list[tuple[str, bool]]) -> None:
+    assert names(review(before, free, NOON, OFFER, LIMIT)) == after
+
+
+def test_a_clock_that_was_set_back_lengthens_no_offer() -> None:
+    (kept,) = review([waiting("a", 600, 600)], 1, NOON, OFFER, LIMIT)
+    assert (kept.joined, kept.offered) == (NOON, NOON)
+    assert review([kept], 1, at(2), OFFER, LIMIT) == ()
+
+
+@given(st.lists(st.tuples(st.integers(-300, 10), st.none() | st.integers(-5, 5)), max_size=30), st.integers(0, 40))
+def test_nobody_overtakes_and_no_more_are_offered_than_there_are(rows: list[tuple[int, int | None]], free: int) -> None:
+    before = [waiting(str(number), joined, offered) for number, (joined, offered) in enumerate(rows)]
+    after = review(before, free, NOON, OFFER, LIMIT)
+    order = [int(each.name) for each in after]
+    assert order == sorted(order)
+    assert [each.offered is not None for each in after] == [number < free for number in range(len(after))]
+    assert review(after, free, NOON, OFFER, LIMIT) == after
+
+
+@pytest.fixture
+def db() -> Iterator[Session]:
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        yield session
+
+
+def view(*holders: str, db: Session | None = None, gpu: Gpu = EXCLUSIVE, machine: Inventory = TWO) -> View:
+    leases = tuple(Lease(name, (device.name,)) for name, device in zip(holders, machine.devices, strict=False))
+    return View(gpu, machine, leases, line.refresh(db, gpu, machine, leases) if db else ())
+
+
+def test_joining_twice_keeps_the_place(db: Session) -> None:
+    assert all(line.join(db, name) for name in ("ada", "ben", "ada"))
+    assert [each.name for each in line.read(db)] == ["ada", "ben"]
+
+
+def test_a_line_has_an_end(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "LONGEST", 2)
+    assert [line.join(db, name) for name in ("ada", "ben", "cem", "ada")] == [True, True, False, True]
+
+
+def test_who_leaves_moves_the_others_up(db: Session) -> None:
+    for name in ("ada", "ben"):
+        line.join(db, name)
+    line.leave(db, "ada")
+    line.leave(db, "nobody")
+    assert line.position(line.read(db), "ben") == 0
+
+
+def test_a_free_gpu_is_the_first_ones_and_nobody_elses(db: Session) -> None:
+    for name in ("ada", "ben"):
+        line.join(db, name)
+    found = view("zoe", db=db)
+    assert isinstance(found.answer("ada"), Granted)
+    assert isinstance(found.answer("ben"), Full)
+    assert isinstance(found.answer("someone new"), Full)
+    found = view(db=db)
+    assert isinstance(found.answer("ben"), Granted)
+    assert isinstance(found.answer("someone new"), Full)
+
+
+def test_an_offer_that_is_not_taken_passes_on_and_this_is_remembered(db: Session) -> None:
+    for name in ("ada", "ben"):
+        line.join(db, name)
+    view("zoe", db=db)
+    row = db.scalars(select(Place).where(Place.name == "ada")).one()
+    assert row.offered is not None
+    row.offered -= timedelta(seconds=EXCLUSIVE.offer)
+    db.commit()
+    found = view("zoe", db=db)
+    assert isinstance(found.answer("ben"), Granted)
+    assert found.place("ada") is None
+    assert [each.name for each in line.read(db)] == ["ben"]
+
+
+def test_who_has_a_gpu_by_now_waits_no_more(db: Session) -> None:
+    line.join(db, "ada")
+    soon = int(datetime.now(UTC).timestamp()) + 5
+    assert line.refresh(db, EXCLUSIVE, TWO, [Lease("ada", ("nvidia.com/gpu=0",), since=soon)]) == ()
+    line.join(db, "ada")
+    leftover = Lease("ada", ("nvidia.com/gpu=0",), since=soon - 100)
+    assert len(line.refresh(db, EXCLUSIVE, TWO, [leftover])) == 1
+
+
+def test_when_the_gpus_vanish_nobody_waits_on(db: Session) -> None:
+    line.join(db, "ada")
+    found = view(db=db, machine=Inventory())
+    assert isinstance(found.answer("ada"), Without)
+    assert standing(found, "ada")["turn"] is True
+
+
+def test_with_an_empty_line_one_click_starts() -> None:
+    assert isinstance(view("zoe").answer("ada"), Granted)
+
+
+@pytest.mark.parametrize("count", [200])
+def test_two_hundred_who_wait_are_served_in_order(db: Session, count: int) -> None:
+    for number in range(count):
+        line.join(db, f"s{number}")
+    gpu: dict[str, Any] = {"gpu": Gpu(policy="shared", students_per_device=1)}
+    served = []
+    while found := line.read(db):
+        now = view(db=db, **gpu)
+        turn = [each.name for each in found if isinstance(now.answer(each.name), Granted)]
+        assert len(turn) == min(2, len(found))
+        served += turn[:1]
+        line.leave(db, turn[0])
+    assert served == [f"s{number}" for number in range(count)]
+
+
+def test_the_page_says_how_long_and_not_who(db: Session) -> None:
+    line.join(db, "ben")
+    page = start_page(view("zoe", "kim", db=db), "ada", "All <GPUs> are in use.", URLS)
+    assert "GPU 0" in page
+    assert "in use for " in page
+    assert "All &lt;GPUs&gt; are in use." in page
+    assert "Before you: 1." in page
+    assert 'name="gpu" value="no"' in page
+    assert 'value="join"' in page
+    assert not {"zoe", "kim", "ben"} & set(page.replace("<", " ").replace(">", " ").split())
+
+
+def test_the_page_of_who_waits_says_the_place(db: Session) -> None:
+    for name in ("ben", "ada"):
+        line.join(db, name)
+    found = view("zoe", "kim", db=db)
+    page = start_page(found, "ada", "", URLS)
+    assert "You are number 2 of 2 in line." in page
+    assert 'value="leave"' in page
+    assert standing(found, "ada")["text"] == "You are number 2 of 2 in line."
+    assert standing(found, "ada")["turn"] is False
+    assert standing(found, "cem") == {"waiting": False}

@@ -1,0 +1,141 @@
+"""Students and the simulated GPUs of the machine, for the tests of both."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from behaviour.people import Visitor
+from behaviour.servers import Server
+
+Verb = Callable[..., str]
+
+NONE = {"policy": "none", "devices": None, "perStudent": None, "studentsPerDevice": None, "offer": None}
+
+
+@dataclass
+class Class:
+    """Students of one afternoon and the machine's GPUs."""
+
+    server: Verb
+    cdi: str
+    enrolled: list[Server]
+    """Students with an account, by the time one is needed; a test finds all of them without a server."""
+    enrol: Callable[[], Server]
+    students: list[Server] = field(default_factory=list)
+
+    def rules(self, policy: str, **more: Any) -> None:
+        """Change the settings, as an operator does."""
+        self.server("reload", json.dumps({"gpu": NONE | {"policy": policy, "cdiDirs": [self.cdi]} | more}))
+
+    def student(self) -> Server:
+        """One more student, signed in."""
+        if len(self.students) == len(self.enrolled):
+            self.enrolled.append(self.enrol())
+        self.students.append(self.enrolled[len(self.students)])
+        return self.students[-1]
+
+    def sees(self, student: Server) -> str:
+        """What a process in the student's container sees of GPUs."""
+        container = self.server("docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={student.name}")
+        # What the engine gave to the first process: `docker exec` has an environment of its own.
+        text = self.server("docker", "exec", container.strip(), "cat", "/proc/1/environ")
+        return dict(part.partition("=")[::2] for part in text.split("\0")).get("FAKE_GPU", "none")
+
+    def started(self) -> tuple[Server, str]:
+        """One more student with a server, and what it sees."""
+        student = self.student()
+        start(student)
+        return student, self.sees(student)
+
+    def holders(self) -> dict[str, list[str]]:
+        """Devices and students, as `classroom gpus` says."""
+        found: dict[str, list[str]] = {}
+        for row in self.report()["rows"]:
+            found.setdefault(row["device"], []).extend([row["student"]] if row["student"] else [])
+        return found
+
+    def report(self) -> Any:
+        """What `classroom gpus` says to programs."""
+        text = self.server("exec", "classroom", "gpus", "--json", "--settings", self.server("settings").strip())
+        return json.loads(text)
+
+    def write(self, spec: dict[str, Any] | str, name: str = "nvidia.json") -> None:
+        text = spec if isinstance(spec, str) else json.dumps(spec)
+        self.server("exec", "sh", "-c", 'printf %s "$1" > "$2"', "sh", text, f"{self.cdi}/{name}")
+
+    def remove(self, name: str) -> None:
+        self.server("exec", "rm", "-f", f"{self.cdi}/{name}")
+
+
+@pytest.fixture(scope="module")
+def afternoon(url: str, admin: Visitor, server: Verb) -> Iterator[Class]:
+    """One class for all tests: its students sign up once. Its rules are none when they have gone."""
+
+    def enrol() -> Server:
+        name, visitor = f"s-{uuid.uuid4().hex[:10]}", Visitor(url)
+        visitor.sign_up(name)
+        admin.act("approve", name)
+        visitor.sign_in(name)
+        assert visitor.is_signed_in
+        return Server(visitor, name)
+
+    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    found = Class(server, settings["gpu"]["cdiDirs"][0], [], enrol)
+    yield found
+    found.rules("none")
+    for student in found.enrolled:
+        student.visitor.web.close()
+
+
+@pytest.fixture
+def room(afternoon: Class) -> Iterator[Class]:
+    """The class, its machine as it was and nobody's server running when the test ends."""
+    before = afternoon.server("exec", "cat", f"{afternoon.cdi}/nvidia.json")
+    afternoon.students = []
+    yield afternoon
+    afternoon.write(before)
+    afternoon.server("start", "hub")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(stop, afternoon.students))
+
+
+def start(student: Server) -> None:
+    """Press start and wait, without a look at JupyterLab."""
+    answer = student.visitor.get(f"/hub/spawn/{student.name}", follow=False)
+    assert answer.status_code == 302, answer.text
+    student.wait_ready()
+
+
+def stop(student: Server) -> None:
+    """Neither with a server nor in line."""
+    student.visitor.post(f"/hub/gpu-line/{student.name}", {"action": "leave"})
+    if student.is_known:
+        student.stop()
+
+
+def refused(student: Server) -> str:
+    """Press start; gives the page that says why there is no server."""
+    answer = student.visitor.get(f"/hub/spawn/{student.name}")
+    assert "/hub/spawn" in answer.url.path, answer.url
+    assert not student.is_known
+    return answer.text
+
+
+def start_without(student: Server) -> None:
+    """Press the button of that page."""
+    answer = student.visitor.post(f"/hub/spawn/{student.name}", {"gpu": "no"}, follow=False)
+    assert answer.status_code == 302, answer.text
+    student.wait_ready()
+    student.open()
+
+
+def devices(*names: str) -> dict[str, Any]:
+    listed = [{"name": name, "containerEdits": {"env": [f"FAKE_GPU={name}"]}} for name in names]
+    return {"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": listed}

@@ -1,0 +1,127 @@
+"""Waiting for a GPU: first come first served, live on the page, kept through a restart, passed on when not taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from behaviour.gpu_class import Class, refused, start, start_without
+from behaviour.people import PASSWORD
+from behaviour.servers import Server, wait_until
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    """A browser window; an error of a page's script fails the test."""
+    errors: list[str] = []
+    context = browser.new_context(base_url=url)
+    made = context.new_page()
+    made.set_default_timeout(60_000)
+    made.on("pageerror", lambda error: errors.append(str(error)))
+    yield made
+    context.close()
+    assert errors == []
+
+
+def stands(student: Server) -> Any:
+    answer = student.visitor.get(f"/hub/gpu-line/{student.name}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def join(student: Server) -> str:
+    answer = student.visitor.post(f"/hub/gpu-line/{student.name}", {"action": "join"})
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def place(student: Server) -> int | None:
+    found = stands(student)
+    return int(found["place"]) if found["waiting"] else None
+
+
+def test_in_the_browser_a_student_waits_through_a_restart_and_the_server_starts_by_itself(
+    room: Class, page: Page
+) -> None:
+    room.rules("exclusive", devices=["0"])
+    first, _ = room.started()
+    waiting, later = room.student(), room.student()
+    page.goto("/hub/login?next=/hub/home")
+    page.get_by_label("Username:").fill(waiting.name)
+    page.get_by_label("Password:").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("heading", name="All GPUs are in use.")).to_be_visible()
+    expect(page.get_by_role("cell", name="GPU 0")).to_be_visible()
+    expect(page.get_by_text("in use for 0 min")).to_be_visible()
+    page.get_by_role("button", name="Wait in line").click()
+    expect(page.get_by_text("You are number 1 of 1 in line.")).to_be_visible()
+    join(later)
+    expect(page.get_by_text("You are number 1 of 2 in line.")).to_be_visible(timeout=20_000)
+    room.server("kill", "hub")
+    room.server("start", "hub")
+    assert (place(waiting), place(later)) == (1, 2)
+    first.stop()
+    page.wait_for_url(f"**/user/{waiting.name}/lab**", timeout=120_000)
+    assert room.sees(waiting) == "0"
+    assert place(later) == 1
+
+
+def test_who_leaves_by_the_button_moves_the_others_up(room: Class, page: Page) -> None:
+    room.rules("exclusive", devices=["0"])
+    room.started()
+    leaving, later = room.student(), room.student()
+    page.goto("/hub/login?next=/hub/home")
+    page.get_by_label("Username:").fill(leaving.name)
+    page.get_by_label("Password:").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Wait in line").click()
+    assert "You are number 2 of 2 in line." in join(later)
+    page.get_by_role("button", name="Leave the line").click()
+    page.wait_for_url("**/hub/home")
+    assert (place(leaving), place(later)) == (None, 1)
+    start_without(later)
+    assert place(later) is None
+    assert room.sees(later) == "none"
+
+
+def test_nobody_overtakes_and_an_offer_that_is_not_taken_passes_on(room: Class) -> None:
+    room.rules("exclusive", devices=["0"], offer="10s")
+    first, _ = room.started()
+    asleep, awake, newcomer = (room.student() for _ in range(3))
+    join(asleep)
+    join(awake)
+    first.stop()
+    page = refused(newcomer)
+    assert "All GPUs are in use, or kept for those who wait in line." in page
+    assert "Before you: 2." in page
+    assert not stands(awake)["turn"]
+    wait_until(lambda: stands(awake)["turn"], "the offer has passed on", 30, 1)
+    assert place(asleep) is None
+    start(awake)
+    assert room.sees(awake) == "0"
+
+
+def test_a_place_is_the_students_own_affair(room: Class) -> None:
+    room.rules("exclusive", devices=["0"])
+    one, other = room.student(), room.student()
+    assert one.visitor.get(f"/hub/gpu-line/{other.name}").status_code in {403, 404}
+    answer = one.visitor.post(f"/hub/gpu-line/{other.name}", {"action": "join"})
+    assert answer.status_code in {403, 404}
+    assert one.visitor.get(f"/hub/gpu-line/{one.name}?action=join").json() == {"waiting": False}
+    assert one.visitor.post(f"/hub/gpu-line/{one.name}", {"action": "first"}).status_code == 400
+    forged = one.visitor.web.post(f"/hub/gpu-line/{one.name}", data={"action": "join"})
+    assert forged.status_code == 403
+    assert place(one) is None
+
+
+def test_where_nobody_waits_there_is_no_line(room: Class) -> None:
+    room.rules("none")
+    student = room.student()
+    assert student.visitor.get(f"/hub/gpu-line/{student.name}").status_code == 404
