@@ -7,23 +7,17 @@ made here by debootstrap or is somebody's base image.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-import shutil
-import subprocess
-import sys
-import tarfile
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from student_image import debian
-from student_image.common import REPOSITORY, ImageError, cache_directory, files_of, key, locked, remove_others, run
+from student_image import archives, debian, wheels
+from student_image.common import REPOSITORY, ImageError, cache_directory, files_of, key, locked, remove_others
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from student_image.engine import Engine
 
@@ -42,7 +36,6 @@ PACKAGES = (
 )
 LABEL = "org.classroom."
 _HERE = Path(__file__).parent
-_STUDENT = (1000, 100)
 _WORK = "tmp/classroom-image"  # as in inside.py
 _PATH = "/opt/classroom/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -89,7 +82,7 @@ class Plan:
         """Names of the contents of the three layers, each covering those below."""
         first = key("1", self.base_image or f"{debian.SUITE} {' '.join(PACKAGES)}", _HERE / "debian.py")
         second = key(first, self.lock, _HERE / "inside.py")
-        third = key(second, self.version, *self.package, self.student_files, _HERE / "build.py")
+        third = key(second, self.version, *self.package, self.student_files, _HERE / "build.py", _HERE / "archives.py")
         return first, second, third
 
     @property
@@ -126,11 +119,11 @@ def build(plan: Plan, engine: Engine, report: Callable[[int, int, str], None]) -
             if engine.labels(system) is None:
                 _make_system(plan, engine, system, report, steps)
             report(3, steps, "asking the image's Python which wheels fit")
-            wanted = _tags(plan, engine, system)
+            wanted = wheel_tags(plan, engine, system)
             report(4, steps, "downloading the Python packages of the lock")
-            wheels = _download(wanted)
+            found = wheels.download_lock(wanted)
             report(5, steps, "installing them")
-            _make_environment(engine, system, environment, wanted["requirements"], wheels)
+            _make_environment(engine, system, environment, wanted["requirements"], found)
         report(6, steps, "adding the classroom package and the students' files")
         _make_image(plan, engine, environment, third)
         _remove_old(engine, {system, environment})
@@ -145,7 +138,7 @@ def _make_system(plan: Plan, engine: Engine, tag: str, report: Callable[[int, in
             debian.make_root(root, PACKAGES)
             remove_others(root)
         report(2, steps, "loading it into the engine")
-        engine.import_root(_root_archive(root), tag, [f"ENV PATH={_PATH}"])
+        engine.import_root(archives.of_root(root), tag, [f"ENV PATH={_PATH}"])
         return
     if engine.labels(plan.base_image) is None:
         report(1, steps, f"pulling {plan.base_image}")
@@ -157,76 +150,22 @@ def _make_system(plan: Plan, engine: Engine, tag: str, report: Callable[[int, in
         engine.commit(container, tag, [f"ENV PATH={_PATH}"])
 
 
-def _tags(plan: Plan, engine: Engine, system: str) -> dict[str, Any]:
-    with _container(engine, system, ["python3", f"/{_WORK}/inside.py", "tags"]) as container:
-        engine.put(container, _archive({f"{_WORK}/inside.py": _HERE / "inside.py", f"{_WORK}/lock.txt": plan.lock}))
+def wheel_tags(plan: Plan, engine: Engine, image: str) -> dict[str, Any]:
+    """What pip has to be told of an image's Python, and the lock's lines that hold there (inside.py)."""
+    with _container(engine, image, ["python3", f"/{_WORK}/inside.py", "tags"]) as container:
+        engine.put(
+            container, archives.of_files({f"{_WORK}/inside.py": _HERE / "inside.py", f"{_WORK}/lock.txt": plan.lock})
+        )
         answer: dict[str, Any] = json.loads(_finish(engine, container, "the image's Python cannot be used"))
     return answer
 
 
-def download_for_image(plan: Plan, engine: Engine, requirements: Sequence[str], directory: Path) -> None:
-    """Download wheels of packages and of what they need, for the Python of an image that is there already.
-
-    pip reads markers with the Python that it runs on (https://github.com/pypa/pip/issues/11664): a dependency that only
-    the image's version has must be named.
-    """
-    options = _pip_options(_tags(plan, engine, plan.tag))
-    partial = directory.with_name(directory.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    run(
-        [*_pip(), "download", "--dest", partial, *options, *requirements], failure="pip could not download the packages"
-    )
-    partial.rename(directory)
-
-
-def _download(wanted: Mapping[str, Any]) -> Path:
-    """Wheels of the lock for the image's Python, by the pip of this machine: its configuration says from where."""
-    directory = cache_directory() / f"wheels-{key(json.dumps(wanted))}"
-    if directory.exists():
-        return directory
-    partial = directory.with_name(directory.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    requirements = partial / "requirements.txt"
-    requirements.write_text(wanted["requirements"], encoding="utf-8")
-    options = [*_pip_options(wanted), "--no-deps", "--require-hashes", "-r", str(requirements)]
-    run(
-        [*_pip(), "download", "--dest", str(partial), *options],
-        failure="pip could not download the packages of the lock",
-    )
-    partial.rename(directory)
-    remove_others(directory)
-    return directory
-
-
-def _pip_options(wanted: Mapping[str, Any]) -> list[str]:
-    return [
-        "--only-binary=:all:",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--implementation=cp",
-        f"--python-version={wanted['python']}",
-        *(f"--platform={name}" for name in wanted["platforms"]),
-        *(f"--abi={name}" for name in wanted["abis"]),
-    ]
-
-
-def _pip() -> Sequence[str]:
-    probe = subprocess.run([sys.executable, "-m", "pip", "--version"], check=False, capture_output=True)
-    if probe.returncode == 0:
-        return [sys.executable, "-m", "pip"]
-    for program in ("pip3", "pip"):
-        if found := shutil.which(program):
-            return [found]
-    raise ImageError("pip is not installed (apt-get install python3-pip)")
-
-
-def _make_environment(engine: Engine, system: str, tag: str, requirements: str, wheels: Path) -> None:
+def _make_environment(engine: Engine, system: str, tag: str, requirements: str, found: Path) -> None:
     with _container(engine, system, ["python3", f"/{_WORK}/inside.py", "environment"]) as container:
-        files: dict[str, Path | bytes] = {f"{_WORK}/wheels/{file.name}": file for file in wheels.glob("*.whl")}
+        files: dict[str, Path | bytes] = {f"{_WORK}/wheels/{file.name}": file for file in found.glob("*.whl")}
         files[f"{_WORK}/inside.py"] = _HERE / "inside.py"
         files[f"{_WORK}/requirements.txt"] = requirements.encode()
-        engine.put(container, _archive(files))
+        engine.put(container, archives.of_files(files))
         _finish(engine, container, "the Python packages could not be installed")
         engine.commit(container, tag, [f"ENV PATH={_PATH}"])
 
@@ -241,7 +180,7 @@ def _make_image(plan: Plan, engine: Engine, environment: str, content: str) -> N
     files[f"{_WORK}/site/classroom-{plan.version}.dist-info/METADATA"] = metadata.encode()
     home = {f"home/jovyan/{file.relative_to(plan.student_files)}": file for file in _home_files(plan.student_files)}
     with _container(engine, environment, ["python3", f"/{_WORK}/inside.py", "package"]) as container:
-        engine.put(container, _archive(files, home))
+        engine.put(container, archives.of_files(files, home))
         _finish(engine, container, "the classroom package could not be added")
         changes = [
             "ENTRYPOINT []",
@@ -280,47 +219,3 @@ def _finish(engine: Engine, container: str, failure: str) -> str:
     if ran.status:
         raise ImageError(f"{failure}:\n{ran.output[-4000:]}")
     return ran.output
-
-
-def _root_archive(root: Path) -> Iterator[bytes]:
-    """A tar archive of a root file system, without what the engine mounts over it."""
-    excluded = [f"--exclude=./{name}/*" for name in ("dev", "proc", "sys", "tmp")]
-    with subprocess.Popen(
-        ["tar", "--numeric-owner", *excluded, "-C", str(root), "-cf", "-", "."], stdout=subprocess.PIPE
-    ) as process:
-        if process.stdout is None:
-            raise ImageError("tar gives no output")
-        while chunk := process.stdout.read(1 << 20):
-            yield chunk
-    if process.returncode:
-        raise ImageError(f"tar ended with {process.returncode}; is the disk full?")
-
-
-def _archive(root_files: Mapping[str, Path | bytes], user_files: Mapping[str, Path] | None = None) -> Iterator[bytes]:
-    """A tar archive of files that belong to root, and of files that belong to the student."""
-    with tempfile.TemporaryFile() as file:
-        with tarfile.open(fileobj=file, mode="w") as archive:
-            for name, content in sorted(root_files.items()):
-                _add(archive, name, content, (0, 0))
-            own = user_files or {}
-            # Below home/jovyan; the engine would make missing folders as root.
-            for folder in sorted({str(parent) for name in own for parent in Path(name).parents[:-3]}):
-                _add(archive, folder, None, _STUDENT)
-            for name, content in sorted(own.items()):
-                _add(archive, name, content, _STUDENT)
-        file.seek(0)
-        while chunk := file.read(1 << 20):
-            yield chunk
-
-
-def _add(archive: tarfile.TarFile, name: str, content: Path | bytes | None, owner: tuple[int, int]) -> None:
-    """Add a file, or a folder if there is no content."""
-    entry = tarfile.TarInfo(name)
-    entry.uid, entry.gid = owner
-    if content is None:
-        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-        archive.addfile(entry)
-        return
-    data = content if isinstance(content, bytes) else content.read_bytes()
-    entry.size, entry.mode = len(data), 0o644
-    archive.addfile(entry, io.BytesIO(data))

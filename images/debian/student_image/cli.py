@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from student_image import debian
-from student_image.build import Plan, build, download_for_image
+from student_image.build import Plan, build, wheel_tags
 from student_image.common import ImageError, locked
 from student_image.engine import DEFAULT_HOST, Engine
+from student_image.wheels import download
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +32,8 @@ def _image(options: argparse.Namespace) -> None:
 
 
 def _wheels(options: argparse.Namespace) -> None:
-    download_for_image(Plan(options.tag, None), Engine(options.host), options.packages, options.directory.absolute())
+    wanted = wheel_tags(Plan(options.tag, None), Engine(options.host), options.tag)
+    download(wanted, options.packages, options.directory.absolute())
 
 
 def _key(options: argparse.Namespace) -> None:
