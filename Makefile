@@ -37,6 +37,7 @@ lint: $(VENV)/ready  ## ruff and mypy
 	$(VENV)/bin/ruff format --check --config python/pyproject.toml $(LINTED)
 	cd python && ../$(VENV)/bin/mypy -p classroom
 	cd python && ../$(VENV)/bin/mypy -p stack -p student_image
+	cd python && ../$(VENV)/bin/mypy ../demo
 
 format: $(VENV)/ready  ## let ruff write
 	$(VENV)/bin/ruff check --fix --config python/pyproject.toml $(LINTED)

@@ -65,6 +65,15 @@ def demo_name(places: Places) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
+def last_spawner(places: Places) -> str | None:
+    """What ran the servers the last time; None if there was no last time."""
+    try:
+        found = json.loads(places.settings.read_text(encoding="utf-8"))["spawner"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(found)
+
+
 def write(settings: dict[str, Any], places: Places) -> None:
     """Write settings.json."""
     places.settings.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

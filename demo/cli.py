@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from demo import engine as engines
 from demo import words
 from demo.children import Children
-from demo.class_settings import TEACHER, process_settings, write
+from demo.class_settings import TEACHER, last_spawner, process_settings, write
 from demo.containers import Containers
 from demo.errors import DemoError
 from demo.node import Proxy
@@ -69,6 +69,7 @@ def _demo(screen: Screen, places: Places, options: Options) -> None:
     containers = None
     try:
         environment, proxy = _prepare(screen, places, tasks)
+        before = last_spawner(places)
         if isinstance(engine, engines.Engine):
             containers = Containers(places, options, engine, environment)
             settings = containers.prepare(screen, tasks, proxy)
@@ -78,6 +79,8 @@ def _demo(screen: Screen, places: Places, options: Options) -> None:
         _start(screen, places, children, environment, settings)
         if containers:
             containers.check_reach(tasks)
+        if before not in {None, settings["spawner"]}:
+            screen.line(f"  Homes begin anew: those of the last time are kept for ENGINE={before}")
         _introduce(screen, places, options, engine)
         _compile_later(places, environment)
         _watch(children)

@@ -40,24 +40,25 @@ class Containers:
         self._made = False
 
     def prepare(self, screen: Screen, tasks: Tasks, proxy: Sequence[str]) -> dict[str, Any]:
-        """Make image and bridge and give the class's settings.
+        """Make bridge and image and give the class's settings.
 
         Raises:
             DemoError: with the reason and the remedy.
         """
-        self._make_image(screen, tasks)
         settings = docker_settings(self._options, self._places, proxy, self._engine)
         write(settings, self._places)
         self._made = True
         self._help(tasks, "up")
         gateway = str(IPv4Network(settings["network"]["subnet"])[1])
         try:
-            return with_hub_on_bridge(settings, gateway)
+            settings = with_hub_on_bridge(settings, gateway)
         except DemoError as error:
             raise DemoError(
                 f"The Docker engine at {self._engine.host} puts its bridges elsewhere than on this machine (it is "
                 "rootless, in a virtual machine or far away): ENGINE=process shows the site without containers"
             ) from error
+        self._make_image(screen, tasks)
+        return settings
 
     def check_reach(self, tasks: Tasks) -> None:
         """See that containers reach the hub.

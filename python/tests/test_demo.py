@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +65,20 @@ def test_a_port_in_use_is_told_with_what_to_write(checkout: Path) -> None:
         demo = Demo(checkout, port)
         assert demo.end() != 0
     assert f"Port {port} is in use by another program: choose another, make demo PORT=8000" in demo.said
+
+
+def test_a_python_without_venv_is_told_with_the_command(checkout: Path) -> None:
+    script = "import runpy, sys; sys.modules['ensurepip'] = None; runpy.run_module('demo', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=checkout,
+        env={"PATH": os.environ["PATH"], "PORT": str(free_port()), "ENGINE": "process"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert f"run `apt-get install python3.{sys.version_info[1]}-venv`" in done.stderr
 
 
 def test_an_engine_that_is_not_there_is_told_at_once(checkout: Path) -> None:

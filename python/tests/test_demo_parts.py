@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import io
 import json
@@ -24,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from demo import words  # noqa: E402 - the demo is no installed package
 from demo.children import Children  # noqa: E402
+from demo.class_settings import process_settings  # noqa: E402
 from demo.engine import Engine, NoEngine, choose, look  # noqa: E402
 from demo.errors import DemoError  # noqa: E402
 from demo.explain import explain_npm, explain_pip  # noqa: E402
@@ -239,10 +241,29 @@ def test_a_child_that_ends_is_shown_with_its_last_lines(tmp_path: Path) -> None:
         children.check()
 
 
-def test_a_python_that_is_too_old_is_told_in_its_own_words() -> None:
-    """The file that the old one reads has no syntax that it lacks."""
-    import ast  # noqa: PLC0415
+def as_python(version: str, path: str) -> subprocess.CompletedProcess[str]:
+    """Start the demo as a Python of another version would."""
+    script = f"import runpy, sys; sys.version_info = {version}; runpy.run_module('demo', run_name='__main__')"
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env={"PATH": path}, check=False, capture_output=True, text=True
+    )
 
-    text = (ROOT / "demo" / "__main__.py").read_text()
-    ast.parse(text, feature_version=(3, 7))
-    assert "from __future__ import annotations" not in text
+
+def test_a_python_that_is_too_old_says_so(tmp_path: Path) -> None:
+    ast.parse((ROOT / "demo" / "__main__.py").read_text(), feature_version=(3, 7))
+    done = as_python("(3, 9, 2)", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("make demo needs Python 3.11 or newer and python3 is 3.9: install a newer one")
+
+
+def test_a_python_that_is_too_old_looks_for_a_newer_one(tmp_path: Path) -> None:
+    newer = tmp_path / "python3.12"
+    newer.write_text('#!/bin/sh\necho "newer $*"\n')
+    newer.chmod(0o755)
+    assert as_python("(3, 9, 2)", str(tmp_path)).stdout == "newer -m demo\n"
+
+
+def test_a_long_path_has_no_socket_in_it(tmp_path: Path) -> None:
+    deep = Places(tmp_path / ("x" * 100))
+    deep.folder.mkdir(parents=True)
+    assert process_settings(Options(), deep, ["proxy"])["proxy"]["api"].startswith("127.0.0.1:")
