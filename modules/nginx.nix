@@ -13,6 +13,14 @@ let
   # One path for all three files and the pages: they stay together.
   directives = ./nginx;
   trusted = cfg.nginx.trusted;
+  # Behind a tunnel nobody else on the network needs to reach it.
+  addresses =
+    if cfg.tunnel.enable then
+      [ "127.0.0.1" ]
+    else
+      [ "0.0.0.0" ] ++ lib.optional config.networking.enableIPv6 "[::]";
+  # For redirects, and for the proof that the domain is ours.
+  hasPlain = isTls && (cfg.nginx.port == 443 || cfg.tls.acme.enable);
 in
 {
   config = lib.mkIf cfg.enable {
@@ -51,27 +59,20 @@ in
         classroom-browsers = lib.mkIf cfg.nginx.enable {
           serverName = if cfg.domain == null then "_" else cfg.domain;
           default = lib.mkDefault (cfg.domain == null);
-          # Behind a tunnel nobody else on the network needs to reach it.
-          listen = lib.mkIf (!cfg.tls.acme.enable) (
-            let
-              addresses =
-                if cfg.tunnel.enable then
-                  [ "127.0.0.1" ]
-                else
-                  [ "0.0.0.0" ] ++ lib.optional config.networking.enableIPv6 "[::]";
-            in
-            map (addr: {
-              inherit addr;
-              inherit (cfg.nginx) port;
-              ssl = isTls;
-            }) addresses
-            ++ lib.optionals (isTls && cfg.nginx.port == 443) (
-              map (addr: {
+          listen = lib.concatMap (
+            addr:
+            [
+              {
                 inherit addr;
-                port = 80;
-              }) addresses
-            )
-          );
+                inherit (cfg.nginx) port;
+                ssl = isTls;
+              }
+            ]
+            ++ lib.optional hasPlain {
+              inherit addr;
+              port = 80;
+            }
+          ) addresses;
           enableACME = cfg.tls.acme.enable;
           forceSSL = isTls;
           sslCertificate = lib.mkIf (cfg.tls.certificate != null) cfg.tls.certificate;
@@ -115,7 +116,7 @@ in
     };
 
     networking.firewall.allowedTCPPorts = lib.mkIf (cfg.nginx.enable && cfg.nginx.openFirewall) (
-      [ cfg.nginx.port ] ++ lib.optional (isTls && cfg.nginx.port == 443) 80
+      [ cfg.nginx.port ] ++ lib.optional hasPlain 80
     );
   };
 }

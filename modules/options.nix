@@ -97,8 +97,10 @@ in
         default =
           if cfg.domain == null then
             ""
-          else if isTls || cfg.tunnel.enable then
+          else if cfg.tunnel.enable then
             "https://${cfg.domain}/"
+          else if isTls then
+            "https://${cfg.domain}${lib.optionalString (cfg.nginx.port != 443) ":${port}"}/"
           else
             "http://${cfg.domain}${lib.optionalString (cfg.nginx.port != 80) ":${port}"}/";
         defaultText = literalExpression "made of `domain`, `tls`, `tunnel` and `nginx.port`";

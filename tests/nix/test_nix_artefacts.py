@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import HERE, NixError, build
 
 from classroom.settings import Settings, load_settings
+from nix_evaluation import HERE, NixError, build
 
 HOSTS = sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix"))
 ENVIRONMENT = Path(sys.prefix)
@@ -42,7 +42,7 @@ def test_the_settings_are_right_and_as_the_host_says(host: tuple[str, Path]) -> 
             "minimal": "https://hub.example.org/",
             "tunnel": "https://hub.example.org/",
             "gpu": "https://gpu.example.org/",
-            "everything": "https://class.example.org/",
+            "everything": "https://class.example.org:8443/",
         }[name]
     )
     assert settings.proxy.command[0].endswith("/bin/configurable-http-proxy")

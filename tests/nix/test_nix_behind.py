@@ -1,4 +1,4 @@
-"""The suite passes behind the very nginx.conf that NixOS would run, on a hub with the settings.json that it would have."""
+"""The suite passes behind the nginx.conf that NixOS would run, on a hub with the settings.json that it would have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import HERE, REPOSITORY, build, slow
+
+from nix_evaluation import HERE, REPOSITORY, build, slow
 
 ENVIRONMENT = Path(sys.prefix)
 ARTEFACTS = f'(import {HERE}/artefacts.nix {{ gixy = "{ENVIRONMENT}/bin/gixy"; environment = "{ENVIRONMENT}"; }})'

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import HERE, REPOSITORY, evaluate, slow
+
+from nix_evaluation import HERE, REPOSITORY, evaluate, slow
 
 FLAKE = f"import {HERE}/flake.nix {{ }}"
 PACKAGES = {"classroom", "hubImage", "studentImage", "studentImageCpu", "optionsDoc"}

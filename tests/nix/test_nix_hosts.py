@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import HERE, REPOSITORY, evaluate
+
+from nix_evaluation import HERE, REPOSITORY, evaluate
 
 HOSTS = [*sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix")), "template"]
 

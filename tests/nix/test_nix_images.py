@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HERE, REPOSITORY, build, slow
 from wheels import fetch
+
+from nix_evaluation import HERE, REPOSITORY, build, slow
 
 LOCKS = REPOSITORY / "python/locks"
 PROXY = REPOSITORY / ".cache/node"

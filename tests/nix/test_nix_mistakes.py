@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import NixError, evaluate
+
+from nix_evaluation import NixError, evaluate
 
 # What is written into an otherwise right host (class: services.classroom), and what the operator is told.
 ASSERTIONS = {

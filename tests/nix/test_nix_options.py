@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import evaluate
 
 from classroom.settings import Settings, json_schema
+from nix_evaluation import evaluate
 
 # Settings without an option, and why.
 FIXED = {

@@ -8,9 +8,10 @@ import json
 import re
 
 import pytest
-from conftest import REPOSITORY
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from nix_evaluation import REPOSITORY
 
 PINS = json.loads((REPOSITORY / "nix/pins.json").read_text())
 LOCKS = [REPOSITORY / "python/locks" / name for name in ("hub.txt", "student.txt")]

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import HERE, build, slow
+
+from nix_evaluation import HERE, build, slow
 
 TESTS = sorted(file.stem for file in (HERE.parent / "nixos").glob("*.nix"))
 

@@ -1,0 +1,70 @@
+"""Nix evaluates this project on <nixpkgs> and builds its small artefacts with the tools of this machine."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+
+slow = pytest.mark.skipif(
+    not os.environ.get("CLASSROOM_TEST_NIX"),
+    reason="takes minutes: CLASSROOM_TEST_NIX=1 runs it",
+)
+
+# A machine without the build users and the binary cache of an installation for many.
+_CONFIGURATION = "build-users-group =\nsubstituters =\nsandbox = false\n"
+
+
+class NixError(AssertionError):
+    """Nix refused; what it said is the message."""
+
+
+@functools.cache
+def missing() -> str:
+    """Why Nix cannot be asked here; empty if it can."""
+    if not shutil.which("nix-instantiate"):
+        return "nix is not installed (apt-get install nix-bin)"
+    found = _run(["nix-instantiate", "--find-file", "nixpkgs"])
+    if found.returncode:
+        return "there is no <nixpkgs> (nix-channel --add, or NIX_PATH=nixpkgs=/path/to/nixpkgs)"
+    return ""
+
+
+def evaluate(expression: str, **arguments: str) -> Any:
+    """The value of a Nix expression in which `t` is tests/nix/default.nix, by way of JSON.
+
+    Raises:
+        NixError: it does not evaluate.
+    """
+    text = f"let t = import {HERE} {{ }}; in {expression}"
+    options = [part for name, value in arguments.items() for part in ("--arg", name, value)]
+    done = _run(["nix-instantiate", "--eval", "--strict", "--json", *options, "--expr", text])
+    if done.returncode:
+        raise NixError(done.stderr)
+    return json.loads(done.stdout)
+
+
+def build(expression: str) -> Path:
+    """The store path of a built derivation.
+
+    Raises:
+        NixError: it does not build.
+    """
+    done = _run(["nix-build", "--no-out-link", "--expr", expression])
+    if done.returncode:
+        raise NixError(done.stderr)
+    return Path(done.stdout.split()[-1])
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "NIX_CONFIG": os.environ.get("NIX_CONFIG", _CONFIGURATION)}
+    return subprocess.run(command, check=False, text=True, capture_output=True, env=environment, timeout=1500)
