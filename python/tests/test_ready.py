@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 
@@ -51,6 +52,17 @@ def test_a_server_is_seen_within_half_a_second_of_its_first_answer() -> None:
 
 def test_a_server_that_died_is_not_waited_for() -> None:
     assert asyncio.run(answers(f"http://127.0.0.1:{free_port()}/api", always)) is False
+
+
+def test_a_server_that_died_is_not_waited_for_where_nothing_refuses() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
+        for _ in range(4):  # the queue is full from the second on: what comes then gets no answer
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(full.getsockname())
+        begin = time.monotonic()
+        assert asyncio.run(answers(f"http://127.0.0.1:{full.getsockname()[1]}/api", always)) is False
+    assert time.monotonic() - begin < 6
 
 
 def test_an_error_of_the_server_is_no_answer() -> None:

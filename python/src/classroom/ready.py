@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _PAUSE = 0.2  # seconds. Upstream waits up to 5 between two looks: a student's server was ready for 4 before it was seen
-_LOOKS_PER_CHECK = 10
-_TIMEOUT = aiohttp.ClientTimeout(total=5)
+_CHECK = 2.0  # seconds
+# The address of a container that has gone swallows what is sent to it: there is no refusal to wait for.
+_TIMEOUT = aiohttp.ClientTimeout(total=5, sock_connect=1)
 
 
 async def answers(url: str, is_gone: Callable[[], Awaitable[bool]]) -> bool:
@@ -26,7 +28,7 @@ async def answers(url: str, is_gone: Callable[[], Awaitable[bool]]) -> bool:
     Returns:
         whether it answers; False when it is gone.
     """
-    looks = 0
+    checked = time.monotonic()
     while True:
         try:
             response = await fetch(url, timeout=_TIMEOUT, raise_for_status=False)
@@ -34,7 +36,8 @@ async def answers(url: str, is_gone: Callable[[], Awaitable[bool]]) -> bool:
                 return True
         except (OSError, aiohttp.ClientError):
             pass  # nobody listens yet
-        looks += 1
-        if looks % _LOOKS_PER_CHECK == 0 and await is_gone():
-            return False
+        if time.monotonic() - checked > _CHECK:
+            if await is_gone():
+                return False
+            checked = time.monotonic()
         await asyncio.sleep(_PAUSE)
