@@ -36,7 +36,7 @@ def _run(options: argparse.Namespace) -> int:
     if reasons := missing():
         # What needs no stack is still tested; the rest is skipped with these reasons.
         sys.stderr.write("".join(f"no stack here: {reason}\n" for reason in reasons))
-        environment = {**os.environ, "CLASSROOM_MISSING": "; ".join(reasons)}
+        environment = {**os.environ, "CLASSROOM_SKIP": "; ".join(reasons)}
         return subprocess.run(options.command, check=False, env=environment).returncode
     with stack(parts=options.parts, packages=options.packages) as made:
         return subprocess.run([*made.enter(), *options.command], check=False, env=made.environment()).returncode
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         help="start everything, run a command beside it, stop everything",
         description="Starts everything, runs a command beside it, stops everything. Where the stack cannot run, the "
-        "command runs alone and finds the reasons in CLASSROOM_MISSING.",
+        "command runs alone and finds the reasons in CLASSROOM_SKIP.",
     )
     run.add_argument("command", nargs="+", metavar="CMD")
     run.set_defaults(act=_run)

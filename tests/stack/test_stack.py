@@ -227,7 +227,7 @@ def test_the_outsides_name_server_answers_every_name_with_the_internet_host() ->
 
 
 def test_where_the_stack_cannot_run_the_command_runs_alone_and_knows_why(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "stack", "run", "--", "/bin/sh", "-c", 'echo "$CLASSROOM_MISSING"; exit 3']
+    command = [sys.executable, "-m", "stack", "run", "--", "/bin/sh", "-c", 'echo "$CLASSROOM_SKIP"; exit 3']
     environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY / "tests")}
     program = (
         "import runpy, stack.common; stack.common.SYSTEM_PATH = ''; runpy.run_module('stack', run_name='__main__')"
