@@ -184,7 +184,7 @@ def test_a_student_can_choose_nothing_but_to_start_without(room: Class) -> None:
     assert room.sees(student) == "none"
 
 
-def test_the_command_shows_who_holds_what(room: Class) -> None:
+def test_the_command_and_the_instructors_page_show_who_holds_what(room: Class, admin: Visitor) -> None:
     room.rules("shared", devices=["0", "1"])
     student, seen = room.started()
     table = room.server("exec", "classroom", "gpus", "--settings", room.server("settings").strip())
@@ -193,3 +193,11 @@ def test_the_command_shows_who_holds_what(room: Class) -> None:
     assert "0 min" in line
     assert "shared" in line
     assert "not handed out" in table
+    assert '/hub/gpus"' in admin.get("/hub/home").text
+    page = admin.get("/hub/gpus").text
+    assert student.name in page
+    assert "not handed out" in page
+    assert "Nobody waits." in page
+    answer = student.visitor.get("/hub/gpus")
+    assert answer.status_code == 403
+    assert '/hub/gpus"' not in student.visitor.get("/hub/home").text

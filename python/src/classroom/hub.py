@@ -119,6 +119,7 @@ class ClassroomHub(JupyterHub):
         """Have the instructors' pages say what is wrong with the GPUs."""
         if issubclass(self.spawner_class, ClassroomSpawner):
             self.template_vars["classroom_gpu_mistakes"] = self._gpu_mistakes
+            self.template_vars["classroom_gpus"] = self.class_settings.gpu.policy != "none"
         super().init_tornado_settings()
 
     def _gpu_mistakes(self, user: User | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
@@ -137,7 +138,7 @@ class ClassroomSpawner(DockerSpawner):
     async def _start(self, *, wanted: bool) -> str:
         self.stage = (10, "Making your container")
         # Looking and making in one: two who start at the same instant must not both see the same GPU free.
-        async with self.engine.placing:
+        async with self.engine.placing if has_line(self.settings.gpu) else nullcontext():
             found = (await self.look_at_gpus()).answer(self.user.name) if wanted else Without(_CHOSEN)
             if isinstance(found, Full):
                 raise self._failure(f"{found.reason} {MAY_START_WITHOUT}", "gpus-in-use")

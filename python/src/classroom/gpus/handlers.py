@@ -1,7 +1,11 @@
-"""The line's URL: where a student stands, and the two buttons join and leave."""
+"""Pages about GPUs: the instructors' list, and the students' line."""
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
+import docker.errors
 from jupyterhub.scopes import needs_scope
 from jupyterhub.utils import url_path_join
 from tornado import web
@@ -9,9 +13,38 @@ from tornado import web
 from classroom.accounts.handlers.base import Page
 from classroom.errors import ClassroomError
 from classroom.gpus import line
-from classroom.gpus.offer import has_line
-from classroom.gpus.words import standing
+from classroom.gpus.offer import all_leases, has_line, take_stock
+from classroom.gpus.report import report
+from classroom.gpus.words import span, standing
 from classroom.spawner import ClassroomSpawner
+
+_NO_ANSWER = (ClassroomError, docker.errors.APIError)
+
+
+class GpuPage(Page):
+    """The page /hub/gpus: who holds what since when, who waits, what is wrong."""
+
+    @web.authenticated
+    @needs_scope("admin:users")
+    async def get(self) -> None:
+        """Show it as it is now."""
+        spawner = self.current_user.spawner
+        if not isinstance(spawner, ClassroomSpawner) or spawner.settings.gpu.policy == "none":
+            raise web.HTTPError(404, 'This class uses no GPUs: the setting gpu.policy is "none".')
+        gpu = spawner.settings.gpu
+        try:
+            found = report(gpu, await take_stock(gpu), await all_leases(spawner.engine))
+        except _NO_ANSWER as error:
+            raise web.HTTPError(503, f"The machine that runs the servers does not answer: {error}") from error
+        now = time.time()
+        rows = [
+            (row, span(now - datetime.fromisoformat(row.since).timestamp()) if row.since else "") for row in found.rows
+        ]
+        waiting = [
+            (each.name, span(now - each.joined.replace(tzinfo=UTC).timestamp()), each.offered is not None)
+            for each in line.read(spawner.db)
+        ]
+        await self.show("gpus.html", report=found, rows=rows, line=waiting)
 
 
 class LinePage(Page):
@@ -24,7 +57,7 @@ class LinePage(Page):
         spawner = self._spawner(user_name)
         try:
             view = await spawner.look_at_gpus()
-        except ClassroomError as error:
+        except _NO_ANSWER as error:
             raise web.HTTPError(503, str(error)) from error
         self.set_header("Cache-Control", "no-store")
         self.finish(standing(view, spawner.user.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -126,10 +127,10 @@ def _look(folders: Iterable[Path]) -> tuple[tuple[tuple[Path, int, int, int], ..
     seen, problems = [], []
     for folder in folders:
         try:
-            paths = sorted(path for path in folder.iterdir() if path.suffix in {".json", ".yaml"})
-            for path in paths:
-                status = path.stat()
-                seen.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
+            for path in sorted(path for path in folder.iterdir() if path.suffix in {".json", ".yaml"}):
+                with suppress(FileNotFoundError):  # gone since: it was written anew under another name
+                    status = path.stat()
+                    seen.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
         except (FileNotFoundError, NotADirectoryError):
             continue  # the engine looks in places that need not be there
         except OSError as error:

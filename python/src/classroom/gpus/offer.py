@@ -51,6 +51,20 @@ def has_line(gpu: Gpu) -> bool:
     return gpu.policy in {"exclusive", "shared"}
 
 
+async def take_stock(gpu: Gpu) -> Inventory:
+    """The machine's GPUs as its files say now."""
+    return await asyncio.to_thread(stock_at(gpu.cdi_dirs).read)
+
+
+async def all_leases(engine: Engine) -> tuple[Lease, ...]:
+    """Every lease on the engine, those of other classes on it too.
+
+    Raises:
+        EngineAwayError: the engine does not answer.
+    """
+    return leases(await engine.call("containers", all=True, filters={"label": [LEASE]}))
+
+
 async def look(engine: Engine, gpu: Gpu, db: Session, container: str) -> View:
     """Ask the machine, the engine and the line.
 
@@ -65,8 +79,7 @@ async def look(engine: Engine, gpu: Gpu, db: Session, container: str) -> View:
     """
     if gpu.policy == "none":
         return View(gpu, Inventory(), ())
-    inventory = await asyncio.to_thread(stock_at(gpu.cdi_dirs).read)
-    found = leases(await engine.call("containers", all=True, filters={"label": [LEASE]}))
+    inventory, found = await take_stock(gpu), await all_leases(engine)
     held = tuple(lease for lease in found if lease.container != container)
     return View(gpu, inventory, held, line.refresh(db, gpu, inventory, held) if has_line(gpu) else ())
 

@@ -9,7 +9,7 @@ from classroom.accounts.handlers.base import NotAllowed, StaticFiles
 from classroom.accounts.handlers.login import LoginPage, WaitingPage
 from classroom.accounts.handlers.password import ChangePasswordPage, ResetPasswordPage
 from classroom.accounts.handlers.signup import SignUpPage
-from classroom.gpus.handlers import LinePage
+from classroom.gpus.handlers import GpuPage, LinePage
 from classroom.pages import STATIC
 
 ROUTES: list[tuple[Any, ...]] = [
@@ -17,6 +17,7 @@ ROUTES: list[tuple[Any, ...]] = [
     (r"/signup", SignUpPage),
     (r"/waiting", WaitingPage),
     (r"/authorize", ApprovePage),
+    (r"/gpus", GpuPage),
     (r"/gpu-line/([^/]+)", LinePage),
     (r"/change-password", ChangePasswordPage),
     (r"/change-password/([^/]+)", ResetPasswordPage),
