@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 CHANGED = "-changed-by-tests"
 FIGURES = pytest.StashKey[list[str]]()
-CONTEXTS = pytest.StashKey["list[BrowserContext]"]()
+CONTEXTS: pytest.StashKey[list[BrowserContext]] = pytest.StashKey()
 
 
 class Server(Protocol):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,7 +205,7 @@ class Kernel:
 
     def begun(self, message: str, bound: float = 60) -> str:
         """Wait until the code of a `send` has printed something; gives that."""
-        return next(content["text"] for kind, content in self.follow(message, bound) if kind == "stream")
+        return next(str(content["text"]) for kind, content in self.follow(message, bound) if kind == "stream")
 
     def follow(self, message: str, bound: float = 60) -> Iterator[tuple[str, dict[str, Any]]]:
         """Kind and content of what the kernel says about the code of a `send`, until it is done with it.
@@ -234,7 +235,7 @@ class Kernel:
             f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{self.server.base}api/kernels/{self.id}/channels"
             f"?session_id={self.session}",
             additional_headers={"Cookie": cookies},
-            origin=site.url,  # type: ignore[arg-type] - a plain string is one
+            origin=Origin(site.url),
             max_size=None,
             open_timeout=60,
             legacy=True,

@@ -37,7 +37,7 @@ def sum_in_home(kernel: Kernel, path: str) -> str:
 def upload_as_jupyterlab_does(server: Server, path: str, size: int) -> None:
     parts = list(blocks(size, PART))
     for number, part in enumerate(parts, start=1):
-        model = {"type": "file", "format": "base64", "content": base64.b64encode(part).decode()}
+        model: dict[str, object] = {"type": "file", "format": "base64", "content": base64.b64encode(part).decode()}
         model |= {"name": path, "path": path, "chunk": -1 if number == len(parts) else number}
         answer = server.put(f"api/contents/{path}", json=model)
         assert answer.status_code in {200, 201}, f"part {number}: {answer.status_code} {answer.text}"

@@ -46,7 +46,7 @@ def full(
     name = f"s{uuid.uuid4().hex[:10]}"
     settings = json.loads(server("exec", "cat", server("settings").strip()))
     volume = f"{settings.get('docker', {}).get('prefix', 'classroom')}-home-{name}"
-    image = settings["student"].get("image", "classroom-student:latest")
+    image = settings.get("student", {}).get("image", "classroom-student:latest")
     options = {"bytes": "size=20m", "files": "size=20m,nr_inodes=200"}[request.param]
     tmpfs = ["--driver=local", "--opt=type=tmpfs", "--opt=device=tmpfs", f"--opt=o={options},uid=1000,gid=100,mode=755"]
     server("docker", "volume", "create", *tmpfs, volume)

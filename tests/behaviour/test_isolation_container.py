@@ -150,6 +150,12 @@ def test_no_secret_of_the_hub_is_in_a_students_environment(kernel: Kernel, serve
     assert "CONFIGPROXY" not in shown
 
 
+def test_what_signs_a_students_cookies_is_not_in_the_home(kernel: Kernel) -> None:
+    # It would outlive a password reset there (CVE-2026-40934 of jupyter-server).
+    kept = kernel.run("!find /home/jovyan -name '*secret*' -o -name 'jpserver-*' -o -name 'kernel-*.json'")
+    assert kept == ""
+
+
 @pytest.mark.parametrize("module", ["classroom.spawner", "classroom.accounts", "nativeauthenticator", "docker"])
 def test_the_hubs_side_of_the_program_is_not_in_the_image(module: str, kernel: Kernel) -> None:
     with pytest.raises(CodeError, match="ModuleNotFoundError"):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from behaviour import containers
@@ -184,7 +185,7 @@ def test_a_student_chooses_neither_image_nor_command_nor_mounts(
     new_student: Callable[[], Server], server: Verb
 ) -> None:
     mine = new_student()
-    wish = {
+    wish: dict[str, object] = {
         "image": "evil:latest",
         "cmd": ["sleep", "1000"],
         "volumes": {"/": "/host"},
@@ -194,21 +195,35 @@ def test_a_student_chooses_neither_image_nor_command_nor_mounts(
         "profile": "evil",
     }
     path = f"users/{mine.name}/server"
-    for query, body in (("", wish), ("", {"user_options": wish}), ("?image=evil&opt-image=evil", {})):
+    wishes: list[tuple[str, dict[str, object]]] = [
+        ("", wish),
+        ("", {"user_options": wish}),
+        ("?image=evil&opt-image=evil", {}),
+    ]
+    for query, body in wishes:
         answer = api(mine.visitor, "POST", path + query, body)
         assert answer.status_code < 500, answer.text
-    fields = {key: value if isinstance(value, str) else json.dumps(value) for key, value in wish.items()}
+    fields: dict[str, str | list[str]] = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in wish.items()
+    }
     assert mine.visitor.post(f"/hub/spawn/{mine.name}", fields).status_code < 500
     # Refused or ignored: what starts is what the settings say.
     mine.start()
     found = containers.inspect(server, mine.name)
     settings = json.loads(server("exec", "cat", server("settings").strip()))
-    assert found["Config"]["Image"] == settings["student"].get("image", "classroom-student:latest")
+    assert found["Config"]["Image"] == settings.get("student", {}).get("image", "classroom-student:latest")
     assert found["Config"]["User"] == "1000:100"
     assert found["HostConfig"]["Privileged"] is False
     assert "evil" not in json.dumps(found)
     assert [each["Destination"] for each in found["Mounts"]] == ["/home/jovyan"]
     mine.stop()
+
+
+def test_a_students_token_opens_no_other_students_server(mine: Server, other: Server, url: str) -> None:
+    token = api(mine.visitor, "POST", f"users/{mine.name}/tokens", {"note": "a student's own"}).json()["token"]
+    headers = {"Authorization": f"token {token}"}
+    assert httpx.get(f"{url}{mine.base}api/contents", headers=headers).status_code == 200
+    assert httpx.get(f"{url}{other.base}api/contents", headers=headers).status_code == 403
 
 
 def test_a_student_starts_no_second_server(mine: Server) -> None:

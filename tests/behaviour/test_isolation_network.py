@@ -47,7 +47,7 @@ def gateway(server: Verb, mine: Server) -> str:
 @pytest.fixture(scope="module")
 def api_port(server: Verb) -> int:
     settings = json.loads(server("exec", "cat", server("settings").strip()))
-    port: int = settings["network"].get("apiPort", 8081)
+    port: int = settings.get("network", {}).get("apiPort", 8081)
     return port
 
 
@@ -119,6 +119,12 @@ def test_a_student_reaches_the_internet_and_finds_names(kernel: Kernel, outside:
 def test_of_the_name_server_a_student_reaches_port_53_only(kernel: Kernel, outside: dict[str, str]) -> None:
     resolver = outside["resolver"]
     assert knock(kernel, [(resolver, 53), (resolver, 80)]) == [(resolver, 53)]
+
+
+def test_a_container_has_no_second_way_out(kernel: Kernel) -> None:
+    # No IPv6, for which there are no rules, and no other interface.
+    assert kernel.ask("sorted(__import__('os').listdir('/sys/class/net'))") == ["eth0", "lo"]
+    assert kernel.run("!cat /proc/net/if_inet6 2>/dev/null; true") == ""
 
 
 def test_nothing_outside_reaches_a_students_container(

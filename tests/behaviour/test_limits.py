@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(180)
 @pytest.fixture(scope="module")
 def limits(server: Verb) -> dict[str, Any]:
     """The settings' own words on what a student may use, with the defaults."""
-    student = json.loads(server("exec", "cat", server("settings").strip())).get("student", {})
+    student: dict[str, Any] = json.loads(server("exec", "cat", server("settings").strip())).get("student", {})
     return {"cpus": 2, "memory": "4G", "sharedMemory": "1G", "tmp": "1G", "processes": 512} | student
 
 
