@@ -70,13 +70,16 @@ def test_the_suite_passes_on_what_nixos_would_run(tmp_path: Path) -> None:
     # The stack's own places, and its image; all else is the module's.
     own = {name: before[name] for name in ("paths", "docker")}
     own["proxy"] = {"command": before["proxy"]["command"]}
+    own["gpu"] = before.get("gpu", {})
     own["network"] = {"resolvers": before["network"]["resolvers"]}
     own["student"] = {**before.get("student", {}), "image": "classroom-student:latest"}
     (tmp_path / "own.json").write_text(json.dumps(own))
+    proxy, address = before["proxy"], before["site"]["externalUrl"]
     artefacts = build(
         f'{ARTEFACTS}.artefacts [ {{ services.classroom = {{ enable = true; admins = [ "teacher" ]; '
-        f'site.title = "On NixOS"; nginx.port = {port}; hub.listen = "{before["hub"]["listen"]}"; '
-        f'proxy.listen = "{before["proxy"]["listen"]}"; proxy.api = "{before["proxy"]["api"]}"; '
+        f'site = {{ title = "On NixOS"; externalUrl = "{address}"; }}; nginx.port = {port}; '
+        f'hub.listen = "{before["hub"]["listen"]}"; '
+        f'proxy.listen = "{proxy["listen"]}"; proxy.api = "{proxy["api"]}"; '
         f"settings = builtins.fromJSON (builtins.readFile {tmp_path}/own.json); }}; }} ]"
     )
     built = json.loads((artefacts / "settings.json").read_text())
