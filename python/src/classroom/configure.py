@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from classroom.secrets import Secrets
     from classroom.settings import Settings
 
+_START_GRACE = 15  # seconds
 _ACTIVITY_INTERVAL = 60  # seconds between two reports of a server
 
 
@@ -84,7 +85,8 @@ def _accounts(c: Config, settings: Settings) -> None:
 
 
 def _spawner(c: Config, settings: Settings) -> None:
-    c.Spawner.start_timeout = settings.student.start_timeout
+    # The spawner keeps the bound itself, and says so in words; this one is for when it cannot.
+    c.Spawner.start_timeout = settings.student.start_timeout + _START_GRACE
     # Twenty servers that start at once on a small machine each take their time.
     c.Spawner.http_timeout = settings.student.start_timeout
     c.Spawner.disable_user_config = True

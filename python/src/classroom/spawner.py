@@ -125,7 +125,10 @@ class ClassroomSpawner(DockerSpawner):
         if wanted is None:
             raise self._failure('A server has one option, gpu, and its one value is "no".', "options", status=400)
         try:
-            return await self._start(wanted=wanted)
+            async with asyncio.timeout(self.settings.student.start_timeout):
+                return await self._start(wanted=wanted)
+        except TimeoutError as error:
+            raise self._failure("The server did not answer in time.", "timeout", error) from error
         except EngineAwayError as error:
             raise self._failure("The machine that runs the servers does not answer.", "engine-away", error) from error
         except docker.errors.ImageNotFound as error:
