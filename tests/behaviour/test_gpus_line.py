@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from behaviour.gpu_class import Class, refused, start, start_without
-from behaviour.people import PASSWORD
+from behaviour.people import PASSWORD, Visitor, api
 from behaviour.servers import Server, wait_until
 
 pytestmark = pytest.mark.timeout(600)
@@ -46,7 +46,7 @@ def place(student: Server) -> int | None:
 
 
 def test_in_the_browser_a_student_waits_through_a_restart_and_the_server_starts_by_itself(
-    room: Class, page: Page
+    room: Class, page: Page, admin: Visitor, admin_credentials: tuple[str, str]
 ) -> None:
     room.rules("exclusive", devices=["0"])
     first, _ = room.started()
@@ -70,6 +70,25 @@ def test_in_the_browser_a_student_waits_through_a_restart_and_the_server_starts_
     page.wait_for_url(f"**/user/{waiting.name}/lab**", timeout=120_000)
     assert room.sees(waiting) == "0"
     assert place(later) == 1
+    told = api(admin, "POST", f"users/{admin_credentials[0]}/tokens", {"scopes": ["read:metrics"], "expires_in": 300})
+    assert told.status_code == 201, told.text
+    script = (
+        "import sys, urllib.request as web; "
+        "asked = web.Request(sys.argv[1], headers={'Authorization': 'token ' + sys.argv[2]}); "
+        "print(web.urlopen(asked).read().decode())"
+    )
+    hub = "http://127.0.0.1:8081/hub/metrics"
+    wanted = [
+        'classroom_gpu_leases{device="0"} 1.0',
+        "classroom_gpu_waiting 1.0",
+        "classroom_gpu_wait_seconds_count 1.0",
+    ]
+
+    def shown() -> bool:
+        text = room.server("exec", "python3", "-c", script, hub, told.json()["token"])
+        return all(line in text.splitlines() for line in wanted)
+
+    wait_until(shown, f"the metrics say {wanted}", 40, 2)
 
 
 def test_who_leaves_by_the_button_moves_the_others_up(room: Class, page: Page) -> None:

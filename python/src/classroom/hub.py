@@ -13,6 +13,7 @@ from traitlets import Instance
 from classroom.container import LABEL
 from classroom.engine import EngineAwayError, engine_at
 from classroom.gpus.inventory import stock_at
+from classroom.gpus.metrics import watch
 from classroom.gpus.placement import mistakes
 from classroom.settings import Settings
 from classroom.spawner import ClassroomSpawner
@@ -29,6 +30,7 @@ class ClassroomHub(JupyterHub):
     class_settings = Instance(Settings, config=True, help="The class's settings.")
 
     _watcher: asyncio.Task[None] | None = None
+    _gpu_watcher: asyncio.Task[None] | None = None
 
     async def init_spawners(self) -> int:
         """Take up the servers that run.
@@ -139,3 +141,6 @@ class ClassroomHub(JupyterHub):
         await self.proxy.wait_up()
         await super().start()
         self._watcher = asyncio.create_task(self.proxy.watch())
+        gpu = self.class_settings.gpu
+        if gpu.policy != "none" and issubclass(self.spawner_class, ClassroomSpawner):
+            self._gpu_watcher = asyncio.create_task(watch(engine_at(self.class_settings.docker.host), gpu, self.db))

@@ -17,6 +17,7 @@ from classroom.engine import Engine, EngineAwayError, engine_at, is_about_device
 from classroom.errors import ClassroomError
 from classroom.gpus import line
 from classroom.gpus.leases import labels as lease_labels
+from classroom.gpus.metrics import WAITED
 from classroom.gpus.offer import View, has_line, look, wants_gpu
 from classroom.gpus.placement import Full, Granted, Without
 from classroom.gpus.words import MAY_START_WITHOUT, start_page
@@ -146,7 +147,9 @@ class ClassroomSpawner(DockerSpawner):
             if isinstance(found, Full):
                 raise self._failure(f"{found.reason} {MAY_START_WITHOUT}", "gpus-in-use")
             await self._create(found)
-            line.leave(self.db, self.user.name)
+            waited = line.leave(self.db, self.user.name)
+            if waited is not None and isinstance(found, Granted):
+                WAITED.observe(waited)
         self.stage = (30, "Starting your container")
         try:
             await self.docker("start", self.object_id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from classroom.accounts.tables import Place, now
@@ -120,10 +120,15 @@ def join(db: Session, name: str) -> bool:
     return True
 
 
-def leave(db: Session, name: str) -> None:
-    """Take a student out of the line, if they are in it."""
-    if db.execute(delete(Place).where(Place.name == name)).rowcount:  # type: ignore[attr-defined]
-        db.commit()
+def leave(db: Session, name: str) -> float | None:
+    """Take a student out of the line; gives the seconds they were in it, None if they were not."""
+    row = db.scalar(select(Place).where(Place.name == name))
+    if row is None:
+        return None
+    waited = max(0.0, (now() - row.joined).total_seconds())
+    db.delete(row)
+    db.commit()
+    return waited
 
 
 def position(line: Sequence[Waiting], name: str) -> int | None:

@@ -1,0 +1,56 @@
+"""Figures about GPUs at /hub/metrics, beside JupyterHub's own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import docker.errors
+from prometheus_client import Gauge, Histogram
+
+from classroom.errors import ClassroomError
+from classroom.gpus.offer import View, look
+from classroom.gpus.placement import loads, pool
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from classroom.engine import Engine
+    from classroom.settings import Gpu
+
+_PAUSE = 15  # seconds, Prometheus' usual interval
+
+DEVICES = Gauge("classroom_gpu_devices", "GPUs that are handed out to students")
+LEASES = Gauge("classroom_gpu_leases", "Students on a GPU", ["device"])
+WAITING = Gauge("classroom_gpu_waiting", "Students in line for a GPU")
+WAITED = Histogram(
+    "classroom_gpu_wait_seconds",
+    "How long students were in line before they started with a GPU",
+    buckets=(10, 60, 300, 900, 1800, 3600, 7200, 14400),
+)
+
+_log = logging.getLogger(__name__)
+
+
+def show(view: View) -> None:
+    """Set the gauges to what a look has found."""
+    devices = pool(view.gpu, view.inventory)
+    counts = loads(view.inventory, view.leases)
+    DEVICES.set(len(devices))
+    WAITING.set(len(view.line))
+    LEASES.clear()
+    for device in view.inventory.devices:
+        LEASES.labels(device.label).set(counts.count(device))
+
+
+async def watch(engine: Engine, gpu: Gpu, db: Session) -> None:
+    """Look for ever. Offers that nobody takes pass on by it even while nobody else looks."""
+    while True:
+        try:
+            show(await look(engine, gpu, db, container=""))
+        except (ClassroomError, docker.errors.APIError) as error:
+            _log.debug("The figures about GPUs stay as they were: %s", error)
+        except Exception:  # noqa: BLE001 - the task must outlive what nobody has foreseen
+            _log.exception("The figures about GPUs stay as they were")
+        await asyncio.sleep(_PAUSE)
