@@ -224,7 +224,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         students = [each.name for each in getattr(item, "funcargs", {}).values() if isinstance(each, servers.Server)]
         report.sections.extend(last_lines(shlex.split(command), students))
     if report.failed and report.when == "call" and CONTEXTS in item.stash:
-        report.sections.append(("pictures", pictures(item.name, item.stash[CONTEXTS])))
+        opened: list[BrowserContext] = item.stash[CONTEXTS]
+        report.sections.append(("pictures", pictures(item.name, opened)))
     return report
 
 
