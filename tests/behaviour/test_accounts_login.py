@@ -164,3 +164,21 @@ def test_twenty_sign_up_and_sign_in_at_once_and_none_fails(
     admin.act("approve", *people)
     signing_in = timed(lambda who: people[who].sign_in(who), "/hub/home")
     figure(f"20 at once: slowest sign-up {signing_up:.1f} s, slowest login {signing_in:.1f} s")
+
+
+def test_an_instructor_who_signs_in_finds_who_waits(
+    visit: Callable[..., Visitor], admin_credentials: tuple[str, str]
+) -> None:
+    teacher = visit()
+    teacher.get("/hub/login")
+    name, password = admin_credentials
+    answer = teacher.post("/hub/login", {"username": name, "password": password}, follow=False)
+    assert answer.headers["location"].endswith("/hub/authorize")
+
+
+@pytest.mark.usefixtures("student")
+def test_a_student_who_signs_in_goes_to_their_server(visit: Callable[..., Visitor], name: str) -> None:
+    again = visit()
+    again.get("/hub/login")
+    answer = again.post("/hub/login", {"username": name, "password": PASSWORD}, follow=False)
+    assert answer.headers["location"] in {"/hub/", "/hub/spawn", f"/hub/user/{name}/", f"/user/{name}/"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 from classroom.gpus.offer import options_from_form
+from classroom.landing import landing
 from classroom.pages import TEMPLATES
 from classroom.proxy import address
 
@@ -36,6 +37,7 @@ def _site(c: Config, settings: Settings) -> None:
     c.JupyterHub.public_url = settings.site.external_url
     c.JupyterHub.base_url = urlparse(settings.site.external_url).path or "/"
     c.JupyterHub.log_level = settings.site.log_level
+    c.JupyterHub.default_url = landing
     c.JupyterHub.template_paths = [str(TEMPLATES)]
 
 
