@@ -9,7 +9,7 @@ TESTS := python/tests tests/nginx tests/stack tests/nix tests/behaviour
 LINTED := python/src python/tests tests images demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test test-packages test-unit test-torch bench lint format locks docs clean
+.PHONY: help demo demo-remove test test-packages test-unit test-torch lint format locks docs clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
