@@ -108,3 +108,10 @@ def test_the_schema_describes_every_setting() -> None:
     ]
     assert missing == []
     assert schema["additionalProperties"] is False
+
+
+def test_the_settings_that_the_readme_shows_are_right(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    file = tmp_path / "settings.toml"
+    file.write_text(readme.partition("```toml\n")[2].partition("```")[0])
+    assert load_settings(file, {}).admins == ("teacher",)

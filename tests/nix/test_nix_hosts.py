@@ -33,6 +33,10 @@ def test_the_smallest_useful_host_is_under_ten_lines() -> None:
     assert len([line for line in lines if not line.startswith("#")]) < 10
 
 
+def test_the_readme_shows_the_smallest_host() -> None:
+    assert (HERE.parent / "hosts/minimal.nix").read_text().partition("\n")[2] in (REPOSITORY / "README.md").read_text()
+
+
 def test_the_readme_of_nixos_shows_a_host_that_evaluates() -> None:
     text = (REPOSITORY / "docs/nixos.md").read_text()
     for name in ("minimal", "gpu", "tunnel"):
