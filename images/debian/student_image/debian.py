@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 SUITE = "trixie"
 """Debian 13: Python 3.13, as in the Nix images, and Docker 26, which knows CDI devices."""
-_DEFAULT_MIRROR = "http://deb.debian.org/debian"
 _SUITES = {"bullseye", "bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable"}
 
 # Documentation that nobody reads in a container; licences stay.
@@ -31,8 +30,8 @@ def missing() -> str | None:
     return None
 
 
-def mirror(sources: Path = Path("/etc/apt")) -> str:
-    """The Debian mirror that this machine's apt uses; the default one on a machine that is not Debian.
+def mirror(sources: Path = Path("/etc/apt")) -> str | None:
+    """The Debian mirror that this machine's apt uses; None, debootstrap's own default, on a machine that is not Debian.
 
     Reads both formats of sources.list(5).
     """
@@ -46,7 +45,7 @@ def mirror(sources: Path = Path("/etc/apt")) -> str:
             address = re.search(r"http\S+", fields.get("URIs", ""))
             if address and "deb" in fields.get("Types", "").split() and _SUITES & set(fields.get("Suites", "").split()):
                 return address[0].rstrip("/")
-    return _DEFAULT_MIRROR
+    return None
 
 
 def make_root(target: Path, packages: Sequence[str], suite: str = SUITE) -> None:
@@ -71,7 +70,7 @@ def make_root(target: Path, packages: Sequence[str], suite: str = SUITE) -> None
             f"--include={','.join(packages)}",
             suite,
             partial,
-            mirror(),
+            *filter(None, [mirror()]),
         ],
         environment={**_apt_proxy(), "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"},
         failure=f"debootstrap could not make Debian {suite}",

@@ -50,7 +50,7 @@ def render(settings: Settings, front: Front) -> str:
     Raises:
         ClassroomError: a value that the file cannot hold, or a class that is not at the root of its site.
     """
-    if not re.fullmatch(r"https?://[^/]+/", settings.site.external_url):
+    if settings.site.external_url and not re.fullmatch(r"https?://[^/]+/", settings.site.external_url):
         raise ClassroomError(
             f"site.externalUrl: the class has to be at the root of its own host name, not at "
             f"{settings.site.external_url}; write only the host, such as https://class.example.org/"
