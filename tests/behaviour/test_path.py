@@ -48,8 +48,10 @@ def sign_in(page: Page, name: str, password: str) -> None:
 
 def run_first_cell(page: Page) -> str:
     """Click into the first code cell and press Shift+Enter, as the welcome notebook says; gives its output."""
+    # Lab forgets a cell that is run before the notebook has its kernel.
+    page.get_by_role("button", name="| Idle").wait_for(timeout=START)
     cell = page.locator(".jp-Notebook:visible .jp-CodeCell").first
-    cell.locator(".cm-content").click(timeout=START)
+    cell.locator(".cm-content").click()
     page.keyboard.press("Shift+Enter")
     output = cell.locator(".jp-OutputArea-output").first
     expect(output).to_be_visible(timeout=START)
