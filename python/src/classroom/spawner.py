@@ -36,8 +36,8 @@ _REMOVAL_CHECKS = 50
 _REMOVAL_PAUSE = 0.2  # seconds
 _ENGINE_PAUSE = 5.0  # seconds between two tries while the engine is away
 
-_removals: set[asyncio.Task[None]] = set()
-"""Keeps tasks from being collected while they wait for the engine."""
+_removals: dict[str, asyncio.Task[None]] = {}
+"""Stops that wait for the engine, by the container's name. A new start ends the wait, or would itself be removed."""
 
 
 async def _remove_when_back(engine: Engine, container: str) -> None:
@@ -141,6 +141,7 @@ class ClassroomSpawner(DockerSpawner):
 
     async def _start(self, *, wanted: bool) -> str:
         self.stage = (10, "Making your container")
+        self._forget_removal()  # what it was to remove is removed below, as a leftover
         # Looking and making in one: two who start at the same instant must not both see the same GPU free.
         async with self.engine.placing if has_line(self.settings.gpu) else nullcontext():
             found = (await self.look_at_gpus()).answer(self.user.name) if wanted else Without(_CHOSEN)
@@ -233,9 +234,12 @@ class ClassroomSpawner(DockerSpawner):
             await super().stop(now=now)
         except EngineAwayError as error:
             self.log.warning("%s: stopped when the engine is back, since %s", self._log_name, error)
-            task = asyncio.create_task(_remove_when_back(self.engine, container))
-            _removals.add(task)
-            task.add_done_callback(_removals.discard)
+            self._forget_removal()
+            _removals[self.container_name] = asyncio.create_task(_remove_when_back(self.engine, container))
+
+    def _forget_removal(self) -> None:
+        if task := _removals.pop(self.container_name, None):
+            task.cancel()
 
     async def stop_object(self) -> None:
         """Stop the container; killed when it takes longer than the settings allow."""
