@@ -88,7 +88,7 @@ def test_a_device_that_has_vanished_holds_up_nobody() -> None:
         (gpu("none"), Inventory(problems=("broken",)), []),
         (gpu("exclusive"), FOUR, []),
         (gpu("exclusive", per_student=4), FOUR, []),
-        (gpu("exclusive", per_student=5), FOUR, ["gpu.perStudent is 5, and there are 4 GPUs"]),
+        (gpu("exclusive", per_student=5), FOUR, ["gpu.perStudent is 5, and GPUs to hand out: 4."]),
         (gpu("devices", devices=["0", "9"]), FOUR, ["gpu.devices: 9 does not exist; this machine has 0, 1, 2, 3"]),
         (gpu("shared"), Inventory(), ["no specification in /etc/cdi, /var/run/cdi names a GPU"]),
         (gpu("all"), Inventory(FOUR.devices, FOUR.names, ("file broken",)), ["file broken"]),

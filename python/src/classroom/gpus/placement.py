@@ -199,7 +199,7 @@ def mistakes(gpu: Gpu, inventory: Inventory) -> tuple[str, ...]:
     count = len(pool(gpu, inventory))
     if gpu.policy == "exclusive" and gpu.per_student > count and inventory.devices:
         said.append(
-            f"gpu.perStudent is {gpu.per_student}, and there are {count} GPUs: students start without one. "
+            f"gpu.perStudent is {gpu.per_student}, and GPUs to hand out: {count}. Students start without one. "
             f"Write perStudent = {count or 1}" + (" or less" if count > 1 else "")
         )
     return tuple(said)
