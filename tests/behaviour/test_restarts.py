@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from behaviour.people import Visitor
 from behaviour.servers import Kernel, Server, wait_until
 
