@@ -95,8 +95,8 @@ def _server(c: Config, around: Surroundings) -> None:
     # Proxies on the way cut what is silent for a minute. Jupyter pings kernels and terminals; this is for the others.
     c.ServerApp.websocket_ping_interval = 30
     c.ServerApp.websocket_ping_timeout = 30
-    # Milliseconds. By itself Jupyter waits longer for the answer than until the next ping, which tornado refuses aloud.
-    c.ServerApp.tornado_settings = {"ws_ping_interval": 30_000, "ws_ping_timeout": 30_000}
+    # Jupyter's own pings (ws_ping_timeout) stay as they are, though tornado says at each connection that they wait too
+    # long: with a timeout that suits tornado, Jupyter ends every connection at the moment of its first ping.
     c.ServerApp.contents_manager_class = "classroom.student.contents.StudentContentsManager"
     c.ContentsManager.allow_hidden = False
     c.FileContentsManager.delete_to_trash = False
