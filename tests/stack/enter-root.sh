@@ -1,7 +1,7 @@
 #!/bin/sh -e
 # Makes ROOT the root of this mount namespace, read-only, and holds the namespace open. Used with `unshare --mount`.
-# usage: enter-root.sh ROOT DIRECTORY DATA CDI [TEMPLATE]; the layers of TEMPLATE appear in DATA.
-root=$1 directory=$2 data=$3 cdi=$4 template=$5
+# usage: enter-root.sh ROOT DIRECTORY DATA CDI
+root=$1 directory=$2 data=$3 cdi=$4
 mount --bind "$root" "$root"
 cd "$root"
 mount -t proc proc proc
@@ -16,12 +16,6 @@ done
 mkdir -p ".$directory" mnt/old etc/cdi
 mount --bind "$directory" ".$directory"
 mount --bind "$data" var/lib/docker
-if [ -n "$template" ]; then
-    for layer in "$template"/overlay2/*/diff; do
-        name=${layer%/diff}
-        mount --bind "$layer" "var/lib/docker/overlay2/${name##*/}/diff"
-    done
-fi
 mount --bind "$cdi" etc/cdi
 printf 'nameserver 10.99.0.53\n' > run/resolv.conf
 mount --bind run/resolv.conf etc/resolv.conf

@@ -17,14 +17,13 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=Path)
     parser.add_argument("root", type=Path)
-    parser.add_argument("--template", type=Path)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     layout = Layout(options.directory)
     child = os.fork()
     if child == 0:
         # Signals that have no handler do not reach process 1; the supervisor is an ordinary process.
-        os._exit(supervisor.main(layout, options.root, options.template, keep=options.keep))
+        os._exit(supervisor.main(layout, options.root, keep=options.keep))
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
     status = _collect(child)
     if status == 0:

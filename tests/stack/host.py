@@ -105,13 +105,12 @@ def _end(pid: int) -> None:
         os.close(descriptor)
 
 
-def _start_ground(root: Path, *, data: Path | None = None, template: Path | None = None, keep: bool = False) -> Stack:
+def _start_ground(root: Path, *, template: Path | None, keep: bool = False) -> Stack:
     """Namespaces, the outside world and the engine's root; no part runs yet.
 
     Args:
         root: the engine's root file system.
-        data: an engine's data to begin with, all of it a copy.
-        template: an engine's data to begin with, its layers shared.
+        template: an engine's data to begin with a copy of.
         keep: let the stack outlive this process.
     """
     layout = Layout.new()
@@ -119,13 +118,9 @@ def _start_ground(root: Path, *, data: Path | None = None, template: Path | None
     process = None
     try:
         deployment.write(layout, roots.proxy_command())
-        if data is not None:
-            templates.copy(data, layout.engine_data, with_layers=True)
-        arguments = ["--keep"] if keep else []
         if template is not None:
-            templates.copy(template, layout.engine_data, with_layers=False)
-            descriptors.append(templates.use(template))
-            arguments += ["--template", str(template)]
+            templates.copy(template, layout.engine_data)
+        arguments = ["--keep"] if keep else []
         process = _start_holder(layout, [str(layout.directory), str(root), *arguments], descriptors, keep=keep)
         ready = layout.run / "ready"
         started = process
@@ -173,7 +168,7 @@ def _template(root: Path) -> Path:
     if found := templates.find(wanted):
         return found
     sys.stderr.write("making the students' image\n")
-    made = _start_ground(root, data=templates.newest())
+    made = _start_ground(root, template=templates.newest())
     try:
         made.ask("start", "engine")
         _make_image(made)

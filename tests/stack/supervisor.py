@@ -30,10 +30,9 @@ _SHIMS = ("ip", "nft", "iptables", "iptables-restore")
 class Supervisor:
     """The parts of one stack."""
 
-    def __init__(self, layout: Layout, root: Path, template: Path | None) -> None:
+    def __init__(self, layout: Layout, root: Path) -> None:
         self.layout = layout
         self.root = root
-        self.template = template
         self.ended = threading.Event()
         self._root_holder: subprocess.Popen[bytes] | None = None
         self._world: subprocess.Popen[str] | None = None
@@ -56,7 +55,7 @@ class Supervisor:
         self.layout.engine_data.mkdir(parents=True, exist_ok=True)
         script = Path(__file__).with_name("enter-root.sh")
         places = [self.root, self.layout.directory, self.layout.engine_data, self.layout.directory / "cdi"]
-        command = ["unshare", "--mount", "sh", script, *places, *([self.template] if self.template else [])]
+        command = ["unshare", "--mount", "sh", script, *places]
         with self.layout.log("root").open("ab") as log:
             self._root_holder = subprocess.Popen(
                 [str(part) for part in command],
@@ -195,14 +194,14 @@ def log(text: str) -> None:
     sys.stdout.flush()
 
 
-def main(layout: Layout, root: Path, template: Path | None, *, keep: bool) -> int:
+def main(layout: Layout, root: Path, *, keep: bool) -> int:
     """Make the ground, obey until the end. All processes, containers too, die with this one's parent, process 1.
 
     Unless `keep`, the end of standard input is the end of the stack: however the process that started it died.
     """
     from stack.control import serve  # noqa: PLC0415 - it needs Supervisor
 
-    supervisor = Supervisor(layout, root, template)
+    supervisor = Supervisor(layout, root)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.ended.set())
     if not keep:

@@ -1,13 +1,13 @@
-"""Engines' data with the students' image in it: made when the image changes, shared by all stacks that run.
+"""Engines' data with the students' image in it: made when the image changes, copied for every stack.
 
 A stack has the databases of an engine for itself, for they are changed in place; the layers of the image, which nobody
-writes to, are mounted into it from here (enter-root.sh).
+writes to, come as hard links. Mounting them instead is quicker and wrong: an engine that starts unmounts what it finds
+below its data, and the image of a restarted engine is empty.
 """
 
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ def newest() -> Path | None:
 
 
 def keep(data: Path, content: str) -> Path:
-    """Take an engine's data into the cache, and remove those that no stack uses any more."""
+    """Take an engine's data into the cache, and remove those that are not being copied."""
     directory = _directory() / content
     data.rename(directory)
     directory.touch()
@@ -42,44 +42,13 @@ def keep(data: Path, content: str) -> Path:
     return directory
 
 
-def use(template: Path) -> int:
-    """A file descriptor; the template stays as long as a process has it open."""
-    descriptor = os.open(_lock(template), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
-
-
-def copy(template: Path, target: Path, *, with_layers: bool) -> None:
-    """Copy an engine's data.
-
-    Args:
-        template: from here.
-        target: to this folder, which is made.
-        with_layers: for a change of the image itself: layers come along, as hard links. Without, their folders are
-            empty and the layers have to be mounted there.
-    """
+def copy(template: Path, target: Path) -> None:
+    """Copy an engine's data to a folder, which is made."""
     target.mkdir(parents=True)
-    for part in sorted(template.iterdir()):
-        if part.name != _LAYERS:
-            run(["cp", "-a", part, target])
-        elif with_layers:
-            run(["cp", "-al", part, target])
-        else:
-            _copy_skeleton(part, target / _LAYERS)
-
-
-def _copy_skeleton(layers: Path, target: Path) -> None:
-    target.mkdir(mode=0o710)
-    for layer in layers.iterdir():
-        if layer.name == "l":  # short names of all layers, as symbolic links
-            run(["cp", "-a", layer, target])
-            continue
-        (target / layer.name).mkdir(mode=0o710)
-        for part in layer.iterdir():
-            if part.is_dir():
-                (target / layer.name / part.name).mkdir(mode=part.stat().st_mode & 0o7777)
-            else:
-                shutil.copy2(part, target / layer.name)
+    with _lock(template).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        for part in sorted(template.iterdir()):
+            run(["cp", "-al" if part.name == _LAYERS else "-a", part, target])
 
 
 def _remove_unused(template: Path) -> None:
