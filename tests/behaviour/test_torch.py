@@ -73,7 +73,6 @@ def test_pytorch_computes_learns_and_loads_data_with_workers(learner: Server) ->
         assert kernel.ask("round(total / (4_000_000 * 3_999_999 / 2), 4)") == 1.0
 
 
-@pytest.mark.xfail(reason="without a GPU torch.compile needs g++, which is not in the image", strict=True)
 def test_torch_compile_finds_a_compiler(learner: Server) -> None:
     with learner.kernel() as kernel:
         kernel.run("import torch\n@torch.compile\ndef f(x): return torch.sin(x) ** 2 + torch.cos(x) ** 2", bound=180)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     "ca-certificates",
-    "gcc",  # torch.compile and packages without a wheel
+    "g++",  # torch.compile on the processor
+    "gcc",  # torch.compile on a GPU, packages without a wheel
     "git",
     "less",
     "libc6-dev",
@@ -44,7 +45,7 @@ _PATH = "/opt/classroom/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 _ADD_PACKAGES = """
 set -e
 missing=
-for program in gcc git less ps; do
+for program in g++ gcc git less ps; do
     command -v $program >/dev/null || missing=1
 done
 if python3 -m ensurepip --version >/dev/null 2>&1; then has_python=1; else has_python= missing=1; fi

@@ -9,18 +9,14 @@ from typing import Annotated
 
 import typer
 
+from classroom.commands import gpus, network
+from classroom.commands.common import DEFAULT_SETTINGS, SettingsFile
 from classroom.errors import ClassroomError
 from classroom.settings import Settings, json_schema, load_settings
 
 app = typer.Typer(help="JupyterHub for a class on a GPU server.", no_args_is_help=True, pretty_exceptions_enable=False)
-network_app = typer.Typer(help="The class bridge and its firewall rules.", no_args_is_help=True)
-app.add_typer(network_app, name="network")
-
-SettingsFile = Annotated[
-    Path,
-    typer.Option("--settings", "-s", envvar="CLASSROOM_SETTINGS", help="The settings file (JSON or TOML)."),
-]
-DEFAULT_SETTINGS = Path("/etc/classroom/settings.json")
+app.add_typer(gpus.app, name="gpus")
+app.add_typer(network.app, name="network")
 
 
 def main() -> None:
@@ -97,47 +93,6 @@ def nginx(  # noqa: PLR0913, PLR0917 - options of a command
         user=user,
     )
     typer.echo(render(load_settings(settings_file), front), nl=False)
-
-
-@app.command()
-def gpus(
-    settings_file: SettingsFile = DEFAULT_SETTINGS,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002 - typer's way
-) -> None:
-    """Show the GPUs of this machine: who holds which, since when, by which policy."""
-    from rich.console import Console  # noqa: PLC0415 - as above
-
-    from classroom.gpus.report import look  # noqa: PLC0415 - as above
-
-    found = look(load_settings(settings_file))
-    if as_json:
-        typer.echo(json.dumps(found.as_data(), indent=2))
-        return
-    Console().print(found.as_table())
-    for mistake in found.mistakes:
-        typer.secho(mistake, err=True)
-
-
-@network_app.command("up")
-def network_up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
-    """Make the class bridge and its firewall rules; what is already right stays."""
-    from classroom.network import network_up as up  # noqa: PLC0415 - the engine's client takes a while to import
-
-    settings = load_settings(settings_file)
-    up(settings.network, settings.docker.host)
-    typer.echo(
-        f"{settings.network.name}: containers on {settings.network.subnet} reach {settings.network.gateway}:"
-        f"{settings.network.api_port} of this machine" + (" and the internet" * settings.network.internet) + "."
-    )
-
-
-@network_app.command("down")
-def network_down(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
-    """Remove the class bridge and its firewall rules."""
-    from classroom.network import network_down as down  # noqa: PLC0415 - as above
-
-    settings = load_settings(settings_file)
-    down(settings.network, settings.docker.host)
 
 
 def _summary(settings: Settings) -> str:

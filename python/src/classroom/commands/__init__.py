@@ -1,0 +1,1 @@
+"""The commands of `classroom` by what they are about, one file each. `classroom.cli` puts them together."""
