@@ -87,3 +87,14 @@ def test_nginx_prints_a_configuration_for_the_class(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "listen 127.0.0.1:8080" in done.stdout
     assert f"include {directives}/server.conf" in done.stdout.replace('"', "")
+
+
+def test_upgrade_says_what_is_installed_and_refuses_while_the_hub_runs(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        file = settings(tmp_path, hub={"listen": f"127.0.0.1:{hub.getsockname()[1]}"})
+        status = json.loads(classroom("upgrade", "status", "--json", "--settings", file).stdout)
+        refused = classroom("upgrade", "rollback", "--yes", "--settings", file)
+    assert status["installed"].keys() == {"classroom", "jupyterhub", "nativeauthenticator"}
+    assert status["database"] is None
+    assert refused.returncode == 1
+    assert "systemctl stop classroom-hub" in refused.stderr

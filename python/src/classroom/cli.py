@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from classroom.commands import gpus, network
+from classroom.commands import gpus, network, upgrade
 from classroom.commands.common import DEFAULT_SETTINGS, SettingsFile
 from classroom.errors import ClassroomError
 from classroom.settings import Settings, json_schema, load_settings
@@ -17,6 +17,7 @@ from classroom.settings import Settings, json_schema, load_settings
 app = typer.Typer(help="JupyterHub for a class on a GPU server.", no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(gpus.app, name="gpus")
 app.add_typer(network.app, name="network")
+app.add_typer(upgrade.app, name="upgrade")
 
 
 def main() -> None:
@@ -54,7 +55,7 @@ def hub(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Run the hub in the foreground."""
     from classroom.run import run_hub  # noqa: PLC0415 - JupyterHub takes a second to import
 
-    run_hub(settings_file)
+    run_hub(settings_file, lambda text: typer.secho(text, err=True))
 
 
 @app.command()

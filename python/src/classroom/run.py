@@ -14,22 +14,35 @@ from classroom.secrets import load_or_create
 from classroom.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from classroom.settings import Settings
 
 
-def run_hub(settings_file: Path) -> None:
-    """Run the hub until it is told to stop.
+def run_hub(settings_file: Path, tell: Callable[[str], None]) -> None:
+    """Bring the database to this version's form, then run the hub until it is told to stop.
+
+    Args:
+        settings_file: the class's.
+        tell: called with what an operator should know of the start.
 
     Raises:
-        ClassroomError: wrong settings or secrets, or the port is taken.
+        ClassroomError: wrong settings or secrets, the port is taken, or the database is of a newer version.
     """
     settings = load_settings(settings_file)
     load_or_create(settings.paths.state)
     _check_port(settings.hub.listen)
+    from classroom.upgrade import prepare  # noqa: PLC0415 - takes a second to import
+
+    if kept := prepare(settings.paths.state):
+        tell(
+            f"The database was brought from {kept.revisions} to the form of this version. As it was: {kept.file} "
+            "(the way back: classroom upgrade rollback)"
+        )
     os.environ["CLASSROOM_SETTINGS"] = str(settings_file.resolve())
     # JupyterHub writes files beside its database only, but some libraries look at where they are started.
     os.chdir(settings.paths.state)
-    from classroom.hub import ClassroomHub  # noqa: PLC0415 - takes a second to import
+    from classroom.hub import ClassroomHub  # noqa: PLC0415 - as above
 
     config = Path(__file__).with_name("jupyterhub_config.py")
     ClassroomHub.launch_instance([f"--config={config}"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from classroom.errors import ClassroomError
@@ -39,7 +40,12 @@ def downgrade(connection: Connection, revision: str) -> None:
     command.downgrade(_config(connection), revision)
 
 
-def _config(connection: Connection) -> Config:
+def scripts() -> ScriptDirectory:
+    """All revisions that this version knows."""
+    return ScriptDirectory.from_config(_config())
+
+
+def _config(connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", "classroom.accounts:migrations")
     config.set_main_option("path_separator", "os")
