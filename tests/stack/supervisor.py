@@ -49,6 +49,9 @@ class Supervisor:
         os.environ["PATH"] = f"{self.layout.directory}/bin:{search_path()}"
         run(["mount", "-t", "proc", "proc", self.root / "proc"])  # seen in this mount namespace only
         run(["ip", "link", "set", "lo", "up"])
+        # Each start of a container would give an interface an IPv6 address, and Chromium ends what it loads at each
+        # change of the machine's addresses (ERR_NETWORK_CHANGED). Browsers are on other machines than containers.
+        Path("/proc/sys/net/ipv6/conf/default/addr_gen_mode").write_text("1", encoding="ascii")
         # Nginx's server on the class bridge's gateway comes up before the bridge is there.
         Path("/proc/sys/net/ipv4/ip_nonlocal_bind").write_text("1", encoding="ascii")
         self._make_world()
