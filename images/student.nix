@@ -68,10 +68,9 @@
 let
   project = (lib.importTOML ../python/pyproject.toml).project;
 
-  # What is in a home comes after what is in the image, as in a virtual environment: a package that a student has
-  # installed breaks no kernel. Without one, Python puts the user site first.
-  homeLast = writeText "home-last.pth" ''
-    import site, sys; home = site.getusersitepackages(); home in sys.path and (sys.path.remove(home), sys.path.append(home))
+  # At every start of Python: what a student has installed comes first, and pip may remove it again.
+  arrangePackages = writeText "classroom-packages.pth" ''
+    import classroom.student.packages; classroom.student.packages.arrange()
   '';
 
   # What of the project runs in a student's container: the hub's side is not there to be read or attacked.
@@ -93,7 +92,7 @@ let
         info=$site/classroom-${project.version}.dist-info
         mkdir $info
         printf 'Metadata-Version: 2.1\nName: classroom\nVersion: ${project.version}\n' > $info/METADATA
-        cp ${homeLast} $site/home-last.pth
+        cp ${arrangePackages} $site/classroom-packages.pth
         ${python.pythonOnBuildForHost.interpreter} -m compileall -q --invalidation-mode unchecked-hash -s $out -p $out $site
       ''
   );

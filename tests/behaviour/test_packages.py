@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from behaviour.servers import Server
+from behaviour.servers import CodeError, Server
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -20,32 +20,69 @@ def own(new_student: Callable[[], Server]) -> Iterator[Server]:
     made.stop()
 
 
-def install(server: Server) -> str:
+def install(server: Server, package: str = "classroom-example==1.0") -> str:
     with server.kernel() as kernel:
-        said = kernel.run("%pip install classroom-example", bound=90)
+        said = kernel.run(f"%pip install --upgrade {package}", bound=90)
         kernel.end()
-    assert "Successfully installed classroom-example-1.0" in said, said
+    assert f"Successfully installed {package.replace('==', '-')}" in said, said
+    assert "ERROR" not in said
     return said
 
 
+def runs(server: Server, code: str) -> str:
+    """What code prints in a new kernel."""
+    with server.kernel() as kernel:
+        said: str = kernel.run(code, bound=90)
+        kernel.end()
+    return said
+
+
+VERSION = "import classroom_example; print(classroom_example.VERSION)"
+
+
 @pytest.mark.usefixtures("outside")
-def test_pip_install_goes_into_the_home_and_stays_there(own: Server) -> None:
-    assert "ERROR" not in install(own)
+def test_what_is_installed_goes_into_the_home_stays_there_and_can_be_removed(own: Server) -> None:
+    install(own)
     with own.kernel() as kernel:
-        assert kernel.run("import classroom_example; print(classroom_example.VERSION)") == "1.0\n"
+        assert kernel.run(VERSION) == "1.0\n"
         assert kernel.ask("classroom_example.__file__.startswith('/home/jovyan/.local/')") is True
     own.stop()
     own.start()
-    with own.kernel() as kernel:
-        assert kernel.run("import classroom_example; print(classroom_example.VERSION)") == "1.0\n"
+    assert runs(own, VERSION) == "1.0\n"
+    assert "Successfully uninstalled" in runs(own, "%pip uninstall --yes classroom-example")
+    with pytest.raises(CodeError, match="ModuleNotFoundError"):
+        runs(own, VERSION)
 
 
-@pytest.mark.xfail(reason="pip leaves alone what is outside of the virtual environment that it runs in", strict=True)
 @pytest.mark.usefixtures("outside")
-def test_what_was_installed_can_be_uninstalled(own: Server) -> None:
+def test_a_newer_version_takes_the_place_of_the_older_one(own: Server) -> None:
     install(own)
+    assert "Successfully uninstalled classroom-example-1.0" in install(own, "classroom-example==2.0")
+    assert runs(own, VERSION) == "2.0\n"
+    assert runs(own, "!pip list 2>/dev/null | grep -c classroom-example").split() == ["1"]
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_newer_version_of_what_the_image_has_takes_effect_and_can_be_taken_back(own: Server) -> None:
+    version = "import jinja2; print(jinja2.__version__)"
+    before = runs(own, version)
+    install(own, "jinja2==99.0")
+    assert runs(own, version) == "99.0\n"
+    assert runs(own, "!python -c 'import jinja2; print(jinja2.__version__)'").split() == ["99.0"]
+    assert "Successfully uninstalled" in runs(own, "%pip uninstall --yes jinja2")
+    assert runs(own, version) == before
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_package_that_keeps_kernels_from_starting_is_named_and_can_be_removed(own: Server) -> None:
+    install(own, "traitlets==99.0")
+    own.stop()
+    own.start()
     with own.kernel() as kernel:
-        assert "Successfully uninstalled" in kernel.run("%pip uninstall -y classroom-example", bound=60)
+        said = kernel.run("%pip uninstall --yes traitlets", bound=90)
+        assert "traitlets 99 is of no use" in said, said
+        assert "Successfully uninstalled traitlets-99.0" in said, said
+    assert runs(own, "import traitlets, sys; print(traitlets.__version__ > '4', sys.flags.no_user_site)") == "True 0\n"
 
 
 @pytest.mark.usefixtures("outside")
@@ -100,7 +137,9 @@ def test_the_server_loads_nothing_that_is_in_the_home_and_kernels_do(own: Server
 
     assert loaded() == []
     with own.kernel() as kernel:
-        assert kernel.run("1 + 1") == "2"
+        said = kernel.run("1 + 1")
+        assert said.endswith("2")
+        assert "No module named 'tornado.ioloop'" in said  # the planted one is empty: a kernel does look there
     assert any(each.endswith("evil.pth") for each in loaded()), "a kernel would have loaded it: the test tests nothing"
 
 

@@ -38,30 +38,35 @@ ADDRESSES = {
     "resolver": "10.99.0.53",
 }
 """Who is who outside."""
-PACKAGE = "classroom-example"
-"""A package of the index at http://203.0.113.10/simple/; the others are the wheels in `INDEX`."""
+PACKAGES = {
+    ("classroom-example", "1.0"): {"classroom_example.py": b'VERSION = "1.0"\n'},
+    ("classroom-example", "2.0"): {"classroom_example.py": b'VERSION = "2.0"\n'},
+    # A newer version of what the student image has, and one that no kernel starts with.
+    ("jinja2", "99.0"): {"jinja2/__init__.py": b'__version__ = "99.0"\n'},
+    ("traitlets", "99.0"): {"traitlets/__init__.py": b'raise ImportError("traitlets 99 is of no use")\n'},
+}
+"""Packages of the index at http://203.0.113.10/simple/, by name and version; the others are the wheels in `INDEX`."""
 INDEX = "CLASSROOM_STACK_INDEX"
 """The variable that names a folder of wheels, of which nothing need be there when the stack starts."""
 
 
-def wheel() -> tuple[str, bytes]:
-    """Name and content of a wheel with one module that says what it is."""
-    files = {
-        "classroom_example.py": b'VERSION = "1.0"\n',
-        "classroom_example-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: classroom-example\nVersion: 1.0\n",
-        "classroom_example-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: stack\nRoot-Is-Purelib: true\n"
-        b"Tag: py3-none-any\n",
-    }
+def wheel(name: str, version: str) -> tuple[str, bytes]:
+    """Name and content of a wheel of `PACKAGES` (PyPA's binary distribution format)."""
+    files = dict(PACKAGES[name, version])
+    stem = f"{name.replace('-', '_')}-{version}"
+    info = f"{stem}.dist-info"
+    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: stack\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     record = "".join(
-        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}\n"
-        for name, data in files.items()
+        f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}\n"
+        for path, data in files.items()
     )
-    files["classroom_example-1.0.dist-info/RECORD"] = f"{record}classroom_example-1.0.dist-info/RECORD,,\n".encode()
+    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(name), data)
-    return "classroom_example-1.0-py3-none-any.whl", content.getvalue()
+        for path, data in files.items():
+            archive.writestr(zipfile.ZipInfo(path), data)
+    return f"{stem}-py3-none-any.whl", content.getvalue()
 
 
 def _files(project: str) -> dict[str, bytes | Path]:
@@ -70,8 +75,7 @@ def _files(project: str) -> dict[str, bytes | Path]:
     def plain(text: str) -> str:
         return re.sub(r"[-_.]+", "-", text).lower()
 
-    name, content = wheel()
-    found: dict[str, bytes | Path] = {name: content}
+    found: dict[str, bytes | Path] = dict(wheel(*package) for package in PACKAGES)
     if folder := os.environ.get(INDEX):
         found |= {path.name: path for path in Path(folder).glob("*.whl")}
     return {name: content for name, content in found.items() if plain(name.partition("-")[0]) == plain(project)}

@@ -100,6 +100,19 @@ def make_environment() -> None:
     compile_all(ENVIRONMENT)
 
 
+def arrange_packages() -> None:
+    """Have `classroom.student.packages` called at every start of the environment's Python.
+
+    The file is beside the system's packages, which are looked at last: by then the home is among the places for
+    packages.
+    """
+    system = str(Path(sys.executable).resolve())
+    folder = Path(_read([system, "-c", "import site; print(site.getsitepackages()[0])"]))
+    folder.mkdir(parents=True, exist_ok=True)
+    call = '__import__("classroom.student.packages", fromlist=["packages"]).arrange()'
+    (folder / "classroom-packages.pth").write_text(f'import sys; sys.prefix == "{ENVIRONMENT}" and {call}\n')
+
+
 def compile_all(directory: Path) -> None:
     """Bytecode beside the sources; unchecked, because nobody changes a source below a read-only root."""
     subprocess.run(  # a file of a package's own tests may be no valid Python; that is no reason to stop
@@ -131,6 +144,10 @@ def _borrow_pip() -> None:
     raise SystemExit("this image's Python cannot make environments: install its venv module (python3-venv)")
 
 
+def _read(command: list[str]) -> str:
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+
+
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
@@ -146,14 +163,12 @@ def main() -> None:
         make_user()
         make_environment()
     elif step == "package":
-        site = subprocess.run(
-            [str(ENVIRONMENT / "bin/python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-            check=True,
-            text=True,
-            stdout=subprocess.PIPE,
-        ).stdout.strip()
-        shutil.copytree(WORK / "site", site, dirs_exist_ok=True)
-        compile_all(Path(site) / "classroom")
+        purelib = _read(
+            [str(ENVIRONMENT / "bin/python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+        )
+        shutil.copytree(WORK / "site", purelib, dirs_exist_ok=True)
+        compile_all(Path(purelib) / "classroom")
+        arrange_packages()
     shutil.rmtree(WORK, ignore_errors=True)
 
 

@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
 from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
 from classroom.student.watch import Watch
+
+_LAUNCHER = "classroom.student.kernel"
 
 
 class StudentKernelManager(AsyncMappingKernelManager):
@@ -25,8 +27,15 @@ class StudentKernelManager(AsyncMappingKernelManager):
         watch = Watch()
         session = Session(config=kernel.session.config, key=kernel.session.key)
         kernel._activity_stream.on_recv(partial(self._record, kernel, watch, session))  # noqa: SLF001
-        # A restarted kernel no longer works on what it was asked before.
-        self.add_restart_callback(kernel_id, watch.forget, "restart")
+        self.add_restart_callback(kernel_id, partial(self._restarted, kernel, watch), "restart")
+
+    def _restarted(self, kernel: Any, watch: Watch) -> None:  # noqa: ANN401
+        """A restarted kernel no longer works on what it was asked before.
+
+        Its first words may be said before our socket is connected again: the state is not left to them.
+        """
+        watch.forget()
+        kernel.execution_state = "idle"
 
     def _record(self, kernel: Any, watch: Watch, session: Session, parts: list[bytes]) -> None:  # noqa: ANN401
         message = session.deserialize(session.feed_identities(parts)[1], content=False)
@@ -40,6 +49,13 @@ class StudentKernelManager(AsyncMappingKernelManager):
 
 class StudentKernelSpecManager(KernelSpecManager):
     """Finds the kernels of the image and of the home; a kernel runs as the student either way."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Give a kernel's specification; the image's Python starts by `classroom.student.kernel`."""
+        spec: KernelSpec = super().get_kernel_spec(kernel_name)
+        if kernel_name == NATIVE_KERNEL_NAME:
+            spec.argv = [_LAUNCHER if word == "ipykernel_launcher" else word for word in spec.argv]
+        return spec
 
     def _kernel_dirs_default(self) -> list[str]:
         # Upstream's "disable user config" takes the home out of Jupyter's search path, and these with it.

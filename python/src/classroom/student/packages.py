@@ -1,0 +1,39 @@
+"""Packages that a student installs: they go into the home, come before the image's, and can be removed again.
+
+`arrange` is called at the start of every Python of the image, by a `.pth` file (images/student.nix and
+images/debian/student_image/inside.py). It changes nothing for the server, whose Python is isolated (`-I`).
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+
+PROBLEM = "CLASSROOM_KERNEL_PROBLEM"
+"""Variable that tells a kernel without the home's packages why it is one."""
+
+
+def arrange() -> None:
+    """Put the home's packages before the image's, and let pip take them for its own.
+
+    In a virtual environment they come last: an upgrade of what the image has would have no effect, and pip refuses it.
+    pip also leaves alone what is outside of a virtual environment, so that nothing could be uninstalled.
+    """
+    if sys.flags.no_user_site:
+        return
+    home = site.getusersitepackages()
+    if home in sys.path:
+        image = [path for path in sys.path if path.startswith(sys.prefix + os.sep) and path.endswith("-packages")]
+        sys.path.remove(home)
+        sys.path.insert(sys.path.index(image[0]) if image else len(sys.path), home)
+    if _runs_pip(sys.orig_argv):
+        sys.base_prefix, sys.base_exec_prefix = sys.prefix, sys.exec_prefix
+
+
+def _runs_pip(command: list[str]) -> bool:
+    """Whether a command line starts pip: `python -m pip`, or one of its scripts."""
+    words = command[1:3]
+    if words[:1] == ["-m"]:
+        return words[1:] == ["pip"]
+    return bool(words) and os.path.basename(words[0]).rstrip("0123456789.") == "pip"  # noqa: PTH119 - every start pays

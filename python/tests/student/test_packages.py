@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from classroom.student.packages import _runs_pip
+
+CALL = "from classroom.student.packages import arrange; arrange(); import sys; "
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("python -m pip install numpy", True),
+        ("python /opt/classroom/bin/pip install numpy", True),
+        ("python /opt/classroom/bin/pip3.13 list", True),
+        ("python -m pip_tools", False),
+        ("python -m venv pip", False),
+        ("python /home/jovyan/pipeline.py", False),
+        ("python script.py -m pip", False),
+        ("python", False),
+    ],
+)
+def test_pip_is_known_by_its_command_line(command: str, expected: bool) -> None:  # noqa: FBT001
+    assert _runs_pip(command.split()) is expected
+
+
+def python(code: str, *options: str, home: Path) -> str:
+    """What code prints in this environment's Python, with a user site below `home`."""
+    user_site = f"import site, sys; site.USER_SITE = {str(home)!r}; sys.path.append({str(home)!r}); "
+    command = [sys.executable, *options, "-c", user_site + CALL + code]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_packages_of_the_home_come_before_the_environments_and_after_pythons_own(tmp_path: Path) -> None:
+    code = "print(sys.path.index(site.USER_SITE) < min(i for i, p in enumerate(sys.path) if p.endswith('-packages')))"
+    assert python(code, home=tmp_path) == "True"
+    assert python("print([p for p in sys.path if p][0].endswith('.zip'))", home=tmp_path) == "True"
+
+
+def test_an_isolated_python_is_left_as_it_is(tmp_path: Path) -> None:
+    for option in ("-s", "-I"):
+        assert python("print(sys.path[-1] == site.USER_SITE)", option, home=tmp_path) == "True"
