@@ -12,7 +12,8 @@ let
     map (listen: { name = "hub.listen"; port = portOf listen; }) [ cfg.hub.listen ]
     ++ lib.concatMap
       (name: lib.optional (!lib.hasPrefix "unix:" cfg.proxy.${name}) { name = "proxy.${name}"; port = portOf cfg.proxy.${name}; })
-      [ "listen" "api" ];
+      [ "listen" "api" ]
+    ++ lib.optional cfg.metrics.enable { name = "metrics.nginxPort"; port = cfg.metrics.nginxPort; };
   world = lib.optional cfg.nginx.enable { name = "nginx.port"; inherit (cfg.nginx) port; };
   gateway = [ { name = "network.apiPort"; port = cfg.network.apiPort; } ];
   pairs = list: lib.concatLists (lib.imap0 (i: a: map (b: [ a b ]) (lib.drop (i + 1) list)) list);

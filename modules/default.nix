@@ -13,5 +13,6 @@
     ./gpu.nix
     ./tunnel.nix
     ./backup.nix
+    ./metrics.nix
   ];
 }

@@ -69,6 +69,7 @@ in
         crypt-key = cfg.secrets.cryptKey;
         proxy-token = cfg.secrets.proxyToken;
         cli-token = cfg.secrets.cliToken;
+        metrics-token = cfg.secrets.metricsToken;
       }
     );
   };

@@ -473,6 +473,7 @@ in
       cryptKey = mkSecret "what encrypts auth state (64 hexadecimal digits; several, separated by semicolons, to change it)";
       proxyToken = mkSecret "what the hub shows the proxy";
       cliToken = mkSecret "what the `classroom` command shows the hub";
+      metricsToken = mkSecret "what a collector shows for `/hub/metrics`, and for nothing else";
     };
 
     backup = {
@@ -512,6 +513,15 @@ in
           "--keep-monthly 12"
         ];
         description = "What restic keeps when it prunes.";
+      };
+    };
+
+    metrics = {
+      enable = mkEnableOption "exporters for Prometheus on loopback: of the machine (port 9100), Nginx (9113) and, from NixOS 25.05 on and with a GPU policy, the GPUs (9835). Where `services.prometheus` or `services.grafana` are on, they find these, the hub's own and the dashboards by themselves";
+      nginxPort = mkOption {
+        type = types.port;
+        default = 8084;
+        description = "Port on loopback where Nginx counts its connections, for its exporter.";
       };
     };
 

@@ -10,7 +10,9 @@ from classroom.configure import configure
 from classroom.secrets import Secrets
 from classroom.settings import Settings
 
-SECRETS = Secrets(cookie_secret=b"c" * 32, crypt_keys=("00" * 32,), proxy_token="proxy", cli_token="cli")
+SECRETS = Secrets(
+    cookie_secret=b"c" * 32, crypt_keys=("00" * 32,), proxy_token="proxy", cli_token="cli", metrics_token="metrics"
+)
 
 
 def made(**settings: Any) -> Config:
@@ -78,7 +80,12 @@ def test_the_culler_may_stop_servers_and_nothing_else() -> None:
 
 
 def test_without_culling_there_is_no_culler() -> None:
-    assert [each["name"] for each in made(culling={"enable": False}).JupyterHub.services] == ["cli"]
+    assert [each["name"] for each in made(culling={"enable": False}).JupyterHub.services] == ["cli", "metrics"]
+
+
+def test_a_collector_reads_metrics_and_nothing_else() -> None:
+    (role,) = [each for each in made().JupyterHub.load_roles if each["services"] == ["metrics"]]
+    assert role["scopes"] == ["read:metrics"]
 
 
 def test_no_role_may_enter_a_students_server() -> None:

@@ -14,7 +14,7 @@ def test_secrets_are_made_once_and_only_for_their_owner(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     assert folder.stat().st_mode & 0o777 == 0o700
     files = list(folder.iterdir())
-    assert {file.name for file in files} == {"cookie-secret", "crypt-key", "proxy-token", "cli-token"}
+    assert {file.name for file in files} == {"cookie-secret", "crypt-key", "proxy-token", "cli-token", "metrics-token"}
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 

@@ -228,3 +228,14 @@ def test_a_students_token_opens_no_other_students_server(mine: Server, other: Se
 
 def test_a_student_starts_no_second_server(mine: Server) -> None:
     assert api(mine.visitor, "POST", f"users/{mine.name}/servers/second", {}).status_code == 400
+
+
+def test_a_collector_on_the_server_reads_metrics_by_a_token_that_does_nothing_else(server: Verb) -> None:
+    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    token = server("exec", "cat", f"{settings['paths']['state']}/secrets/metrics-token").strip()
+    get = "import sys, urllib.request as web; print(web.urlopen(web.Request(sys.argv[1], headers={'Authorization': "
+    get += "'token ' + sys.argv[2]})).read().decode())"
+    hub = f"http://{settings['hub']['listen']}"
+    assert "jupyterhub_running_servers" in server("exec", "python3", "-c", get, f"{hub}/hub/metrics", token)
+    refused = server("exec", "sh", "-c", f'python3 -c "{get}" {hub}/hub/api/users {token} 2>&1 || true')
+    assert "403" in refused

@@ -68,12 +68,22 @@
       cryptKey = "/run/secrets/crypt";
       proxyToken = "/run/secrets/proxy";
       cliToken = "/run/secrets/cli";
+      metricsToken = "/run/secrets/metrics";
     };
     backup = {
       repository = "sftp:backup@nas.example.org:/classroom";
       passwordFile = "/run/secrets/restic";
     };
+    metrics = {
+      enable = true;
+      nginxPort = 9084;
+    };
     settings.culling.enable = false;
   };
+  services.prometheus = {
+    enable = true;
+    listenAddress = "127.0.0.1";
+  };
+  services.grafana.enable = true;
   virtualisation.docker.autoPrune.enable = true;
 }

@@ -87,6 +87,24 @@ in
   warnings = lib.mapAttrs (_: host: host.config.warnings) hosts;
   hostFailures = lib.mapAttrs (_: failures) hosts;
 
+  # What collectors reach on the host that has them all.
+  collected =
+    let
+      inherit (hosts.everything) config;
+    in
+    {
+      listens = lib.mapAttrs (_: exporter: exporter.listenAddress) (
+        lib.filterAttrs (_: exporter: exporter.enable or false) (
+          lib.filterAttrs (name: _: lib.elem name [ "node" "nginx" "nvidia-gpu" ]) config.services.prometheus.exporters
+        )
+      );
+      jobs = map (job: {
+        name = job.job_name;
+        targets = (lib.head job.static_configs).targets;
+      }) config.services.prometheus.scrapeConfigs;
+      credentials = config.systemd.services.prometheus.serviceConfig.LoadCredential;
+    };
+
   # A good host with one mistake each: what evaluation says.
   assertions =
     cases: lib.mapAttrs (_: module: failures (few [ ../hosts/minimal.nix module ])) cases;

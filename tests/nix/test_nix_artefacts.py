@@ -112,7 +112,9 @@ def test_no_secret_of_a_file_is_in_a_unit_but_by_its_name(host: tuple[str, Path]
     for unit in ("classroom-hub", "classroom-proxy"):
         text = (artefacts / f"units/{unit}.service").read_text()
         loads = re.findall(r"^LoadCredential=(.*)$", text, re.MULTILINE)
-        wanted = ["cookie-secret", "crypt-key", "proxy-token", "cli-token"] if name == "everything" else []
+        wanted = (
+            ["cookie-secret", "crypt-key", "proxy-token", "cli-token", "metrics-token"] if name == "everything" else []
+        )
         assert sorted(load.split(":")[0] for load in loads) == sorted(wanted)
 
 
@@ -131,7 +133,7 @@ def test_nginx_takes_the_file_and_answers_by_it(host: tuple[str, Path], tmp_path
     script.write_text(_SCRIPT)
     listen = re.findall(r"listen ([0-9.]+):(\d+)([^;]*);", conf)
     address, port, _ = next(entry for entry in listen if "ssl" in entry[2] or not tls)
-    gateway, api_port, _ = listen[-1]
+    gateway, api_port, _ = next(entry for entry in listen if entry[0] not in {"0.0.0.0", "127.0.0.1"})  # noqa: S104
     url = f"{'https' if tls else 'http'}://{'127.0.0.1' if address == '0.0.0.0' else address}:{port}"  # noqa: S104
     done = subprocess.run(
         [

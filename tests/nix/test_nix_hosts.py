@@ -28,6 +28,17 @@ def test_a_right_host_is_told_of_no_mistake(evaluated: dict[str, Any], host: str
     assert evaluated["warnings"][host] == []
 
 
+def test_collectors_are_for_this_machine_alone() -> None:
+    collected = evaluate("t.collected")
+    assert set(collected["listens"].values()) == {"127.0.0.1"}
+    assert {job["name"]: job["targets"] for job in collected["jobs"]} == {
+        "classroom-hub": ["127.0.0.1:9001"],
+        "classroom-node": ["127.0.0.1:9100"],
+        "classroom-nginx": ["127.0.0.1:9113"],
+    }
+    assert collected["credentials"] == ["classroom-metrics-token:/run/secrets/metrics"]
+
+
 def test_the_smallest_useful_host_is_under_ten_lines() -> None:
     lines = (HERE.parent / "hosts/minimal.nix").read_text().splitlines()
     assert len([line for line in lines if not line.startswith("#")]) < 10

@@ -68,6 +68,14 @@ ASSERTIONS = {
         "class.nginx.port = 9090; class.network.apiPort = 9090;",
         "is taken twice (nginx.port and network.apiPort)",
     ),
+    "Nginx's counters on the hub's port": (
+        "class.metrics = { enable = true; nginxPort = 8081; };",
+        "is taken twice (hub.listen and metrics.nginxPort)",
+    ),
+    "a port taken on purpose": (
+        'class.nginx.port = 8082; class.proxy.listen = "127.0.0.1:8082";',
+        "is taken twice (proxy.listen and nginx.port)",
+    ),
     "pruning of what the class needs": (
         'virtualisation.docker.autoPrune = { enable = true; flags = [ "--all" ]; };',
         "--filter=label!=org.classroom.keep",

@@ -154,3 +154,5 @@ def _roles(c: Config, _settings: Settings, secrets: Secrets) -> None:
             ],
         }
     )
+    c.JupyterHub.services.append({"name": "metrics", "api_token": secrets.metrics_token})
+    c.JupyterHub.load_roles.append({"name": "metrics", "services": ["metrics"], "scopes": ["read:metrics"]})

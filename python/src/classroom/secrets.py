@@ -28,6 +28,8 @@ class Secrets:
     """What the hub shows the proxy's API."""
     cli_token: str = field(repr=False)
     """What `classroom` shows the hub's API."""
+    metrics_token: str = field(repr=False)
+    """What a collector shows for `/hub/metrics`; good for nothing else."""
 
 
 def load_or_create(state: Path, environment: Mapping[str, str] | None = None) -> Secrets:
@@ -59,6 +61,7 @@ def load_or_create(state: Path, environment: Mapping[str, str] | None = None) ->
         crypt_keys=tuple(key for key in keys.split(";") if key),
         proxy_token=secret("proxy-token", lambda: random.token_hex(32)),
         cli_token=secret("cli-token", lambda: random.token_hex(32)),
+        metrics_token=secret("metrics-token", lambda: random.token_hex(32)),
     )
 
 
