@@ -19,7 +19,7 @@ from classroom.gpus import line
 from classroom.gpus.leases import labels as lease_labels
 from classroom.gpus.metrics import WAITED
 from classroom.gpus.offer import View, has_line, look, wants_gpu
-from classroom.gpus.placement import Full, Granted, Without
+from classroom.gpus.placement import Full, Granted, Without, most
 from classroom.gpus.words import MAY_START_WITHOUT, start_page
 from classroom.ready import answers
 from classroom.settings import Settings
@@ -180,7 +180,7 @@ class ClassroomSpawner(DockerSpawner):
             home_volume=home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix),
             environment=environment,
             devices=names,
-            labels=lease_labels(names, identities, self.settings.gpu.policy),
+            labels=lease_labels(names, identities, self.settings.gpu.policy, most(self.settings.gpu)),
         )
         arguments = create_arguments(order, self.settings.student, self.settings.network)
         try:

@@ -43,3 +43,9 @@ def test_a_lease_lasts_as_long_as_processes_can_use_the_device(state: str, count
 
 def test_a_container_without_devices_holds_no_lease() -> None:
     assert leases([container(), container(lease="")]) == ()
+
+
+@pytest.mark.parametrize(("label", "most"), [({"lease-most": "3"}, 3), ({}, 0), ({"lease-most": "many"}, 0)])
+def test_what_a_student_was_promised_is_on_the_container(label: dict[str, str], most: int) -> None:
+    assert leases([container(lease="nvidia.com/gpu=0", **label)])[0].most == most
+    assert labels(["nvidia.com/gpu=0"], [], "shared", 3)["org.classroom.lease-most"] == "3"

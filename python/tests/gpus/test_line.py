@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import inventory, nvidia
 from sqlalchemy import create_engine, select
@@ -15,14 +15,14 @@ from classroom.accounts.tables import Base, Place
 from classroom.gpus import line
 from classroom.gpus.inventory import Inventory
 from classroom.gpus.leases import Lease
-from classroom.gpus.line import Waiting, review
+from classroom.gpus.line import Bounds, Waiting
 from classroom.gpus.offer import View
-from classroom.gpus.placement import Full, Granted, Without
+from classroom.gpus.placement import Full, Granted, Without, most, room_of
 from classroom.gpus.words import standing, start_page
 from classroom.settings import Gpu
 
 NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
-OFFER, LIMIT = timedelta(minutes=2), timedelta(hours=4)
+BOUNDS = Bounds(timedelta(minutes=2), timedelta(hours=4))
 TWO = inventory(nvidia(2))
 EXCLUSIVE = Gpu(policy="exclusive")
 URLS = {"gpu-line": "/hub/gpu-line/ada", "spawn": "/hub/spawn/ada"}
@@ -34,6 +34,13 @@ def at(minutes: float) -> datetime:
 
 def waiting(name: str, joined: float = -1, offered: float | None = None) -> Waiting:
     return Waiting(name, at(joined), None if offered is None else at(offered))
+
+
+def review(before: Sequence[Waiting], free: int, when: datetime = NOON) -> tuple[Waiting, ...]:
+    """The line before a machine with so many free GPUs, and one that is not."""
+    machine = inventory(nvidia(free + 1))
+    room = room_of(machine, [Lease("zoe", (machine.devices[free].name,), exclusive=True)])
+    return line.review(before, lambda _name: EXCLUSIVE, room, when, BOUNDS)
 
 
 def names(found: tuple[Waiting, ...]) -> list[tuple[str, bool]]:
@@ -64,23 +71,23 @@ def names(found: tuple[Waiting, ...]) -> list[tuple[str, bool]]:
     ],
 )
 def test_the_line_is_in_order(before: list[Waiting], free: int, after: list[tuple[str, bool]]) -> None:
-    assert names(review(before, free, NOON, OFFER, LIMIT)) == after
+    assert names(review(before, free)) == after
 
 
 def test_a_clock_that_was_set_back_lengthens_no_offer() -> None:
-    (kept,) = review([waiting("a", 600, 600)], 1, NOON, OFFER, LIMIT)
+    (kept,) = review([waiting("a", 600, 600)], 1)
     assert (kept.joined, kept.offered) == (NOON, NOON)
-    assert review([kept], 1, at(2), OFFER, LIMIT) == ()
+    assert review([kept], 1, at(2)) == ()
 
 
 @given(st.lists(st.tuples(st.integers(-300, 10), st.none() | st.integers(-5, 5)), max_size=30), st.integers(0, 40))
 def test_nobody_overtakes_and_no_more_are_offered_than_there_are(rows: list[tuple[int, int | None]], free: int) -> None:
     before = [waiting(str(number), joined, offered) for number, (joined, offered) in enumerate(rows)]
-    after = review(before, free, NOON, OFFER, LIMIT)
+    after = review(before, free)
     order = [int(each.name) for each in after]
     assert order == sorted(order)
     assert [each.offered is not None for each in after] == [number < free for number in range(len(after))]
-    assert review(after, free, NOON, OFFER, LIMIT) == after
+    assert review(after, free) == after
 
 
 @pytest.fixture
@@ -197,3 +204,104 @@ def test_the_page_of_who_waits_says_the_place(db: Session) -> None:
     assert standing(found, "ada")["text"] == "You are number 2 of 2 in line."
     assert standing(found, "ada")["turn"] is False
     assert standing(found, "cem") == {"waiting": False}
+
+
+PAIR, ONE = Gpu(policy="exclusive", per_student=2), EXCLUSIVE
+LOW, HIGH = Gpu(policy="shared", students_per_device=2), Gpu(policy="shared", students_per_device=4)
+LAST = Gpu(policy="exclusive", devices=("1",))
+
+
+def lease(number: int, gpu: Gpu, name: str = "zoe") -> Lease:
+    return Lease(name, (f"nvidia.com/gpu={number}",), exclusive=gpu.policy == "exclusive", most=most(gpu))
+
+
+@pytest.mark.parametrize(
+    ("held", "rules", "offered"),
+    [
+        ([lease(0, ONE)], [PAIR, ONE], []),
+        ([lease(0, ONE)], [PAIR, LAST], []),
+        ([lease(1, ONE)], [LAST, ONE], [1]),
+        ([lease(1, ONE)], [LAST, PAIR, ONE], []),
+        ([], [ONE, PAIR, LAST], [0]),
+        ([lease(0, LOW), lease(1, LOW)], [ONE, LOW, LOW], [1]),
+        ([lease(0, HIGH)] * 2 + [lease(1, HIGH)] * 2, [LOW, HIGH, HIGH, HIGH], [1, 2]),
+        ([lease(0, ONE)], [Gpu(policy="exclusive", per_student=3), ONE], [1]),
+        ([lease(0, ONE)], [Gpu(policy="all"), LOW, ONE], [0, 1]),
+        ([], [Gpu(policy="none"), ONE], [0, 1]),
+    ],
+    ids=[
+        "one is kept for who wants two",
+        "also from who may have that one only",
+        "a device that the first may not have goes to the next",
+        "and not to who comes after one that keeps it",
+        "who has been offered one leaves the rest to the next, who keeps it",
+        "one becomes empty for who wants it alone, the other takes more",
+        "one empties for who was promised few, the other fills up",
+        "who wants more than there is holds up nobody",
+        "who sees every device shares them, and leaves none empty",
+        "who has none needs no turn",
+    ],
+)
+def test_in_a_line_of_several_groups_nobody_overtakes_to_a_device_that_is_of_use_before(
+    held: list[Lease], rules: list[Gpu], offered: list[int]
+) -> None:
+    before = [waiting(str(number)) for number in range(len(rules))]
+    after = line.review(before, lambda name: rules[int(name)], room_of(TWO, held), NOON, BOUNDS)
+    assert [number for number, each in enumerate(after) if each.offered] == offered
+
+
+def test_a_student_reads_of_the_line_what_the_others_rules_make_of_it(db: Session) -> None:
+    for name in ("ada", "ben"):
+        line.join(db, name)
+    leases = (lease(0, ONE),)
+    others = {"ada": PAIR, "ben": LAST}
+    found = View(ONE, TWO, leases, line.refresh(db, ONE, TWO, leases, others.__getitem__), others)
+    assert [isinstance(found.answer(name), Full) for name in ("ada", "ben", "new")] == [True, True, True]
+    assert "kept for those who wait" in found.answer("new").reason  # type: ignore[union-attr]
+    found = View(ONE, inventory(nvidia(3)), leases, found.line, others)
+    assert isinstance(found.answer("ada"), Granted)
+
+
+GROUPS = [
+    ONE,
+    PAIR,
+    LOW,
+    HIGH,
+    LAST,
+    Gpu(policy="all"),
+    Gpu(policy="devices", devices=("0", "2")),
+    Gpu(policy="shared", students_per_device=1, devices=("2",)),
+]
+
+
+@given(st.data())
+@settings(max_examples=50, deadline=None)
+def test_whoever_comes_next_and_whatever_they_may_have_nobody_waits_for_ever(data: st.DataObject) -> None:
+    """Every second somebody new presses start and is let in if the answer says so; each stays a while."""
+    machine = inventory(nvidia(data.draw(st.integers(3, 4))))
+    stay = data.draw(st.integers(1, 6))
+    crowd = data.draw(st.lists(st.sampled_from(GROUPS), min_size=1, max_size=4))
+    waits = [data.draw(st.sampled_from(GROUPS)) for _ in range(data.draw(st.integers(1, 3)))]
+    rules = {str(number): gpu for number, gpu in enumerate(waits)}
+    waiters = [waiting(name) for name in rules]
+    running: dict[str, tuple[int, Lease]] = {}
+
+    def start(name: str, gpu: Gpu, second: int) -> bool:
+        view = View(gpu, machine, tuple(each for _, each in running.values()), tuple(waiters), rules)
+        if not isinstance(found := view.answer(name), Granted):
+            return False
+        exclusive = gpu.policy == "exclusive"
+        running[name] = second, Lease(name, found.names, found.identities, exclusive, most=most(gpu))
+        return True
+
+    for number in range(40):
+        start(f"before {number}", crowd[number % len(crowd)], number % stay)
+    waiters[:] = [waiting(name) for name in rules]
+    for second in range(stay, 60 * stay):
+        running = {name: each for name, each in running.items() if second - each[0] < stay}
+        for gpu in crowd:
+            start(f"new {second} {gpu}", gpu, second)
+        waiters = [each for each in waiters if not start(each.name, rules[each.name], second)]
+        if not waiters:
+            return
+    pytest.fail(f"{[rules[each.name] for each in waiters]} waited while {crowd} came and went")

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import fake, inventory, nvidia, spec, with_mig
 
+from classroom.gpus import placement
 from classroom.gpus.inventory import Inventory
 from classroom.gpus.leases import Lease
-from classroom.gpus.placement import Full, Granted, Placement, Without, loads, mistakes, place
+from classroom.gpus.placement import Full, Granted, Placement, Without, loads, mistakes, most, place
 from classroom.settings import Gpu
 
 FOUR = inventory(nvidia(4))
@@ -21,8 +22,8 @@ def gpu(policy: str, **more: Any) -> Gpu:
     return Gpu.model_validate({"policy": policy} | more)
 
 
-def held(*devices: str, exclusive: bool = False) -> Lease:
-    return Lease("ada", tuple(f"nvidia.com/gpu={each}" for each in devices), exclusive=exclusive)
+def held(*devices: str, exclusive: bool = False, most: int = 0) -> Lease:
+    return Lease("ada", tuple(f"nvidia.com/gpu={each}" for each in devices), exclusive=exclusive, most=most)
 
 
 def short(placement: Placement) -> list[str] | str:
@@ -61,6 +62,13 @@ def short(placement: Placement) -> list[str] | str:
         (gpu("shared", devices=["3"], students_per_device=9), FOUR, [held("0", exclusive=True)], ["3"]),
         (gpu("shared"), inventory(nvidia(2)), [held("0", exclusive=True), held("1"), held("1")], "Full"),
         (gpu("shared"), Inventory(), [], "Without"),
+        (gpu("shared", students_per_device=9), inventory(nvidia(1)), [held("0", most=2)], ["0"]),
+        (gpu("shared", students_per_device=9), inventory(nvidia(1)), [held("0", most=2), held("0", most=9)], "Full"),
+        (gpu("shared"), inventory(nvidia(2)), [held("0", most=9), held("0", most=9), held("1", exclusive=True)],
+         "Full"),
+        (gpu("all"), inventory(nvidia(2)), [held("0", most=1)], ["1"]),
+        (gpu("all"), inventory(nvidia(2)), [held("0", most=2)], ["all"]),
+        (gpu("devices", devices=["0"]), inventory(nvidia(2)), [held("0", most=1)], "Full"),
     ],
 
 )  # fmt: skip
@@ -122,54 +130,66 @@ MACHINES = st.sampled_from([inventory(nvidia(n, uuids=n % 2 == 0)) for n in rang
 class Class:
     """A model of an afternoon: the engine keeps containers, the hub remembers nothing between two calls."""
 
-    def __init__(self, rules: Gpu, machine: Inventory) -> None:
+    def __init__(self, rules: list[Gpu], machine: Inventory) -> None:
+        """Students are in as many groups as there are rules."""
         self.rules, self.machine = rules, machine
         self.containers: dict[str, Lease] = {}
 
     def start(self, student: str) -> None:
+        rules = self.rules[sum(student.encode()) % len(self.rules)]
         others = [lease for lease in self.containers.values() if lease.holder != student]
-        answer = place(self.rules, self.machine, others)
-        assert answer == place(self.rules, self.machine, list(reversed(others))), "the answer hangs on the order"
+        answer = place(rules, self.machine, others)
+        assert answer == place(rules, self.machine, list(reversed(others))), "the answer hangs on the order"
         if isinstance(answer, Granted):
-            self.check(answer, others)
-            exclusive = self.rules.policy == "exclusive"
-            self.containers[student] = Lease(student, answer.names, answer.identities, exclusive)
+            exclusive = rules.policy == "exclusive"
+            lease = Lease(student, answer.names, answer.identities, exclusive, most=most(rules))
+            self.check(rules, lease, others)
+            self.containers[student] = lease
         else:
             self.containers.pop(student, None)
             if isinstance(answer, Full):
-                self.check_full(others)
+                self.check_full(rules, others)
 
-    def check(self, answer: Granted, others: list[Lease]) -> None:
+    def check(self, rules: Gpu, lease: Lease, others: list[Lease]) -> None:
         before = loads(self.machine, others)
-        after = loads(self.machine, [*others, Lease("new", answer.names, answer.identities)])
+        after = loads(self.machine, [*others, lease])
         mine = [device for device in self.machine.devices if after.count(device) > before.count(device)]
         assert not any(before.is_taken(device) for device in mine), "a device of someone's own was given away"
-        if self.rules.policy == "exclusive":
-            assert len(mine) == self.rules.per_student
+        for device in mine:
+            promises = [each.most for each in [*others, lease] if each.most and device.identity in on(self, each)]
+            assert after.count(device) <= min(promises, default=99), "more than one of them was promised"
+        if rules.policy == "exclusive":
+            assert len(mine) == rules.per_student
             assert all(before.count(device) == 0 for device in mine)
-        if self.rules.policy == "shared":
+        if rules.policy == "shared":
             (device,) = mine
-            assert before.count(device) < self.rules.students_per_device, "over capacity"
-            open_ = [other for other in self.pool() if not before.is_taken(other)]
+            open_ = [other for other in self.pool(rules) if before.admits(other)]
             assert before.count(device) == min(before.count(other) for other in open_), "not the least loaded"
 
-    def check_full(self, others: list[Lease]) -> None:
+    def check_full(self, rules: Gpu, others: list[Lease]) -> None:
         before = loads(self.machine, others)
-        free = [device for device in self.pool() if before.count(device) == 0]
-        if self.rules.policy == "exclusive":
-            assert len(free) < self.rules.per_student, "told full while enough was free"
-        if self.rules.policy == "shared":
+        free = [device for device in self.pool(rules) if before.count(device) == 0]
+        if rules.policy == "exclusive":
+            assert len(free) < rules.per_student, "told full while enough was free"
+        if rules.policy == "shared":
             assert not free
 
-    def pool(self) -> list[Any]:
-        names = {f"nvidia.com/gpu={name}" for name in self.rules.devices}
+    def pool(self, rules: Gpu) -> list[Any]:
+        names = {f"nvidia.com/gpu={name}" for name in rules.devices}
         return [device for device in self.machine.devices if not names or names & set(device.names)]
+
+
+def on(room: Class, lease: Lease) -> set[str]:
+    return placement.held(room.machine, lease)
+
+
+GROUPS = st.lists(RULES, min_size=1, max_size=3)
 
 
 @given(st.data())
 @settings(max_examples=200, deadline=None)
 def test_any_afternoon_keeps_the_rules(data: st.DataObject) -> None:
-    room = Class(data.draw(RULES), data.draw(MACHINES))
+    room = Class(data.draw(GROUPS), data.draw(MACHINES))
     for _ in range(data.draw(st.integers(1, 30))):
         match data.draw(st.sampled_from(["start", "start", "start", "stop", "rules", "machine"])):
             case "start":
@@ -177,7 +197,7 @@ def test_any_afternoon_keeps_the_rules(data: st.DataObject) -> None:
             case "stop":
                 room.containers.pop(data.draw(st.sampled_from("abcdefgh")), None)
             case "rules":
-                room.rules = data.draw(RULES)
+                room.rules = data.draw(GROUPS)
             case "machine":
                 room.machine = data.draw(MACHINES)
 
@@ -186,8 +206,9 @@ def test_ten_thousand_random_sequences_of_start_stop_crash_and_restart_keep_the_
     dice = random.Random(4)  # noqa: S311
     machines = [inventory(nvidia(n)) for n in (1, 2, 4, 8)]
     policies = [gpu("exclusive"), gpu("exclusive", per_student=2), gpu("shared"), gpu("shared", students_per_device=3)]
+    mixed = [*([each] for each in policies), policies[:3], policies[1:], [gpu("all"), policies[2]]]
     for _ in range(10_000):
-        room = Class(dice.choice(policies), dice.choice(machines))
+        room = Class(dice.choice(mixed), dice.choice(machines))
         for _ in range(dice.randint(4, 16)):
             student, what = f"s{dice.randrange(12)}", dice.random()
             if what < 0.7:
@@ -197,7 +218,7 @@ def test_ten_thousand_random_sequences_of_start_stop_crash_and_restart_keep_the_
             elif what < 0.95:  # the machine went down: no container outlives it
                 room.containers.clear()
             else:  # a hub that starts with other rules finds the containers as they are
-                room.rules = dice.choice(policies)
+                room.rules = dice.choice(mixed)
 
 
 def test_a_thousand_leases_on_64_devices_are_placed_in_under_a_millisecond_each() -> None:

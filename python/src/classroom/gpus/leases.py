@@ -19,6 +19,8 @@ IDENTITY = LABEL + "lease-identity"
 """The same devices as `classroom.gpus.inventory.Device.identity`: names may change under a running student."""
 POLICY = LABEL + "lease-policy"
 """The policy at the time. An exclusive device stays its owner's when the policy changes."""
+MOST = LABEL + "lease-most"
+"""How many students, this one among them, may be on the device: what a shared GPU's student was promised."""
 
 _LIVE = frozenset({"created", "running", "paused", "restarting"})
 """States of containers whose processes use a device, or are about to."""
@@ -39,11 +41,14 @@ class Lease:
     container: str = ""
     """The container's name."""
     policy: str = ""
+    most: int = 0
+    """How many students may be on these devices at most, this one among them; 0 means that none was promised."""
 
 
-def labels(names: Iterable[str], identities: Iterable[str], policy: str) -> dict[str, str]:
+def labels(names: Iterable[str], identities: Iterable[str], policy: str, most: int = 0) -> dict[str, str]:
     """The labels of a container that is to hold these devices."""
-    return {LEASE: ",".join(names), IDENTITY: ",".join(identities), POLICY: policy}
+    bound = {MOST: str(most)} if most else {}
+    return {LEASE: ",".join(names), IDENTITY: ",".join(identities), POLICY: policy} | bound
 
 
 def leases(containers: Iterable[Mapping[str, Any]]) -> tuple[Lease, ...]:
@@ -61,6 +66,7 @@ def _lease(container: Mapping[str, Any]) -> Lease:
         since=int(container.get("Created", 0)),
         container=next(iter(container.get("Names") or [""])).lstrip("/"),
         policy=found.get(POLICY, ""),
+        most=int(bound) if (bound := found.get(MOST, "")).isdecimal() else 0,
     )
 
 

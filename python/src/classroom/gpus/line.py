@@ -2,28 +2,32 @@
 
 Whose turn it is follows from the leases each time somebody looks: nothing runs beside it. A free GPU is kept for who is
 first for a while; not taken, it passes on, and the one who did not take it has lost the place.
+
+Students of different groups wait in the one line for different devices. Someone further back is served before others
+only with a device that is of no use to any of them, and that is not kept to become free for them
+(`classroom.gpus.placement.Room.after`): so everyone's turn comes once enough of those who hold devices have gone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from classroom.accounts.tables import Place, now
-from classroom.gpus.leases import Lease
-from classroom.gpus.placement import Granted, place
+from classroom.gpus.placement import Granted, Room, room_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy.orm import Session
 
     from classroom.gpus.inventory import Inventory
+    from classroom.gpus.leases import Lease
     from classroom.settings import Gpu
 
 LONGEST = 1000
@@ -40,39 +44,38 @@ class Waiting:
     """Since when a GPU is kept for them."""
 
 
-def turns(gpu: Gpu, inventory: Inventory, leases: Iterable[Lease], most: int) -> int:
-    """How many more students could start with a GPU now, counted up to `most`."""
-    held = list(leases)
-    for count in range(most):
-        answer = place(gpu, inventory, held)
-        if not isinstance(answer, Granted):
-            return count
-        held.append(Lease("", answer.names, answer.identities, exclusive=gpu.policy == "exclusive"))
-    return most
+class Bounds(NamedTuple):
+    """How long somebody waits."""
+
+    offer: timedelta
+    """A GPU is kept this long for one of them."""
+    longest: timedelta
+    """Nobody waits longer."""
 
 
 def review(
-    line: Sequence[Waiting], free: int, when: datetime, offer: timedelta, limit: timedelta
+    line: Sequence[Waiting], rules: Callable[[str], Gpu], room: Room, when: datetime, bounds: Bounds
 ) -> tuple[Waiting, ...]:
     """The line as it is now.
 
     Args:
         line: in the order in which they came.
-        free: how many could start now.
+        rules: those that hold for a student.
+        room: the machine, with everybody's leases.
         when: the time. A clock that was set back makes nobody wait longer than the bounds.
-        offer: how long a GPU is kept for one of them.
-        limit: how long anyone waits at most.
+        bounds: of the waiting.
     """
     kept: list[Waiting] = []
     for each in line:
-        if when - each.joined >= limit:
+        if when - each.joined >= bounds.longest:
             continue
-        if len(kept) >= free:
-            kept.append(replace(each, offered=None, joined=min(each.joined, when)))
+        gpu = rules(each.name)
+        answer = room.answer(gpu)
+        offered = min(each.offered or when, when) if isinstance(answer, Granted) else None
+        if offered and when - offered >= bounds.offer:
             continue
-        offered = min(each.offered or when, when)
-        if when - offered < offer:
-            kept.append(replace(each, offered=offered, joined=min(each.joined, when)))
+        kept.append(replace(each, offered=offered, joined=min(each.joined, when)))
+        room = room.after(gpu, answer)
     return tuple(kept)
 
 
@@ -82,28 +85,33 @@ def read(db: Session) -> tuple[Waiting, ...]:
     return tuple(Waiting(row.name, row.joined, row.offered) for row in rows)
 
 
-def refresh(db: Session, gpu: Gpu, inventory: Inventory, leases: Collection[Lease]) -> tuple[Waiting, ...]:
-    """Review the line and keep what came of it. Who has got a GPU since they joined waits no more."""
+def refresh(
+    db: Session, gpu: Gpu, inventory: Inventory, leases: Collection[Lease], rules: Callable[[str], Gpu] | None = None
+) -> tuple[Waiting, ...]:
+    """Review the line and keep what came of it. Who has got a GPU since they joined waits no more.
+
+    Args:
+        db: the hub's database.
+        gpu: the site's rules, which bound the waiting.
+        inventory: the machine.
+        leases: everybody's.
+        rules: those that hold for a student, where not everyone has the site's.
+    """
     before = read(db)
     if not before:
         return ()
     since = {lease.holder: lease.since for lease in leases}
     waiting = [each for each in before if since.get(each.name, 0) < int(each.joined.replace(tzinfo=UTC).timestamp())]
-    after = review(
-        waiting,
-        turns(gpu, inventory, leases, len(waiting)),
-        now(),
-        timedelta(seconds=gpu.offer),
-        timedelta(seconds=gpu.longest_wait),
-    )
-    if after != before:
+    bounds = Bounds(timedelta(seconds=gpu.offer), timedelta(seconds=gpu.longest_wait))
+    reviewed = review(waiting, rules or (lambda _name: gpu), room_of(inventory, leases), now(), bounds)
+    if reviewed != before:
         rows = {row.name: row for row in db.scalars(select(Place))}
-        for each in after:
+        for each in reviewed:
             rows[each.name].joined, rows[each.name].offered = each.joined, each.offered
-        for name in rows.keys() - {each.name for each in after}:
+        for name in rows.keys() - {each.name for each in reviewed}:
             db.delete(rows[name])
         db.commit()
-    return after
+    return reviewed
 
 
 def join(db: Session, name: str) -> bool:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from classroom.gpus import line
 from classroom.gpus.inventory import Inventory, stock_at
 from classroom.gpus.leases import LEASE, Lease, leases
-from classroom.gpus.placement import Full, Granted, Placement, place
+from classroom.gpus.placement import Full, Granted, Placement, Room, room_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
     from classroom.engine import Engine
     from classroom.settings import Gpu
+
+    Rules = Callable[[Sequence[str]], Mapping[str, Gpu]]
+    """The rules that hold for students of these names."""
 
 WITHOUT = "no"
 """The one value of the one option of a start."""
@@ -28,9 +32,25 @@ class View:
     """The GPUs, who has them and who waits for them, as one student finds them."""
 
     gpu: Gpu
+    """The rules for that student."""
     inventory: Inventory
     leases: tuple[Lease, ...]
     line: tuple[line.Waiting, ...] = ()
+    others: Mapping[str, Gpu] = field(default_factory=dict)
+    """The rules for those in line, where they are not the same."""
+
+    @cached_property
+    def _rooms(self) -> tuple[Room, ...]:
+        """The machine as each of those in line finds it, and at the end as somebody new does."""
+        found = [room_of(self.inventory, self.leases)]
+        for each in self.line:
+            gpu = self.rules(each.name)
+            found.append(found[-1].after(gpu, found[-1].answer(gpu)))
+        return tuple(found)
+
+    def rules(self, student: str) -> Gpu:
+        """What holds for one of those in line."""
+        return self.others.get(student, self.gpu)
 
     def place(self, student: str) -> int | None:
         """How many are in line before a student; None if the student is not in it."""
@@ -38,10 +58,13 @@ class View:
 
     def answer(self, student: str) -> Placement:
         """What the student gets now. Those who came before have their GPUs first, even if they have not started."""
-        found = place(self.gpu, self.inventory, self.leases)
+        gpu = self.rules(student)
+        at_once = self._rooms[0].answer(gpu)
+        if not isinstance(at_once, Granted):
+            return at_once
         before = self.place(student)
-        ahead = len(self.line) if before is None else before
-        if isinstance(found, Granted) and line.turns(self.gpu, self.inventory, self.leases, ahead + 1) <= ahead:
+        found = self._rooms[-1 if before is None else before].answer(gpu)
+        if isinstance(found, Full):
             return Full("All GPUs are in use, or kept for those who wait in line.")
         return found
 
@@ -65,14 +88,15 @@ async def all_leases(engine: Engine) -> tuple[Lease, ...]:
     return leases(await engine.call("containers", all=True, filters={"label": [LEASE]}))
 
 
-async def look(engine: Engine, gpu: Gpu, db: Session, container: str) -> View:
+async def look(engine: Engine, gpu: Gpu, db: Session, container: str, rules: Rules = lambda _names: {}) -> View:
     """Ask the machine, the engine and the line.
 
     Args:
         engine: the class's engine.
-        gpu: the policy.
+        gpu: the rules for the student.
         db: the hub's database.
         container: the student's. What an earlier one of that name holds is the same student's.
+        rules: gives the rules for those in line, as far as they are not the same.
 
     Raises:
         EngineAwayError: the engine does not answer.
@@ -81,7 +105,9 @@ async def look(engine: Engine, gpu: Gpu, db: Session, container: str) -> View:
         return View(gpu, Inventory(), ())
     inventory, found = await take_stock(gpu), await all_leases(engine)
     held = tuple(lease for lease in found if lease.container != container)
-    return View(gpu, inventory, held, line.refresh(db, gpu, inventory, held) if has_line(gpu) else ())
+    others = rules([each.name for each in line.read(db)])
+    waiting = line.refresh(db, gpu, inventory, held, lambda name: others.get(name, gpu))
+    return View(gpu, inventory, held, waiting, others)
 
 
 def wants_gpu(options: Mapping[str, object]) -> bool | None:

@@ -1,14 +1,19 @@
-"""Which devices a student gets: a pure function of the policy, the machine's devices and the leases there are."""
+"""Which devices a student gets: a pure function of that student's rules, the machine's devices and the leases.
+
+Students of different groups have different rules over the same devices. What holds across all of them: a device that
+somebody has alone is given to nobody else, and on a shared one there are never more than the strictest of those who
+share it was promised.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from classroom.gpus.inventory import qualified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from classroom.gpus.inventory import Device, Inventory
     from classroom.gpus.leases import Lease
@@ -49,9 +54,13 @@ _NONE = "This machine offers no GPU to the class now."
 class Loads:
     """How many are on which device, by the devices' identities."""
 
-    counts: dict[str, int]
-    taken: frozenset[str]
+    counts: Mapping[str, int]
+    taken: frozenset[str] = frozenset()
     """Those that somebody has alone."""
+    promised: Mapping[str, int] = field(default_factory=dict)
+    """How many at most may be on a device, as the strictest of those on it was promised."""
+    kept: frozenset[str] = frozenset()
+    """Those that are to become free for somebody who has waited longer."""
 
     def count(self, device: Device) -> int:
         """How many leases a device has."""
@@ -60,6 +69,31 @@ class Loads:
     def is_taken(self, device: Device) -> bool:
         """Whether one of them is exclusive."""
         return device.identity in self.taken
+
+    def admits(self, device: Device) -> bool:
+        """Whether one more may come on the device, as far as those on it and those in line are concerned."""
+        identity = device.identity
+        promised = self.promised.get(identity)
+        return (
+            identity not in self.taken
+            and identity not in self.kept
+            and (promised is None or self.counts[identity] < promised)
+        )
+
+    def add(self, identities: Iterable[str], *, exclusive: bool, most: int, times: int = 1) -> Loads:
+        """One more lease, or several alike; `most` as in `Lease.most`."""
+        on = [identity for identity in identities if identity in self.counts]
+        promised = {identity: min(most, self.promised.get(identity, most)) for identity in on} if most else {}
+        return replace(
+            self,
+            counts={**self.counts, **{identity: self.counts[identity] + times for identity in on}},
+            taken=self.taken | frozenset(on) if exclusive else self.taken,
+            promised={**self.promised, **promised},
+        )
+
+    def keep(self, devices: Iterable[Device]) -> Loads:
+        """Let nobody else come on these."""
+        return replace(self, kept=self.kept | {device.identity for device in devices})
 
 
 def held(inventory: Inventory, lease: Lease) -> set[str]:
@@ -78,22 +112,23 @@ def held(inventory: Inventory, lease: Lease) -> set[str]:
 
 def loads(inventory: Inventory, leases: Iterable[Lease]) -> Loads:
     """Put leases on the devices of the machine."""
-    counts = dict.fromkeys((device.identity for device in inventory.devices), 0)
-    taken: set[str] = set()
+    placed = Loads(dict.fromkeys((device.identity for device in inventory.devices), 0))
     # Many hold the same: a thousand leases name 64 devices.
     groups: dict[tuple[object, ...], list[Lease]] = {}
     for lease in leases:
-        groups.setdefault((lease.names, lease.identities, lease.exclusive), []).append(lease)
+        groups.setdefault((lease.names, lease.identities, lease.exclusive, lease.most), []).append(lease)
     for same in groups.values():
         on = held(inventory, same[0])
-        for identity in on:
-            counts[identity] += len(same)
-        if same[0].exclusive:
-            taken |= on
-    return Loads(counts, frozenset(taken))
+        placed = placed.add(on, exclusive=same[0].exclusive, most=same[0].most, times=len(same))
+    return placed
 
 
 def place(gpu: Gpu, inventory: Inventory, leases: Iterable[Lease]) -> Placement:
+    """Decide for one student who has these rules; the leases are those of everybody."""
+    return Granted(()) if gpu.policy == "none" else place_on(gpu, inventory, loads(inventory, leases))
+
+
+def place_on(gpu: Gpu, inventory: Inventory, placed: Loads) -> Placement:
     """Decide for one student.
 
     The same input gives the same answer. Devices are taken in the order in which people count them, those with the
@@ -101,7 +136,6 @@ def place(gpu: Gpu, inventory: Inventory, leases: Iterable[Lease]) -> Placement:
     """
     if gpu.policy == "none":
         return Granted(())
-    placed = loads(inventory, leases)
     if gpu.policy in {"all", "devices"}:
         names = tuple(name for name in map(qualified, gpu.devices) if name in inventory.names)
         return _for_everyone(names if gpu.devices else _all_names(inventory), inventory, placed)
@@ -111,6 +145,44 @@ def place(gpu: Gpu, inventory: Inventory, leases: Iterable[Lease]) -> Placement:
     if gpu.policy == "exclusive":
         return _exclusive(gpu.per_student, devices, placed)
     return _shared(gpu.students_per_device, devices, placed)
+
+
+def most(gpu: Gpu) -> int:
+    """How many, at most, may be on the devices of a student with these rules; 0 means that none was promised."""
+    return gpu.students_per_device if gpu.policy == "shared" else 0
+
+
+@dataclass(frozen=True)
+class Room:
+    """The machine as the next of those in line finds it."""
+
+    inventory: Inventory
+    placed: Loads
+
+    def answer(self, gpu: Gpu) -> Placement:
+        """Decide for a student with these rules."""
+        return place_on(gpu, self.inventory, self.placed)
+
+    def after(self, gpu: Gpu, answer: Placement) -> Room:
+        """What is left for those behind a student who has had this answer.
+
+        What was granted is the student's, even before the start. For one who waits, as many devices as are wanted are
+        kept free of newcomers, those first that have the fewest students: without it a student who wants two GPUs would
+        never see two free at once while others come for one.
+        """
+        if isinstance(answer, Without):
+            return self
+        if isinstance(answer, Granted):
+            exclusive = gpu.policy == "exclusive"
+            return replace(self, placed=self.placed.add(answer.identities, exclusive=exclusive, most=most(gpu)))
+        wanted = gpu.per_student if gpu.policy == "exclusive" else 1
+        usable = [device for device in pool(gpu, self.inventory) if device.identity not in self.placed.kept]
+        return replace(self, placed=self.placed.keep(sorted(usable, key=self.placed.count)[:wanted]))
+
+
+def room_of(inventory: Inventory, leases: Iterable[Lease]) -> Room:
+    """The machine as the first in line finds it."""
+    return Room(inventory, loads(inventory, leases))
 
 
 def pool(gpu: Gpu, inventory: Inventory) -> tuple[Device, ...]:
@@ -132,16 +204,16 @@ def _all_names(inventory: Inventory) -> tuple[str, ...]:
 
 
 def _for_everyone(names: tuple[str, ...], inventory: Inventory, placed: Loads) -> Placement:
-    """The names, less what someone was given for themselves under an earlier policy."""
+    """The names, less what others were promised to have alone, or with a few."""
     if not names:
         return Without(_NONE)
-    if not any(placed.is_taken(device) for device in inventory.devices):
+    if all(placed.admits(device) for device in inventory.devices):
         devices = _meant(names, inventory)
         return Granted(names, tuple(device.identity for device in devices))
-    devices = tuple(device for device in _meant(names, inventory) if not placed.is_taken(device))
+    devices = tuple(device for device in _meant(names, inventory) if placed.admits(device))
     others = tuple(name for name in names if not name.endswith("=all") and name not in inventory.by_name)
     if not devices and not others:
-        return Full("All GPUs belong to students who started before the rules changed.")
+        return Full("All GPUs are in use.")
     return Granted((*(device.name for device in devices), *others), tuple(device.identity for device in devices))
 
 
@@ -158,7 +230,7 @@ def _meant(names: tuple[str, ...], inventory: Inventory) -> tuple[Device, ...]:
 def _exclusive(wanted: int, devices: tuple[Device, ...], placed: Loads) -> Placement:
     if wanted > len(devices):
         return Without(f"Each student is meant to have {wanted} GPUs, and this machine has {len(devices)}.")
-    free = [device for device in devices if not placed.count(device)]
+    free = [device for device in devices if placed.admits(device) and not placed.count(device)]
     if len(free) < wanted:
         return Full(
             "All GPUs are in use."
@@ -169,7 +241,7 @@ def _exclusive(wanted: int, devices: tuple[Device, ...], placed: Loads) -> Place
 
 
 def _shared(students: int, devices: tuple[Device, ...], placed: Loads) -> Placement:
-    open_ = [device for device in devices if not placed.is_taken(device) and placed.count(device) < students]
+    open_ = [device for device in devices if placed.admits(device) and placed.count(device) < students]
     if not open_:
         return Full("All GPUs are in use.")
     return _granted([min(open_, key=placed.count)])
