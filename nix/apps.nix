@@ -16,24 +16,8 @@ let
 
   testGpu = pkgs.writeShellApplication {
     name = "classroom-test-gpu";
-    runtimeInputs = [ pkgs.docker-client ];
-    text = ''
-      image=''${1:-}
-      device=''${2:-all}
-      if [ -z "$image" ]; then
-        echo 'usage: test-gpu IMAGE [DEVICE]; the image is student.image in /etc/classroom/settings.json' >&2
-        exit 2
-      fi
-      exec docker run --rm --network none --device "nvidia.com/gpu=$device" "$image" /opt/classroom/bin/python -c '
-      import torch
-      print("PyTorch", torch.__version__, "for CUDA", torch.version.cuda)
-      if not torch.cuda.is_available():
-          raise SystemExit("PyTorch sees no GPU: look at journalctl -u nvidia-container-toolkit-cdi-generator")
-      for number in range(torch.cuda.device_count()):
-          a = torch.ones(1000, 1000, device=f"cuda:{number}")
-          print(torch.cuda.get_device_name(number), "works" if (a @ a).sum().item() == 1e9 else "computes wrongly")
-      '
-    '';
+    runtimeInputs = [ built.classroom ];
+    text = ''exec classroom gpus test "$@"'';
   };
 
   app = description: program: {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show
@@ -26,3 +28,18 @@ def gpus(
     if not as_json:
         for mistake in found.mistakes:
             typer.secho(mistake, err=True)
+
+
+@app.command("test")
+def try_out(
+    student: Annotated[str | None, typer.Argument(help="Ask this student's running server instead.")] = None,
+    settings_file: SettingsFile = DEFAULT_SETTINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Start the students' image on each GPU and say what PyTorch finds there. Ends with 1 if one does not work."""
+    from classroom.gpus.trial import as_data, table, trials  # noqa: PLC0415 - as above
+
+    found = list(trials(load_settings(settings_file), student))
+    show(table(found), as_data(found), as_json=as_json)
+    if not all(each.works for each in found):
+        raise typer.Exit(1)

@@ -1,8 +1,12 @@
-"""Say in plain words what this server can compute on; the welcome notebook prints it."""
+"""Say in plain words what this server can compute on; the welcome notebook prints it, `classroom gpus test` too.
+
+`python -m classroom.student.gpu` prints it and ends with 0 if each GPU computes rightly, with 1 if not.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
 from importlib import import_module
@@ -29,13 +33,18 @@ def describe(load: Callable[[str], Any] = import_module, devices: Path = Path("/
         load: imports a module.
         devices: where the device files are.
     """
+    return examine(load, devices)[1]
+
+
+def examine(load: Callable[[str], Any] = import_module, devices: Path = Path("/dev")) -> tuple[bool, str]:
+    """Return whether there are GPUs and each computes rightly, and the sentences of `describe`."""
     attached = _attached(devices)
     try:
         torch = load("torch")
     except ModuleNotFoundError:
-        return _without_torch(attached)
+        return False, _without_torch(attached)
     except Exception as error:  # noqa: BLE001 - a broken installation can raise anything
-        return (
+        return False, (
             f"PyTorch is installed but cannot be loaded: {error}\n"
             "If you installed it yourself, remove it with `%pip uninstall -y torch` and restart the kernel "
             "(Kernel > Restart Kernel); otherwise show this text to your instructor."
@@ -43,14 +52,15 @@ def describe(load: Callable[[str], Any] = import_module, devices: Path = Path("/
     version = f"PyTorch {torch.__version__} is installed."
     if not (torch.version.cuda or getattr(torch.version, "hip", None)):
         fix = " Ask your instructor for an image with CUDA." if attached else ""
-        return f"{version} It is a build for the processor only, so it uses no GPU.{fix} {_ON_PROCESSOR}"
+        return False, f"{version} It is a build for the processor only, so it uses no GPU.{fix} {_ON_PROCESSOR}"
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
     if not available:
-        return _without_gpu(version, attached, [str(warning.message) for warning in said])
+        return False, _without_gpu(version, attached, [str(warning.message) for warning in said])
     found = [_try(torch, number) for number in range(torch.cuda.device_count())]
-    return "\n".join([f"{version} It sees {_count(len(found))}.", *found])
+    works = bool(found) and all(right for right, _ in found)
+    return works, "\n".join([f"{version} It sees {_count(len(found))}.", *(text for _, text in found)])
 
 
 def _attached(devices: Path) -> int:
@@ -92,7 +102,7 @@ def _without_gpu(version: str, attached: int, said: list[str]) -> str:
     )
 
 
-def _try(torch: Any, number: int) -> str:  # noqa: ANN401 - torch may not be there
+def _try(torch: Any, number: int) -> tuple[bool, str]:  # noqa: ANN401 - torch may not be there
     name = f"GPU {number}"
     try:
         name = f"GPU {number}, {torch.cuda.get_device_name(number)}"
@@ -101,14 +111,17 @@ def _try(torch: Any, number: int) -> str:  # noqa: ANN401 - torch may not be the
         right, seconds = _multiply(torch, f"cuda:{number}")
     except Exception as error:  # noqa: BLE001 - RuntimeError and its kin; the reason is for the reader
         if "out of memory" in str(error):
-            return (
+            return False, (
                 f"{name}: its memory is in use. Restart kernels that you no longer need (Kernel > Restart); "
                 "on a shared GPU others may be using it."
             )
-        return f"{name}: a computation failed: {str(error).strip().splitlines()[0]}"
+        return False, f"{name}: a computation failed: {str(error).strip().splitlines()[0]}"
     if not right:
-        return f"{name}: a computation gave a wrong result. Tell your instructor: the GPU or its driver is broken."
-    return f"{name}: works, {memory}. It multiplied two {_SIZE} x {_SIZE} matrices in {seconds * 1000:.1f} ms."
+        return (
+            False,
+            f"{name}: a computation gave a wrong result. Tell your instructor: the GPU or its driver is broken.",
+        )
+    return True, f"{name}: works, {memory}. It multiplied two {_SIZE} x {_SIZE} matrices in {seconds * 1000:.1f} ms."
 
 
 def _multiply(torch: Any, device: str) -> tuple[bool, float]:  # noqa: ANN401
@@ -125,3 +138,9 @@ def _multiply(torch: Any, device: str) -> tuple[bool, float]:  # noqa: ANN401
     expected = left[:1] @ left
     gap = ((result[:1].cpu() - expected).abs() / expected).max().item()
     return gap < _CLOSE, seconds
+
+
+if __name__ == "__main__":
+    works, text = examine()
+    sys.stdout.write(f"{text}\n")
+    raise SystemExit(0 if works else 1)

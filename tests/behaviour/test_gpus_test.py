@@ -1,0 +1,50 @@
+"""`classroom gpus test` on the real engine, whose GPUs are simulated: what it says when PyTorch cannot be reached."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from behaviour.gpu_class import Class, start
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def trial(room: Class, *words: str) -> tuple[int, str]:
+    """Exit status and output."""
+    command = 'classroom gpus test --settings "$0" "$@"; echo "status $?"'
+    said = room.server("exec", "sh", "-c", f"({command}) 2>&1", room.server("settings").strip(), *words)
+    text, _, status = said.rpartition("status ")
+    return int(status), text
+
+
+def test_each_gpu_is_tried_in_a_container_that_leaves_nothing_behind(room: Class) -> None:
+    room.rules("exclusive", devices=["0", "2"])
+    status, text = trial(room, "--json")
+    found: list[dict[str, Any]] = json.loads(text)
+    assert status == 1
+    assert [each["device"] for each in found] == ["0", "2"]
+    assert all("PyTorch is not installed in this image." in each["said"] for each in found)
+    assert room.server("docker", "ps", "--all", "--quiet", "--filter", "label=org.classroom.trial") == ""
+
+
+def test_a_student_is_asked_in_their_own_server(room: Class) -> None:
+    room.rules("exclusive", devices=["1"])
+    student = room.student()
+    assert f"{student.name} has no server now" in trial(room, student.name)[1]
+    start(student)
+    status, text = trial(room, student.name)
+    assert (status, "does not work" in text) == (1, True)
+    assert "In use by" not in text
+    assert f"In use by {student.name} meanwhile." in " ".join(trial(room)[1].split())
+
+
+def test_a_machine_without_a_specification_is_told_what_to_do(room: Class) -> None:
+    room.rules("exclusive")
+    room.remove("nvidia.json")
+    status, text = trial(room)
+    assert status == 1
+    assert "No driver is loaded either" in text
+    assert "Traceback" not in text
