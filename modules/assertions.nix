@@ -40,6 +40,20 @@ let
       }
     ];
   collisions = lib.filter (other: valid && ipv4.overlap cfg.network.subnet other.network) others;
+
+  # The file system that storage.path is on, as far as the configuration says.
+  below = path: mount: mount == "/" || path == mount || lib.hasPrefix "${mount}/" path;
+  disk = lib.last (
+    [ null ]
+    ++ lib.sort (a: b: lib.stringLength a.mountPoint < lib.stringLength b.mountPoint) (
+      lib.filter (each: cfg.storage.path != null && below cfg.storage.path each.mountPoint) (lib.attrValues config.fileSystems)
+    )
+  );
+  isUnbounded =
+    cfg.storage.quota != null
+    && disk != null
+    && lib.elem disk.fsType [ "xfs" "ext4" "btrfs" "zfs" "tmpfs" "f2fs" "bcachefs" ]
+    && lib.intersectLists disk.options [ "prjquota" "pquota" ] == [ ];
 in
 {
   config = lib.mkIf cfg.enable {
@@ -112,6 +126,22 @@ in
       {
         assertion = taken == [ ];
         message = "services.classroom: port ${toString (lib.head (lib.head (taken ++ [ [ { port = 0; } ] ]))).port} is taken twice (${lib.concatMapStringsSep "; " (lib.concatMapStringsSep " and " (use: use.name)) taken}). Write another services.classroom.${(lib.head (lib.head (taken ++ [ [ { name = "nginx.port"; } ] ]))).name};";
+      }
+      {
+        assertion = (cfg.storage.kind == "directory") -> cfg.storage.path != null;
+        message = ''services.classroom.storage.kind is "directory" without one. Write services.classroom.storage.path = "/srv/homes";'';
+      }
+      {
+        assertion = cfg.storage.kind == "volumes" -> cfg.storage.path == null && cfg.storage.quota == null && cfg.storage.files == null;
+        message = ''services.classroom.storage has a path, quota or files, and homes are volumes, which have none. Write services.classroom.storage.kind = "directory";'';
+      }
+      {
+        assertion = cfg.storage.files != null -> cfg.storage.quota != null;
+        message = ''services.classroom.storage.files is set without a quota, which it goes with. Write services.classroom.storage.quota = "20G";'';
+      }
+      {
+        assertion = !isUnbounded;
+        message = ''services.classroom.storage.quota is set, and the file system of storage.path (${disk.mountPoint}, ${disk.fsType}) is mounted without project quotas: homes would not be bounded. ${if lib.elem disk.fsType [ "xfs" "ext4" ] then ''Write fileSystems."${disk.mountPoint}".options = [ "prjquota" ];'' else "Put storage.path on a file system of type xfs or ext4."}'';
       }
       {
         assertion = cfg.backup.repository != null -> cfg.backup.passwordFile != null;

@@ -1,5 +1,5 @@
 # Accounts and homes into a restic repository. The database is copied by SQLite itself: a file that is being written is
-# no backup. Homes are read where Docker keeps its volumes.
+# no backup. Homes are read where they are: folders, or Docker's volumes.
 {
   config,
   lib,
@@ -8,9 +8,11 @@
 }:
 let
   cfg = config.services.classroom;
-  volumes = "${
-    config.virtualisation.docker.daemon.settings.data-root or "/var/lib/docker"
-  }/volumes";
+  homes =
+    if cfg.storage.kind == "directory" then
+      toString cfg.storage.path
+    else
+      "${config.virtualisation.docker.daemon.settings.data-root or "/var/lib/docker"}/volumes";
   copy = "/run/restic-backups-classroom/jupyterhub.sqlite";
 in
 {
@@ -28,7 +30,7 @@ in
       ];
       exclude = [ "/var/lib/classroom/jupyterhub.sqlite*" ];
       dynamicFilesFrom = lib.mkIf cfg.backup.homes ''
-        ${lib.getExe pkgs.findutils} ${volumes} -mindepth 1 -maxdepth 1 -name '${cfg.docker.prefix}-home-*'
+        ${lib.getExe pkgs.findutils} ${homes} -mindepth 1 -maxdepth 1 -name '${cfg.docker.prefix}-home-*'
       '';
       pruneOpts = cfg.backup.keep;
       timerConfig = {

@@ -10,6 +10,7 @@
     ./docker.nix
     ./network.nix
     ./images.nix
+    ./storage.nix
     ./gpu.nix
     ./tunnel.nix
     ./backup.nix

@@ -231,6 +231,32 @@ in
       };
     };
 
+    storage = {
+      kind = mkOption {
+        type = types.enum [ "volumes" "directory" ];
+        default = "volumes";
+        description = "Where homes are. volumes: a named volume of Docker each. directory: a folder each, below `storage.path`. A home is kept when its student is removed, and nobody else is given it.";
+      };
+      path = mkOption {
+        type = types.nullOr own.folder;
+        default = null;
+        example = "/srv/homes";
+        description = "With kind directory: the folder that holds the homes, root's alone. It is made where it is missing; on a disk of its own it waits for the mount.";
+      };
+      quota = mkOption {
+        type = types.nullOr own.size;
+        default = null;
+        example = "20G";
+        description = ''With kind directory: how much a home may hold; students see it in `df`. Null: as much as the disk. It takes a file system with project quotas: XFS or ext4 with `fileSystems."/srv".options = [ "prjquota" ];`, ext4 made by `mkfs.ext4 -O project,quota -E quotatype=prjquota`.'';
+      };
+      files = mkOption {
+        type = types.nullOr (types.ints.between 1000 4294967295);
+        default = null;
+        example = 1000000;
+        description = "With a quota: how many files and folders a home may hold. Null: as many as there is room for.";
+      };
+    };
+
     gpu = {
       policy = mkOption {
         type = types.enum [ "none" "all" "devices" "exclusive" "shared" ];

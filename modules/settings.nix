@@ -29,6 +29,15 @@ let
         studentsPerDevice
         ;
     };
+    storage = {
+      inherit (cfg.storage)
+        files
+        kind
+        path
+        quota
+        ;
+      helper = "/run/classroom-homes.sock";
+    };
     paths = {
       state = "/var/lib/classroom";
       runtime = "/run/classroom";

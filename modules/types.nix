@@ -17,6 +17,10 @@ in
     described ''size such as "512M" or "4G"'' (types.strMatching "[0-9]+[KMGT]?")
   );
 
+  folder = described ''path of a folder, such as "/srv/homes"'' (
+    types.strMatching "/[^[:space:]]*[^/[:space:]]"
+  );
+
   ipv4 = described ''IPv4 address such as "10.0.0.1"'' (
     types.strMatching "([0-9]{1,3}\\.){3}[0-9]{1,3}"
   );

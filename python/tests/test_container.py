@@ -6,9 +6,7 @@ from typing import Any
 from classroom.container import Order, create_arguments
 from classroom.settings import Network, Student
 
-ORDER = Order(
-    name="classroom-ada", user="ada", home_volume="classroom-home-ada", environment={"HOME": "/evil", "A": "1"}
-)
+ORDER = Order(name="classroom-ada", user="ada", home="classroom-home-ada", environment={"HOME": "/evil", "A": "1"})
 
 
 def arguments(**student: Any) -> dict[str, Any]:
@@ -38,6 +36,13 @@ def test_the_limits_are_those_of_the_settings() -> None:
 def test_the_home_is_a_named_volume_and_nothing_else_is_mounted() -> None:
     (mount,) = arguments()["host_config"]["Mounts"]
     assert (mount["Type"], mount["Source"], mount["Target"]) == ("volume", "classroom-home-ada", "/home/jovyan")
+
+
+def test_a_home_that_is_a_folder_is_mounted_and_not_made() -> None:
+    order = replace(ORDER, home="/srv/homes/classroom-home-ada")
+    (mount,) = create_arguments(order, Student(), Network())["host_config"]["Mounts"]
+    assert (mount["Type"], mount["Source"]) == ("bind", "/srv/homes/classroom-home-ada")
+    assert not mount.get("BindOptions", {}).get("CreateMountpoint")
 
 
 def test_labels_say_who_which_image_and_what_else_is_ordered() -> None:

@@ -36,6 +36,12 @@
       stopTimeout = 10;
       environment.COURSE = "ml2026";
     };
+    storage = {
+      kind = "directory";
+      path = "/srv/homes";
+      quota = "20G";
+      files = 1000000;
+    };
     culling = {
       idle = "90m";
       kernelIdle = "2h";
@@ -85,5 +91,10 @@
     listenAddress = "127.0.0.1";
   };
   services.grafana.enable = true;
+  fileSystems."/srv" = {
+    device = "/dev/disk/by-label/homes";
+    fsType = "xfs";
+    options = [ "prjquota" ];
+  };
   virtualisation.docker.autoPrune.enable = true;
 }

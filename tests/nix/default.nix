@@ -60,8 +60,25 @@ let
         ++ [
           ../../modules
           {
-            _module.check = false;
-            _module.args.pkgs = import nixpkgs { };
+            config._module.check = false;
+            config._module.args.pkgs = import nixpkgs { };
+            # NixOS's own brings all of booting along.
+            options.fileSystems = lib.mkOption {
+              default = { };
+              type = lib.types.attrsOf (
+                lib.types.submodule (
+                  { name, ... }:
+                  {
+                    options = {
+                      mountPoint = lib.mkOption { default = name; };
+                      device = lib.mkOption { };
+                      fsType = lib.mkOption { };
+                      options = lib.mkOption { default = [ "defaults" ]; };
+                    };
+                  }
+                )
+              );
+            };
           }
         ]
         ++ modules;

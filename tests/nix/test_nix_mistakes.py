@@ -84,6 +84,29 @@ ASSERTIONS = {
         'class.backup.repository = "/backup";',
         'services.classroom.backup.passwordFile = "/run/secrets/restic";',
     ),
+    "folders for homes nowhere": (
+        'class.storage.kind = "directory";',
+        'Write services.classroom.storage.path = "/srv/homes";',
+    ),
+    "a quota of volumes": ('class.storage.quota = "20G";', 'Write services.classroom.storage.kind = "directory";'),
+    "a bound of files alone": (
+        'class.storage = { kind = "directory"; path = "/srv/homes"; files = 1000; };',
+        'Write services.classroom.storage.quota = "20G";',
+    ),
+    "a quota on a disk that keeps none": (
+        (
+            'class.storage = { kind = "directory"; path = "/srv/homes"; quota = "20G"; }; '
+            'fileSystems."/srv" = { device = "/dev/sdb"; fsType = "ext4"; };'
+        ),
+        'Write fileSystems."/srv".options = [ "prjquota" ];',
+    ),
+    "a quota on a disk that cannot": (
+        (
+            'class.storage = { kind = "directory"; path = "/srv/homes"; quota = "20G"; }; '
+            'fileSystems."/srv" = { device = "/dev/sdb"; fsType = "btrfs"; };'
+        ),
+        "Put storage.path on a file system of type xfs or ext4.",
+    ),
     "an engine that takes its containers along": (
         "virtualisation.docker.daemon.settings.live-restore = false;",
         "virtualisation.docker.daemon.settings.live-restore = true;",
@@ -110,6 +133,7 @@ TYPES = {
     "a policy of another name": ('gpu.policy = "some"', "gpu.policy", '"devices"'),
     "a size with a unit of its own": ('student.memory = "4 GB"', "student.memory", '"512M" or "4G"'),
     "a duration in words": ('culling.idle = "an hour"', "culling.idle", '"60m"'),
+    "a folder for homes that begins nowhere": ('storage.path = "homes"', "storage.path", '"/srv/homes"'),
     "a short password": ("accounts.passwordLength = 4", "accounts.passwordLength", "between 8 and 64"),
     "a class below a path": ('site.externalUrl = "https://a.org/hub/"', "site.externalUrl", "https"),
 }

@@ -16,6 +16,7 @@ FIXED = {
     ("proxy", "command"): "the option proxy.package",
     ("spawner",): "the module is about containers",
     ("docker", "host"): "the module configures the engine",
+    ("storage", "helper"): "the module's socket unit",
 }
 
 # Options whose default is made of others; the hosts of tests/hosts show them.

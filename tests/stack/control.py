@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from stack import deployment
 from stack.common import StackError
-from stack.supervisor import PARTS, log
+from stack.supervisor import ALL_PARTS, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,7 +149,7 @@ def _execute(
 
 
 VERBS = {
-    "start": f"start a part: {', '.join(PARTS)}",
+    "start": f"start a part: {', '.join(ALL_PARTS)}",
     "stop": "stop a part",
     "restart": "stop and start a part; containers outlive a restart of any of them",
     "kill": "end a part at once, as a crash does",

@@ -37,6 +37,7 @@ def settings(layout: Layout, proxy: Sequence[str]) -> dict[str, Any]:
         },
         "docker": {"host": f"unix://{layout.docker_socket}"},
         "network": {"resolvers": [ADDRESSES["resolver"]]},
+        "storage": {"helper": str(layout.homes_socket)},
         "gpu": {"cdiDirs": [str(layout.directory / "cdi")]},
         "student": {
             "environment": {

@@ -28,7 +28,7 @@ class Layout:
             directory = _RUNTIME / os.urandom(3).hex()
             with contextlib.suppress(FileExistsError):
                 directory.mkdir(mode=0o755)
-                for name in ("run", "state", "logs", "cdi", "bin"):
+                for name in ("run", "state", "logs", "cdi", "bin", "homes"):
                     (directory / name).mkdir()
                 return Layout(directory)
 
@@ -86,6 +86,16 @@ class Layout:
     def docker_socket(self) -> Path:
         """Socket of the engine."""
         return self.run / "docker.sock"
+
+    @property
+    def homes(self) -> Path:
+        """Homes that are folders."""
+        return self.directory / "homes"
+
+    @property
+    def homes_socket(self) -> Path:
+        """Socket of the helper that makes them."""
+        return self.run / "homes.sock"
 
     @property
     def engine_data(self) -> Path:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from stack.layout import Layout
 
 PARTS = ("engine", "nginx", "proxy", "hub")
+"""Those that a stack begins with."""
+ALL_PARTS = (*PARTS, "homes")
+"""The helper for homes is started by the tests that need it: a class begins with volumes."""
 _SHIMS = ("ip", "nft", "iptables", "iptables-restore")
 
 
@@ -136,6 +139,14 @@ class Supervisor:
                 layout.log("hub"),
                 self.environment,
                 prepare=self._network_up,
+            ),
+            Part(
+                "homes",
+                python("homes-helper", "--listen", str(layout.homes_socket)),
+                layout.homes_socket.exists,
+                layout.log("homes"),
+                self.environment,
+                prepare=lambda: layout.homes_socket.unlink(missing_ok=True),
             ),
         ]
 

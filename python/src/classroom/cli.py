@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from classroom.commands import gpus, network, upgrade
+from classroom.commands import gpus, network, storage, upgrade
 from classroom.commands.common import DEFAULT_SETTINGS, SettingsFile
 from classroom.errors import ClassroomError
 from classroom.settings import Settings, json_schema, load_settings
@@ -18,6 +18,8 @@ app = typer.Typer(help="JupyterHub for a class on a GPU server.", no_args_is_hel
 app.add_typer(gpus.app, name="gpus")
 app.add_typer(network.app, name="network")
 app.add_typer(upgrade.app, name="upgrade")
+app.add_typer(storage.app, name="storage")
+app.command("homes-helper")(storage.homes_helper)
 
 
 def main() -> None:

@@ -46,7 +46,8 @@ class Order:
 
     name: str
     user: str
-    home_volume: str
+    home: str
+    """The volume's name, or the path of a folder."""
     environment: Mapping[str, str]
     command: tuple[str, ...] | None = None
     """The server's command line; None means the image's own."""
@@ -61,7 +62,7 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
     host = HostConfig(
         version=API_VERSION,
         auto_remove=True,
-        mounts=[Mount(HOME, order.home_volume, type="volume", labels={LABEL + "user": order.user})],
+        mounts=[_home(order)],
         network_mode=network.name,
         dns=[str(address) for address in network.resolvers] or None,
         read_only=True,
@@ -98,3 +99,10 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
         "stop_timeout": student.stop_timeout,
         "host_config": host,
     }
+
+
+def _home(order: Order) -> Mount:
+    if order.home.startswith("/"):
+        # The engine refuses a folder that is not there; nobody but the root helper makes homes.
+        return Mount(HOME, order.home, type="bind", propagation="rprivate")
+    return Mount(HOME, order.home, type="volume", labels={LABEL + "user": order.user})

@@ -17,6 +17,7 @@ from classroom.gpus.metrics import watch
 from classroom.gpus.placement import mistakes
 from classroom.settings import Settings
 from classroom.spawner import ClassroomSpawner
+from classroom.storage.watch import Watch
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
@@ -31,6 +32,7 @@ class ClassroomHub(JupyterHub):
 
     _watcher: asyncio.Task[None] | None = None
     _gpu_watcher: asyncio.Task[None] | None = None
+    _storage: Watch | None = None
 
     async def init_spawners(self) -> int:
         """Take up the servers that run.
@@ -99,7 +101,7 @@ class ClassroomHub(JupyterHub):
     async def _remove_orphans(self) -> None:
         """Remove containers of this class that no server record knows: their hub was killed while it stopped them.
 
-        Homes are volumes and stay. A container without a record has no valid token: nobody can reach it.
+        Homes stay. A container without a record has no valid token: nobody can reach it.
         """
         settings = self.class_settings
         engine = engine_at(settings.docker.host)
@@ -121,6 +123,7 @@ class ClassroomHub(JupyterHub):
         """Have the instructors' pages say what is wrong with the GPUs."""
         if issubclass(self.spawner_class, ClassroomSpawner):
             self.template_vars["classroom_gpu_mistakes"] = self._gpu_mistakes
+            self.template_vars["classroom_storage_mistakes"] = self._storage_mistakes
             self.template_vars["classroom_gpus"] = self.class_settings.gpu.policy != "none"
         super().init_tornado_settings()
 
@@ -128,6 +131,11 @@ class ClassroomHub(JupyterHub):
         if user is None or not getattr(user, "admin", False):
             return ()
         return self._look_at_gpus()
+
+    def _storage_mistakes(self, user: User | None) -> tuple[str, ...]:
+        if user is None or not getattr(user, "admin", False):
+            return ()
+        return self._storage.mistakes if self._storage else ()
 
     def _look_at_gpus(self) -> tuple[str, ...]:
         gpu = self.class_settings.gpu
@@ -138,6 +146,8 @@ class ClassroomHub(JupyterHub):
         if issubclass(self.spawner_class, ClassroomSpawner):
             for mistake in self._look_at_gpus():
                 self.log.error("GPUs: %s", mistake)
+            if self.class_settings.storage.kind == "directory":
+                self._storage = Watch(self.class_settings.storage, self.log)
         await self.proxy.wait_up()
         await super().start()
         self._watcher = asyncio.create_task(self.proxy.watch())

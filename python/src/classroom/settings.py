@@ -269,6 +269,35 @@ class Student(_Section):
         return self
 
 
+class Storage(_Section):
+    """Where students' homes are. A home is kept when its student is removed, and nobody else is given it."""
+
+    kind: Literal["volumes", "directory"] = "volumes"
+    """volumes: a named volume of the engine each. directory: a folder each, below path."""
+    path: Path | None = None
+    """With kind "directory": the folder that holds the homes, such as "/srv/homes". It is root's, and there already: a
+    disk that is not mounted shall not be mistaken for an empty one."""
+    quota: Size | None = None
+    """With kind "directory": how much a home may hold; null means as much as the disk. It takes a file system with
+    project quotas (XFS, ext4)."""
+    files: int | None = Field(default=None, ge=1000)
+    """With quota: how many files and folders a home may hold; null means as many as there is room for."""
+    helper: Path = Path("/run/classroom-homes.sock")
+    """With kind "directory": where `classroom homes-helper` listens, which makes the homes. The hub is not root."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.kind == "directory" and self.path is None:
+            raise ValueError('kind "directory" needs a path: write path = "/srv/homes"')
+        if self.kind == "volumes" and (self.path or self.quota or self.files):
+            raise ValueError('path, quota and files are for folders: write kind = "directory" or leave them out')
+        if self.files and not self.quota:
+            raise ValueError('files goes with a quota: write quota = "10G" beside it')
+        if self.path is not None and (not self.path.is_absolute() or ".." in self.path.parts):
+            raise ValueError('path must begin at the root: write path = "/srv/homes"')
+        return self
+
+
 class Gpu(_Section):
     """Which GPUs students see. Devices are CDI names."""
 
@@ -328,8 +357,15 @@ class Settings(_Section):
     docker: Docker = Docker()
     network: Network = Network()
     student: Student = Student()
+    storage: Storage = Storage()
     gpu: Gpu = Gpu()
     culling: Culling = Culling()
+
+    @model_validator(mode="after")
+    def _homes_of_processes(self) -> Self:
+        if self.spawner == "process" and self.storage.kind == "directory":
+            raise ValueError('storage.kind "directory" is for containers: leave it out or write spawner = "docker"')
+        return self
 
 
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:

@@ -23,6 +23,8 @@ from classroom.gpus.placement import Full, Granted, Without, most
 from classroom.gpus.words import MAY_START_WITHOUT, start_page
 from classroom.ready import answers
 from classroom.settings import Settings
+from classroom.storage.client import ask
+from classroom.storage.first_files import fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -142,15 +144,18 @@ class ClassroomSpawner(DockerSpawner):
     async def _start(self, *, wanted: bool) -> str:
         self.stage = (10, "Making your container")
         self._forget_removal()  # what it was to remove is removed below, as a leftover
+        home, is_empty = await self._home()
         # Looking and making in one: two who start at the same instant must not both see the same GPU free.
         async with self.engine.placing if has_line(self.settings.gpu) else nullcontext():
             found = (await self.look_at_gpus()).answer(self.user.name) if wanted else Without(_CHOSEN)
             if isinstance(found, Full):
                 raise self._failure(f"{found.reason} {MAY_START_WITHOUT}", "gpus-in-use")
-            await self._create(found)
+            await self._create(found, home)
             waited = line.leave(self.db, self.user.name)
             if waited is not None and isinstance(found, Granted):
                 WAITED.observe(waited)
+        if is_empty:
+            await fill(self.engine, self.settings.student.image, self.object_id)
         self.stage = (30, "Starting your container")
         try:
             await self.docker("start", self.object_id)
@@ -159,7 +164,7 @@ class ClassroomSpawner(DockerSpawner):
                 raise
             self.log.exception("%s: without a GPU, since the engine cannot attach %s", self._log_name, found)
             await self.remove_object()
-            await self._create(Without("The GPU could not be attached. Tell your instructor."))
+            await self._create(Without("The GPU could not be attached. Tell your instructor."), home)
             await self.docker("start", self.object_id)
         self.stage = (60, "Starting JupyterLab")
         url = await self.running_url()
@@ -167,7 +172,19 @@ class ClassroomSpawner(DockerSpawner):
             raise self._failure("The server stopped at once.", "died")
         return url
 
-    async def _create(self, gpus: Granted | Without) -> None:
+    async def _home(self) -> tuple[str, bool]:
+        """The home as a container's mount names it, and whether its first files are still to come."""
+        location = home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix)
+        storage = self.settings.storage
+        if storage.path is None:
+            return location, False  # the engine makes the volume and fills it
+        try:
+            made = await ask(storage.helper, "make", location)
+        except ClassroomError as error:
+            raise self._failure("Your home cannot be reached now.", "storage", error) from error
+        return str(storage.path / location), bool(made["empty"])
+
+    async def _create(self, gpus: Granted | Without, home: str) -> None:
         environment = self.get_env()
         names, identities = (gpus.names, gpus.identities) if isinstance(gpus, Granted) else ((), ())
         if isinstance(gpus, Without):
@@ -177,7 +194,7 @@ class ClassroomSpawner(DockerSpawner):
         order = Order(
             name=self.container_name,
             user=self.user.name,
-            home_volume=home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix),
+            home=home,
             environment=environment,
             devices=names,
             labels=lease_labels(names, identities, self.settings.gpu.policy, most(self.settings.gpu)),
@@ -249,7 +266,7 @@ class ClassroomSpawner(DockerSpawner):
             self.log.debug("%s is already gone", self.container_name)
 
     async def remove_object(self) -> None:
-        """Remove what `auto_remove` may not have removed yet. Homes are named volumes: they stay."""
+        """Remove what `auto_remove` may not have removed yet. Homes are volumes or folders: they stay."""
         try:
             await self.docker("remove_container", self.container_name, force=True)
         except docker.errors.APIError as error:

@@ -1,0 +1,44 @@
+"""`classroom storage`: what homes hold; and the helper that makes them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show
+from classroom.settings import load_settings
+
+app = typer.Typer(help="Students' homes: how much is in them.")
+
+
+@app.callback(invoke_without_command=True)
+def storage(
+    context: typer.Context,
+    settings_file: SettingsFile = DEFAULT_SETTINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Show what each student's home holds, of how much, since when unchanged; those of removed students too."""
+    if context.invoked_subcommand:
+        return
+    from classroom.storage.report import look  # noqa: PLC0415 - the engine's client takes a while to import
+
+    found = look(load_settings(settings_file))
+    show(found.as_table(), found.as_data(), as_json=as_json)
+    if not as_json:
+        for mistake in found.mistakes:
+            typer.secho(mistake, err=True)
+
+
+def homes_helper(
+    settings_file: SettingsFile = DEFAULT_SETTINGS,
+    user: Annotated[str | None, typer.Option(help="The hub's user, who may ask beside root.")] = None,
+    listen: Annotated[Path | None, typer.Option(help="The socket to make, where systemd gives none.")] = None,
+) -> None:
+    """Make homes for the hub, as root: started by systemd's socket, or in the foreground with --listen."""
+    from classroom.storage.helper import serve  # noqa: PLC0415 - nobody else needs it
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    serve(settings_file, user, listen)

@@ -1,0 +1,1 @@
+"""Students' homes as folders: made, bounded and measured by a small helper with root's rights."""

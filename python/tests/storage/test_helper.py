@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classroom.errors import ClassroomError
+from classroom.storage.client import ask
+from classroom.storage.helper import LONGEST, answer, serve
+
+HOME = "classroom-home-ada"
+COMMAND = [sys.executable, "-c", "from classroom.cli import main; main()", "homes-helper"]
+
+
+@pytest.fixture
+def helper(settings_file: Path, tmp_path: Path) -> Iterator[Path]:
+    """The helper as a process of its own; gives its socket."""
+    path = tmp_path / "homes.sock"
+    process = subprocess.Popen([*COMMAND, "--listen", path, "--settings", settings_file], stderr=subprocess.DEVNULL)
+    until(path.exists)
+    yield path
+    process.terminate()
+    process.wait(10)
+
+
+def until(met: Callable[[], object], bound: float = 20) -> None:
+    end = time.monotonic() + bound
+    while not met():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def say(path: Path, request: bytes) -> Any:
+    """Send bytes as they are and give the answer."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(path))
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return json.loads(connection.makefile("rb").read())
+
+
+@pytest.mark.anyio
+async def test_a_home_is_made_once_and_its_use_told(helper: Path, store: Path) -> None:
+    assert await ask(helper, "make", HOME) == {"empty": True}
+    (store / HOME / "notes").write_bytes(os.urandom(50_000))
+    assert await ask(helper, "make", HOME) == {"empty": False}
+    use = await ask(helper, "use", HOME)
+    assert use["files"] == 2
+    assert use["size"] >= 50_000
+    assert use["quota"] is None
+    assert await ask(helper, "check") == {"mistakes": []}
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("settings_file")
+async def test_a_helper_that_is_away_is_named_with_the_command_that_starts_it(tmp_path: Path) -> None:
+    with pytest.raises(ClassroomError, match=r"does not answer .* run: systemctl restart classroom-homes.socket"):
+        await ask(tmp_path / "homes.sock", "make", HOME)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"", b"\n", b"null\n", b"[]\n", b"{}\n", b'"make"\n', b'{"action": "make"}\n', b"\xff\xfe\n",
+     b'{"action": "remove", "home": "classroom-home-a"}\n', b'{"action": ["make"], "home": "classroom-home-a"}\n',
+     b'{"action": "make", "home": ["classroom-home-a"]}\n', b'{"action": "make", "home": "classroom-home-a", "x": 1}\n',
+     b'{"action": "make", "home": "../etc"}\n', b'{"action": "check", "home": "classroom-home-a"}\n',
+     b"[" * LONGEST + b"\n", b"x" * (1 << 20)],
+    ids=lambda value: value[:40].decode(errors="replace"),
+)  # fmt: skip
+def test_a_request_for_anything_else_is_an_error_and_makes_nothing(helper: Path, store: Path, request_: bytes) -> None:
+    try:
+        assert say(helper, request_).keys() == {"error"}
+    except (BrokenPipeError, ConnectionResetError):
+        assert len(request_) > LONGEST
+    assert list(store.iterdir()) == []
+    assert say(helper, b'{"action": "check"}\n') == {"mistakes": []}
+
+
+def test_who_says_nothing_keeps_nobody_waiting(helper: Path) -> None:
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    for each in silent:
+        each.connect(str(helper))
+    assert say(helper, b'{"action": "check"}\n') == {"mistakes": []}
+    for each in silent:
+        each.close()
+
+
+def test_many_at_once_are_answered(helper: Path, store: Path) -> None:
+    requests = [json.dumps({"action": "make", "home": f"{HOME}{number}"}).encode() for number in range(40)]
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda request: say(helper, request), requests))
+    assert answers == [{"empty": True}] * 40
+    assert len(list(store.iterdir())) == 40
+
+
+def test_another_user_is_refused_by_the_kernels_word(helper: Path, store: Path) -> None:
+    helper.chmod(0o666)
+    for folder in helper.parents:
+        if folder.stat().st_mode & 0o011 == 0:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    request = json.dumps({"action": "make", "home": HOME})
+    code = f"""
+import os, socket
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+connection = socket.socket(socket.AF_UNIX)
+connection.connect({str(helper)!r})
+connection.sendall({request!r}.encode() + b"\\n")
+print(connection.recv(1000).decode())
+"""
+    said = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True).stdout
+    assert json.loads(said) == {"error": "user 65534 may not ask for homes"}
+    assert list(store.iterdir()) == []
+
+
+def test_the_hubs_user_may_ask(settings_file: Path, store: Path, tmp_path: Path) -> None:
+    """The socket is its own, and the way systemd gives one works."""
+    path = tmp_path / "given.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    start = f"""
+import os
+os.dup2({listener.fileno()}, 3)
+os.environ |= {{"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}}
+os.execv({sys.executable!r}, {[*COMMAND, "--settings", str(settings_file), "--user", "nobody"]!r})
+"""
+    process = subprocess.Popen([sys.executable, "-c", start], pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
+    try:
+        assert say(path, json.dumps({"action": "make", "home": HOME}).encode()) == {"empty": True}
+    finally:
+        process.terminate()
+        process.wait(10)
+        listener.close()
+    assert [home.name for home in store.iterdir()] == [HOME]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "systemd has given no socket; start the socket's unit, or write --listen PATH"),
+        ({"user": "no-such-user"}, "there is no user no-such-user on this machine; name the hub's user with --user"),
+        ({"listen": Path("/proc/no/homes.sock")}, "cannot be listened on"),
+    ],
+)
+def test_a_mistake_at_its_start_is_one_sentence(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClassroomError, match=message):
+        serve(tmp_path / "settings.json", **arguments)
+
+
+def test_a_quota_on_a_file_system_without_any_is_told_with_the_commands(settings_file: Path, store: Path) -> None:
+    data = json.loads(settings_file.read_text())
+    data["storage"]["quota"] = "1G"
+    settings_file.write_text(json.dumps(data))
+    (mistake,) = answer(b'{"action": "check"}', settings_file)["mistakes"]
+    assert f"the file system of {store} has no project quotas" in mistake
+    assert "prjquota" in mistake
+    # The students work all the same.
+    assert answer(json.dumps({"action": "make", "home": HOME}).encode(), settings_file) == {"empty": True}
+
+
+def test_with_volumes_there_is_nothing_to_ask(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text("{}")
+    with pytest.raises(ClassroomError, match="homes are volumes of the engine here"):
+        answer(b'{"action": "check"}', file)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

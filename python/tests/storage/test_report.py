@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from classroom.errors import ClassroomError
+from classroom.settings import Settings
+from classroom.storage.report import Held, Report, Row, look, written
+
+G = 1024**3
+REPORT = Report(
+    "directory",
+    (
+        Row("gone", "classroom-home-gone", Held(5 * G, 4, "2026-03-01T10:00:00+00:00"), "2026-05-02T10:00:00+00:00"),
+        Row("ben", "classroom-home-ben", Held()),
+        Row("ada", "classroom-home-ada", Held(3 * G // 2, 1234, "2026-04-01T10:00:00+00:00", 20 * G)),
+    ),
+    free=100 * G,
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (None, ""),
+        (0, "0"),
+        (999, "999"),
+        (2048, "2K"),
+        (1_600_000, "1.5M"),
+        (G, "1G"),
+        (20 * G, "20G"),
+        (3 * 1024 * G, "3.0T"),
+    ],
+)
+def test_sizes_read_as_the_settings_write_them(size: int | None, text: str) -> None:
+    assert written(size) == text
+
+
+def test_the_table_has_students_first_and_says_who_is_gone() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    console.print(REPORT.as_table())
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    rows = [line.split() for line in lines[1:4]]
+    assert [row[0] for row in rows] == ["ada", "ben", "gone"]
+    assert rows[0][1:4] == ["1.5G", "20G", "1234"]
+    assert "2026-05-02" in rows[2]
+    assert "6.5G in 3 homes, 100G free" in lines[-1]
+
+
+def test_programs_get_bytes_and_times() -> None:
+    data = json.loads(json.dumps(REPORT.as_data()))
+    assert data["homes"][2] == {
+        "student": "ada", "home": "classroom-home-ada", "archived": None,
+        "size": 3 * G // 2, "files": 1234, "changed": "2026-04-01T10:00:00+00:00", "quota": 20 * G,
+    }  # fmt: skip
+
+
+def test_without_a_hubs_database_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    with pytest.raises(ClassroomError, match="start the hub once, or run this as root"):
+        look(Settings.model_validate({"paths": {"state": tmp_path}}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_that_is_away_is_one_sentence(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "jupyterhub.sqlite") as database:
+        database.execute("CREATE TABLE classroom_homes (username TEXT, location TEXT, archived_at TEXT)")
+    settings = {"paths": {"state": tmp_path}, "docker": {"host": f"unix://{tmp_path}/none.sock"}}
+    with pytest.raises(ClassroomError, match="the Docker engine does not answer"):
+        look(Settings.model_validate(settings))

@@ -1,0 +1,173 @@
+"""Homes that are folders: made by a helper with root's rights for a hub without, each student's own."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from behaviour.containers import inspect
+from behaviour.people import Visitor, api
+from behaviour.servers import CodeError, Server, wait_until
+
+Verb = Callable[..., str]
+KB = 1024
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@dataclass
+class Homes:
+    """The folder of all homes on the server."""
+
+    server: Verb
+    path: str
+
+    def report(self) -> dict[str, Any]:
+        """What `classroom storage` says to programs."""
+        text = self.server("exec", "classroom", "storage", "--json", "--settings", self.server("settings").strip())
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def of(self, student: str) -> dict[str, Any]:
+        """The home that a student has now, as `classroom storage` says."""
+        (found,) = [home for home in self.report()["homes"] if home["student"] == student and not home["archived"]]
+        return dict(found)
+
+    def stat(self, name: str) -> str:
+        return self.server("exec", "stat", "--format=%u:%g %a %F", f"{self.path}/{name}").strip()
+
+
+@pytest.fixture(scope="module")
+def homes(server: Verb, module_reload: Callable[[dict[str, Any]], None]) -> Iterator[Homes]:
+    """The class has folders for homes until the end of the file."""
+    path = f"{server('settings').strip().rpartition('/')[0]}/homes"
+    server("start", "homes")
+    module_reload({"storage": {"kind": "directory", "path": path}})
+    yield Homes(server, path)
+    server("stop", "homes")
+
+
+@pytest.fixture(scope="module")
+def enrol(new_student: Callable[..., Server]) -> Callable[[], Server]:
+    """Make students whose homes are named as they are: nothing in their names is escaped."""
+    return lambda: new_student(f"s{uuid.uuid4().hex[:10]}")
+
+
+@pytest.fixture(scope="module")
+def ada(homes: Homes, enrol: Callable[[], Server]) -> Server:  # noqa: ARG001 - her home is a folder
+    """A student whose server runs."""
+    student = enrol()
+    student.start()
+    return student
+
+
+def test_a_new_home_is_the_students_own_and_begins_with_the_welcome_notebook(homes: Homes, ada: Server) -> None:
+    home = f"classroom-home-{ada.name}"
+    assert homes.stat(home) == "1000:100 700 directory"
+    (mount,) = inspect(homes.server, ada.name)["Mounts"]
+    assert (mount["Type"], mount["Source"], mount["RW"]) == ("bind", f"{homes.path}/{home}", True)
+    assert homes.stat(f"{home}/Welcome.ipynb").startswith("1000:100 ")
+    assert ada.get("api/contents/Welcome.ipynb").status_code == 200
+
+
+def test_a_student_reaches_no_home_but_their_own(homes: Homes, ada: Server) -> None:
+    other = f"{homes.path}/classroom-home-s{uuid.uuid4().hex[:10]}"
+    homes.server("exec", "install", "-d", "-o", "1000", "-g", "100", "-m", "0700", other)
+    with ada.kernel() as kernel:
+        seen = kernel.ask("[line.split()[4] for line in open('/proc/self/mountinfo') if '/home' in line]")
+        assert seen == ["/home/jovyan"]
+        assert kernel.ask("__import__('os').listdir('/home')") == ["jovyan"]
+        for path in (homes.path, other, f"../{other.rpartition('/')[2]}"):
+            with pytest.raises(CodeError, match=r"FileNotFoundError|PermissionError"):
+                kernel.run(f"__import__('os').listdir({path!r})")
+
+
+def test_a_planted_link_fools_nobody(homes: Homes, ada: Server) -> None:
+    """The helper counts what is in the home: not what a link in it names, be it the machine's or another's."""
+    plant = f"""
+import os
+os.makedirs('deep/er', exist_ok=True)
+for number, target in enumerate(['/', '/etc/shadow', '{homes.path}', '..', '../..', '/home/jovyan']):
+    os.symlink(target, f'deep/er/link{{number}}')
+os.mkfifo('deep/fifo')
+with open('deep/file', 'wb') as file: file.write(os.urandom(300 * 1024))
+os.link('deep/file', 'deep/again')
+"""
+    before = homes.of(ada.name)
+    with ada.kernel() as kernel:
+        kernel.run(plant)
+    after = homes.of(ada.name)
+    assert after["files"] - before["files"] == 2 + 6 + 1 + 1
+    assert 300 * KB <= after["size"] - before["size"] < 350 * KB
+    assert homes.stat("") == "0:0 755 directory"
+
+
+def test_files_survive_stop_and_start_and_what_was_deleted_stays_deleted(homes: Homes, ada: Server) -> None:
+    assert ada.write("letter.txt", "as I left it").status_code == 201
+    assert ada.delete("api/contents/Welcome.ipynb").status_code == 204
+    ada.stop()
+    shadow = homes.server("exec", "stat", "--format=%u:%g %a", "/etc/shadow")
+    ada.start()
+    assert homes.server("exec", "stat", "--format=%u:%g %a", "/etc/shadow") == shadow, "links in the home lead there"
+    assert ada.read("letter.txt") == "as I left it"
+    assert ada.get("api/contents/Welcome.ipynb").status_code == 404
+
+
+def test_the_hubs_user_and_root_alone_may_ask_for_homes(homes: Homes) -> None:
+    socket = json.loads(homes.server("exec", "cat", homes.server("settings").strip()))["storage"]["helper"]
+    ask = f"import socket; socket.socket(socket.AF_UNIX).connect({socket!r})"
+    homes.server("exec", "python3", "-c", ask)
+    with pytest.raises(AssertionError, match="Permission denied"):
+        homes.server("exec", "setpriv", "--reuid=1000", "--regid=100", "--clear-groups", "python3", "-c", ask)
+
+
+def test_a_removed_students_home_is_kept_and_not_inherited(
+    homes: Homes, admin: Visitor, new_student: Callable[..., Server], enrol: Callable[[], Server]
+) -> None:
+    first = enrol()
+    first.start()
+    assert first.write("mine.txt", "the first one's").status_code == 201
+    first.stop()
+    assert api(admin, "DELETE", f"users/{first.name}").status_code == 204
+    second = new_student(first.name)
+    second.start()
+    assert second.get("api/contents/mine.txt").status_code == 404
+    assert second.get("api/contents/Welcome.ipynb").status_code == 200
+    second.stop()
+
+    rows = {home["home"]: home for home in homes.report()["homes"] if home["student"] == first.name}
+    old, new = f"classroom-home-{first.name}", f"classroom-home-{first.name}--2"
+    assert rows.keys() == {old, new}
+    assert rows[old]["archived"]
+    assert not rows[new]["archived"]
+    assert homes.server("exec", "cat", f"{homes.path}/{old}/mine.txt") == "the first one's"
+
+
+def test_storage_that_is_away_is_said_in_words_and_mended_without_a_restart(
+    homes: Homes, admin: Visitor, enrol: Callable[[], Server]
+) -> None:
+    away = f"{homes.path}.away"
+    homes.server("exec", "mv", homes.path, away)
+    try:
+        late = enrol()
+        with pytest.raises(CodeError, match="Your home cannot be reached now"):
+            late.start()
+        log = homes.server("logs", "hub")
+        assert f"storage.path {homes.path} cannot be opened (No such file or directory); mount its disk" in log
+        assert "Traceback" not in log.rpartition("storage.path")[2]
+        homes.server("restart", "hub")
+        wait_until(lambda: "homes need you." in page(admin), "the instructor is told", 20)
+        assert f"storage.path {homes.path} cannot be opened" in page(admin)
+    finally:
+        homes.server("exec", "mv", away, homes.path)
+    late.start()
+    late.stop()
+
+
+def page(visitor: Visitor) -> str:
+    return visitor.get("/hub/home").text
