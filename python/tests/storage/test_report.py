@@ -62,7 +62,7 @@ def test_programs_get_bytes_and_times() -> None:
 
 
 def test_without_a_hubs_database_there_is_nothing_to_tell(tmp_path: Path) -> None:
-    with pytest.raises(ClassroomError, match="start the hub once, or run this as root"):
+    with pytest.raises(ClassroomError, match="run this as root, after the hub's start"):
         look(Settings.model_validate({"paths": {"state": tmp_path}}))
     assert list(tmp_path.iterdir()) == []
 
