@@ -28,6 +28,7 @@ from behaviour import servers
 from behaviour.gpu_class import afternoon, room  # noqa: F401 - fixtures
 from behaviour.people import Visitor, said
 from behaviour.reports import last_lines, merge_patch, pictures
+from behaviour.terminal import terminal  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from classroom.commands import gpus, network, storage, upgrade
+from classroom.commands import codes, gpus, network, servers, storage, upgrade, users, users_import
+from classroom.commands.announce import announce
 from classroom.commands.common import DEFAULT_SETTINGS, SettingsFile
 from classroom.errors import ClassroomError
 from classroom.settings import Settings, json_schema, load_settings
@@ -20,15 +21,21 @@ app.add_typer(network.app, name="network")
 app.add_typer(upgrade.app, name="upgrade")
 app.add_typer(storage.app, name="storage")
 app.command("homes-helper")(storage.homes_helper)
+app.add_typer(users.app, name="users")
+app.add_typer(servers.app, name="servers")
+app.command()(announce)
+users.app.command("import")(users_import.import_)
+users.app.command()(codes.invite)
+users.app.command()(codes.codes)
 
 
 def main() -> None:
-    """Run the CLI. An error that the operator can mend is one message and exit status 1."""
+    """Run the CLI. An error that the operator can mend is one message and its exit status: docs/accounts.md."""
     try:
         app()
     except ClassroomError as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
-        raise SystemExit(1) from error
+        raise SystemExit(error.exit_status) from error
 
 
 @app.command()

@@ -20,7 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from tornado import web
 from traitlets import Bool, Integer, Unicode
 
-from classroom.accounts import first_password, handlers, migrations, passwords, service
+from classroom import api
+from classroom.accounts import announcement, codes, first_password, handlers, migrations, passwords, service
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.hashing import Hasher
 from classroom.accounts.lockout import Lockout
@@ -86,7 +87,8 @@ class ClassroomAuthenticator(NativeAuthenticator):
         """Our pages, in the place of upstream's."""
         app.template_vars.setdefault("classroom_title", self.site_title)
         app.template_vars.setdefault("classroom_waiting", self._waiting_for)
-        return handlers.ROUTES
+        app.template_vars.setdefault("classroom_announcement", self._announcement)
+        return [*handlers.ROUTES, *api.ROUTES]
 
     def _waiting_for(self, user: User | None) -> int:
         """The number beside "Approve students" in the navigation."""
@@ -97,6 +99,13 @@ class ClassroomAuthenticator(NativeAuthenticator):
         except SQLAlchemyError:
             # The page that says so must not fail for the same reason.
             return 0
+
+    def _announcement(self, _user: User | None) -> str:
+        try:
+            said = announcement.read(self.db)
+        except SQLAlchemyError:
+            return ""  # as above
+        return "" if said is None else said.text
 
     # -- login -----------------------------------------------------------------------------------------------------
 
@@ -144,8 +153,8 @@ class ClassroomAuthenticator(NativeAuthenticator):
             return Outcome.WRONG
         self.lockout.succeed(name, address)
         info, account = found
-        if passwords.rounds_of(info.password) != self.bcrypt_rounds:
-            # Of the cost that the settings ask for now: a name would show by the time that its hash takes.
+        if passwords.rounds_of(info.password) != self.bcrypt_rounds and not account.must_change:
+            # Of the cost that the settings ask for now. What must be changed is about to get it anyway.
             await self._hash_again(info, password)
         state = service.state_of(info, account)
         if state is not service.State.APPROVED:
@@ -184,25 +193,58 @@ class ClassroomAuthenticator(NativeAuthenticator):
             return True
         return service.find(self.db, username) is not None and super().validate_username(username)
 
-    async def sign_up(self, typed_name: str, password: str, full_name: str) -> str:
-        """Make an account that waits for approval, or is approved where sign-up is open.
+    async def sign_up(
+        self, typed_name: str, password: str, full_name: str, *, code: str = "", address: str = ""
+    ) -> tuple[str, bool]:
+        """Make an account that waits for approval, or is approved where sign-up is open or a code is right.
+
+        Args:
+            typed_name: as in the form.
+            password: as in the form.
+            full_name: as in the form.
+            code: a sign-up code; empty if the person has none.
+            address: of the client.
 
         Returns:
-            The name it got.
+            the name it got, and whether it is approved.
 
         Raises:
-            AccountError: what is wrong with name or password, or the name is taken.
+            AccountError: what is wrong with name, password or code, or the name is taken.
         """
+        if not code and not self.enable_signup:
+            raise AccountError("Your instructor makes the accounts of this site, or gives out sign-up codes.", 403)
         name = new_name(typed_name, self.admin_users)
         self.demand_good_password(name, password)
-        if not self.open_signup and service.waiting_count(self.db) >= self.max_waiting:
+        approved = self.open_signup or bool(code)
+        if not approved and service.waiting_count(self.db) >= self.max_waiting:
             raise AccountError("Too many sign-ups are waiting. Ask your instructor to look at them.", 503)
         if service.find(self.db, name) is not None:
             raise NameTakenError(name)
+        if code:
+            self._demand_right_code(name, code, address)
         hashed = await self.hasher.hash(password)
-        by = "open sign-up" if self.open_signup else None
-        service.create(self.db, name, hashed, full_name=full_name, approved_by=by)
-        return name
+        # Looked at again: of two who hashed with the same code at the same time one gets it.
+        if service.find(self.db, name) is not None:
+            raise NameTakenError(name)
+        found = codes.find(self.db, code) if code else None
+        by = f"sign-up code {found.hint}…" if found else "open sign-up" if approved else None
+        service.create(self.db, name, hashed, full_name=full_name, approved_by=by, code=found)
+        return name, approved
+
+    def _demand_right_code(self, name: str, code: str, address: str) -> None:
+        # No account has a name with a space in it: the counters stay apart. A class behind one address shares one.
+        guesser = f"code of {name}"
+        if not self.lockout.begin(guesser, address):
+            raise AccountError("Too many wrong sign-up codes. Wait some minutes, then try again.", 429)
+        try:
+            codes.find(self.db, code)
+        except AccountError as error:
+            if error.status == 404:
+                self.lockout.fail(guesser, address)
+            else:
+                self.lockout.cancel(guesser, address)
+            raise
+        self.lockout.succeed(guesser, address)
 
     def demand_good_password(self, name: str, password: str) -> None:
         """Raise an AccountError that says what is wrong with a new password, if something is."""
@@ -222,8 +264,13 @@ class ClassroomAuthenticator(NativeAuthenticator):
         """
         if chosen:
             self.demand_good_password(name, chosen)
-        password = chosen or passwords.one_time_password()
-        service.set_password(self.db, name, await self.hasher.hash(password), must_change=True)
+        if chosen:
+            password, hashed = chosen, await self.hasher.hash(chosen)
+        else:
+            password = passwords.one_time_password()
+            (hashed,) = await self.hasher.hash_made([password])
+        service.set_password(self.db, name, hashed, must_change=True)
+        first_password.forget(self.secrets_dir, name)
         return password
 
     async def add_user(self, user: User | orm.User) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from classroom.accounts.tables import SignUpCode
+
 
 class State(Enum):
     """Where an account stands."""
@@ -127,8 +129,11 @@ def create(  # noqa: PLR0913
     full_name: str = "",
     approved_by: str | None = None,
     must_change: bool = False,
+    code: SignUpCode | None = None,
 ) -> None:
     """Make an account. With `approved_by` it is approved, and known to the hub, at once.
+
+    A sign-up code is used up with it, and makes a member of the code's group.
 
     Raises:
         NameTakenError: there is one of that name.
@@ -136,11 +141,11 @@ def create(  # noqa: PLR0913
     approved = approved_by is not None
     if db.scalar(select(UserInfo.id).where(UserInfo.username == name)) is not None:
         raise NameTakenError(name)
-    if not approved and orm.User.find(db, name) is not None:
+    if (not approved or code is not None) and orm.User.find(db, name) is not None:
         # The hub knows somebody of that name, who may have files.
         raise NameTakenError(name)
     try:
-        with _commit(db):
+        with transaction(db):
             db.add(
                 Account(
                     name=name,
@@ -153,6 +158,9 @@ def create(  # noqa: PLR0913
             db.add(UserInfo(username=name, password=hashed, is_authorized=approved))
             if approved:
                 _make_hub_user(db, name)
+            if code is not None:
+                code.used_by, code.used_at = name, now()
+                _join_group(db, name, code.group)
     except IntegrityError as error:
         raise NameTakenError(name) from error
 
@@ -218,7 +226,7 @@ def set_password(db: Session, name: str, hashed: bytes, *, must_change: bool, ke
     if found is None:
         raise no_account(name)
     info, account = found
-    with _commit(db):
+    with transaction(db):
         info.password = hashed
         account.must_change = must_change
         db.execute(delete(FailedLogin).where(FailedLogin.name == name))
@@ -228,7 +236,7 @@ def set_password(db: Session, name: str, hashed: bytes, *, must_change: bool, ke
 def remove(db: Session, name: str) -> None:
     """Remove an account and set its home aside. Nothing happens where there is none."""
     archive_home(db, name)
-    with _commit(db):
+    with transaction(db):
         for row in db.scalars(select(UserInfo).where(UserInfo.username == name)):
             db.delete(row)
         db.execute(delete(Account).where(Account.name == name))
@@ -240,7 +248,7 @@ def adopt(db: Session) -> None:
 
     Called at the hub's start: the site may have run stock before, or again for a while.
     """
-    with _commit(db):
+    with transaction(db):
         # Reversed: of two rows of one name the first counts.
         rows = db.execute(select(UserInfo.username, UserInfo.is_authorized).order_by(UserInfo.id.desc()))
         authorized = {name: bool(yes) for name, yes in rows}
@@ -273,7 +281,7 @@ def no_account(name: str) -> AccountError:
 
 def _each(db: Session, names: Iterable[str], one: Callable[[UserInfo, Account], bool]) -> Done:
     changed, unchanged, unknown = [], [], []
-    with _commit(db):
+    with transaction(db):
         for name in dict.fromkeys(names):
             found = find(db, name)
             if found is None:
@@ -295,6 +303,16 @@ def _make_hub_user(db: Session, name: str) -> None:
         TOTAL_USERS.inc()
 
 
+def _join_group(db: Session, name: str, group_name: str) -> None:
+    if not group_name:
+        return
+    group = orm.Group.find(db, group_name)
+    if group is None:
+        group = orm.Group(name=group_name)
+        db.add(group)
+    group.users.append(orm.User.find(db, name))
+
+
 def _end_sessions(db: Session, name: str, *, keep_session: str | None = None, tokens_too: bool = False) -> None:
     user = orm.User.find(db, name)
     if user is None:
@@ -307,7 +325,8 @@ def _end_sessions(db: Session, name: str, *, keep_session: str | None = None, to
 
 
 @contextlib.contextmanager
-def _commit(db: Session) -> Iterator[None]:
+def transaction(db: Session) -> Iterator[None]:
+    """All that is done inside, or nothing."""
     try:
         yield
         db.commit()

@@ -76,3 +76,35 @@ class Place(Base):
     joined: Mapped[datetime] = mapped_column(default=now)
     offered: Mapped[datetime | None]
     """Since when a GPU is kept for the student."""
+
+
+class SignUpCode(Base):
+    """A code whose holder signs up without waiting for approval (`classroom.accounts.codes`)."""
+
+    __tablename__ = "classroom_codes"
+    __table_args__ = (UniqueConstraint("mark", name="uq_classroom_codes_mark"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mark: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the code, which has 79 bits: nobody finds it from this."""
+    hint: Mapped[str] = mapped_column(String(4))
+    """The code's first letters, by which a person finds the slip of paper."""
+    group: Mapped[str] = mapped_column("group_name", String(64), default="")
+    """Whoever uses it becomes a member; empty: of no group."""
+    made: Mapped[datetime] = mapped_column(default=now)
+    made_by: Mapped[str] = mapped_column(String(128))
+    expires: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    used_by: Mapped[str | None] = mapped_column(String(128))
+    revoked_at: Mapped[datetime | None]
+
+
+class Announcement(Base):
+    """What every page says; one row at most."""
+
+    __tablename__ = "classroom_announcement"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(String(500))
+    made: Mapped[datetime] = mapped_column(default=now)
+    made_by: Mapped[str] = mapped_column(String(128))

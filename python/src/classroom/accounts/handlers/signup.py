@@ -5,6 +5,7 @@ from __future__ import annotations
 from jupyterhub.utils import url_path_join
 from tornado import web
 
+from classroom.accounts import codes
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.handlers.base import STALE_FORM, Page
 from classroom.accounts.handlers.login import remember_waiting
@@ -19,8 +20,8 @@ class SignUpPage(Page):
     """The page /hub/signup."""
 
     async def get(self) -> None:
-        """The empty form, with the rules."""
-        await self._form()
+        """The empty form, with the rules; a link may bring the sign-up code along."""
+        await self._form(code=self.get_query_argument("code", "")[: codes.MAX_CHARACTERS])
 
     def check_xsrf_cookie(self) -> None:
         """Checked in `post`, so that the form comes back with what was typed."""
@@ -29,18 +30,19 @@ class SignUpPage(Page):
 
     async def post(self) -> None:
         """Make the account, or say in the form what is wrong."""
-        typed = {"username": "", "full_name": ""}
+        typed = {"username": "", "full_name": "", "code": ""}
         try:
             typed["username"] = self.field("username", "The username", MAX_KEPT_NAME).strip()
             full_name = self.field("full_name", "Your name", FULL_NAME_CHARACTERS).strip()
             # Without marks that turn the reading direction and mix up the instructor's list.
             typed["full_name"] = "".join(letter for letter in full_name if letter.isprintable())
+            typed["code"] = self.field("code", "The sign-up code", codes.MAX_CHARACTERS).strip()
             self._demand_fresh_form()
-            name = await self._make(typed["username"], self._password(), typed["full_name"])
+            name, approved = await self._make(self._password(), **typed)
         except AccountError as error:
             await self._form(error, **typed)
             return
-        if self.authenticator.open_signup:
+        if approved:
             self.notify("Your account is ready. Sign in with your username and password.")
             self.redirect(url_path_join(self.hub.base_url, "login") + "?" + query(username=name))
             return
@@ -52,8 +54,6 @@ class SignUpPage(Page):
             super().check_xsrf_cookie()
         except web.HTTPError as error:
             raise AccountError(STALE_FORM, 403) from error
-        if not self.authenticator.enable_signup:
-            raise AccountError("Your instructor makes the accounts of this site.", 403)
 
     def _password(self) -> str:
         # The fields have stock's names, so that what fills in its form fills in ours.
@@ -62,27 +62,35 @@ class SignUpPage(Page):
             raise AccountError("The two passwords are not the same. Type them again.")
         return password
 
-    async def _make(self, typed: str, password: str, full_name: str) -> str:
+    async def _make(self, password: str, *, username: str, full_name: str, code: str) -> tuple[str, bool]:
+        auth, address = self.authenticator, self.request.remote_ip or ""
         try:
-            return await self.authenticator.sign_up(typed, password, full_name)
+            return await auth.sign_up(username, password, full_name, code=code, address=address)
         except NameTakenError:
             # The same person again (a double click, the back button): same password, same outcome.
-            name = self.authenticator.normalize_username(typed.strip())
-            outcome = await self.authenticator.check(name, password, self.request.remote_ip or "")
-            if outcome.value == "waiting":
-                return name
+            name = auth.normalize_username(username)
+            outcome = (await auth.check(name, password, address)).value
+            if outcome == "waiting" or (code and outcome == "ok"):
+                return name, outcome == "ok"
             raise
 
-    async def _form(self, error: AccountError | None = None, username: str = "", full_name: str = "") -> None:
+    async def _form(
+        self, error: AccountError | None = None, *, username: str = "", full_name: str = "", code: str = ""
+    ) -> None:
+        auth = self.authenticator
+        has_codes = bool(code) or codes.any_open(self.db)
         await self.show(
             "signup.html",
             200 if error is None else error.status,
             error=str(error or ""),
             username=username,
             full_name=full_name,
-            enabled=self.authenticator.enable_signup,
-            approval=not self.authenticator.open_signup,
+            code=code,
+            has_codes=has_codes,
+            needs_code=not auth.enable_signup,
+            enabled=auth.enable_signup or has_codes,
+            approval=not auth.open_signup,
             name_rule=RULE,
-            rules=rules(self.authenticator.minimum_password_length),
-            minimum=self.authenticator.minimum_password_length,
+            rules=rules(auth.minimum_password_length),
+            minimum=auth.minimum_password_length,
         )

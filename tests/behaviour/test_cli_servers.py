@@ -1,0 +1,59 @@
+"""Students' servers from the terminal."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+
+from behaviour.servers import Server
+from behaviour.terminal import Terminal
+
+
+def test_the_list_says_whose_server_uses_how_much_since_when(terminal: Terminal, mine: Server) -> None:
+    with mine.kernel() as kernel:
+        kernel.run("held = bytearray(200_000_000)")
+        [found] = [each for each in terminal.ask("servers", "list") if each["name"] == mine.name]
+        kernel.end()
+    assert (found["state"], found["gpus"]) == ("running", [])
+    assert 200_000_000 < found["memory"] < found["memory_limit"]
+    assert 0 <= found["cpus"] <= 2 * (os.cpu_count() or 1)
+    shown = terminal.run("servers", "list").stdout
+    assert mine.name in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_log_is_bounded_and_steers_no_terminal(
+    terminal: Terminal, mine: Server, server: Callable[..., str]
+) -> None:
+    container = server("docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={mine.name}").strip()
+    mark = uuid.uuid4().hex
+    script = f"open('/proc/1/fd/2', 'w').write('\\x1b]0;title\\x07\\x1b[31m{mark}\\n')"
+    server("docker", "exec", container, "python", "-c", script)
+    done = terminal.run("servers", "logs", mine.name, "--lines", "3")
+    assert mark in done.stdout
+    assert len(done.stdout.splitlines()) <= 3
+    assert "\x1b" not in done.stdout
+    assert "\x07" not in done.stdout
+    assert terminal.run("servers", "logs", "nobody-here").returncode == 1
+
+
+def test_a_server_is_stopped_by_name_and_all_of_them_at_once(
+    terminal: Terminal, new_student: Callable[..., Server]
+) -> None:
+    one, other = new_student(), new_student()
+    one.start()
+    assert terminal.run("servers", "stop", one.name).stdout == f"Stopped: {one.name}.\n"
+    assert not one.is_known
+    assert terminal.run("servers", "stop", one.name).stdout == f"{one.name}: has no server.\n"
+    one.start()
+    other.start()
+    assert set(terminal.ask("servers", "stop", "--all")["changed"]) >= {one.name, other.name}
+    assert not one.is_known
+    assert not other.is_known
+    assert terminal.run("servers", "list").stdout.endswith("No server runs.\n")
+
+
+def test_names_or_all_have_to_be_said(terminal: Terminal) -> None:
+    assert terminal.run("servers", "stop").returncode == 2
+    assert terminal.run("servers", "stop", "--all", "somebody").returncode == 2
