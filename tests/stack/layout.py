@@ -28,8 +28,9 @@ class Layout:
             directory = _RUNTIME / os.urandom(3).hex()
             with contextlib.suppress(FileExistsError):
                 directory.mkdir(mode=0o755)
-                for name in ("run", "state", "logs", "cdi", "bin", "homes"):
+                for name in ("run", "logs", "cdi", "bin", "homes"):
                     (directory / name).mkdir()
+                (directory / "state").mkdir(mode=0o700)
                 return Layout(directory)
 
     @staticmethod
