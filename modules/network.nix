@@ -17,6 +17,9 @@ let
 in
 {
   config = lib.mkIf cfg.enable {
+    # For `classroom network up` and `classroom doctor` in an operator's shell.
+    environment.systemPackages = [ pkgs.nftables ];
+
     systemd.services.classroom-network = {
       description = "Bridge of the class and its firewall rules";
       wantedBy = [ "multi-user.target" ];
