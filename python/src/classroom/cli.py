@@ -12,6 +12,7 @@ import typer
 from classroom.commands import codes, gpus, network, servers, storage, upgrade, users, users_import
 from classroom.commands.announce import announce
 from classroom.commands.common import DEFAULT_SETTINGS, SettingsFile
+from classroom.commands.doctor import doctor
 from classroom.errors import ClassroomError
 from classroom.settings import Settings, json_schema, load_settings
 
@@ -27,6 +28,7 @@ app.command()(announce)
 users.app.command("import")(users_import.import_)
 users.app.command()(codes.invite)
 users.app.command()(codes.codes)
+app.command()(doctor)
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ def rules_up(network: Network) -> None:
     # it does not know (ufw does), the one port for the containers is opened there.
     if shutil.which("iptables"):
         _run(["iptables-restore", "-w", "--noflush"], stdin=opening(network))
-        hook = ["INPUT", "-j", _chain(network)]
+        hook = ["INPUT", "-j", chain_name(network)]
         if _run(["iptables", "-w", "-C", *hook], check=False).returncode:
             _run(["iptables", "-w", "-I", *hook])
 
@@ -63,7 +63,7 @@ def rules_down(network: Network) -> None:
     """
     _nft("".join(_removal(family, network) for family in ("inet", "bridge")))
     if shutil.which("iptables"):
-        chain = _chain(network)
+        chain = chain_name(network)
         _run(["iptables", "-w", "-D", "INPUT", "-j", chain], check=False)
         _run(["iptables", "-w", "-F", chain], check=False)
         _run(["iptables", "-w", "-X", chain], check=False)
@@ -96,7 +96,7 @@ def rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
         *to_resolvers,
         _REFUSE,
     ]
-    return f"""{_removal("inet", network)}table inet {_table(network)} {{
+    return f"""{_removal("inet", network)}table inet {table_name(network)} {{
     chain forward {{
         type filter hook forward priority filter - 10; policy accept;
         oifname "{bridge}" ct state established,related accept
@@ -115,7 +115,7 @@ def rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
         {_lines(to_machine)}
     }}
 }}
-{_removal("bridge", network)}table bridge {_table(network)} {{
+{_removal("bridge", network)}table bridge {table_name(network)} {{
     chain forward {{
         type filter hook forward priority filter; policy accept;
         ip saddr {network.subnet} drop
@@ -128,7 +128,7 @@ def rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
 
 def opening(network: Network) -> str:
     """What the machine's own iptables rules must let in, as iptables-restore reads it."""
-    chain = _chain(network)
+    chain = chain_name(network)
     return (
         f"*filter\n:{chain} - [0:0]\n"
         f"-A {chain} -i {network.bridge} -d {network.gateway} -p tcp --dport {network.api_port} -j ACCEPT\n"
@@ -165,14 +165,16 @@ def _lines(statements: Sequence[str]) -> str:
 
 def _removal(family: str, network: Network) -> str:
     """Naming a table makes it, so that deleting it never fails."""
-    return f"table {family} {_table(network)}\ndelete table {family} {_table(network)}\n"
+    return f"table {family} {table_name(network)}\ndelete table {family} {table_name(network)}\n"
 
 
-def _table(network: Network) -> str:
+def table_name(network: Network) -> str:
+    """Both tables of nftables, inet and bridge, have this name."""
     return "classroom_" + "".join(each if each.isalnum() else "_" for each in network.bridge)
 
 
-def _chain(network: Network) -> str:
+def chain_name(network: Network) -> str:
+    """The chain of iptables that INPUT jumps to."""
     return f"CLASSROOM-{network.bridge}"  # at most 28 characters, of which 15 are the bridge's
 
 

@@ -54,7 +54,7 @@ def bridge_up(network: Network, docker_host: str) -> None:
         for found in client.networks(names=[network.name]):
             if found["Name"] != network.name:
                 continue
-            if _equal(found, network):
+            if is_as_wanted(found, network):
                 return
             _remove(client, network.name, "has other settings than settings.json says")
         pool = IPAMPool(subnet=str(network.subnet), gateway=str(network.gateway))
@@ -101,7 +101,8 @@ def _away(docker_host: str) -> ClassroomError:
     return ClassroomError(f"no Docker engine answers at {docker_host}: start it, or mend docker.host in settings.json")
 
 
-def _equal(found: dict[str, Any], network: Network) -> bool:
+def is_as_wanted(found: dict[str, Any], network: Network) -> bool:
+    """Whether a network of Docker's is what the settings say."""
     wanted = {**_OPTIONS, "com.docker.network.bridge.name": network.bridge}
     pools = [(pool.get("Subnet"), pool.get("Gateway")) for pool in found["IPAM"]["Config"] or []]
     options = found["Options"] or {}

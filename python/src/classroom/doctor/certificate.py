@@ -1,0 +1,82 @@
+"""The certificate that browsers get, as Nginx on this machine shows it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from classroom.doctor import units
+from classroom.doctor.findings import ok, reason, warning, wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from classroom.doctor.findings import Finding
+
+ABOUT = "certificate"
+_SOON = timedelta(days=14)  # ACME renews a month before the end
+_TIMEOUT = 4  # seconds
+
+
+def look(external_url: str, address: str = "127.0.0.1", now: datetime | None = None) -> Iterable[Finding]:
+    """Whether the certificate is for the class's name and lasts; silent for a site without TLS."""
+    parts = urlsplit(external_url)
+    if parts.scheme != "https" or not parts.hostname:
+        return
+    try:
+        shown = _shown(address, parts.port or 443, parts.hostname)
+    except ConnectionRefusedError:
+        yield ok(ABOUT, "TLS does not end on this machine: a tunnel or another server has the certificate.")
+        return
+    except OSError as error:
+        yield wrong(ABOUT, f"No TLS with Nginx ({reason(error)}).", "journalctl -b -e -u nginx")
+        return
+    yield judge(shown, parts.hostname, now or datetime.now(UTC))
+
+
+def judge(certificate: x509.Certificate, host: str, now: datetime) -> Finding:
+    """How long it lasts, and for whom it is."""
+    end = certificate.not_valid_after_utc
+    renew = units.restart(f"acme-{host}", "renew the certificate; systemctl reload nginx")
+    names = _names(certificate)
+    if end <= now:
+        return wrong(ABOUT, f"It has expired on {end:%Y-%m-%d}: browsers refuse the site.", renew)
+    if certificate.not_valid_before_utc > now:
+        return wrong(ABOUT, f"It is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC.", renew)
+    if not any(_is_for(name, host) for name in names):
+        return wrong(ABOUT, f"It is for {', '.join(names) or 'nobody'} and not for {host}.", renew)
+    if end - now < _SOON:
+        return warning(ABOUT, f"It expires on {end:%Y-%m-%d}, in {(end - now).days} days.", renew)
+    return ok(ABOUT, f"It is for {host} and lasts until {end:%Y-%m-%d}.")
+
+
+def _shown(address: str, port: int, host: str) -> x509.Certificate:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the certificate of whoever answers is looked at below, not trusted
+    with (
+        socket.create_connection((address, port), timeout=_TIMEOUT) as plain,
+        context.wrap_socket(plain, server_hostname=host) as encrypted,
+    ):
+        found = encrypted.getpeercert(binary_form=True)
+    return x509.load_der_x509_certificate(found or b"")
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
+
+
+def _is_for(name: str, host: str) -> bool:
+    """RFC 6125: a star stands for one label, the first."""
+    if name.startswith("*."):
+        return host.lower().partition(".")[2] == name[2:].lower()
+    return name.lower() == host.lower()

@@ -1,0 +1,207 @@
+"""The Docker engine: it answers, is new enough, is set as a class needs it, and has the students' image."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import struct
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.errors
+
+from classroom.container import LABEL
+from classroom.doctor import units
+from classroom.doctor.findings import NotSeenError, ok, only_root, warning, wrong
+from classroom.engine import API_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from classroom.doctor.findings import Finding
+    from classroom.settings import Settings
+
+ABOUT, CONFIGURATION, IMAGE = "engine", "engine's settings", "image"
+_OLDEST = 26  # the first with devices by CDI (https://docs.docker.com/engine/release-notes/26.0/)
+_TIMEOUT = 4  # seconds
+
+
+@dataclass(frozen=True)
+class Process:
+    """The engine's process, where it can be known."""
+
+    pid: int
+    file: Path
+    """Its daemon.json, as it sees it."""
+    started: float
+    """Seconds since 1970."""
+
+    @property
+    def root(self) -> Path:
+        """What it has as /: its file system may be another one."""
+        return Path(f"/proc/{self.pid}/root")
+
+
+def connect(settings: Settings) -> docker.APIClient:
+    """A client that does not wait long."""
+    return docker.APIClient(base_url=settings.docker.host, version=API_VERSION, timeout=_TIMEOUT)
+
+
+def ask(settings: Settings, method: str, *arguments: object, **named: object) -> Any:  # noqa: ANN401 - docker-py is untyped
+    """Ask the engine.
+
+    Raises:
+        NotSeenError: no answer.
+        docker.errors.NotFound: there is no such thing.
+    """
+    try:
+        return getattr(connect(settings), method)(*arguments, **named)
+    except docker.errors.NotFound:
+        raise
+    except (docker.errors.DockerException, OSError) as error:
+        if isinstance(error, PermissionError) or "Permission denied" in str(error):
+            raise PermissionError from error
+        raise NotSeenError("The engine does not answer.") from error
+
+
+def look(settings: Settings) -> Iterable[Finding]:
+    """Whether it answers and is new enough."""
+    start = units.restart("docker", f"dockerd, listening at {settings.docker.host}")
+    try:
+        # Asked without a version of the API: an engine that is too old must be able to answer.
+        answer = ask(settings, "version", api_version=False)
+    except NotSeenError:
+        yield wrong(ABOUT, f"No Docker engine answers at {settings.docker.host}: no server can start.", start)
+        return
+    found = str(answer["Version"])
+    major = re.match(r"\d+", found)
+    if major is None or int(major[0]) < _OLDEST:
+        yield wrong(ABOUT, f"Docker {found} is too old: {_OLDEST} or newer is needed.", "install a newer Docker Engine")
+    else:
+        yield ok(ABOUT, f"Docker {found} answers.")
+
+
+def look_at_configuration(settings: Settings) -> Iterable[Finding]:
+    """Whether a restart of it would end students' work, GPUs can be given, and a changed file waits for a restart."""
+    info = ask(settings, "info")
+    process = find_process(settings.docker.host)
+    file = process.file if process else Path("/etc/docker/daemon.json")
+    findings = [*judge(info, wants_gpus=settings.gpu.policy != "none", file=file), *waiting(process)]
+    yield from findings or [ok(CONFIGURATION, "Containers outlive its restart; its file has not changed since.")]
+
+
+def judge(info: dict[str, Any], *, wants_gpus: bool, file: Path) -> Iterable[Finding]:
+    """What is wrong with the running engine's settings."""
+    again = units.restart("docker", "restart dockerd")
+    reload = "systemctl reload docker" if units.has_systemd() else "send dockerd a SIGHUP"
+    if not info.get("LiveRestoreEnabled"):
+        yield wrong(
+            CONFIGURATION,
+            "live-restore is off: a restart of the engine ends every student's work.",
+            f'write "live-restore": true into {file}, then: {reload}',
+        )
+    if wants_gpus and not info.get("CDISpecDirs"):
+        yield wrong(
+            CONFIGURATION,
+            "CDI is off: students start without a GPU.",
+            f'write "features": {{"cdi": true}} into {file}, then: {again}',
+        )
+
+
+def waiting(process: Process | None) -> Iterable[Finding]:
+    """Whether the engine's file is newer than the engine, or its unit names another file."""
+    if process is None:
+        return
+    again = units.restart("docker", "restart dockerd")
+    named = _option(units.ask("show", "docker.service", "--property=ExecStart")) if units.has_systemd() else None
+    if named is not None and named != process.file:
+        yield warning(CONFIGURATION, f"The next start reads {named}, this one has read {process.file}.", again)
+        return
+    try:
+        changed = (process.root / process.file.relative_to("/")).stat().st_mtime
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        yield only_root(CONFIGURATION)
+        return
+    if changed > process.started + 1:  # the start is known to a hundredth, the boot to a second
+        yield warning(CONFIGURATION, f"{process.file} has changed since the engine started.", again)
+
+
+def look_at_image(settings: Settings) -> Iterable[Finding]:
+    """Whether the students' image is there and of the hub's version."""
+    image = settings.student.image
+    load = units.restart("classroom-images", f"docker load --input IMAGE.tar  # {image}")
+    try:
+        found = ask(settings, "inspect_image", image)
+    except docker.errors.NotFound:
+        yield wrong(IMAGE, f"{image} is not on this machine: no server can start.", load)
+        return
+    yield judge_image(image, (found.get("Config") or {}).get("Labels") or {}, version("classroom"), load)
+
+
+def judge_image(image: str, labels: dict[str, str], own: str, load: str) -> Finding:
+    """Hold the version on an image's label against our own."""
+    there = labels.get(LABEL + "version")
+    if there is None:
+        return warning(IMAGE, f"{image} does not say of which version it is (label {LABEL}version).", load)
+    if there != own:
+        return wrong(IMAGE, f"{image} is of version {there}, and the hub is {own}.", load)
+    return ok(IMAGE, f"{image} is there, version {there}.")
+
+
+def find_process(host: str) -> Process | None:
+    """The engine's process, by the socket on which it listens or by its unit; None where neither tells."""
+    for pid in (_listener(host), _main_pid()):
+        if pid and _read(pid, "comm").strip() == "dockerd":
+            line = _read(pid, "cmdline").split("\0")
+            return Process(pid, _config_file(line), _started(pid))
+    return None
+
+
+def _listener(host: str) -> int | None:
+    """Who listens (socket(7), SO_PEERCRED); with systemd's sockets that is systemd."""
+    if not host.startswith("unix://"):
+        return None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_TIMEOUT)
+        try:
+            connection.connect(host.removeprefix("unix://"))
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except OSError:
+            return None
+    return int(struct.unpack("3i", credentials)[0])
+
+
+def _main_pid() -> int | None:
+    found = (
+        re.search(r"\d+", units.ask("show", "docker.service", "--property=MainPID")) if units.has_systemd() else None
+    )
+    return int(found[0]) if found else None
+
+
+def _option(line: str) -> Path | None:
+    found = re.search(r"--config-file[= ](\S+)", line)
+    return Path(found[1]) if found else None
+
+
+def _config_file(line: list[str]) -> Path:
+    return _option(" ".join(line)) or Path("/etc/docker/daemon.json")
+
+
+def _started(pid: int) -> float:
+    # proc(5): the 22nd field, counted behind the name, which may hold blanks.
+    ticks = int(_read(pid, "stat").rpartition(")")[2].split()[19])
+    booted = re.search(r"^btime (\d+)", Path("/proc/stat").read_text(encoding="ascii"), re.MULTILINE)
+    return (int(booted[1]) if booted else 0) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

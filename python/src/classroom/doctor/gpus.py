@@ -1,0 +1,92 @@
+"""The GPUs: named by a specification, there as files, and of one driver in kernel and libraries."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from classroom.doctor import units
+from classroom.doctor.findings import ok, warning, wrong
+from classroom.gpus.inventory import stock_at
+from classroom.gpus.placement import mistakes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from classroom.doctor.findings import Finding
+    from classroom.gpus.inventory import Inventory
+    from classroom.settings import Gpu
+
+ABOUT, DRIVER = "GPUs", "driver"
+_LIBRARIES = (
+    "run/opengl-driver/lib",  # NixOS
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib/aarch64-linux-gnu",
+    "usr/lib64",
+    "usr/lib",
+)
+
+
+def look(gpu: Gpu, root: Path = Path("/")) -> Iterable[Finding]:
+    """Whether the machine has what the settings hand out."""
+    if gpu.policy == "none":
+        yield ok(ABOUT, "The settings give none to students.")
+        return
+    inventory = stock_at(gpu.cdi_dirs).read()
+    written = units.restart(
+        "nvidia-container-toolkit-cdi-generator", "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+    )
+    said = [wrong(ABOUT, f"{each}.", written) for each in mistakes(gpu, inventory)]
+    said += [wrong(ABOUT, each, written) for each in missing(inventory, root)]
+    yield from said or [ok(ABOUT, f"{len(inventory.devices)} for the class, policy {gpu.policy}.")]
+    yield from look_at_driver(root)
+
+
+def missing(inventory: Inventory, root: Path) -> Iterable[str]:
+    """Devices whose files are not there: the specification is older than the driver that is loaded, or none is."""
+    for device in inventory.devices:
+        gone = [node for node in device.identity.split() if node.startswith("/dev/") and not (root / node[1:]).exists()]
+        if gone:
+            yield f"{device.name}: {', '.join(gone)} is not there: the driver is not loaded, or the file in CDI is old."
+
+
+def look_at_driver(root: Path) -> Iterable[Finding]:
+    """Whether NVIDIA's kernel module and the libraries that containers get are of one version; silent without either.
+
+    After an update without a reboot they are not, and every CUDA program ends with a "version mismatch".
+    """
+    module, libraries = loaded(root), installed(root)
+    if module is None and not libraries:
+        return
+    if module is None:
+        there = ", ".join(libraries)
+        yield wrong(DRIVER, f"The kernel module is not loaded; the libraries are {there}.", "modprobe nvidia")
+    elif not libraries:
+        yield warning(DRIVER, f"The kernel module is {module}; where its libraries are is not known.")
+    elif module not in libraries:
+        there = ", ".join(libraries)
+        yield wrong(DRIVER, f"The kernel module is {module} and the libraries are {there}: CUDA refuses.", "reboot")
+    else:
+        yield ok(DRIVER, f"NVIDIA {module}, kernel module and libraries.")
+
+
+def loaded(root: Path) -> str | None:
+    """Version of the kernel module that is loaded."""
+    for name, pattern in (
+        ("sys/module/nvidia/version", r"(\S+)"),
+        ("proc/driver/nvidia/version", r"\s(\d+\.\d[\d.]*)\s"),
+    ):
+        try:
+            found = re.search(pattern, (root / name).read_text(encoding="ascii", errors="replace"))
+        except OSError:
+            continue
+        if found:
+            return found[1]
+    return None
+
+
+def installed(root: Path) -> tuple[str, ...]:
+    """Versions of libcuda on this machine."""
+    names = (path.name for folder in _LIBRARIES for path in (root / folder).glob("libcuda.so.*.*"))
+    return tuple(sorted({name.removeprefix("libcuda.so.") for name in names}))

@@ -1,0 +1,138 @@
+"""The machine below the class: room on its disks, and its clock."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from classroom.doctor import engine
+from classroom.doctor.findings import Finding, NotSeenError, State, ok, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from classroom.settings import Settings
+
+DISK, CLOCK = "disk", "clock"
+_GIB = 1024**3
+_LOW = (0.10, 20 * _GIB)
+_FULL = (0.02, 2 * _GIB)
+"""Share and bytes that are free; a disk is low, or full, when both are less."""
+_TIME_ERROR, _UNSYNCHRONIZED = 5, 0x40  # adjtimex(2)
+
+
+@dataclass(frozen=True)
+class Room:
+    """One file system."""
+
+    what: str
+    """What of the class is on it."""
+    size: int
+    """Bytes."""
+    free: int
+    """Bytes that not only root may use."""
+    files: int
+    """Files that it can hold; 0 where there is no such bound."""
+    files_free: int
+
+
+def look_at_disks(settings: Settings) -> Iterable[Finding]:
+    """How much room there is where the state, the homes and the images are: each file system once."""
+    places = {"state": settings.paths.state}
+    if data := _engine_data(settings):
+        places["homes and images"] = data
+    for room in rooms(places):
+        yield judge(room)
+
+
+def rooms(places: Mapping[str, Path]) -> Iterable[Room]:
+    """The file systems of these places; several on one are one."""
+    found: dict[int, tuple[list[str], Path]] = {}
+    for what, path in places.items():
+        if path.exists():
+            found.setdefault(path.stat().st_dev, ([], path))[0].append(what)
+    for names, path in found.values():
+        status = os.statvfs(path)
+        yield Room(
+            ", ".join(names),
+            status.f_blocks * status.f_frsize,
+            status.f_bavail * status.f_frsize,
+            status.f_files,
+            status.f_favail,
+        )
+
+
+def judge(room: Room) -> Finding:
+    """Whether there is room enough for a day of a class."""
+    share = room.free / room.size if room.size else 1
+    files = room.files_free / room.files if room.files else 1
+    text = f"{room.what}: {_size(room.free)} of {_size(room.size)} free ({share:.0%})"
+    if files < _LOW[0]:
+        text += f", and room for {room.files_free} more files only ({files:.1%})"
+    remedy = "docker image prune --all --filter 'label!=org.classroom.keep'"
+    if (share < _FULL[0] and room.free < _FULL[1]) or files < _FULL[0]:
+        return Finding(DISK, State.WRONG, f"{text}: students cannot save.", remedy)
+    if (share < _LOW[0] and room.free < _LOW[1]) or files < _LOW[0]:
+        return Finding(DISK, State.WARNING, f"{text}.", remedy)
+    return Finding(DISK, State.OK, f"{text}.")
+
+
+def look_at_clock() -> Iterable[Finding]:
+    """Whether something keeps the clock right: tokens and certificates are believed by it."""
+    try:
+        state, status = _adjtimex()
+    except OSError as error:
+        yield warning(CLOCK, f"The kernel does not say whether it is right ({error.strerror}).", "timedatectl")
+        return
+    if state == _TIME_ERROR or status & _UNSYNCHRONIZED:
+        yield warning(CLOCK, "Nothing sets it by others: it will drift.", "timedatectl set-ntp true")
+    else:
+        yield ok(CLOCK, "It is set by others.")
+
+
+def _adjtimex() -> tuple[int, int]:
+    """State and status bits of the kernel's clock; needs no right."""
+
+    class Timex(ctypes.Structure):
+        """The beginning of struct timex (adjtimex(2))."""
+
+        _fields_ = (
+            ("modes", ctypes.c_uint),
+            ("offset", ctypes.c_long),
+            ("freq", ctypes.c_long),
+            ("maxerror", ctypes.c_long),
+            ("esterror", ctypes.c_long),
+            ("status", ctypes.c_int),
+            ("rest", ctypes.c_char * 512),
+        )
+
+    library = ctypes.CDLL(None, use_errno=True)
+    timex = Timex()
+    state = int(library.adjtimex(ctypes.byref(timex)))
+    if state < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return state, timex.status
+
+
+def _engine_data(settings: Settings) -> Path | None:
+    """The folder of the engine's data, as seen from here; None where it is on another machine or cannot be known."""
+    if settings.spawner == "process" or not settings.docker.host.startswith("unix://"):
+        return None
+    try:
+        folder = Path(engine.ask(settings, "info")["DockerRootDir"])
+        process = engine.find_process(settings.docker.host)
+        seen = process.root / folder.relative_to("/") if process else folder
+        return seen if seen.exists() else None
+    except (NotSeenError, PermissionError):
+        return None
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"

@@ -1,0 +1,90 @@
+"""The class bridge and its firewall rules: as `classroom network up` would make them now."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from classroom.doctor import engine
+from classroom.doctor.findings import ok, only_root, wrong
+from classroom.firewall import chain_name, machine_resolvers, rules, table_name
+from classroom.network import is_as_wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from classroom.doctor.findings import Finding
+    from classroom.settings import Network, Settings
+
+BRIDGE, FIREWALL = "class bridge", "firewall"
+_UP = "classroom network up"
+_TIMEOUT = 5  # seconds
+
+
+def look(settings: Settings) -> Iterable[Finding]:
+    """Whether Docker's network is there and keeps students apart."""
+    network = settings.network
+    there = [each for each in engine.ask(settings, "networks", names=[network.name]) if each["Name"] == network.name]
+    if not there:
+        yield wrong(BRIDGE, f"The network {network.name} is not there: no server can start.", _UP)
+    elif not is_as_wanted(there[0], network):
+        options = there[0].get("Options") or {}
+        icc = options.get("com.docker.network.bridge.enable_icc") != "false"
+        yield wrong(
+            BRIDGE,
+            f"The network {network.name} is not as the settings say"
+            + (": students reach each other." if icc else ", with another subnet, gateway or bridge."),
+            f"{_UP}  # when no server runs: classroom servers stop --all",
+        )
+    else:
+        yield ok(BRIDGE, f"{network.bridge} on {network.subnet}; students do not reach each other.")
+
+
+def look_at_firewall(settings: Settings) -> Iterable[Finding]:
+    """Whether the rules in force are those that would be made now."""
+    network = settings.network
+    if not shutil.which("nft"):
+        yield wrong(FIREWALL, "nft is not installed: nothing keeps students from the machine.", "install nftables")
+        return
+    force = _listed(network)
+    if force.returncode and "ermitted" in force.stderr:
+        yield only_root(FIREWALL)
+        return
+    if force.returncode:
+        yield wrong(FIREWALL, "The class's rules are not there: students reach what they should not.", _UP)
+        return
+    resolvers = network.resolvers or (machine_resolvers() if network.internet else ())
+    # What the rules look like once the kernel has them: in a network namespace where they hurt nobody.
+    would = _listed(network, rules(network, resolvers))
+    if would.returncode:
+        yield only_root(FIREWALL)
+    elif force.stdout != would.stdout:
+        yield wrong(FIREWALL, "The rules are not those of the settings and the machine's name servers.", _UP)
+    elif shutil.which("iptables") and not _is_open(network):
+        yield wrong(
+            FIREWALL, f"The machine's own rules do not let students' servers reach the hub ({network.api_port}).", _UP
+        )
+    else:
+        yield ok(FIREWALL, "The rules are in force.")
+
+
+def _is_open(network: Network) -> bool:
+    chain = chain_name(network)
+    port = ["-i", network.bridge, "-d", str(network.gateway), "-p", "tcp", "--dport", str(network.api_port)]
+    return all(
+        _run(["iptables", "-w", "3", "-C", *rule]).returncode == 0
+        for rule in (["INPUT", "-j", chain], [chain, *port, "-j", "ACCEPT"])
+    )
+
+
+def _listed(network: Network, made: str | None = None) -> subprocess.CompletedProcess[str]:
+    """The class's tables as nft prints them: those in force, or those that `made` would make."""
+    both = 'nft list table inet "$1" && nft list table bridge "$1"'
+    if made is None:
+        return _run(["sh", "-c", both, "sh", table_name(network)])
+    return _run(["unshare", "--net", "sh", "-c", f"nft -f - && {both}", "sh", table_name(network)], made)
+
+
+def _run(command: list[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, text=True, input=stdin, capture_output=True, timeout=_TIMEOUT)

@@ -1,0 +1,160 @@
+"""The way of a browser: Nginx, the proxy, the hub, and a websocket through all of it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from classroom.doctor import units, websocket
+from classroom.doctor.findings import NotSeenError, ok, only_root, reason, warning, wrong
+from classroom.doctor.wire import Place, ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from classroom.doctor.findings import Finding
+    from classroom.settings import Settings
+
+HUB, PROXY, NGINX, WEBSOCKETS = "hub", "proxy", "Nginx", "websockets"
+_PREFIX = "classroom-doctor-"
+
+
+def look_at_hub(settings: Settings) -> Iterable[Finding]:
+    """Whether the hub answers where Nginx and the proxy expect it."""
+    start = units.restart("classroom-hub", "classroom hub")
+    try:
+        answer = ask(Place(settings.hub.listen), "GET", f"{_base(settings)}hub/health", {})
+    except OSError as error:
+        yield wrong(HUB, f"Nothing answers at {settings.hub.listen} ({reason(error)}): nobody can sign in.", start)
+        return
+    if answer.status == 200:
+        yield ok(HUB, f"It answers at {settings.hub.listen}.")
+    else:
+        yield wrong(HUB, f"It answers with status {answer.status}.", "journalctl -b -e -u classroom-hub")
+
+
+def look_at_proxy(settings: Settings) -> Iterable[Finding]:
+    """Whether the proxy answers, believes the hub, and has the hub's routes."""
+    start = units.restart("classroom-proxy", "classroom proxy")
+    token = proxy_token(settings.paths.state)
+    try:
+        answer = ask(Place(settings.proxy.api), "GET", "/api/routes", _authorization(token))
+    except PermissionError:
+        raise
+    except OSError as error:
+        says = f"Nothing answers at {settings.proxy.api} ({reason(error)}): nobody reaches their server."
+        yield wrong(PROXY, says, start)
+        return
+    routes = answer.json()
+    if answer.status in {401, 403}:
+        yield wrong(PROXY, "It does not accept the hub's token: it was started with another one.", start)
+    elif answer.status != 200 or not isinstance(routes, dict):
+        yield wrong(PROXY, f"It answers with status {answer.status}.", start)
+    elif not any(isinstance(route, dict) and "hub" in route for route in routes.values()):
+        yield wrong(PROXY, "The hub has told it no routes.", units.restart("classroom-hub", "classroom hub"))
+    else:
+        count = sum("user" in route for route in routes.values() if isinstance(route, dict))
+        yield ok(PROXY, f"It answers; routes to students' servers: {count}.")
+
+
+def look_at_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
+    """Whether pages and websockets come through Nginx as browsers ask for them.
+
+    Args:
+        settings: the class's.
+        address: where Nginx listens on this machine; found out unless told.
+    """
+    start = units.restart("nginx", "nginx")
+    tried = [_front(settings, address)] if address else fronts(settings)
+    for place in tried:
+        try:
+            answer = ask(place, "GET", f"{_base(settings)}hub/health", {})
+        except OSError:
+            continue
+        if answer.status != 200:
+            says = f"At {place.listen} it answers with status {answer.status} where the hub's answer should be."
+            yield wrong(NGINX, says, units.restart("classroom-hub", "classroom hub"))
+            return
+        yield ok(NGINX, f"The hub is reached through it ({place.listen}).")
+        yield from _look_at_websockets(settings, place)
+        return
+    places = " or ".join(place.listen for place in tried)
+    yield wrong(NGINX, f"Nothing answers at {places}: no browser reaches the class.", start)
+
+
+def _look_at_websockets(settings: Settings, front: Place) -> Iterable[Finding]:
+    """Give the proxy a route to a server of our own for an instant, and send a message there and back.
+
+    No student's server need be there, and none is asked. The path is nobody's: a user of that name cannot be, and
+    guessing it takes longer than it is there.
+    """
+    try:
+        token = proxy_token(settings.paths.state)
+    except PermissionError:
+        yield only_root(WEBSOCKETS)
+        return
+    api, path = Place(settings.proxy.api), f"{_base(settings)}user/{_PREFIX}{secrets.token_hex(16)}/"
+    with websocket.echo() as port:
+        route = f"/api/routes{quote(path.rstrip('/'))}"
+        try:
+            ask(api, "POST", route, _authorization(token), {"target": f"http://127.0.0.1:{port}"})
+            try:
+                outcome = websocket.try_out(front, path)
+            finally:
+                ask(api, "DELETE", route, _authorization(token))
+        except OSError as error:
+            yield warning(
+                WEBSOCKETS, f"They could not be tried: the proxy does not answer ({reason(error)}); see above."
+            )
+            return
+    if outcome is None:
+        yield ok(WEBSOCKETS, "A message came back through Nginx and the proxy.")
+    else:
+        text = f"{outcome}: kernels and terminals do not work."
+        yield wrong(WEBSOCKETS, text, "include modules/nginx/server.conf in the server that browsers reach")
+
+
+def fronts(settings: Settings) -> list[Place]:
+    """Where Nginx may listen: at the port of the external address, or without TLS behind a tunnel or load balancer."""
+    parts = urlsplit(settings.site.external_url or "http://localhost/")
+    host = parts.netloc.rpartition("@")[2]
+    if parts.scheme == "https":
+        behind = {"X-Forwarded-Proto": "https"}
+        return [
+            Place(f"127.0.0.1:{parts.port or 443}", host, tls=True),
+            Place("127.0.0.1:80", host, headers=behind),
+        ]
+    return [Place(f"127.0.0.1:{parts.port or 80}", host)]
+
+
+def _front(settings: Settings, address: str) -> Place:
+    first = fronts(settings)[0]
+    return Place(address, first.host, tls=first.tls and address.endswith(":443"))
+
+
+def proxy_token(state: Path) -> str:
+    """The token that hub and proxy share.
+
+    Raises:
+        PermissionError: it is not for this user to read.
+        NotSeenError: there is none.
+    """
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    places = [units.credential("classroom-hub", "proxy-token"), state / "secrets" / "proxy-token"]
+    for path in [Path(given) / "proxy-token", *places] if given else places:
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            continue
+    raise NotSeenError(f"{state / 'secrets' / 'proxy-token'} is not there yet: the hub makes it.")
+
+
+def _authorization(token: str) -> dict[str, str]:
+    return {"Authorization": f"token {token}", "Content-Type": "application/json"}
+
+
+def _base(settings: Settings) -> str:
+    return quote(urlsplit(settings.site.external_url).path or "/")

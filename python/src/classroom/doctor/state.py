@@ -1,0 +1,63 @@
+"""What the hub keeps: its secrets, its database, and when both were last put elsewhere."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+from classroom import database, upgrade
+from classroom.doctor.findings import ok, wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from classroom.doctor.findings import Finding
+
+SECRETS, DATABASE = "secrets", "database"
+
+
+def look_at_secrets(state: Path) -> Iterable[Finding]:
+    """Whether anybody else can read what the hub must keep to itself."""
+    if not state.exists():
+        yield wrong(SECRETS, f"{state} is not there: the hub makes it at its first start.", "classroom hub")
+        return
+    found = list(_open_ones(state))
+    yield from found or [ok(SECRETS, f"Nobody else can read them ({state / 'secrets'}).")]
+
+
+def _open_ones(state: Path) -> Iterator[Finding]:
+    folder = state / "secrets"
+    owner = state.stat()
+    for path in (folder, *sorted(folder.iterdir())) if folder.exists() else ():
+        status = path.lstat()
+        if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
+            yield wrong(SECRETS, f"{path} is no file.", f"rm {path}")
+        elif stat.S_IMODE(status.st_mode) & 0o077:
+            mode = "700" if path == folder else "600"
+            yield wrong(SECRETS, f"Others can read {path}.", f"chmod {mode} {path}")
+        elif status.st_uid != owner.st_uid:
+            yield wrong(SECRETS, f"{path} is not the hub's own.", f"chown --reference={state} {path}")
+    # Hashes of passwords and tokens; JupyterHub makes the file as the hub's umask has it.
+    file = database.file_of(state)
+    if file.exists() and owner.st_mode & 0o005 and file.stat().st_mode & 0o004:
+        yield wrong(
+            SECRETS, f"Others can read {file}: accounts and the hashes of their passwords.", f"chmod 700 {state}"
+        )
+
+
+def look_at_database(state: Path) -> Iterable[Finding]:
+    """Whether it can be read, is whole, and is of a version that this one can use."""
+    file = database.file_of(state)
+    if not file.exists():
+        yield wrong(DATABASE, f"{file} is not there: the hub makes it at its first start.", "classroom hub")
+        return
+    if not upgrade.fits(database.revisions(file)):
+        yield wrong(DATABASE, "It is of a newer version than what is installed.", "classroom upgrade status")
+        return
+    (found,) = database.rows(file, "PRAGMA quick_check(1)")[0]
+    if found != "ok":
+        yield wrong(DATABASE, f"It is damaged ({found}).", "classroom upgrade rollback")
+        return
+    size = file.stat().st_size / 1024**2
+    yield ok(DATABASE, f"It is whole ({size:.1f} MiB).")

@@ -1,0 +1,67 @@
+"""systemd, where it runs: which units have failed, and how a part is started."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from classroom.doctor.findings import ok, wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from classroom.doctor.findings import Finding
+
+ABOUT = "units"
+_RUNS = Path("/run/systemd/system")  # sd_booted(3)
+_OURS = re.compile(r"(classroom-|docker|containerd|nginx|nvidia-|acme-|cloudflared-|restic-backups-classroom).*")
+_TIMEOUT = 5  # seconds
+_CREDENTIALS = Path("/run/credentials")
+
+
+def has_systemd() -> bool:
+    """Whether systemd is what runs this machine."""
+    return _RUNS.is_dir()
+
+
+def restart(unit: str, otherwise: str) -> str:
+    """The command that starts a part again.
+
+    Args:
+        unit: its unit on NixOS.
+        otherwise: the command where systemd does not run.
+    """
+    return f"systemctl restart {unit}" if has_systemd() else otherwise
+
+
+def credential(unit: str, name: str) -> Path:
+    """Where systemd keeps a credential of a unit; root may read it (systemd.exec(5))."""
+    return _CREDENTIALS / f"{unit}.service" / name
+
+
+def look() -> Iterable[Finding]:
+    """Units of the class, and those it stands on, that have failed."""
+    if has_systemd():
+        yield from judge(ask("list-units", "--state=failed", "--plain", "--no-legend", "--full"))
+
+
+def judge(listed: str) -> Iterable[Finding]:
+    """Read `systemctl list-units --plain --no-legend`: a unit a line, its name first."""
+    failed = [line.split()[0] for line in listed.splitlines() if line.split() and _OURS.match(line.split()[0])]
+    for unit in failed:
+        yield wrong(ABOUT, f"{unit} has failed.", f"journalctl -b -e -u {unit}")
+    if not failed:
+        yield ok(ABOUT, "None of the class's has failed.")
+
+
+def ask(*words: str) -> str:
+    """What systemctl prints; empty where it cannot."""
+    try:
+        done = subprocess.run(
+            ["systemctl", "--no-pager", *words], check=False, capture_output=True, text=True, timeout=_TIMEOUT
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout

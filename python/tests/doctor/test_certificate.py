@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from classroom.doctor import certificate
+from classroom.doctor.findings import State
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def made(name: str, days: float, begin: datetime = NOW - timedelta(days=60)) -> x509.Certificate:
+    subject = x509.Name([])
+    return (
+        x509.CertificateBuilder(subject, subject, KEY.public_key(), 1, begin, NOW + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=True)
+        .sign(KEY, hashes.SHA256())
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "state", "says"),
+    [
+        pytest.param(made("hub.example.org", 60), State.OK, "lasts until 2027-01-24", id="well"),
+        pytest.param(made("*.example.org", 60), State.OK, "for hub.example.org", id="star"),
+        pytest.param(made("hub.example.org", 5), State.WARNING, "in 5 days", id="soon"),
+        pytest.param(made("hub.example.org", -1), State.WRONG, "has expired on 2026-11-24", id="expired"),
+        pytest.param(made("other.example.org", 60), State.WRONG, "for other.example.org and not", id="other_name"),
+        pytest.param(made("*.org", 60), State.WRONG, "not for hub.example.org", id="star_for_two_labels"),
+        pytest.param(
+            made("hub.example.org", 60, NOW + timedelta(days=1)), State.WRONG, "not valid before", id="not_yet"
+        ),
+    ],
+)
+def test_a_certificate(shown: x509.Certificate, state: State, says: str) -> None:
+    found = certificate.judge(shown, "hub.example.org", NOW)
+    assert found.state is state
+    assert says in found.says
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[tuple[int, list[str | None]]]:
+    """A TLS server that shows one certificate for every name; gives its port and the names it was asked for."""
+    key = KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = folder / "both.pem"
+    file.write_bytes(key + made("hub.example.org", 60).public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    asked: list[str | None] = []
+    context.sni_callback = lambda _connection, name, _context: asked.append(name)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                context.wrap_socket(connection, server_side=True).close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield listener.getsockname()[1], asked
+
+
+def test_it_is_asked_for_by_the_classs_name(tmp_path: Path) -> None:
+    with served(tmp_path) as (port, asked):
+        (found,) = certificate.look(f"https://hub.example.org:{port}/", now=NOW)
+    assert found.state is State.OK
+    assert asked == ["hub.example.org"]
+
+
+def test_tls_that_ends_elsewhere_and_no_tls_at_all_are_no_mistake() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    (found,) = certificate.look(f"https://hub.example.org:{port}/")
+    assert found.state is State.OK
+    assert list(certificate.look("http://hub.example.org/")) == []

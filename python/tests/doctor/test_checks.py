@@ -1,0 +1,149 @@
+"""What each check makes of what it reads. Against the real parts: tests/behaviour/test_doctor.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classroom.doctor import engine, gpus, machine, units
+from classroom.doctor.findings import State
+from classroom.gpus.cdi import parse
+from classroom.gpus.inventory import take_stock
+
+OK, WARNING, WRONG = State.OK, State.WARNING, State.WRONG
+GIB = 1024**3
+
+GOOD = {"LiveRestoreEnabled": True, "CDISpecDirs": ["/etc/cdi"]}
+
+
+@pytest.mark.parametrize(
+    ("info", "wants_gpus", "says"),
+    [
+        pytest.param(GOOD, True, [], id="well"),
+        pytest.param(GOOD | {"CDISpecDirs": []}, False, [], id="no_GPUs_wanted"),
+        pytest.param(GOOD | {"CDISpecDirs": []}, True, ["CDI is off"], id="no_CDI"),
+        pytest.param(GOOD | {"CDISpecDirs": None}, True, ["CDI is off"], id="no_CDI_older_engine"),
+        pytest.param(GOOD | {"LiveRestoreEnabled": False}, True, ["live-restore is off"], id="no_live_restore"),
+    ],
+)
+def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gpus: bool) -> None:
+    found = list(engine.judge(info, wants_gpus=wants_gpus, file=Path("/etc/docker/daemon.json")))
+    assert len(found) == len(says)
+    assert all(text in each.says and each.state is WRONG for text, each in zip(says, found, strict=True))
+    assert all("/etc/docker/daemon.json" in (each.mend or "") for each in found)
+
+
+def test_a_file_that_is_newer_than_the_engine_waits_for_a_restart(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_text("{}")
+    process = engine.Process(os.getpid(), file, started=1000)
+    os.utime(file, (999, 999))
+    assert list(engine.waiting(process)) == []
+    os.utime(file, (1100, 1100))
+    assert [each.state for each in engine.waiting(process)] == [WARNING]
+    assert list(engine.waiting(dataclasses.replace(process, file=tmp_path / "none"))) == []
+    assert list(engine.waiting(None)) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "state"),
+    [
+        pytest.param({"org.classroom.version": "1.2"}, OK, id="the_same"),
+        pytest.param({"org.classroom.version": "1.1"}, WRONG, id="older"),
+        pytest.param({}, WARNING, id="somebody_elses"),
+    ],
+)
+def test_the_image_is_of_the_hubs_version(labels: dict[str, str], state: State) -> None:
+    assert engine.judge_image("student:1", labels, "1.2", "load it").state is state
+
+
+@pytest.mark.parametrize(
+    ("free", "size", "files_free", "state"),
+    [
+        pytest.param(500 * GIB, 1000 * GIB, 900, OK, id="half"),
+        pytest.param(50 * GIB, 1000 * GIB, 900, OK, id="a_small_share_of_a_large_disk"),
+        pytest.param(GIB, 4 * GIB, 900, OK, id="a_large_share_of_a_small_disk"),
+        pytest.param(15 * GIB, 200 * GIB, 900, WARNING, id="low"),
+        pytest.param(GIB, 200 * GIB, 900, WRONG, id="full"),
+        pytest.param(0, 200 * GIB, 900, WRONG, id="nothing_left"),
+        pytest.param(500 * GIB, 1000 * GIB, 50, WARNING, id="few_files_left"),
+        pytest.param(500 * GIB, 1000 * GIB, 0, WRONG, id="no_file_left"),
+    ],
+)
+def test_room_on_a_disk(free: int, size: int, files_free: int, state: State) -> None:
+    assert machine.judge(machine.Room("homes", size, free, 1000, files_free)).state is state
+
+
+def test_a_file_system_without_a_bound_of_files_has_room() -> None:
+    assert machine.judge(machine.Room("homes", 100 * GIB, 50 * GIB, 0, 0)).state is OK
+
+
+def test_places_on_one_file_system_are_one_line(tmp_path: Path) -> None:
+    found = list(machine.rooms({"state": tmp_path, "homes": tmp_path, "gone": tmp_path / "none"}))
+    assert [each.what for each in found] == ["state, homes"]
+
+
+def test_the_clock_is_looked_at() -> None:
+    (found,) = machine.look_at_clock()
+    assert found.state in {OK, WARNING}
+
+
+LISTED = """\
+classroom-hub.service loaded failed failed Hub of the class
+nvidia-container-toolkit-cdi-generator.service loaded failed failed CDI
+man-db.service loaded failed failed Daily man-db regeneration
+"""
+
+
+def test_failed_units_of_the_class_are_named_and_others_are_not() -> None:
+    found = list(units.judge(LISTED))
+    assert [each.mend for each in found] == [
+        "journalctl -b -e -u classroom-hub.service",
+        "journalctl -b -e -u nvidia-container-toolkit-cdi-generator.service",
+    ]
+    assert [each.state for each in units.judge("")] == [OK]
+
+
+NVRM = (
+    "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (root@x)  Tue Sep 23 2025\n"
+    "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("module", "libraries", "states"),
+    [
+        pytest.param(None, [], [], id="no_NVIDIA"),
+        pytest.param("580.95.05", ["580.95.05"], [OK], id="the_same"),
+        pytest.param("580.95.05", ["590.1"], [WRONG], id="updated_without_a_reboot"),
+        pytest.param(None, ["590.1"], [WRONG], id="module_not_loaded"),
+        pytest.param("580.95.05", [], [WARNING], id="libraries_elsewhere"),
+    ],
+)
+@pytest.mark.parametrize("kept_in", ["sys/module/nvidia/version", "proc/driver/nvidia/version"])
+def test_driver_and_libraries(
+    module: str | None, libraries: list[str], states: list[State], *, kept_in: str, tmp_path: Path
+) -> None:
+    if module:
+        (tmp_path / kept_in).parent.mkdir(parents=True)
+        (tmp_path / kept_in).write_text(NVRM if kept_in.startswith("proc") else f"{module}\n")
+    folder = tmp_path / "run/opengl-driver/lib"
+    folder.mkdir(parents=True)
+    for name in ("libcuda.so", "libcuda.so.1", *(f"libcuda.so.{each}" for each in libraries)):
+        (folder / name).touch()
+    assert [each.state for each in gpus.look_at_driver(tmp_path)] == states
+
+
+def test_a_device_whose_file_is_not_there_is_named(tmp_path: Path) -> None:
+    specification = """{"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": [
+        {"name": "0", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia0"}]}},
+        {"name": "1", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia1"}]}}]}"""
+    inventory = take_stock(parse(specification, is_yaml=False))
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/nvidia0").touch()
+    (said,) = gpus.missing(inventory, tmp_path)
+    assert said.startswith("nvidia.com/gpu=1: /dev/nvidia1 is not there")
