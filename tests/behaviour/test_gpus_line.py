@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from behaviour.gpu_class import Class, refused, start, start_without
 from behaviour.people import PASSWORD, Visitor, api
 from behaviour.servers import Server, wait_until
+from behaviour.terminal import Terminal
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -26,6 +28,13 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
     yield made
     context.close()
     assert errors == []
+
+
+def sign_in(page: Page, student: Server) -> None:
+    page.goto("/hub/login?next=/hub/home")
+    page.get_by_label("Username:").fill(student.name)
+    page.get_by_label("Password:").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
 
 
 def stands(student: Server) -> Any:
@@ -51,10 +60,7 @@ def test_in_the_browser_a_student_waits_through_a_restart_and_the_server_starts_
     room.rules("exclusive", devices=["0"])
     first, _ = room.started()
     waiting, later = room.student(), room.student()
-    page.goto("/hub/login?next=/hub/home")
-    page.get_by_label("Username:").fill(waiting.name)
-    page.get_by_label("Password:").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, waiting)
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("heading", name="All GPUs are in use.")).to_be_visible()
     expect(page.get_by_role("cell", name="GPU 0")).to_be_visible()
@@ -95,10 +101,7 @@ def test_who_leaves_by_the_button_moves_the_others_up(room: Class, page: Page) -
     room.rules("exclusive", devices=["0"])
     room.started()
     leaving, later = room.student(), room.student()
-    page.goto("/hub/login?next=/hub/home")
-    page.get_by_label("Username:").fill(leaving.name)
-    page.get_by_label("Password:").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, leaving)
     page.get_by_role("button", name="Start").click()
     page.get_by_role("button", name="Wait in line").click()
     assert "You are number 2 of 2 in line." in join(later)
@@ -125,6 +128,41 @@ def test_nobody_overtakes_and_an_offer_that_is_not_taken_passes_on(room: Class) 
     assert place(asleep) is None
     start(awake)
     assert room.sees(awake) == "0"
+
+
+def test_what_is_reserved_for_a_lecture_is_the_groups_until_it_is_cancelled(
+    room: Class, page: Page, admin: Visitor, terminal: Terminal
+) -> None:
+    room.rules("exclusive", devices=["0"])
+    member, other = room.student(), room.student()
+    group = f"lab-{member.name}"
+    assert api(admin, "POST", f"groups/{group}", {"users": [member.name]}).status_code == 201
+    reserve = ("gpus", "reserve", "1", "--from", "now", "--to", "90m", "--group")
+    assert "There is no group elsewhere." in terminal.run(*reserve, "elsewhere").stderr
+    done = terminal.run(*reserve, group)
+    assert f"1 GPU for group {group}" in done.stdout, done.stderr
+    again = terminal.run(*reserve, group)
+    assert (again.returncode, "Reserved in that time already" in again.stderr) == (1, True)
+    sign_in(page, other)
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("heading", name="All GPUs are in use, or reserved.")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"1 GPU is reserved until \d+:\d+"))).to_be_visible()
+    page.get_by_role("button", name="Wait in line").click()
+    expect(page.get_by_text("You are number 1 of 1 in line.")).to_be_visible()
+    room.server("kill", "hub")
+    room.server("start", "hub")
+    start(member)
+    assert room.sees(member) == "0", "the line is no bar to a member"
+    assert group in admin.get("/hub/gpus").text
+    member.stop()
+    assert not stands(other)["turn"]
+    (listed,) = terminal.ask("gpus", "reservations")
+    assert (listed["group"], listed["count"], listed["now"]) == (group, 1, True)
+    cancelled = terminal.run("gpus", "cancel", str(listed["id"]), "999999")
+    assert (cancelled.returncode, cancelled.stdout) == (1, f"Cancelled: {listed['id']}.\n")
+    assert "999999: there is no such reservation." in cancelled.stderr
+    page.wait_for_url(f"**/user/{other.name}/lab**", timeout=120_000)
+    assert room.sees(other) == "0"
 
 
 def test_a_place_is_the_students_own_affair(room: Class) -> None:

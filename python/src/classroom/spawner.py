@@ -18,7 +18,7 @@ from classroom.errors import ClassroomError
 from classroom.gpus import line
 from classroom.gpus.leases import labels as lease_labels
 from classroom.gpus.metrics import WAITED
-from classroom.gpus.offer import View, has_line, look, wants_gpu
+from classroom.gpus.offer import View, forget_recent, has_line, look, wants_gpu
 from classroom.gpus.placement import Full, Granted, Without, most
 from classroom.gpus.words import MAY_START_WITHOUT, start_page
 from classroom.ready import answers
@@ -96,9 +96,9 @@ class ClassroomSpawner(DockerSpawner):
             self.log.warning("%s: taken as running, since %s", self._log_name, error)
             return None
 
-    async def look_at_gpus(self) -> View:
-        """The GPUs as this student finds them."""
-        return await look(self.engine, self.settings.gpu, self.db, self.container_name)
+    async def look_at_gpus(self, *, recent: bool = False) -> View:
+        """The GPUs as this student finds them; `recent` as in `classroom.gpus.offer.look`."""
+        return await look(self.engine, self.settings.gpu, self.db, self.container_name, recent=recent)
 
     async def get_options_form(self) -> str:
         """What the start page asks: nothing, so that one click starts the server, unless there is no GPU now."""
@@ -151,6 +151,7 @@ class ClassroomSpawner(DockerSpawner):
             if isinstance(found, Full):
                 raise self._failure(f"{found.reason} {MAY_START_WITHOUT}", "gpus-in-use")
             await self._create(found, home)
+            forget_recent(self.engine)
             waited = line.leave(self.db, self.user.name)
             if waited is not None and isinstance(found, Granted):
                 WAITED.observe(waited)

@@ -2,5 +2,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from jupyterhub import orm
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+
+from classroom.accounts.tables import Base
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def db() -> Iterator[Session]:
+    """The hub's tables and ours, empty."""
+    engine = create_engine("sqlite://")
+    orm.Base.metadata.create_all(engine)
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        yield session

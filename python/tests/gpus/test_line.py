@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import inventory, nvidia
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from classroom.accounts.tables import Base, Place
+from classroom.accounts.tables import Place
 from classroom.gpus import line
 from classroom.gpus.inventory import Inventory
 from classroom.gpus.leases import Lease
@@ -90,17 +91,9 @@ def test_nobody_overtakes_and_no_more_are_offered_than_there_are(rows: list[tupl
     assert review(after, free) == after
 
 
-@pytest.fixture
-def db() -> Iterator[Session]:
-    engine = create_engine("sqlite://")
-    Base.metadata.create_all(engine)
-    with Session(engine) as session:
-        yield session
-
-
 def view(*holders: str, db: Session | None = None, gpu: Gpu = EXCLUSIVE, machine: Inventory = TWO) -> View:
     leases = tuple(Lease(name, (device.name,)) for name, device in zip(holders, machine.devices, strict=False))
-    return View(gpu, machine, leases, line.refresh(db, gpu, machine, leases) if db else ())
+    return View(gpu, machine, leases, line.refresh(db, gpu, room_of(machine, leases), leases) if db else ())
 
 
 def test_joining_twice_keeps_the_place(db: Session) -> None:
@@ -150,10 +143,11 @@ def test_an_offer_that_is_not_taken_passes_on_and_this_is_remembered(db: Session
 def test_who_has_a_gpu_by_now_waits_no_more(db: Session) -> None:
     line.join(db, "ada")
     soon = int(datetime.now(UTC).timestamp()) + 5
-    assert line.refresh(db, EXCLUSIVE, TWO, [Lease("ada", ("nvidia.com/gpu=0",), since=soon)]) == ()
+    started = Lease("ada", ("nvidia.com/gpu=0",), since=soon)
+    assert line.refresh(db, EXCLUSIVE, room_of(TWO, [started]), [started]) == ()
     line.join(db, "ada")
     leftover = Lease("ada", ("nvidia.com/gpu=0",), since=soon - 100)
-    assert len(line.refresh(db, EXCLUSIVE, TWO, [leftover])) == 1
+    assert len(line.refresh(db, EXCLUSIVE, room_of(TWO, [leftover]), [leftover])) == 1
 
 
 def test_when_the_gpus_vanish_nobody_waits_on(db: Session) -> None:
@@ -180,6 +174,24 @@ def test_two_hundred_who_wait_are_served_in_order(db: Session, count: int) -> No
         served += turn[:1]
         line.leave(db, turn[0])
     assert served == [f"s{number}" for number in range(count)]
+
+
+def test_a_look_with_two_hundred_in_line_and_a_thousand_leases_takes_milliseconds(db: Session) -> None:
+    for number in range(200):
+        line.join(db, f"s{number}")
+    gpu, machine = Gpu(policy="shared", students_per_device=16), inventory(nvidia(64, uuids=True))
+    leases = tuple(
+        Lease(f"{device.label}-{number}", (device.name,), (device.identity,), most=16)
+        for device in machine.devices
+        for number in range(16)
+    )
+    times = []
+    for _ in range(10):
+        begin = time.thread_time()
+        found = View(gpu, machine, leases, line.refresh(db, gpu, room_of(machine, leases), leases))
+        assert standing(found, "s199")["place"] == 200
+        times.append(time.thread_time() - begin)
+    assert min(times) < 0.06
 
 
 def test_the_page_says_how_long_and_not_who(db: Session) -> None:
@@ -255,7 +267,7 @@ def test_a_student_reads_of_the_line_what_the_others_rules_make_of_it(db: Sessio
         line.join(db, name)
     leases = (lease(0, ONE),)
     others = {"ada": PAIR, "ben": LAST}
-    found = View(ONE, TWO, leases, line.refresh(db, ONE, TWO, leases, others.__getitem__), others)
+    found = View(ONE, TWO, leases, line.refresh(db, ONE, room_of(TWO, leases), leases, others.__getitem__), others)
     assert [isinstance(found.answer(name), Full) for name in ("ada", "ben", "new")] == [True, True, True]
     assert "kept for those who wait" in found.answer("new").reason  # type: ignore[union-attr]
     found = View(ONE, inventory(nvidia(3)), leases, found.line, others)

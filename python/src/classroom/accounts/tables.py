@@ -108,3 +108,20 @@ class Announcement(Base):
     text: Mapped[str] = mapped_column(String(500))
     made: Mapped[datetime] = mapped_column(default=now)
     made_by: Mapped[str] = mapped_column(String(128))
+
+
+class Booking(Base):
+    """GPUs that are reserved for a lecture (`classroom.gpus.bookings`)."""
+
+    __tablename__ = "classroom_reservations"
+    # A number is never used again: who cancels by an old list cancels no other.
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    begins: Mapped[datetime]
+    ends: Mapped[datetime]
+    group: Mapped[str] = mapped_column("group_name", String(64), default="")
+    """Whose members may have them; empty: the instructors."""
+    made: Mapped[datetime] = mapped_column(default=now)
+    made_by: Mapped[str] = mapped_column(String(128))

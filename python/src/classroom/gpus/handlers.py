@@ -11,11 +11,12 @@ from jupyterhub.utils import url_path_join
 from tornado import web
 
 from classroom.accounts.handlers.base import Page
+from classroom.accounts.tables import now as present
 from classroom.errors import ClassroomError
-from classroom.gpus import line
+from classroom.gpus import bookings, line
 from classroom.gpus.offer import all_leases, has_line, take_stock
 from classroom.gpus.report import report
-from classroom.gpus.words import span, standing
+from classroom.gpus.words import reservation, span, standing
 from classroom.spawner import ClassroomSpawner
 
 _NO_ANSWER = (ClassroomError, docker.errors.APIError)
@@ -44,7 +45,12 @@ class GpuPage(Page):
             (each.name, span(now - each.joined.replace(tzinfo=UTC).timestamp()), each.offered is not None)
             for each in line.read(spawner.db)
         ]
-        await self.show("gpus.html", report=found, rows=rows, line=waiting)
+        when = present()
+        booked = [
+            (reservation(each, when), each.group or "instructors", each.made_by)
+            for each in bookings.read(spawner.db, when)
+        ]
+        await self.show("gpus.html", report=found, rows=rows, line=waiting, reservations=booked)
 
 
 class LinePage(Page):
@@ -56,7 +62,7 @@ class LinePage(Page):
         """As JSON, for the page that waits."""
         spawner = self._spawner(user_name)
         try:
-            view = await spawner.look_at_gpus()
+            view = await spawner.look_at_gpus(recent=True)
         except _NO_ANSWER as error:
             raise web.HTTPError(503, str(error)) from error
         self.set_header("Cache-Control", "no-store")

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from classroom.accounts.tables import Place, now
-from classroom.gpus.placement import Granted, Room, room_of
+from classroom.gpus.placement import Granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from classroom.gpus.inventory import Inventory
     from classroom.gpus.leases import Lease
+    from classroom.gpus.placement import Room
     from classroom.settings import Gpu
 
 LONGEST = 1000
@@ -70,12 +70,12 @@ def review(
         if when - each.joined >= bounds.longest:
             continue
         gpu = rules(each.name)
-        answer = room.answer(gpu)
+        answer = room.answer(gpu, each.name)
         offered = min(each.offered or when, when) if isinstance(answer, Granted) else None
         if offered and when - offered >= bounds.offer:
             continue
         kept.append(replace(each, offered=offered, joined=min(each.joined, when)))
-        room = room.after(gpu, answer)
+        room = room.after(gpu, answer, each.name)
     return tuple(kept)
 
 
@@ -86,15 +86,15 @@ def read(db: Session) -> tuple[Waiting, ...]:
 
 
 def refresh(
-    db: Session, gpu: Gpu, inventory: Inventory, leases: Collection[Lease], rules: Callable[[str], Gpu] | None = None
+    db: Session, gpu: Gpu, room: Room, leases: Collection[Lease], rules: Callable[[str], Gpu] | None = None
 ) -> tuple[Waiting, ...]:
     """Review the line and keep what came of it. Who has got a GPU since they joined waits no more.
 
     Args:
         db: the hub's database.
         gpu: the site's rules, which bound the waiting.
-        inventory: the machine.
-        leases: everybody's.
+        room: the machine, with everybody's leases.
+        leases: these.
         rules: those that hold for a student, where not everyone has the site's.
     """
     before = read(db)
@@ -103,7 +103,7 @@ def refresh(
     since = {lease.holder: lease.since for lease in leases}
     waiting = [each for each in before if since.get(each.name, 0) < int(each.joined.replace(tzinfo=UTC).timestamp())]
     bounds = Bounds(timedelta(seconds=gpu.offer), timedelta(seconds=gpu.longest_wait))
-    reviewed = review(waiting, rules or (lambda _name: gpu), room_of(inventory, leases), now(), bounds)
+    reviewed = review(waiting, rules or (lambda _name: gpu), room, now(), bounds)
     if reviewed != before:
         rows = {row.name: row for row in db.scalars(select(Place))}
         for each in reviewed:

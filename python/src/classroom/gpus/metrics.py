@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import docker.errors
 from prometheus_client import Gauge, Histogram
 
+from classroom.accounts.tables import now
 from classroom.errors import ClassroomError
 from classroom.gpus.offer import View, look
 from classroom.gpus.placement import loads, pool
@@ -24,6 +25,8 @@ _PAUSE = 15  # seconds, Prometheus' usual interval
 DEVICES = Gauge("classroom_gpu_devices", "GPUs that are handed out to students")
 LEASES = Gauge("classroom_gpu_leases", "Students on a GPU", ["device"])
 WAITING = Gauge("classroom_gpu_waiting", "Students in line for a GPU")
+RESERVED = Gauge("classroom_gpu_reserved", "GPUs that are kept by a reservation now")
+WAITING_LONGEST = Gauge("classroom_gpu_longest_wait_seconds", "For how long who has waited longest has been in line")
 WAITED = Histogram(
     "classroom_gpu_wait_seconds",
     "How long students were in line before they started with a GPU",
@@ -39,6 +42,9 @@ def show(view: View) -> None:
     counts = loads(view.inventory, view.leases)
     DEVICES.set(len(devices))
     WAITING.set(len(view.line))
+    RESERVED.set(sum(len(each.identities) for each in view.claims))
+    joined = min((each.joined for each in view.line), default=None)
+    WAITING_LONGEST.set(max(0.0, (now() - joined).total_seconds()) if joined else 0)
     LEASES.clear()
     for device in view.inventory.devices:
         LEASES.labels(device.label).set(counts.count(device))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from classroom.gpus import line
+from classroom.accounts.tables import now
+from classroom.gpus import bookings, line
 from classroom.gpus.inventory import Inventory, stock_at
 from classroom.gpus.leases import LEASE, Lease, leases
-from classroom.gpus.placement import Full, Granted, Placement, Room, room_of
+from classroom.gpus.placement import Claim, Full, Granted, Placement, Room, pool, room_of
+from classroom.gpus.reservations import Reservation, claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
 WITHOUT = "no"
 """The one value of the one option of a start."""
 
+_RECENT = 1.0  # seconds
+
+_lately: dict[Engine, tuple[float, asyncio.Task[tuple[Lease, ...]]]] = {}
+"""What the engine was last asked, and when."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -38,14 +46,18 @@ class View:
     line: tuple[line.Waiting, ...] = ()
     others: Mapping[str, Gpu] = field(default_factory=dict)
     """The rules for those in line, where they are not the same."""
+    reserved: tuple[Reservation, ...] = ()
+    """Reservations that are not over."""
+    claims: tuple[Claim, ...] = ()
+    """The devices that those in force keep."""
 
     @cached_property
     def _rooms(self) -> tuple[Room, ...]:
         """The machine as each of those in line finds it, and at the end as somebody new does."""
-        found = [room_of(self.inventory, self.leases)]
+        found = [room_of(self.inventory, self.leases, self.claims)]
         for each in self.line:
-            gpu = self.rules(each.name)
-            found.append(found[-1].after(gpu, found[-1].answer(gpu)))
+            gpu, before = self.rules(each.name), found[-1]
+            found.append(before.after(gpu, before.answer(gpu, each.name), each.name))
         return tuple(found)
 
     def rules(self, student: str) -> Gpu:
@@ -59,11 +71,13 @@ class View:
     def answer(self, student: str) -> Placement:
         """What the student gets now. Those who came before have their GPUs first, even if they have not started."""
         gpu = self.rules(student)
-        at_once = self._rooms[0].answer(gpu)
+        at_once = self._rooms[0].answer(gpu, student)
+        if isinstance(at_once, Full) and isinstance(replace(self._rooms[0], claims=()).answer(gpu), Granted):
+            return Full("All GPUs are in use, or reserved.")
         if not isinstance(at_once, Granted):
             return at_once
         before = self.place(student)
-        found = self._rooms[-1 if before is None else before].answer(gpu)
+        found = self._rooms[-1 if before is None else before].answer(gpu, student)
         if isinstance(found, Full):
             return Full("All GPUs are in use, or kept for those who wait in line.")
         return found
@@ -88,7 +102,30 @@ async def all_leases(engine: Engine) -> tuple[Lease, ...]:
     return leases(await engine.call("containers", all=True, filters={"label": [LEASE]}))
 
 
-async def look(engine: Engine, gpu: Gpu, db: Session, container: str, rules: Rules = lambda _names: {}) -> View:
+async def recent_leases(engine: Engine) -> tuple[Lease, ...]:
+    """As `all_leases`, and up to a second old: however many pages ask, the engine is asked once in that time."""
+    asked, answer = _lately.get(engine, (0.0, None))
+    if answer is None or time.monotonic() - asked > _RECENT:
+        answer = asyncio.create_task(all_leases(engine))
+        _lately[engine] = time.monotonic(), answer
+    return await asyncio.shield(answer)
+
+
+def forget_recent(engine: Engine) -> None:
+    """Have the next page ask the engine: there is a new lease."""
+    _lately.pop(engine, None)
+
+
+async def look(  # noqa: PLR0913 - all that is asked
+    engine: Engine,
+    gpu: Gpu,
+    db: Session,
+    container: str,
+    rules: Rules = lambda _names: {},
+    *,
+    site: Gpu | None = None,
+    recent: bool = False,
+) -> View:
     """Ask the machine, the engine and the line.
 
     Args:
@@ -97,17 +134,23 @@ async def look(engine: Engine, gpu: Gpu, db: Session, container: str, rules: Rul
         db: the hub's database.
         container: the student's. What an earlier one of that name holds is the same student's.
         rules: gives the rules for those in line, as far as they are not the same.
+        site: the site's rules, which say what can be reserved; the student's unless told.
+        recent: an answer of the engine that is a second old will do.
 
     Raises:
         EngineAwayError: the engine does not answer.
     """
     if gpu.policy == "none":
         return View(gpu, Inventory(), ())
-    inventory, found = await take_stock(gpu), await all_leases(engine)
+    inventory, found = await take_stock(gpu), await (recent_leases if recent else all_leases)(engine)
     held = tuple(lease for lease in found if lease.container != container)
+    when = now()
+    reserved = bookings.read(db, when)
+    in_force = [each for each in reserved if each.holds(when)]
+    claimed = claims(pool(site or gpu, inventory), inventory, held, in_force)
     others = rules([each.name for each in line.read(db)])
-    waiting = line.refresh(db, gpu, inventory, held, lambda name: others.get(name, gpu))
-    return View(gpu, inventory, held, waiting, others)
+    waiting = line.refresh(db, gpu, room_of(inventory, held, claimed), held, lambda name: others.get(name, gpu))
+    return View(gpu, inventory, held, waiting, others, reserved, claimed)
 
 
 def wants_gpu(options: Mapping[str, object]) -> bool | None:

@@ -60,7 +60,9 @@ class Loads:
     promised: Mapping[str, int] = field(default_factory=dict)
     """How many at most may be on a device, as the strictest of those on it was promised."""
     kept: frozenset[str] = frozenset()
-    """Those that are to become free for somebody who has waited longer."""
+    """Those that are to become free for somebody who has waited longer, or reserved for others."""
+    preferred: frozenset[str] = frozenset()
+    """Those that are reserved for the student: taken before others that are as free."""
 
     def count(self, device: Device) -> int:
         """How many leases a device has."""
@@ -91,9 +93,13 @@ class Loads:
             promised={**self.promised, **promised},
         )
 
-    def keep(self, devices: Iterable[Device]) -> Loads:
+    def keep(self, identities: Iterable[str]) -> Loads:
         """Let nobody else come on these."""
-        return replace(self, kept=self.kept | {device.identity for device in devices})
+        return replace(self, kept=self.kept.union(identities))
+
+    def rank(self, device: Device) -> tuple[int, bool]:
+        """The lower, the sooner it is given."""
+        return self.counts[device.identity], device.identity not in self.preferred
 
 
 def held(inventory: Inventory, lease: Lease) -> set[str]:
@@ -123,9 +129,22 @@ def loads(inventory: Inventory, leases: Iterable[Lease]) -> Loads:
     return placed
 
 
-def place(gpu: Gpu, inventory: Inventory, leases: Iterable[Lease]) -> Placement:
+@dataclass(frozen=True)
+class Claim:
+    """Devices that only some may be put on (`classroom.gpus.reservations`)."""
+
+    members: frozenset[str]
+    """Names of those who may."""
+    identities: frozenset[str]
+
+
+def place(
+    gpu: Gpu, inventory: Inventory, leases: Iterable[Lease], student: str = "", claims: tuple[Claim, ...] = ()
+) -> Placement:
     """Decide for one student who has these rules; the leases are those of everybody."""
-    return Granted(()) if gpu.policy == "none" else place_on(gpu, inventory, loads(inventory, leases))
+    if gpu.policy == "none":
+        return Granted(())
+    return Room(inventory, loads(inventory, leases), claims).answer(gpu, student)
 
 
 def place_on(gpu: Gpu, inventory: Inventory, placed: Loads) -> Placement:
@@ -158,12 +177,13 @@ class Room:
 
     inventory: Inventory
     placed: Loads
+    claims: tuple[Claim, ...] = ()
 
-    def answer(self, gpu: Gpu) -> Placement:
+    def answer(self, gpu: Gpu, student: str = "") -> Placement:
         """Decide for a student with these rules."""
-        return place_on(gpu, self.inventory, self.placed)
+        return place_on(gpu, self.inventory, self._open_to(student))
 
-    def after(self, gpu: Gpu, answer: Placement) -> Room:
+    def after(self, gpu: Gpu, answer: Placement, student: str = "") -> Room:
         """What is left for those behind a student who has had this answer.
 
         What was granted is the student's, even before the start. For one who waits, as many devices as are wanted are
@@ -176,13 +196,23 @@ class Room:
             exclusive = gpu.policy == "exclusive"
             return replace(self, placed=self.placed.add(answer.identities, exclusive=exclusive, most=most(gpu)))
         wanted = gpu.per_student if gpu.policy == "exclusive" else 1
-        usable = [device for device in pool(gpu, self.inventory) if device.identity not in self.placed.kept]
-        return replace(self, placed=self.placed.keep(sorted(usable, key=self.placed.count)[:wanted]))
+        seen = self._open_to(student)
+        usable = [device for device in pool(gpu, self.inventory) if device.identity not in seen.kept]
+        usable.sort(key=seen.rank)
+        return replace(self, placed=self.placed.keep(device.identity for device in usable[:wanted]))
+
+    def _open_to(self, student: str) -> Loads:
+        """The devices as this student finds them: what is reserved for others is not to be had."""
+        if not self.claims:
+            return self.placed
+        mine = frozenset[str]().union(*(each.identities for each in self.claims if student in each.members))
+        others = frozenset[str]().union(*(each.identities for each in self.claims if student not in each.members))
+        return replace(self.placed.keep(others), preferred=mine)
 
 
-def room_of(inventory: Inventory, leases: Iterable[Lease]) -> Room:
+def room_of(inventory: Inventory, leases: Iterable[Lease], claims: tuple[Claim, ...] = ()) -> Room:
     """The machine as the first in line finds it."""
-    return Room(inventory, loads(inventory, leases))
+    return Room(inventory, loads(inventory, leases), claims)
 
 
 def pool(gpu: Gpu, inventory: Inventory) -> tuple[Device, ...]:
@@ -237,14 +267,14 @@ def _exclusive(wanted: int, devices: tuple[Device, ...], placed: Loads) -> Place
             if not free
             else f"Only {len(free)} of the {wanted} GPUs that a student gets {'is' if len(free) == 1 else 'are'} free."
         )
-    return _granted(free[:wanted])
+    return _granted(sorted(free, key=placed.rank)[:wanted])
 
 
 def _shared(students: int, devices: tuple[Device, ...], placed: Loads) -> Placement:
     open_ = [device for device in devices if placed.admits(device) and placed.count(device) < students]
     if not open_:
         return Full("All GPUs are in use.")
-    return _granted([min(open_, key=placed.count)])
+    return _granted([min(open_, key=placed.rank)])
 
 
 def _granted(devices: list[Device]) -> Granted:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
+from classroom.accounts.tables import now as present
 from classroom.gpus.placement import Full, held, pool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from classroom.gpus.offer import View
+    from classroom.gpus.reservations import Reservation
+
+_SOON = timedelta(hours=12)
 
 MAY_START_WITHOUT = "You may start without a GPU: everything else works, your code runs on the processor."
 
@@ -25,14 +30,45 @@ def span(seconds: float) -> str:
     return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
-def devices(view: View, now: float | None = None) -> list[dict[str, str]]:
+def clock(moment: datetime, when: datetime) -> str:
+    """A time of the tables in the zone of this machine, with the day if it is not today's: ``15:30``."""
+    there, here = (each.replace(tzinfo=UTC).astimezone() for each in (moment, when))
+    day = "" if there.date() == here.date() else f"{there:%a} {there.day} {there:%b} "
+    return f"{day}{there:%H:%M}{'' if there.utcoffset() else ' UTC'}"
+
+
+def reservation(each: Reservation, when: datetime, *, mine: bool = False) -> str:
+    """A reservation as a sentence."""
+    gpus = "1 GPU is" if each.count == 1 else f"{each.count} GPUs are"
+    begins = "" if each.holds(when) else f"from {clock(each.begins, when)} "
+    whom = " for you" if mine else ""
+    return f"{gpus} reserved{whom} {begins}until {clock(each.ends, when)}."
+
+
+def notes(view: View, student: str, when: datetime | None = None) -> list[str]:
+    """What is reserved now and in the next hours."""
+    when = when or present()
+    return [
+        reservation(each, when, mine=student in each.members)
+        for each in view.reserved
+        if each.begins < when + _SOON and when < each.ends
+    ]
+
+
+def devices(view: View, student: str, now: float | None = None) -> list[dict[str, str]]:
     """Each GPU and for how long others have had it. Nobody is named: who works is not everyone's business."""
     now = time.time() if now is None else now
+    since: dict[str, list[int]] = {}
+    for lease in sorted(view.leases, key=lambda lease: lease.since):
+        for identity in held(view.inventory, lease):
+            since.setdefault(identity, []).append(lease.since)
+    reserved = frozenset[str]().union(*(each.identities for each in view.claims if student not in each.members))
     rows = []
     for device in pool(view.gpu, view.inventory):
-        since = sorted(lease.since for lease in view.leases if device.identity in held(view.inventory, lease))
+        mine = since.get(device.identity, [])
         free = "kept for those in line" if view.line else "free"
-        shown = "in use for " + ", ".join(span(now - each) for each in since) if since else free
+        free = "reserved" if device.identity in reserved else free
+        shown = "in use for " + ", ".join(span(now - each) for each in mine) if mine else free
         rows.append({"name": f"GPU {device.label}", "use": shown})
     return rows
 
@@ -47,7 +83,8 @@ def standing(view: View, student: str) -> dict[str, object]:
         "turn": not isinstance(view.answer(student), Full),
         "place": place + 1,
         "text": _place(view, place),
-        "devices": devices(view),
+        "devices": devices(view, student),
+        "notes": notes(view, student),
         "again": min(10, 2 + place),
     }
 
@@ -65,8 +102,12 @@ def start_page(view: View, student: str, reason: str, urls: Mapping[str, str]) -
         reason: why there is none.
         urls: of the line and of this page (`gpu-line`, `spawn`).
     """
-    rows = "".join(f"<tr><td>{escape(row['name'])}</td><td>{escape(row['use'])}</td></tr>" for row in devices(view))
+    rows = "".join(
+        f"<tr><td>{escape(row['name'])}</td><td>{escape(row['use'])}</td></tr>" for row in devices(view, student)
+    )
     table = f'<table class="table gpu-list"><tbody data-line-devices>{rows}</tbody></table>'
+    said = "".join(f"<li>{escape(note)}</li>" for note in notes(view, student))
+    table += f'<ul class="list-unstyled" data-line-notes>{said}</ul>'
     without = (
         '<button type="submit" name="gpu" value="no" class="btn btn-outline-secondary">Start without a GPU</button>'
     )

@@ -5,6 +5,12 @@ const line = document.querySelector("[data-line]");
 if (line) {
   const text = line.querySelector("[data-line-text]");
   const list = document.querySelector("[data-line-devices]");
+  const notes = document.querySelector("[data-line-notes]");
+  const element = (name, text) => {
+    const made = document.createElement(name);
+    made.textContent = text;
+    return made;
+  };
   const title = document.title;
   const ask = async () => {
     let again = 5;
@@ -22,13 +28,10 @@ if (line) {
         document.title = `${now.place}. in line - ${title}`;
         list.replaceChildren(...now.devices.map((device) => {
           const row = document.createElement("tr");
-          row.append(...[device.name, device.use].map((cell) => {
-            const made = document.createElement("td");
-            made.textContent = cell;
-            return made;
-          }));
+          row.append(...[device.name, device.use].map((cell) => element("td", cell)));
           return row;
         }));
+        notes.replaceChildren(...now.notes.map((note) => element("li", note)));
       } else if (answer.status === 403 || answer.type === "opaqueredirect") {
         window.location.reload();
         return;

@@ -1,0 +1,94 @@
+"""GPUs that are kept for a lecture."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+from jupyterhub.scopes import needs_scope
+from pydantic import AwareDatetime, Field
+
+from classroom.accounts import roster
+from classroom.accounts.tables import now
+from classroom.api.base import Api, Body, moment
+from classroom.gpus import bookings
+from classroom.gpus.offer import has_line, take_stock
+from classroom.gpus.placement import pool
+from classroom.gpus.reservations import Reservation, ReservationError
+
+if TYPE_CHECKING:
+    from classroom.settings import Settings
+
+_FARTHEST = timedelta(days=400)
+
+
+class _Wanted(Body):
+    count: int = Field(ge=1, le=1000)
+    """GPUs."""
+    begins: AwareDatetime
+    ends: AwareDatetime
+    group: str = Field(default="", max_length=roster.GROUP_CHARACTERS)
+    """Whose members may have them; empty: the instructors."""
+
+
+class _Cancelled(Body):
+    ids: tuple[Annotated[int, Field(ge=1, le=2**31)], ...] = Field(min_length=1, max_length=bookings.MOST)
+
+
+class Reservations(Api):
+    """/hub/api/classroom/reservations."""
+
+    @needs_scope("admin:users")
+    async def get(self) -> None:
+        """Those that are not over, in the order in which they were made."""
+        self.answer({"reservations": [_described(each) for each in bookings.read(self.db)]})
+
+    @needs_scope("admin:users")
+    async def post(self) -> None:
+        """Make one."""
+        body = self.body(_Wanted)
+        settings: Settings = self.settings["app"].class_settings
+        if settings.spawner != "docker" or not has_line(settings.gpu):
+            raise ReservationError(
+                f'gpu.policy is "{settings.gpu.policy}": GPUs are reserved where they are handed out one by one. '
+                'Write gpu.policy = "exclusive" or "shared" in the settings.'
+            )
+        begins, ends = _utc(body.begins), _utc(body.ends)
+        if ends > now() + _FARTHEST:
+            raise ReservationError("That is more than a year ahead: give an earlier --to.")
+        devices = len(pool(settings.gpu, await take_stock(settings.gpu)))
+        made = bookings.make(self.db, Reservation(body.count, begins, ends, body.group, made_by=self.who), devices)
+        self.log.info("%s reserves %s GPUs, number %s", self.who, made.count, made.id)
+        self.answer({"reservation": _described(made)})
+
+
+class ReservationsCancelled(Api):
+    """/hub/api/classroom/reservations/cancel."""
+
+    @needs_scope("admin:users")
+    async def post(self) -> None:
+        """Take them back."""
+        ids = self.body(_Cancelled).ids
+        done = bookings.cancel(self.db, ids)
+        self.log.info("%s cancels reservations: %s", self.who, done)
+        self.answer({"cancelled": list(done), "unknown": [each for each in ids if each not in done]})
+
+
+def _utc(value: datetime) -> datetime:
+    """As the tables hold it."""
+    try:
+        return value.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError as error:
+        raise ReservationError(f"{value}: there is no such time.") from error
+
+
+def _described(each: Reservation) -> dict[str, object]:
+    return {
+        "id": each.id,
+        "count": each.count,
+        "group": each.group,
+        "begins": moment(each.begins),
+        "ends": moment(each.ends),
+        "now": each.holds(now()),
+        "made_by": each.made_by,
+    }

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jupyterhub import orm
+from machines import inventory, nvidia
+
+from classroom.accounts.tables import now
+from classroom.gpus import bookings
+from classroom.gpus.leases import Lease
+from classroom.gpus.offer import View
+from classroom.gpus.placement import Claim, Full, Granted, held, most, place
+from classroom.gpus.reservations import Reservation, ReservationError, check, claims
+from classroom.gpus.words import clock, devices, notes, reservation
+from classroom.settings import Gpu
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
+HOUR = timedelta(hours=1)
+FOUR = inventory(nvidia(4))
+ALONE, PAIR, SHARED = Gpu(policy="exclusive"), Gpu(policy="exclusive", per_student=2), Gpu(policy="shared")
+
+
+def booked(count: int, begins: float = 0, ends: float = 1, *members: str, number: int = 0) -> Reservation:
+    return Reservation(count, NOON + begins * HOUR, NOON + ends * HOUR, "lab", frozenset(members), number)
+
+
+def lease(name: str, *numbers: int, gpu: Gpu = ALONE) -> Lease:
+    names = tuple(f"nvidia.com/gpu={number}" for number in numbers)
+    return Lease(name, names, exclusive=gpu.policy == "exclusive", most=most(gpu))
+
+
+def labels(found: tuple[Claim, ...]) -> list[list[str]]:
+    return [[device.label for device in FOUR.devices if device.identity in claim.identities] for claim in found]
+
+
+@pytest.mark.parametrize(
+    ("leases", "reservations", "devices"),
+    [
+        ([], [booked(2)], [["0", "1"]]),
+        ([lease("zoe", 0)], [booked(2)], [["1", "2"]]),
+        ([lease("ada", 3)], [booked(2, 0, 1, "ada")], [["0", "3"]]),
+        ([lease("zoe", 0), lease("kim", 1), lease("ben", 2)], [booked(2)], [["0", "3"]]),
+        ([lease("zoe", 0)], [booked(2), booked(2)], [["1", "2"], ["0", "3"]]),
+        ([lease("zoe", 0, 1, 2, 3)], [booked(4)], [["0", "1", "2", "3"]]),
+        ([lease("ada", 0, gpu=SHARED), lease("zoe", 0, gpu=SHARED)], [booked(1, 0, 1, "ada")], [["1"]]),
+        ([], [booked(9)], [["0", "1", "2", "3"]]),
+    ],
+    ids=[
+        "free ones",
+        "not those in use",
+        "one that a member has counts",
+        "in use, it is kept for when it is free",
+        "two lectures at once",
+        "all",
+        "one that others use too does not",
+        "a device has vanished since",
+    ],
+)
+def test_a_reservation_keeps(leases: list[Lease], reservations: list[Reservation], devices: list[list[str]]) -> None:
+    assert labels(claims(FOUR.devices, FOUR, leases, reservations)) == devices
+
+
+def test_what_is_reserved_is_the_members_and_they_take_it_first() -> None:
+    claimed = claims(FOUR.devices, FOUR, [lease("zoe", 0)], [booked(1, 0, 1, "ada")])
+    leases = [lease("zoe", 0)]
+    assert place(ALONE, FOUR, leases, "ada", claimed) == place(ALONE, FOUR, leases)
+    answer = place(ALONE, FOUR, leases, "ben", claimed)
+    assert isinstance(answer, Granted)
+    assert answer.names == ("nvidia.com/gpu=2",)
+    low = claims(FOUR.devices[2:], FOUR, [], [booked(1, 0, 1, "ada")])
+    answer = place(ALONE, FOUR, [], "ada", low)
+    assert isinstance(answer, Granted)
+    assert answer.names == ("nvidia.com/gpu=2",), "others keep what is not reserved"
+
+
+GROUPS = [ALONE, PAIR, SHARED, Gpu(policy="shared", students_per_device=1), Gpu(policy="all")]
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_whoever_comes_and_goes_nobody_is_put_on_what_is_reserved_for_others(data: st.DataObject) -> None:
+    """A lecture's members find as many GPUs as were reserved, less those that others have had since before."""
+    machine = inventory(nvidia(data.draw(st.integers(1, 6))))
+    names = [f"s{number}" for number in range(8)]
+    rules = {name: data.draw(st.sampled_from(GROUPS)) for name in names}
+    running: dict[str, Lease] = {}
+    reservations: list[Reservation] = []
+    for _ in range(data.draw(st.integers(1, 25))):
+        match data.draw(st.sampled_from(["start", "start", "start", "stop", "reserve", "cancel"])):
+            case "start":
+                name = data.draw(st.sampled_from(names))
+                others = [each for each in running.values() if each.holder != name]
+                claimed = claims(machine.devices, machine, others, reservations)
+                answer = place(rules[name], machine, others, name, claimed)
+                running.pop(name, None)
+                if isinstance(answer, Granted):
+                    exclusive = rules[name].policy == "exclusive"
+                    made = Lease(name, answer.names, answer.identities, exclusive, most=most(rules[name]))
+                    mine = held(machine, made)
+                    running[name] = made
+                    foreign = [each for each in claimed if name not in each.members]
+                    assert not any(mine & each.identities for each in foreign)
+            case "stop":
+                running.pop(data.draw(st.sampled_from(names)), None)
+            case "reserve":
+                members = frozenset(data.draw(st.sets(st.sampled_from(names))))
+                wanted = Reservation(data.draw(st.integers(1, 4)), NOON, NOON + HOUR, "lab", members)
+                try:
+                    check(wanted, reservations, NOON, len(machine.devices))
+                except ReservationError:
+                    continue
+                reservations.append(wanted)
+            case "cancel":
+                reservations = reservations[:-1]
+        found = claims(machine.devices, machine, list(running.values()), reservations)
+        assert [len(each.identities) for each in found] == [each.count for each in reservations]
+        assert len(frozenset[str]().union(*(each.identities for each in found))) == sum(
+            len(e.identities) for e in found
+        )
+        assert found == claims(machine.devices, machine, list(reversed(running.values())), reservations)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "others", "said"),
+    [
+        (booked(4), [], None),
+        (booked(5), [], "GPUs to hand out: 4."),
+        (booked(1, 1, 1), [], "end before it begins"),
+        (booked(1, 2, 1), [], "end before it begins"),
+        (booked(1, -2, -1), [], "That time is over"),
+        (booked(1, -2, 1), [], None),
+        (booked(2), [booked(2)], None),
+        (booked(3), [booked(2, number=7)], "Reserved in that time already: number 7 (2)."),
+        (booked(4), [booked(4, 1, 2)], None),
+        (booked(4), [booked(4, -1, 0)], None),
+        (booked(2, 0, 4), [booked(2, 0, 1), booked(2, 1, 2), booked(2, 3, 4)], None),
+        (booked(2, 0, 4), [booked(2, 0, 2), booked(1, 1, 3)], "already"),
+    ],
+    ids=[
+        "all",
+        "more than there are",
+        "no time at all",
+        "backwards",
+        "over",
+        "begun",
+        "beside another",
+        "too many at once",
+        "before another",
+        "after another",
+        "one after the other",
+        "too many for an hour of it",
+    ],
+)
+def test_what_cannot_be_kept_is_refused_in_words(
+    wanted: Reservation, others: list[Reservation], said: str | None
+) -> None:
+    if said is None:
+        check(wanted, others, NOON, 4)
+        return
+    with pytest.raises(ReservationError) as refused:
+        check(wanted, others, NOON, 4)
+    assert said in str(refused.value)
+
+
+def people(db: Session, **groups: list[str]) -> None:
+    for name in sorted({name for names in groups.values() for name in names}):
+        db.add(orm.User(name=name, admin=name == "teacher"))
+    db.flush()
+    for group, names in groups.items():
+        users = [each for each in db.query(orm.User) if each.name in names]
+        db.add(orm.Group(name=group, users=users))
+    db.commit()
+
+
+def wish(count: int, group: str = "", hours: float = 1) -> Reservation:
+    return Reservation(count, now(), now() + hours * HOUR, group, made_by="teacher")
+
+
+def test_a_reservation_is_kept_in_the_database_with_whoever_is_a_member_now(db: Session) -> None:
+    people(db, lab=["ada", "ben"], other=["teacher", "cem"])
+    first = bookings.make(db, wish(2, "lab"), 4)
+    second = bookings.make(db, wish(2), 4)
+    db.expire_all()
+    assert [each.members for each in bookings.read(db)] == [{"ada", "ben"}, {"teacher"}]
+    assert bookings.cancel(db, [first.id, 99]) == (first.id,)
+    assert [each.id for each in bookings.read(db)] == [second.id]
+    assert bookings.read(db, now() + 2 * HOUR) == ()
+
+
+@pytest.mark.parametrize(("group", "said"), [("nobody's", "There is no group nobody's. Groups: lab, other.")])
+def test_a_group_that_is_not_there_is_said(db: Session, group: str, said: str) -> None:
+    people(db, lab=["ada"], other=[])
+    with pytest.raises(ReservationError, match=said):
+        bookings.make(db, wish(1, group), 4)
+
+
+def test_a_clock_that_jumps_ahead_and_back_loses_no_reservation(db: Session) -> None:
+    made = bookings.make(db, wish(1), 4)
+    assert bookings.read(db, now() + timedelta(days=4000)) == ()
+    assert bookings.read(db) == (made,)
+
+
+def view(leases: list[Lease], *reservations: Reservation, when: datetime = NOON, **more: Any) -> View:
+    in_force = [each for each in reservations if each.holds(when)]
+    claimed = claims(FOUR.devices, FOUR, leases, in_force)
+    return View(ALONE, FOUR, tuple(leases), reserved=reservations, claims=claimed, **more)
+
+
+def test_a_student_reads_what_is_reserved_and_until_when() -> None:
+    found = view([lease("zoe", 0), lease("kim", 1)], booked(2, 0, 3.5, "ada"))
+    answer = found.answer("ben")
+    assert isinstance(answer, Full)
+    assert answer.reason == "All GPUs are in use, or reserved."
+    assert isinstance(found.answer("ada"), Granted)
+    (said,) = notes(found, "ben", NOON)
+    assert said == f"2 GPUs are reserved until {clock(NOON + 3.5 * HOUR, NOON)}."
+    assert notes(found, "ada", NOON) == [said.replace("reserved", "reserved for you")]
+    assert [row["use"] for row in devices(found, "ben")[2:]] == ["reserved", "reserved"]
+    assert [row["use"] for row in devices(found, "ada")[2:]] == ["free", "free"]
+
+
+def test_what_is_reserved_for_later_is_said_before_and_not_after() -> None:
+    found = view([], booked(1, 2, 3), booked(1, 30, 31))
+    begins, ends = clock(NOON + 2 * HOUR, NOON), clock(NOON + 3 * HOUR, NOON)
+    assert notes(found, "ben", NOON) == [f"1 GPU is reserved from {begins} until {ends}."]
+    assert notes(found, "ben", NOON + 4 * HOUR) == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours", "text"),
+    [("UTC", 3.5, "15:30 UTC"), ("Europe/Berlin", 3.5, "16:30"), ("Europe/Berlin", 24, "Sat 16 Jan 13:00")],
+)
+def test_times_are_those_of_the_machines_zone(
+    monkeypatch: pytest.MonkeyPatch, zone: str, hours: float, text: str
+) -> None:
+    import time  # noqa: PLC0415 - the zone is the process's
+
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert clock(NOON + hours * HOUR, NOON) == text
+        assert reservation(booked(1, 0, hours), NOON) == f"1 GPU is reserved until {text}."
+    finally:
+        monkeypatch.undo()
+        time.tzset()
