@@ -159,12 +159,15 @@ def test_closing_an_account_ends_its_sessions_and_opening_it_again_gives_it_back
     assert again.is_signed_in
 
 
-def test_closing_an_account_stops_its_server(admin: Visitor, student: Visitor, name: str) -> None:
+@pytest.mark.parametrize("ready", [True, False], ids=["ready", "starting"])
+def test_closing_an_account_stops_its_server(admin: Visitor, student: Visitor, name: str, *, ready: bool) -> None:
     del student
     assert api(admin, "POST", f"users/{name}/server").status_code in {201, 202}
-    until(lambda: api(admin, "GET", f"users/{name}").json()["servers"].get("", {}).get("ready"))
+    if ready:
+        until(lambda: api(admin, "GET", f"users/{name}").json()["servers"].get("", {}).get("ready"))
     admin.act("revoke", name)
     until(lambda: not api(admin, "GET", f"users/{name}").json()["servers"])
+    assert not api(admin, "GET", f"users/{name}").json()["pending"]
 
 
 def look_alikes(name: str) -> list[str]:

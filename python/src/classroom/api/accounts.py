@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 from jupyterhub import orm
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from classroom.accounts import passwords, roster, service
+from classroom.accounts.closing import stop_servers
 from classroom.accounts.errors import AccountError
 from classroom.accounts.handlers.words import listed
 from classroom.accounts.names import MAX_KEPT_NAME
@@ -105,10 +107,8 @@ class AccountAction(Api):
     async def _revoke(self, names: tuple[str, ...]) -> dict[str, object]:
         done = service.revoke(self.db, names, self.authenticator.admin_users)
         refused = {name: _INSTRUCTOR for name in done.unchanged if name in self.authenticator.admin_users}
-        for name in done.changed:
-            user = self.find_user(name)
-            if user is not None and user.running and not user.spawner.pending:
-                await self.stop_single_user(user)
+        users = [user for name in done.changed if (user := self.find_user(name)) is not None]
+        await asyncio.gather(*(stop_servers(self, user) for user in users))
         return _done(done) | {"unchanged": [n for n in done.unchanged if n not in refused], "refused": refused}
 
     async def _remove(self, names: tuple[str, ...]) -> dict[str, object]:
@@ -132,8 +132,7 @@ class AccountAction(Api):
         if user is None:
             service.remove(self.db, name)
             return ""
-        if user.running and not user.spawner.pending:
-            await self.stop_single_user(user)
+        await stop_servers(self, user)
         if user.spawner.pending:
             return "The server is starting or stopping. Try again in a moment."
         self.authenticator.delete_user(user)

@@ -9,6 +9,7 @@ from jupyterhub.scopes import needs_scope
 from tornado import web
 
 from classroom.accounts import service
+from classroom.accounts.closing import stop_servers
 from classroom.accounts.errors import AccountError
 from classroom.accounts.handlers.base import Page
 from classroom.accounts.handlers.words import age, listed
@@ -71,13 +72,10 @@ class ApprovePage(Page):
     def _stop_servers(self, names: Iterable[str]) -> None:
         for name in names:
             user = self.find_user(name)
-            if user is None:
-                continue
-            for server, spawner in user.spawners.items():
-                if spawner.active and not spawner.pending:
-                    # Not waited for: stopping takes seconds, and the student is signed out already.
-                    task = asyncio.ensure_future(self.stop_single_user(user, server))
-                    task.add_done_callback(_log_failure(self, name))
+            if user is not None:
+                # Not waited for: stopping takes seconds, and the student is signed out already.
+                task = asyncio.ensure_future(stop_servers(self, user))
+                task.add_done_callback(_log_failure(self, name))
 
     async def _list(self, error: str = "", status: int = 200) -> None:
         rows = service.entries(self.db)
