@@ -297,6 +297,11 @@ in
         default = "4h";
         description = "How long a place in line is kept at most.";
       };
+      preferLeastUsed = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Who has used GPUs least in the last seven days, in whole hours, is first in line; off, who came first.";
+      };
       cdiDirs = mkOption {
         type = types.nonEmptyListOf (types.strMatching "/.+");
         default = [ "/etc/cdi" "/var/run/cdi" ];

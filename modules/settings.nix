@@ -26,6 +26,7 @@ let
         offer
         perStudent
         policy
+        preferLeastUsed
         studentsPerDevice
         ;
     };

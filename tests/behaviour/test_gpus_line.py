@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -163,6 +166,51 @@ def test_what_is_reserved_for_a_lecture_is_the_groups_until_it_is_cancelled(
     assert "999999: there is no such reservation." in cancelled.stderr
     page.wait_for_url(f"**/user/{other.name}/lab**", timeout=120_000)
     assert room.sees(other) == "0"
+
+
+CROWD = 200
+
+# Names of people who are not there: what a long line costs is the hub's affair alone.
+_ROWS = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1], timeout=30) as db:
+    for number in range(int(sys.argv[2])):
+        db.execute("INSERT INTO classroom_line (name, joined) VALUES (?, datetime('now'))", (f"crowd-{number}",))
+    db.execute("INSERT INTO classroom_gpu_use (name, day, seconds) VALUES (?, date('now'), 7300)", (sys.argv[3],))
+"""
+_NO_ROWS = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1], timeout=30) as db:
+    db.execute("DELETE FROM classroom_line WHERE name LIKE 'crowd-%'")
+    print(*(name for (name,) in db.execute("SELECT name FROM classroom_gpu_use WHERE seconds > 1")))
+"""
+
+
+def test_in_a_line_of_two_hundred_the_page_answers_at_once_and_who_has_used_less_comes_first(
+    room: Class, figure: Callable[[str], None]
+) -> None:
+    room.rules("exclusive", devices=["0"], preferLeastUsed=True)
+    holder, _ = room.started()
+    busy, idle = room.student(), room.student()
+    state = json.loads(room.server("exec", "cat", room.server("settings").strip()))["paths"]["state"]
+    database = f"{state}/jupyterhub.sqlite"
+    room.server("exec", "python3", "-c", _ROWS, database, str(CROWD), busy.name)
+    try:
+        join(busy)
+        join(idle)
+        begin = time.monotonic()
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(stands, [busy, idle] * 50))
+        took = (time.monotonic() - begin) / len(answers)
+        figure(f"place in a line of {CROWD}: one answer takes {1000 * took:.0f} ms, 4 asking at once")
+        assert (answers[-2]["place"], answers[-1]["place"]) == (CROWD + 2, CROWD + 1)
+        assert "You have: 2 h 1 min." in answers[-2]["notes"][0]
+        assert took < 0.1
+        counted = "the holder's use is counted"
+        wait_until(lambda: holder.name in room.server("exec", "python3", "-c", _NO_ROWS, database), counted, 45, 2)
+        assert place(idle) == 1
+    finally:
+        room.server("exec", "python3", "-c", _NO_ROWS, database)
 
 
 def test_a_place_is_the_students_own_affair(room: Class) -> None:

@@ -13,7 +13,7 @@ from traitlets import Instance
 from classroom.container import LABEL
 from classroom.engine import EngineAwayError, engine_at
 from classroom.gpus.inventory import stock_at
-from classroom.gpus.metrics import watch
+from classroom.gpus.keeper import Keeper
 from classroom.gpus.placement import mistakes
 from classroom.settings import Settings
 from classroom.spawner import ClassroomSpawner
@@ -153,4 +153,5 @@ class ClassroomHub(JupyterHub):
         self._watcher = asyncio.create_task(self.proxy.watch())
         gpu = self.class_settings.gpu
         if gpu.policy != "none" and issubclass(self.spawner_class, ClassroomSpawner):
-            self._gpu_watcher = asyncio.create_task(watch(engine_at(self.class_settings.docker.host), gpu, self.db))
+            keeper = Keeper(self.class_settings, engine_at(self.class_settings.docker.host), self.db)
+            self._gpu_watcher = asyncio.create_task(keeper.run())

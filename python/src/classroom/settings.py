@@ -315,6 +315,8 @@ class Gpu(_Section):
     """When all GPUs are in use students wait in line. A free one is kept this long for the first, then passes on."""
     longest_wait: Duration = Field(default=4 * 3600, ge=60)
     """How long a place in line is kept at most."""
+    prefer_least_used: bool = False
+    """Who has used GPUs least in the last seven days, in whole hours, is first in line; off, who came first."""
     cdi_dirs: tuple[Path, ...] = Field(default=(Path("/etc/cdi"), Path("/var/run/cdi")), min_length=1)
     """Where the driver's toolkit writes what the GPUs are called; the same folders as the engine's."""
 

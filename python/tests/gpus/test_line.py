@@ -218,6 +218,17 @@ def test_the_page_of_who_waits_says_the_place(db: Session) -> None:
     assert standing(found, "cem") == {"waiting": False}
 
 
+@pytest.mark.parametrize(("before", "offer", "again"), [(0, 120, 2), (9, 120, 11), (199, 120, 30), (199, 10, 5)])
+def test_the_page_asks_the_less_often_the_longer_the_line_and_misses_no_offer(
+    db: Session, before: int, offer: int, again: int
+) -> None:
+    for number in range(before):
+        line.join(db, f"s{number}")
+    line.join(db, "ada")
+    found = view("zoe", "kim", db=db, gpu=Gpu(policy="exclusive", offer=offer))
+    assert standing(found, "ada")["again"] == again
+
+
 PAIR, ONE = Gpu(policy="exclusive", per_student=2), EXCLUSIVE
 LOW, HIGH = Gpu(policy="shared", students_per_device=2), Gpu(policy="shared", students_per_device=4)
 LAST = Gpu(policy="exclusive", devices=("1",))

@@ -6,7 +6,7 @@ for is here. Times are UTC without a zone, as in JupyterHub's own tables. `migra
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from sqlalchemy import String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -125,3 +125,17 @@ class Booking(Base):
     """Whose members may have them; empty: the instructors."""
     made: Mapped[datetime] = mapped_column(default=now)
     made_by: Mapped[str] = mapped_column(String(128))
+
+
+class GpuUse(Base):
+    """For how long a student has had GPUs on one day (`classroom.gpus.use`)."""
+
+    __tablename__ = "classroom_gpu_use"
+    __table_args__ = (UniqueConstraint("day", "name", name="uq_classroom_gpu_use_day"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    day: Mapped[date]
+    """UTC."""
+    seconds: Mapped[float]
+    """Those of two GPUs at once are counted twice."""

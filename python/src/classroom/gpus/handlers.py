@@ -13,7 +13,7 @@ from tornado import web
 from classroom.accounts.handlers.base import Page
 from classroom.accounts.tables import now as present
 from classroom.errors import ClassroomError
-from classroom.gpus import bookings, line
+from classroom.gpus import bookings, line, use
 from classroom.gpus.offer import all_leases, has_line, take_stock
 from classroom.gpus.report import report
 from classroom.gpus.words import reservation, span, standing
@@ -41,9 +41,10 @@ class GpuPage(Page):
         rows = [
             (row, span(now - datetime.fromisoformat(row.since).timestamp()) if row.since else "") for row in found.rows
         ]
+        places = line.read(spawner.db)
         waiting = [
             (each.name, span(now - each.joined.replace(tzinfo=UTC).timestamp()), each.offered is not None)
-            for each in line.read(spawner.db)
+            for each in (line.ordered(places, use.lately(spawner.db)) if gpu.prefer_least_used else places)
         ]
         when = present()
         booked = [

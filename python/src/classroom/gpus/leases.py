@@ -43,6 +43,8 @@ class Lease:
     policy: str = ""
     most: int = 0
     """How many students may be on these devices at most, this one among them; 0 means that none was promised."""
+    network: str = ""
+    """The class's: an engine may run several classes, and students of the same name in them."""
 
 
 def labels(names: Iterable[str], identities: Iterable[str], policy: str, most: int = 0) -> dict[str, str]:
@@ -66,6 +68,7 @@ def _lease(container: Mapping[str, Any]) -> Lease:
         since=int(container.get("Created", 0)),
         container=next(iter(container.get("Names") or [""])).lstrip("/"),
         policy=found.get(POLICY, ""),
+        network=found.get(LABEL + "network", ""),
         most=int(bound) if (bound := found.get(MOST, "")).isdecimal() else 0,
     )
 

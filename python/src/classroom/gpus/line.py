@@ -6,6 +6,9 @@ first for a while; not taken, it passes on, and the one who did not take it has 
 Students of different groups wait in the one line for different devices. Someone further back is served before others
 only with a device that is of no use to any of them, and that is not kept to become free for them
 (`classroom.gpus.placement.Room.after`): so everyone's turn comes once enough of those who hold devices have gone.
+
+Where the settings say so, who has used GPUs least in the last days comes first, in whole hours; among equals, who came
+first. Then others may overtake, until they have used as much.
 """
 
 from __future__ import annotations
@@ -19,9 +22,10 @@ from sqlalchemy.exc import IntegrityError
 
 from classroom.accounts.tables import Place, now
 from classroom.gpus.placement import Granted
+from classroom.gpus.use import rank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -79,14 +83,30 @@ def review(
     return tuple(kept)
 
 
+def ordered(line: Iterable[Waiting], used: Mapping[str, float]) -> tuple[Waiting, ...]:
+    """The line with those first who have used least; what is kept for somebody stays theirs.
+
+    Args:
+        line: in the order in which they came, which holds among equals.
+        used: seconds of GPUs, by student (`classroom.gpus.use.lately`).
+    """
+    return tuple(sorted(line, key=lambda each: (each.offered is None, rank(used.get(each.name, 0.0)))))
+
+
 def read(db: Session) -> tuple[Waiting, ...]:
     """The line as it was left."""
     rows = db.scalars(select(Place).order_by(Place.id)).all()
     return tuple(Waiting(row.name, row.joined, row.offered) for row in rows)
 
 
-def refresh(
-    db: Session, gpu: Gpu, room: Room, leases: Collection[Lease], rules: Callable[[str], Gpu] | None = None
+def refresh(  # noqa: PLR0913 - all that decides
+    db: Session,
+    gpu: Gpu,
+    room: Room,
+    leases: Collection[Lease],
+    rules: Callable[[str], Gpu] | None = None,
+    *,
+    used: Mapping[str, float] | None = None,
 ) -> tuple[Waiting, ...]:
     """Review the line and keep what came of it. Who has got a GPU since they joined waits no more.
 
@@ -96,12 +116,14 @@ def refresh(
         room: the machine, with everybody's leases.
         leases: these.
         rules: those that hold for a student, where not everyone has the site's.
+        used: what each has used, where that decides who is first.
     """
     before = read(db)
     if not before:
         return ()
     since = {lease.holder: lease.since for lease in leases}
     waiting = [each for each in before if since.get(each.name, 0) < int(each.joined.replace(tzinfo=UTC).timestamp())]
+    waiting = waiting if used is None else list(ordered(waiting, used))
     bounds = Bounds(timedelta(seconds=gpu.offer), timedelta(seconds=gpu.longest_wait))
     reviewed = review(waiting, rules or (lambda _name: gpu), room, now(), bounds)
     if reviewed != before:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import TYPE_CHECKING
 
-import docker.errors
 from prometheus_client import Gauge, Histogram
 
 from classroom.accounts.tables import now
-from classroom.errors import ClassroomError
-from classroom.gpus.offer import View, look
 from classroom.gpus.placement import loads, pool
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
-    from classroom.engine import Engine
-    from classroom.settings import Gpu
-
-_PAUSE = 15  # seconds, Prometheus' usual interval
+    from classroom.gpus.offer import View
 
 DEVICES = Gauge("classroom_gpu_devices", "GPUs that are handed out to students")
 LEASES = Gauge("classroom_gpu_leases", "Students on a GPU", ["device"])
@@ -32,8 +22,6 @@ WAITED = Histogram(
     "How long students were in line before they started with a GPU",
     buckets=(10, 60, 300, 900, 1800, 3600, 7200, 14400),
 )
-
-_log = logging.getLogger(__name__)
 
 
 def show(view: View) -> None:
@@ -48,15 +36,3 @@ def show(view: View) -> None:
     LEASES.clear()
     for device in view.inventory.devices:
         LEASES.labels(device.label).set(counts.count(device))
-
-
-async def watch(engine: Engine, gpu: Gpu, db: Session) -> None:
-    """Look for ever. Offers that nobody takes pass on by it even while nobody else looks."""
-    while True:
-        try:
-            show(await look(engine, gpu, db, container=""))
-        except (ClassroomError, docker.errors.APIError) as error:
-            _log.debug("The figures about GPUs stay as they were: %s", error)
-        except Exception:  # noqa: BLE001 - the task must outlive what nobody has foreseen
-            _log.exception("The figures about GPUs stay as they were")
-        await asyncio.sleep(_PAUSE)

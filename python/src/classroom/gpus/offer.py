@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from classroom.accounts.tables import now
-from classroom.gpus import bookings, line
+from classroom.gpus import bookings, line, use
 from classroom.gpus.inventory import Inventory, stock_at
 from classroom.gpus.leases import LEASE, Lease, leases
 from classroom.gpus.placement import Claim, Full, Granted, Placement, Room, pool, room_of
@@ -50,6 +50,8 @@ class View:
     """Reservations that are not over."""
     claims: tuple[Claim, ...] = ()
     """The devices that those in force keep."""
+    used: Mapping[str, float] | None = None
+    """What each has used lately, in seconds, where that decides who is first in line."""
 
     @cached_property
     def _rooms(self) -> tuple[Room, ...]:
@@ -134,7 +136,7 @@ async def look(  # noqa: PLR0913 - all that is asked
         db: the hub's database.
         container: the student's. What an earlier one of that name holds is the same student's.
         rules: gives the rules for those in line, as far as they are not the same.
-        site: the site's rules, which say what can be reserved; the student's unless told.
+        site: the site's rules, which say what can be reserved and who is first; the student's unless told.
         recent: an answer of the engine that is a second old will do.
 
     Raises:
@@ -149,8 +151,10 @@ async def look(  # noqa: PLR0913 - all that is asked
     in_force = [each for each in reserved if each.holds(when)]
     claimed = claims(pool(site or gpu, inventory), inventory, held, in_force)
     others = rules([each.name for each in line.read(db)])
-    waiting = line.refresh(db, gpu, room_of(inventory, held, claimed), held, lambda name: others.get(name, gpu))
-    return View(gpu, inventory, held, waiting, others, reserved, claimed)
+    used = use.lately(db) if (site or gpu).prefer_least_used else None
+    room = room_of(inventory, held, claimed)
+    waiting = line.refresh(db, gpu, room, held, lambda name: others.get(name, gpu), used=used)
+    return View(gpu, inventory, held, waiting, others, reserved, claimed, used)
 
 
 def wants_gpu(options: Mapping[str, object]) -> bool | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from classroom.accounts.tables import now as present
 from classroom.gpus.placement import Full, held, pool
+from classroom.gpus.use import DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,9 +47,13 @@ def reservation(each: Reservation, when: datetime, *, mine: bool = False) -> str
 
 
 def notes(view: View, student: str, when: datetime | None = None) -> list[str]:
-    """What is reserved now and in the next hours."""
+    """What is reserved now and in the next hours, and by what the line goes if not by who came first."""
     when = when or present()
-    return [
+    said = []
+    if view.used is not None:
+        mine = span(view.used.get(student, 0.0))
+        said = [f"Who has used GPUs least in the last {DAYS} days comes first, in whole hours. You have: {mine}."]
+    return said + [
         reservation(each, when, mine=student in each.members)
         for each in view.reserved
         if each.begins < when + _SOON and when < each.ends
@@ -85,7 +90,8 @@ def standing(view: View, student: str) -> dict[str, object]:
         "text": _place(view, place),
         "devices": devices(view, student),
         "notes": notes(view, student),
-        "again": min(10, 2 + place),
+        # Two hundred who ask every few seconds are all that a hub can do; an offer must not pass by unseen.
+        "again": min(30, 2 + place, view.gpu.offer // 2),
     }
 
 
