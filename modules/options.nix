@@ -302,6 +302,17 @@ in
         default = false;
         description = "Who has used GPUs least in the last seven days, in whole hours, is first in line; off, who came first.";
       };
+      longestLease = mkOption {
+        type = own.duration;
+        default = "0s";
+        example = "4h";
+        description = "Who has had a GPU for this long is told, and the server stopped, if others wait for it; 0 means never.";
+      };
+      notice = mkOption {
+        type = own.duration;
+        default = "10m";
+        description = "How long before a server is stopped for its GPU the student is told in the notebook; what is open is saved.";
+      };
       cdiDirs = mkOption {
         type = types.nonEmptyListOf (types.strMatching "/.+");
         default = [ "/etc/cdi" "/var/run/cdi" ];

@@ -22,7 +22,9 @@ let
       inherit (cfg.gpu)
         cdiDirs
         devices
+        longestLease
         longestWait
+        notice
         offer
         perStudent
         policy

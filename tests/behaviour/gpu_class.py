@@ -16,7 +16,8 @@ from behaviour.servers import Server
 
 Verb = Callable[..., str]
 
-NONE = {"policy": "none", "devices": None, "perStudent": None, "studentsPerDevice": None, "offer": None}
+CHANGED = ("devices", "perStudent", "studentsPerDevice", "offer", "preferLeastUsed", "longestLease", "notice")
+NONE: dict[str, Any] = dict.fromkeys(CHANGED) | {"policy": "none"}
 
 
 @dataclass

@@ -168,6 +168,36 @@ def test_what_is_reserved_for_a_lecture_is_the_groups_until_it_is_cancelled(
     assert room.sees(other) == "0"
 
 
+def test_who_has_had_a_gpu_for_long_is_told_in_the_notebook_and_it_passes_on_with_everything_saved(
+    room: Class, page: Page
+) -> None:
+    room.rules("exclusive", devices=["0"], longestLease="20s", notice="15s")
+    holder, waiting = room.student(), room.student()
+    sign_in(page, holder)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url(f"**/user/{holder.name}/lab**", timeout=120_000)
+    holder.open()
+    cell = page.locator(".jp-Notebook .jp-CodeCell .cm-content").first
+    cell.click()
+    page.keyboard.type("unsaved = 'not by me'")
+    join(waiting)
+    told = page.get_by_text(
+        re.compile(r"Others wait for a GPU, and you have had yours for .* This server is stopped in")
+    )
+    ends = time.monotonic() + 60
+    while not told.count():
+        stands(waiting)
+        assert time.monotonic() < ends, "the notebook says that its server is to be stopped"
+        page.wait_for_timeout(500)
+    wait_until(lambda: "not by me" in holder.read("Welcome.ipynb"), "what was typed is saved", 15)
+    assert room.sees(holder) == "0", "said before it happens"
+    wait_until(lambda: stands(waiting)["turn"], "the GPU is the next one's", 60)
+    start(waiting)
+    assert room.sees(waiting) == "0"
+    page.goto(f"/hub/user/{holder.name}/lab")
+    expect(page.get_by_text("It was stopped. Others waited for a GPU, and you had had yours for")).to_be_visible()
+
+
 CROWD = 200
 
 # Names of people who are not there: what a long line costs is the hub's affair alone.
@@ -189,7 +219,7 @@ with sqlite3.connect(sys.argv[1], timeout=30) as db:
 def test_in_a_line_of_two_hundred_the_page_answers_at_once_and_who_has_used_less_comes_first(
     room: Class, figure: Callable[[str], None]
 ) -> None:
-    room.rules("exclusive", devices=["0"], preferLeastUsed=True)
+    room.rules("exclusive", devices=["0"], preferLeastUsed=True, notice="10s")  # the hub looks the more often
     holder, _ = room.started()
     busy, idle = room.student(), room.student()
     state = json.loads(room.server("exec", "cat", room.server("settings").strip()))["paths"]["state"]

@@ -15,6 +15,7 @@ from classroom.engine import EngineAwayError, engine_at
 from classroom.gpus.inventory import stock_at
 from classroom.gpus.keeper import Keeper
 from classroom.gpus.placement import mistakes
+from classroom.notices import Board
 from classroom.settings import Settings
 from classroom.spawner import ClassroomSpawner
 from classroom.storage.watch import Watch
@@ -30,9 +31,15 @@ class ClassroomHub(JupyterHub):
 
     class_settings = Instance(Settings, config=True, help="The class's settings.")
 
+    notices: Board
+    """What students are told."""
     _watcher: asyncio.Task[None] | None = None
     _gpu_watcher: asyncio.Task[None] | None = None
     _storage: Watch | None = None
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
+        super().__init__(**kwargs)
+        self.notices = Board()
 
     async def init_spawners(self) -> int:
         """Take up the servers that run.
@@ -125,7 +132,20 @@ class ClassroomHub(JupyterHub):
             self.template_vars["classroom_gpu_mistakes"] = self._gpu_mistakes
             self.template_vars["classroom_storage_mistakes"] = self._storage_mistakes
             self.template_vars["classroom_gpus"] = self.class_settings.gpu.policy != "none"
+            self.template_vars["classroom_stopped"] = lambda user: self.notices.why(user.name) if user else ""
         super().init_tornado_settings()
+
+    async def _end_server(self, name: str, reason: str) -> bool:
+        """Stop a student's server; its page says why. False if it starts or stops just now, or cannot be stopped."""
+        record = orm.User.find(self.db, name)
+        user = self.users[record] if record else None
+        if user is None or not user.spawner.active or user.spawner.pending:
+            return False
+        self.log.warning("%s's server is stopped. %s", name, reason)
+        self.notices.stopped(name, reason)
+        await self.proxy.delete_user(user, "")
+        await self._forget(user, "")
+        return True
 
     def _gpu_mistakes(self, user: User | None) -> tuple[str, ...]:
         if user is None or not getattr(user, "admin", False):
@@ -153,5 +173,6 @@ class ClassroomHub(JupyterHub):
         self._watcher = asyncio.create_task(self.proxy.watch())
         gpu = self.class_settings.gpu
         if gpu.policy != "none" and issubclass(self.spawner_class, ClassroomSpawner):
-            keeper = Keeper(self.class_settings, engine_at(self.class_settings.docker.host), self.db)
+            engine = engine_at(self.class_settings.docker.host)
+            keeper = Keeper(self.class_settings, engine, self.db, self.notices, self._end_server)
             self._gpu_watcher = asyncio.create_task(keeper.run())

@@ -317,6 +317,10 @@ class Gpu(_Section):
     """How long a place in line is kept at most."""
     prefer_least_used: bool = False
     """Who has used GPUs least in the last seven days, in whole hours, is first in line; off, who came first."""
+    longest_lease: Duration = 0
+    """Who has had a GPU for this long is told, and the server stopped, if others wait for it; 0 means never."""
+    notice: Duration = Field(default=600, ge=10)
+    """How long before a server is stopped for its GPU the student is told in the notebook; what is open is saved."""
     cdi_dirs: tuple[Path, ...] = Field(default=(Path("/etc/cdi"), Path("/var/run/cdi")), min_length=1)
     """Where the driver's toolkit writes what the GPUs are called; the same folders as the engine's."""
 
@@ -326,6 +330,11 @@ class Gpu(_Section):
             raise ValueError('policy "devices" needs devices: write devices = ["0"]')
         if self.policy in {"none", "all"} and self.devices:
             raise ValueError(f'policy "{self.policy}" takes no devices: leave devices out or write policy = "devices"')
+        if 0 < self.longest_lease <= self.notice:
+            raise ValueError(
+                "longestLease is no longer than notice, which is taken from it: "
+                f'write longestLease = "{_write_seconds(2 * self.notice)}" or more'
+            )
         return self
 
 

@@ -152,6 +152,7 @@ class ClassroomSpawner(DockerSpawner):
                 raise self._failure(f"{found.reason} {MAY_START_WITHOUT}", "gpus-in-use")
             await self._create(found, home)
             forget_recent(self.engine)
+            self.user.settings["app"].notices.started(self.user.name)
             waited = line.leave(self.db, self.user.name)
             if waited is not None and isinstance(found, Granted):
                 WAITED.observe(waited)

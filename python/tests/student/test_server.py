@@ -63,6 +63,11 @@ def test_a_request_without_login_is_refused(server: Server) -> None:
     assert httpx.get(server.url + "api/kernels", headers={"Authorization": "token nonsense"}).status_code == 403
 
 
+def test_a_hub_that_has_no_word_on_notices_is_asked_later(server: Server) -> None:
+    assert server.get("api/classroom/notice").json() == {"reason": None, "again": 300}
+    assert httpx.get(server.url + "api/classroom/notice").status_code == 403
+
+
 def test_a_cell_runs(server: Server) -> None:
     with server.kernel() as kernel:
         assert kernel.run("print(6 * 7)") == "42\n"

@@ -7,6 +7,7 @@ from typing import Any
 from classroom.api.accounts import AccountAction, Accounts
 from classroom.api.announcement import AnnouncementApi
 from classroom.api.codes import Codes, CodesRevoked
+from classroom.api.notices import Notices
 from classroom.api.reservations import Reservations, ReservationsCancelled
 from classroom.api.servers import Servers, ServersStopped
 
@@ -15,6 +16,7 @@ ROUTES: list[tuple[Any, ...]] = [
     (r"/api/classroom/accounts/(approve|revoke|remove|reset-password)", AccountAction),
     (r"/api/classroom/codes", Codes),
     (r"/api/classroom/codes/revoke", CodesRevoked),
+    (r"/api/classroom/notices/([^/]+)", Notices),
     (r"/api/classroom/reservations", Reservations),
     (r"/api/classroom/reservations/cancel", ReservationsCancelled),
     (r"/api/classroom/servers", Servers),

@@ -66,6 +66,8 @@ class LinePage(Page):
             view = await spawner.look_at_gpus(recent=True)
         except _NO_ANSWER as error:
             raise web.HTTPError(503, str(error)) from error
+        if self.current_user is not None and self.current_user.name == spawner.user.name:
+            self.settings["app"].notices.seen(spawner.user.name)
         self.set_header("Cache-Control", "no-store")
         self.finish(standing(view, spawner.user.name))
 

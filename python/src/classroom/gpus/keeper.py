@@ -5,47 +5,95 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import docker.errors
 
 from classroom.errors import ClassroomError
 from classroom.gpus import use
-from classroom.gpus.metrics import show
+from classroom.gpus.ending import Ages, Key, Notices, Wishes, key, to_end
+from classroom.gpus.metrics import ENDED, show
 from classroom.gpus.offer import View, look
+from classroom.gpus.placement import pool, room_of
+from classroom.gpus.reservations import claims
+from classroom.gpus.words import span
+from classroom.notices import Notice
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
     from sqlalchemy.orm import Session
 
     from classroom.engine import Engine
+    from classroom.gpus.leases import Lease
+    from classroom.gpus.placement import Room
+    from classroom.notices import Board
     from classroom.settings import Settings
 
-_PAUSE = 15  # seconds, Prometheus' usual interval
+    Stop = Callable[[str, str], Awaitable[bool]]
+    """Stops a student's server for a reason; False if it cannot be stopped now."""
+
+_PAUSE = 15.0  # seconds, Prometheus' usual interval
+_AT_THE_PAGE = 90.0  # seconds; the page of who waits asks every 30
 
 _log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Looks for ever: offers that nobody takes pass on by it, use is counted, the figures are set."""
+    """Looks for ever: offers that nobody takes pass on by it, use is counted, leases end, the figures are set."""
 
-    def __init__(self, settings: Settings, engine: Engine, db: Session) -> None:
+    def __init__(self, settings: Settings, engine: Engine, db: Session, board: Board, stop: Stop) -> None:
         """Look at nothing yet."""
         self._gpu, self._network = settings.gpu, settings.network.name
-        self._engine, self._db = engine, db
-        self._meter = use.Meter()
+        self._engine, self._db, self._board, self._stop = engine, db, board, stop
+        self._meter, self._ages, self._notices = use.Meter(), Ages(), Notices(settings.gpu.notice)
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
             try:
-                self._act(await look(self._engine, self._gpu, self._db, container=""))
+                await self._act(await look(self._engine, self._gpu, self._db, container=""))
             except (ClassroomError, docker.errors.APIError) as error:
-                _log.debug("The figures about GPUs stay as they were: %s", error)
+                _log.debug("The GPUs are left as they are: %s", error)
             except Exception:  # noqa: BLE001 - the task must outlive what nobody has foreseen
-                _log.exception("The figures about GPUs stay as they were")
-            await asyncio.sleep(_PAUSE)
+                _log.exception("The GPUs are left as they are")
+            await asyncio.sleep(min(_PAUSE, self._gpu.notice / 5))
 
-    def _act(self, view: View) -> None:
+    async def _act(self, view: View) -> None:
         show(view)
+        moment = time.monotonic()
         mine = [lease for lease in view.leases if lease.network == self._network]
-        use.add(self._db, self._meter.count(view.inventory, mine, time.monotonic()))
+        use.add(self._db, self._meter.count(view.inventory, mine, moment))
+        if self._gpu.longest_lease:
+            ages = self._ages.look(mine, moment, time.time())
+            await self._end(await asyncio.to_thread(self._needed, view, mine, ages), ages, moment)
+
+    def _needed(self, view: View, mine: Sequence[Lease], ages: Mapping[Key, float]) -> tuple[Lease, ...]:
+        promised = self._gpu.longest_lease - self._gpu.notice
+        overdue = [lease for lease in mine if ages[key(lease)] >= promised]
+        overdue.sort(key=self._notices.first_to_go(ages))
+        # Nobody's server is stopped for somebody who joined the line and went away.
+        waiting = [each for each in view.line if self._board.is_there(each.name, _AT_THE_PAGE)]
+        wishes = Wishes(waiting, view.rules, partial(_room, view))
+        return to_end(overdue, view.leases, wishes, view.inventory, view.claims)
+
+    async def _end(self, needed: Sequence[Lease], ages: Mapping[Key, float], moment: float) -> None:
+        step = self._notices.review(needed, moment)
+        for lease in step.withdraw:
+            self._board.withdraw(lease.holder)
+        for lease in step.tell:
+            reason = f"Others wait for a GPU, and you have had yours for {span(ages[key(lease)])}."
+            self._board.give(lease.holder, Notice(reason, moment + self._gpu.notice))
+            _log.info("%s is told that the server is to be stopped: others wait for a GPU", lease.holder)
+        for lease in step.stop:
+            had = span(ages[key(lease)])
+            if await self._stop(lease.holder, f"Others waited for a GPU, and you had had yours for {had}."):
+                ENDED.inc()
+
+
+def _room(view: View, leases: Sequence[Lease]) -> Room:
+    """The machine with these leases in the place of those that there are."""
+    in_force = view.in_force
+    claimed = claims(pool(view.gpu, view.inventory), view.inventory, leases, in_force) if in_force else ()
+    return room_of(view.inventory, leases, claimed)

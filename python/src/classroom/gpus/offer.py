@@ -50,6 +50,8 @@ class View:
     """Reservations that are not over."""
     claims: tuple[Claim, ...] = ()
     """The devices that those in force keep."""
+    in_force: tuple[Reservation, ...] = ()
+    """Those of the reservations."""
     used: Mapping[str, float] | None = None
     """What each has used lately, in seconds, where that decides who is first in line."""
 
@@ -148,13 +150,13 @@ async def look(  # noqa: PLR0913 - all that is asked
     held = tuple(lease for lease in found if lease.container != container)
     when = now()
     reserved = bookings.read(db, when)
-    in_force = [each for each in reserved if each.holds(when)]
+    in_force = tuple(each for each in reserved if each.holds(when))
     claimed = claims(pool(site or gpu, inventory), inventory, held, in_force)
     others = rules([each.name for each in line.read(db)])
     used = use.lately(db) if (site or gpu).prefer_least_used else None
     room = room_of(inventory, held, claimed)
     waiting = line.refresh(db, gpu, room, held, lambda name: others.get(name, gpu), used=used)
-    return View(gpu, inventory, held, waiting, others, reserved, claimed, used)
+    return View(gpu, inventory, held, waiting, others, reserved, claimed, in_force, used)
 
 
 def wants_gpu(options: Mapping[str, object]) -> bool | None:

@@ -126,6 +126,8 @@ def _lab(c: Config) -> None:
     c.LabApp.extension_manager = "readonly"
     # overrides.json and page_config.json: what Lab is like before a student changes it.
     c.LabApp.app_settings_dir = str(Path(__file__).parent / "lab")
+    # Saves notebooks and says so before the hub stops the server.
+    c.LabApp.extra_labextensions_path = [str(Path(__file__).parent / "lab" / "extensions")]
 
 
 def _full_home(c: Config, around: Surroundings) -> None:

@@ -8,6 +8,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
 from jupyter_server.serverapp import ServerApp
 from jupyterhub.httpclient import fetch
@@ -19,6 +20,7 @@ from traitlets import default
 from classroom.student import report
 from classroom.student.config import EXTENSIONS, default_url, server_config, surroundings
 from classroom.student.login import StudentIdentityProvider
+from classroom.student.notice import NoticeHandler
 from classroom.student.places import memory, takes_writes
 from classroom.student.terminals import ProcessorTime
 from classroom.student.watch import is_write, last_at_work
@@ -93,6 +95,17 @@ class StudentServer(JupyterHubSingleUser):
         """Set up the extension, once the web application is there."""
         super().initialize(*args, **kwargs)
         self.serverapp.web_app.settings["log_function"] = self._log_request
+
+    def initialize_handlers(self) -> None:
+        """Have notebooks ask here what the hub has to say to them."""
+        self.handlers.append((r"/api/classroom/notice", NoticeHandler, {"ask": self._ask_for_notice}))
+
+    async def _ask_for_notice(self) -> Any:  # noqa: ANN401 - the hub's answer
+        user = quote(os.environ["JUPYTERHUB_USER"], safe="")
+        url = f"{self.hub_auth.api_url}/classroom/notices/{user}"
+        token = {"Authorization": f"token {self.hub_auth.api_token}"}
+        answer = await fetch(url, headers=token, **self.hub_http_client_opts)
+        return await answer.json()
 
     @default("default_url")
     def get_default_url(self) -> str:

@@ -1,0 +1,28 @@
+"""What a student's server asks for its notebook: whether it is about to be stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jupyterhub.scopes import needs_scope
+
+from classroom.api.base import Api
+
+if TYPE_CHECKING:
+    from classroom.notices import Board
+
+_AGAIN = 60  # seconds between two questions of an open notebook
+
+
+class Notices(Api):
+    """/hub/api/classroom/notices/<name>: for the server of that student."""
+
+    # A scope that a server's own token has, for its own student.
+    @needs_scope("users:activity")
+    async def get(self, user_name: str) -> None:
+        """The notice, if there is one. `again`: when to ask next, in seconds."""
+        board: Board = self.settings["app"].notices
+        notice = board.of(user_name)
+        again = max(2, min(_AGAIN, self.settings["app"].class_settings.gpu.notice // 5))
+        said = {"reason": notice.reason, "seconds": notice.seconds()} if notice else {"reason": None}
+        self.answer(said | {"again": again})
