@@ -3,6 +3,7 @@
   lib,
   python,
   runCommand,
+  installShellFiles,
 }:
 let
   project = (lib.importTOML ../python/pyproject.toml).project;
@@ -29,6 +30,7 @@ in
 runCommand "classroom-${project.version}"
   {
     inherit (project) version;
+    nativeBuildInputs = [ installShellFiles ];
     passthru = { inherit environment package python; };
     meta = {
       inherit (project) description;
@@ -40,4 +42,11 @@ runCommand "classroom-${project.version}"
   ''
     mkdir -p $out/bin
     ln -s ${environment}/bin/classroom $out/bin/classroom
+
+    $out/bin/classroom man > classroom.1
+    for shell in bash fish zsh; do
+      _CLASSROOM_COMPLETE=source_$shell $out/bin/classroom > classroom.$shell
+    done
+    installManPage classroom.1
+    installShellCompletion --cmd classroom classroom.{bash,fish,zsh}
   ''

@@ -65,6 +65,14 @@ def settings_doc() -> None:
 
 
 @app.command()
+def man() -> None:
+    """Print the manual page of all commands; `classroom man | man -l -` shows it."""
+    from classroom.man import page  # noqa: PLC0415 - for this command only
+
+    typer.echo(page(typer.main.get_command(app)), nl=False)
+
+
+@app.command()
 def hub(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Run the hub in the foreground."""
     from classroom.run import run_hub  # noqa: PLC0415 - JupyterHub takes a second to import
