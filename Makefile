@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 NODE := .cache/node
-DEBIAN_PACKAGES := chromium curl debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nftables nginx-light python3-dev python3-venv
+DEBIAN_PACKAGES := chromium curl debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nftables nginx-light python3-dev python3-venv restic zstd
 PYTEST := $(VENV)/bin/python -m pytest -c python/pyproject.toml --rootdir=.
 TESTS := python/tests tests/nginx tests/stack tests/nix tests/behaviour
 LINTED := python/src python/tests tests images demo

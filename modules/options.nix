@@ -520,10 +520,10 @@ in
 
     backup = {
       repository = mkOption {
-        type = types.nullOr types.str;
+        type = types.nullOr (types.strMatching ".+");
         default = null;
         example = "sftp:backup@nas.example.org:/classroom";
-        description = "Where restic keeps the backup; it is made if it is not there. Null: no backup.";
+        description = "Where restic keeps the backups: a folder, or whatever else it can reach; made if it is not there. Null: no backup by itself, and `classroom backup create PLACE` by hand.";
       };
       passwordFile = mkOption {
         type = types.nullOr own.secretFile;
@@ -540,21 +540,29 @@ in
       homes = mkOption {
         type = types.bool;
         default = true;
-        description = "The students' homes too, not only accounts and secrets.";
+        description = "The students' homes too, not only accounts, secrets and settings.";
       };
       schedule = mkOption {
         type = types.str;
         default = "*-*-* 03:30:00";
         description = "When, as systemd's `OnCalendar=` has it.";
       };
-      keep = mkOption {
-        type = types.listOf types.str;
-        default = [
-          "--keep-daily 7"
-          "--keep-weekly 5"
-          "--keep-monthly 12"
-        ];
-        description = "What restic keeps when it prunes.";
+      keep = {
+        daily = mkOption {
+          type = types.ints.positive;
+          default = 7;
+          description = "The last backup of each of so many days is kept.";
+        };
+        weekly = mkOption {
+          type = types.ints.unsigned;
+          default = 5;
+          description = "The last one of each of so many weeks.";
+        };
+        monthly = mkOption {
+          type = types.ints.unsigned;
+          default = 12;
+          description = "The last one of each of so many months.";
+        };
       };
     };
 

@@ -18,6 +18,15 @@ let
       site
       student
       ;
+    backup = {
+      inherit (cfg.backup)
+        environmentFile
+        homes
+        keep
+        passwordFile
+        repository
+        ;
+    };
     gpu = {
       inherit (cfg.gpu)
         cdiDirs
@@ -72,6 +81,9 @@ in
 
     # Where the `classroom` command of an operator finds it.
     environment.etc."classroom/settings.json".source = cfg.settingsFile;
-    environment.systemPackages = [ cfg.package ];
+    environment.systemPackages = [
+      cfg.package
+      pkgs.restic # which `classroom backup` runs
+    ];
   };
 }

@@ -79,6 +79,10 @@
     backup = {
       repository = "sftp:backup@nas.example.org:/classroom";
       passwordFile = "/run/secrets/restic";
+      environmentFile = "/run/secrets/restic-sftp";
+      homes = false;
+      schedule = "Sun 04:00";
+      keep.monthly = 6;
     };
     metrics = {
       enable = true;

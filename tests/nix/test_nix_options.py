@@ -30,7 +30,7 @@ COMPUTED = {
 # What only NixOS has: the first word of an option's path, or the whole.
 NIXOS = {
     ("enable",), ("package",), ("domain",), ("image",), ("images",), ("nginx",), ("tls",), ("tunnel",), ("secrets",),
-    ("backup",), ("metrics",), ("settings",), ("settingsFile",), ("gpu", "driver"), ("proxy", "package"),
+    ("backup", "schedule"), ("metrics",), ("settings",), ("settingsFile",), ("gpu", "driver"), ("proxy", "package"),
 }  # fmt: skip
 
 Path = tuple[str, ...]

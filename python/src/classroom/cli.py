@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from classroom.commands import codes, gpus, network, reservations, servers, storage, upgrade, users, users_import
+from classroom.commands import (
+    backup,
+    codes,
+    gpus,
+    network,
+    reservations,
+    servers,
+    storage,
+    upgrade,
+    users,
+    users_import,
+)
 from classroom.commands.announce import announce
 from classroom.commands.common import DEFAULT_SETTINGS, SettingsFile
 from classroom.commands.doctor import doctor
@@ -17,6 +28,7 @@ from classroom.errors import ClassroomError
 from classroom.settings import Settings, json_schema, load_settings
 
 app = typer.Typer(help="JupyterHub for a class on a GPU server.", no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(backup.app, name="backup")
 app.add_typer(gpus.app, name="gpus")
 gpus.app.command()(reservations.reserve)
 gpus.app.command()(reservations.reservations)

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from classroom.backup.lock import refuse_unfinished
 from classroom.errors import ClassroomError
 from classroom.proxy import command, environment
 from classroom.secrets import load_or_create
@@ -32,6 +33,7 @@ def run_hub(settings_file: Path, tell: Callable[[str], None]) -> None:
     settings = load_settings(settings_file)
     load_or_create(settings.paths.state)
     _check_port(settings.hub.listen)
+    refuse_unfinished(settings.paths.state)
     from classroom.upgrade import prepare  # noqa: PLC0415 - takes a second to import
 
     if kept := prepare(settings.paths.state):

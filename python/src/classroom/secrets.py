@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+GIVEN = ("cookie-secret", "crypt-key", "proxy-token", "cli-token", "metrics-token")
+"""Names of the secrets of hub and proxy, in `secrets/` and as systemd's credentials."""
+_BACKUP = "backup-password"
+
+
 @dataclass(frozen=True)
 class Secrets:
     """What the hub must keep to itself. `repr` does not show the values."""
@@ -63,6 +68,31 @@ def load_or_create(state: Path, environment: Mapping[str, str] | None = None) ->
         cli_token=secret("cli-token", lambda: random.token_hex(32)),
         metrics_token=secret("metrics-token", lambda: random.token_hex(32)),
     )
+
+
+def backup_password(state: Path, *, make: bool, environment: Mapping[str, str] | None = None) -> Path | None:
+    """The file with the password of backups.
+
+    Args:
+        state: the state directory.
+        make: make one if there is none.
+        environment: `os.environ` unless told.
+
+    Returns:
+        systemd's credential `backup-password` or `secrets/backup-password`; None where there is none.
+
+    Raises:
+        ClassroomError: it is empty, unreadable, or readable by others.
+    """
+    given = (os.environ if environment is None else environment).get("CREDENTIALS_DIRECTORY")
+    if given and os.path.exists(os.path.join(given, _BACKUP)):  # noqa: PTH110, PTH118
+        return type(state)(given) / _BACKUP
+    path = state / "secrets" / _BACKUP
+    if not make and not path.exists():
+        return None
+    _make_folder(path.parent)
+    _read_or_make(path, lambda: "-".join(random.token_hex(3) for _ in range(6)))
+    return path
 
 
 def _make_folder(folder: Path) -> None:

@@ -353,6 +353,32 @@ class Culling(_Section):
     """How often to look."""
 
 
+class Keep(_Section):
+    """How many backups are kept when old ones are removed: the last of each of so many days, weeks, months."""
+
+    daily: int = Field(default=7, ge=1)
+    """Days."""
+    weekly: int = Field(default=5, ge=0)
+    """Weeks."""
+    monthly: int = Field(default=12, ge=0)
+    """Months."""
+
+
+class Backup(_Section):
+    """Where `classroom backup` stores what it saves."""
+
+    repository: str | None = Field(default=None, min_length=1)
+    """A folder, or where else restic can store, such as "sftp:backup@nas.example.org:/classroom"; null: each command
+    names it."""
+    password_file: Path | None = None
+    """File with the password of the repository; null: made with the first backup, in the state directory."""
+    environment_file: Path | None = None
+    """File with what the repository's service wants besides, as NAME=value lines."""
+    homes: bool = True
+    """The students' homes too, not only accounts, secrets and settings."""
+    keep: Keep = Keep()
+
+
 class Settings(_Section):
     """All that a class has to be told."""
 
@@ -371,6 +397,7 @@ class Settings(_Section):
     storage: Storage = Storage()
     gpu: Gpu = Gpu()
     culling: Culling = Culling()
+    backup: Backup = Backup()
 
     @model_validator(mode="after")
     def _homes_of_processes(self) -> Self:

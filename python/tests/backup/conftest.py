@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from backup_class import Class
+
+from classroom import upgrade
+
+STOCK = Path(__file__).parents[1] / "upgrade" / "stock.sql"
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub's database with accounts and two homes, one of a removed account."""
+    state = tmp_path_factory.mktemp("made")
+    with sqlite3.connect(state / "jupyterhub.sqlite") as made:
+        made.executescript(STOCK.read_text(encoding="utf-8"))
+    made.close()
+    upgrade.prepare(state)
+    with sqlite3.connect(state / "jupyterhub.sqlite") as made:
+        made.execute("INSERT INTO classroom_homes VALUES (1, 'ada', 'classroom-home-ada', '2026-01-01', NULL)")
+        made.execute("INSERT INTO classroom_homes VALUES (2, 'bob', 'classroom-home-bob', '2026-01-01', '2026-02-02')")
+    made.close()
+    return state / "jupyterhub.sqlite"
+
+
+@pytest.fixture
+def school(tmp_path: Path, database: Path) -> Class:
+    """A class with accounts, secrets and two homes."""
+    made = Class(tmp_path / "school")
+    made.configure()
+    (made.state / "secrets").mkdir(mode=0o700, parents=True)
+    shutil.copy(database, made.state)
+    (made.state / "secrets" / "crypt-key").write_text("0123\n")
+    (made.state / "secrets" / "crypt-key").chmod(0o600)
+    for name in ("ada", "bob"):
+        made.home(name).mkdir(parents=True)
+        (made.home(name) / "notes.txt").write_text(f"of {name}")
+    return made
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Class:
+    """Another machine: settings, and nothing else."""
+    made = Class(tmp_path / "elsewhere")
+    made.configure()
+    return made

@@ -1,0 +1,510 @@
+"""Backups of a class whose homes are folders, by the real restic, tar and zstd."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from backup_class import Class, need
+from quick_key import make_quick
+
+from classroom.backup import record
+
+PASSWORD = {"RESTIC_PASSWORD": "of = these tests"}
+
+KINDS = ["repository", "archive"]
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest) -> list[str]:
+    """Where to, as the operator writes it."""
+    if request.param == "archive":
+        found: list[str] = request.getfixturevalue("archive")
+        return found
+    return [request.getfixturevalue("repository")]
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> list[str]:
+    """For what has nothing to do with who stores."""
+    need("tar", "zstd")
+    return ["--archive", str(tmp_path / "class.tar.zst")]
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository without a backup."""
+    need("restic")
+    made = tmp_path_factory.mktemp("empty") / "repository"
+    subprocess.run(["restic", f"--repo={made}", "init"], env=os.environ | PASSWORD, check=True, capture_output=True)
+    make_quick(made, PASSWORD["RESTIC_PASSWORD"])
+    return made
+
+
+@pytest.fixture
+def repository(tmp_path: Path, empty: Path) -> str:
+    return str(shutil.copytree(empty, tmp_path / "backups"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for eight megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no small file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def tree(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Owner, mode, time and content or target of a folder and all in it."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in (folder, *sorted(folder.rglob("*"))):
+        status = path.lstat()
+        is_file = stat.S_ISREG(status.st_mode)
+        content = path.readlink() if path.is_symlink() else path.read_bytes() if is_file else b""
+        time_ = status.st_mtime_ns if is_file else 0
+        found[str(path.relative_to(folder))] = (status.st_uid, status.st_gid, status.st_mode, time_, content)
+    return found
+
+
+def test_a_class_comes_back_on_another_machine(school: Class, elsewhere: Class, place: list[str]) -> None:
+    ada = school.home("ada")
+    (ada / "deep/er").mkdir(parents=True)
+    (ada / "deep/er/run.sh").write_text("echo")
+    (ada / "deep/er/run.sh").chmod(0o750)
+    (ada / "-r").write_text("a name like an option")
+    (ada / "new\nline").write_text("a name of two lines")
+    if os.geteuid() == 0:
+        for path in (ada, *ada.rglob("*")):
+            os.chown(path, 1000, 100)
+    made = school.done("create", *place, **PASSWORD)
+    assert (made["homes"], made["accounts"], made["problems"]) == (2, 9, [])
+    restored = elsewhere.done("restore", *place, **PASSWORD)
+    assert restored["homes"] == ["classroom-home-ada", "classroom-home-bob"]
+    for name in ("ada", "bob"):
+        assert tree(elsewhere.home(name)) == tree(school.home(name))
+    assert (elsewhere.state / "secrets/crypt-key").read_text() == "0123\n"
+    assert (elsewhere.state / "secrets").stat().st_mode & 0o777 == 0o700
+    assert (elsewhere.state / "secrets/crypt-key").stat().st_mode & 0o777 == 0o600
+    query = "SELECT username, password FROM users_info ORDER BY id"
+    assert elsewhere.rows(query) == school.rows(query)
+    assert json.loads(Path(restored["settings"]).read_text())["paths"]["state"] == str(school.state)
+    left = [path.name for path in (*elsewhere.state.iterdir(), *(elsewhere.state / "homes").iterdir())]
+    assert not [name for name in left if "restore" in name or name == "classroom-backup"], left
+
+
+def test_links_are_stored_as_links_and_pipes_keep_nobody_waiting(
+    school: Class, elsewhere: Class, place: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret").write_text("of the machine")
+    ada = school.home("ada")
+    (ada / "folder").symlink_to(tmp_path / "outside")
+    (ada / "file").symlink_to("/etc/shadow")
+    (ada / "nowhere").symlink_to("nowhere")
+    os.mkfifo(ada / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        before = Path.cwd()
+        os.chdir(ada)  # the path of a socket has at most 107 bytes
+        listening.bind("socket")
+        os.chdir(before)
+        school.done("create", *place, **PASSWORD)
+    elsewhere.done("restore", *place, **PASSWORD)
+    back = elsewhere.home("ada")
+    assert (back / "folder").readlink() == tmp_path / "outside"
+    assert (back / "file").readlink() == Path("/etc/shadow")
+    assert (back / "nowhere").is_symlink()
+    assert (tmp_path / "outside/secret").read_text() == "of the machine"
+    assert (back / "notes.txt").read_text() == "of ada"
+
+
+def test_a_class_with_another_prefix_is_another_class(school: Class, tmp_path: Path, archive: list[str]) -> None:
+    other = Class(tmp_path / "other", "physics")
+    other.configure()
+    school.done("create", *archive)
+    other.done("restore", *archive)
+    assert (other.home("ada") / "notes.txt").read_text() == "of ada"
+    locations = [location for (location,) in other.rows("SELECT location FROM classroom_homes ORDER BY id")]
+    assert locations == ["physics-home-ada", "physics-home-bob"]
+
+
+def test_one_students_home_is_restored_alone(school: Class, place: list[str]) -> None:
+    school.done("create", *place, **PASSWORD)
+    (school.home("bob") / "notes.txt").write_text("newer")
+    (school.home("ada") / "notes.txt").write_text("spoilt")
+    (school.home("ada") / "more.txt").write_text("of today")
+    said = school.refused("restore", *place, "--student=ada", **PASSWORD)
+    assert "ada has files here" in said
+    assert "--overwrite" in said
+    assert (school.home("ada") / "notes.txt").read_text() == "spoilt"
+    school.done("restore", *place, "--student=ada", "--overwrite", **PASSWORD)
+    assert tree(school.home("ada")).keys() == {".", "notes.txt"}
+    assert (school.home("ada") / "notes.txt").read_text() == "of ada"
+    assert (school.home("bob") / "notes.txt").read_text() == "newer"
+    assert "has no home in this backup" in school.refused("restore", *place, "--student=bob", **PASSWORD)
+
+
+def test_nothing_is_overwritten_unless_told(school: Class, archive: list[str]) -> None:
+    school.done("create", *archive)
+    (school.home("ada") / "notes.txt").write_text("newer")
+    said = school.refused("restore", *archive)
+    assert "9 accounts" in said
+    assert "2 homes with files" in said
+    assert "--overwrite" in said
+    assert (school.home("ada") / "notes.txt").read_text() == "newer"
+    done = school.done("restore", *archive, "--overwrite")
+    assert (school.home("ada") / "notes.txt").read_text() == "of ada"
+    assert Path(done["kept"]).exists(), "the database that was there"
+
+
+def test_a_machine_without_settings_gets_those_of_the_backup(school: Class, tmp_path: Path, archive: list[str]) -> None:
+    school.done("create", *archive)
+    shutil.rmtree(school.state)
+    new = tmp_path / "etc/settings.json"
+    school.done("restore", *archive, f"--settings={new}")
+    assert new.read_text() == school.settings.read_text()
+    assert (school.home("ada") / "notes.txt").read_text() == "of ada"
+
+
+def test_a_restore_onto_a_running_hub_is_refused(school: Class, archive: list[str]) -> None:
+    school.done("create", *archive)
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        school.settings.write_text(
+            school.settings.read_text().replace("127.0.0.1:9", f"127.0.0.1:{hub.getsockname()[1]}")
+        )
+        assert "stop it" in school.refused("restore", *archive, "--overwrite")
+
+
+def test_two_at_once_are_told(school: Class, archive: list[str]) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            (
+                "import pathlib, sys; from classroom.backup import lock\n"
+                "with lock.held(pathlib.Path(sys.argv[1]), 'A backup'): print(flush=True); sys.stdin.read()"
+            ),
+            school.state,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        holder.stdout.readline()
+        said = school.refused("create", *archive)
+        assert f"A backup (process {holder.pid}) is under way" in said
+        holder.stdin.close()
+    school.done("create", *archive)
+
+
+def test_a_full_disk_is_said_and_the_next_backup_works(school: Class, small_disk: Path, empty: Path) -> None:
+    need("restic", "tar", "zstd")
+    big = school.home("ada") / "big"
+    big.write_bytes(os.urandom(20_000_000))
+    repository, file = small_disk / "backups", small_disk / "class.tar.zst"
+    for words in ([str(repository)], ["--archive", str(file)]):
+        shutil.copytree(empty, repository)
+        assert "the disk is full: free space there" in school.refused("create", *words, **PASSWORD)
+        assert not (school.state / "classroom-backup").exists()
+        assert list(small_disk.glob("*.zst*")) == []
+        shutil.rmtree(repository)
+    big.unlink()
+    shutil.copytree(empty, repository)
+    for words in ([str(repository)], ["--archive", str(file)]):
+        assert school.done("create", *words, **PASSWORD)["homes"] == 2
+
+
+def test_a_restore_onto_a_full_disk_leaves_what_was_there(
+    school: Class, elsewhere: Class, place: list[str], small_disk: Path
+) -> None:
+    (school.home("ada") / "big").write_bytes(os.urandom(20_000_000))
+    school.done("create", *place, **PASSWORD)
+    elsewhere.state.symlink_to(small_disk)
+    assert "the disk is full" in elsewhere.refused("restore", *place, **PASSWORD)
+    assert not (elsewhere.state / "jupyterhub.sqlite").exists()
+    said = elsewhere.refused("restore", *place, "--student=ada", **PASSWORD)
+    assert "the disk is full" in said
+    assert not elsewhere.home("ada").exists()
+
+
+def test_a_hub_does_not_start_on_half_a_class(school: Class) -> None:
+    (school.state / "restore-unfinished.json").write_text("{}")
+    hub = subprocess.run(
+        [sys.executable, "-c", "from classroom.cli import main; main()", "hub", f"--settings={school.settings}"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert hub.returncode == 1
+    assert "A restore was begun and has not ended: run the same classroom backup restore again" in hub.stderr
+
+
+def test_a_restore_that_was_killed_is_completed_by_the_next(school: Class, elsewhere: Class, place: list[str]) -> None:
+    (school.home("ada") / "big").write_bytes(os.urandom(30_000_000))
+    school.done("create", *place, **PASSWORD)
+    killed = elsewhere.start("restore", *place, **PASSWORD)
+    journal = elsewhere.state / "restore-unfinished.json"
+    end = time.monotonic() + 60
+    while not journal.exists():
+        assert time.monotonic() < end
+        assert killed.poll() is None
+        time.sleep(0.005)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert journal.exists()
+    assert not (elsewhere.state / "jupyterhub.sqlite").exists(), "never half a database"
+    elsewhere.done("restore", *place, **PASSWORD)
+    assert not journal.exists()
+    assert tree(elsewhere.home("ada")) == tree(school.home("ada"))
+    assert len(elsewhere.rows("SELECT 1 FROM users_info")) == 9
+
+
+def test_a_backup_that_was_killed_does_not_disturb_the_next(
+    school: Class, elsewhere: Class, place: list[str], tmp_path: Path
+) -> None:
+    (school.home("ada") / "big").write_bytes(os.urandom(30_000_000))
+    killed = school.start("create", *place, **PASSWORD)
+    end = time.monotonic() + 60
+    while not (school.state / "classroom-backup/secrets").exists():
+        assert time.monotonic() < end
+        assert killed.poll() is None
+        time.sleep(0.005)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "class.tar.zst").exists(), "never half a backup"
+    school.done("create", *place, "--prune", **PASSWORD)
+    assert not (school.state / "classroom-backup").exists()
+    assert [path.name for path in tmp_path.glob(".*.part")] == []
+    elsewhere.done("restore", *place, **PASSWORD)
+    assert tree(elsewhere.home("ada")) == tree(school.home("ada"))
+
+
+def test_a_restore_goes_on_with_the_homes_that_are_left(school: Class, elsewhere: Class, archive: list[str]) -> None:
+    school.done("create", *archive)
+    elsewhere.done("restore", *archive)
+    # As a run leaves it that was killed after the first home.
+    (elsewhere.state / "jupyterhub.sqlite").unlink()
+    shutil.rmtree(elsewhere.home("bob"))
+    (elsewhere.home("ada") / "notes.txt").write_text("put back, and not again")
+    journal = {"backup": archive[1], "done": ["classroom-home-ada"]}
+    (elsewhere.state / "restore-unfinished.json").write_text(json.dumps(journal))
+    elsewhere.done("restore", *archive)
+    assert (elsewhere.home("ada") / "notes.txt").read_text() == "put back, and not again"
+    assert (elsewhere.home("bob") / "notes.txt").read_text() == "of bob"
+
+
+def test_a_home_whose_exchange_was_cut_short_is_back_before_the_next(school: Class, archive: list[str]) -> None:
+    school.done("create", *archive)
+    # As a file system without renameat2's exchange may leave it.
+    school.home("ada").rename(school.home("ada").with_name(".classroom-home-ada.before-restore"))
+    school.done("restore", *archive, "--student=ada")
+    assert (school.home("ada") / "notes.txt").read_text() == "of ada"
+    assert [path.name for path in (school.state / "homes").iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_second_backup_stores_what_is_new(school: Class, repository: str) -> None:
+    (school.home("ada") / "big").write_bytes(os.urandom(5_000_000))
+    first = school.done("create", repository, **PASSWORD)
+    school.home("eve").mkdir()
+    (school.home("eve") / "new").write_text("a student more")
+    second = school.done("create", repository, **PASSWORD)
+    assert first["added"] > 5_000_000
+    assert second["added"] < 1_000_000
+    assert [each["homes"] for each in school.done("list", repository, **PASSWORD)] == [2, 3]
+
+
+def test_old_backups_are_removed_as_the_settings_say(school: Class, repository: str) -> None:
+    school.configure(backup={"repository": repository, "keep": {"daily": 1, "weekly": 0, "monthly": 0}})
+    for _ in range(2):
+        school.done("create", "--prune", **PASSWORD)
+    assert len(school.done("list", **PASSWORD)) == 1
+
+
+def test_a_password_is_made_once_and_told(school: Class, elsewhere: Class, tmp_path: Path) -> None:
+    need("restic")
+    repository = str(tmp_path / "new")
+    first = school.run("create", repository)
+    assert first.returncode == 0, first.stderr
+    file = school.state / "secrets/backup-password"
+    assert f"Here it stays in {file}" in first.stderr
+    assert "without it they are worth nothing" in first.stderr
+    assert file.read_text().strip() not in first.stderr + first.stdout, "no terminal, no password"
+    assert file.stat().st_mode & 0o777 == 0o600
+    again = school.run("create", repository)
+    assert again.stderr == ""
+    said = elsewhere.refused("restore", repository)
+    assert "--password-file" in said
+    elsewhere.done("restore", repository, f"--password-file={file}")
+    assert elsewhere.done("list", repository), "the password came along"
+
+
+def test_a_wrong_password_is_said(school: Class, repository: str, tmp_path: Path) -> None:
+    school.done("create", repository, **PASSWORD)
+    wrong = tmp_path / "wrong"
+    wrong.write_text("another\n")
+    for command in ("create", "list", "restore"):
+        said = school.refused(command, repository, f"--password-file={wrong}")
+        assert "the password is not this repository's" in said
+        assert "--password-file" in said
+    assert "none: cannot be read" in school.refused("create", repository, f"--password-file={tmp_path / 'none'}")
+
+
+def test_a_repository_that_is_not_there_is_said(school: Class, tmp_path: Path) -> None:
+    need("restic")
+    for command in ("list", "restore"):
+        assert "holds no backup: one is made by classroom backup create" in school.refused(
+            command, str(tmp_path / "new"), **PASSWORD
+        )
+    assert "Where to?" in school.refused("create", **PASSWORD)
+    assert "there is no such file" in school.refused("restore", "--archive", "/nowhere.tar.zst")
+
+
+def test_a_folder_that_holds_other_things_is_left_alone(school: Class, tmp_path: Path) -> None:
+    need("restic")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/thesis.tex").touch()
+    assert "name a folder of its own" in school.refused("create", str(tmp_path / "used"), **PASSWORD)
+    assert [path.name for path in (tmp_path / "used").iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("words", [["/proc/nowhere/backups"], ["--archive", "/proc/nowhere.tar.zst"]], ids=KINDS)
+def test_a_place_that_cannot_be_written_is_said(school: Class, words: list[str]) -> None:
+    need("restic", "zstd")
+    assert "/proc/nowhere" in school.refused("create", *words, **PASSWORD)
+
+
+def test_programs_that_are_missing_are_named(school: Class, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    nothing = {"PATH": str(tmp_path / "empty")}
+    assert "apt install restic" in school.refused("create", str(tmp_path / "new"), **PASSWORD, **nothing)
+    assert "apt install tar" in school.refused("create", "--archive", str(tmp_path / "a.tar.zst"), **nothing)
+
+
+def test_a_class_that_never_ran_has_nothing_to_save(elsewhere: Class, tmp_path: Path) -> None:
+    need("zstd")
+    said = elsewhere.refused("create", "--archive", str(tmp_path / "a.tar.zst"))
+    assert str(elsewhere.state) in said
+
+
+def test_the_newest_of_several_machines_is_not_guessed(school: Class, repository: str, elsewhere: Class) -> None:
+    school.done("create", repository, **PASSWORD)
+    folder = school.state / "classroom-backup"
+    folder.mkdir()
+    foreign = ["restic", f"--repo={repository}", "backup", "--host=other", "--tag=classroom", str(folder)]
+    subprocess.run(foreign, env=os.environ | PASSWORD, check=True, capture_output=True)
+    said = elsewhere.refused("restore", repository, **PASSWORD)
+    assert "Several machines store here" in said
+    first = school.done("list", repository, **PASSWORD)[0]["id"]
+    elsewhere.done("restore", repository, f"--id={first[:8]}", **PASSWORD)
+
+
+def test_the_services_own_variables_come_from_a_file(school: Class, repository: str, tmp_path: Path) -> None:
+    (tmp_path / "variables").write_text("# of the store\nRESTIC_PASSWORD=of = these tests\n")
+    school.configure(backup={"repository": repository, "environmentFile": str(tmp_path / "variables")})
+    school.done("create")
+    assert len(school.done("list", repository, **PASSWORD)) == 1
+
+
+def test_a_folder_a_thousand_deep_is_replaced_like_any_other(school: Class, archive: list[str]) -> None:
+    school.done("create", *archive)
+    before = Path.cwd()
+    os.chdir(school.home("ada"))
+    for _ in range(1500):
+        Path("d").mkdir()
+        os.chdir("d")
+    os.chdir(before)
+    try:
+        school.done("restore", *archive, "--student=ada", "--overwrite")
+        assert tree(school.home("ada")).keys() == {".", "notes.txt"}
+    finally:
+        subprocess.run(["rm", "-rf", school.home("ada") / "d"], check=True)
+
+
+def test_a_file_that_is_no_backup_is_said(school: Class, tmp_path: Path) -> None:
+    need("zstd")
+    other = tmp_path / "other.tar.zst"
+    subprocess.run(f"tar c -C {school.home('ada')} . | zstd -q > {other}", shell=True, check=True)  # noqa: S602
+    (tmp_path / "text").write_text("text")
+    for file in (other, tmp_path / "text"):
+        assert "is no backup" in school.refused("restore", "--archive", str(file))
+
+
+def test_an_archive_replaces_a_file_only_when_told(school: Class, archive: list[str], tmp_path: Path) -> None:
+    assert f"--archive {tmp_path}/class.tar.zst" in school.refused("create", "--archive", str(tmp_path))
+    file = Path(archive[1])
+    file.write_text("a thesis")
+    assert "add --overwrite" in school.refused("create", *archive)
+    assert file.read_text() == "a thesis"
+    school.done("create", *archive, "--overwrite")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "one backup goes to one place" in school.refused("create", "/backups", *archive)
+
+
+def test_the_last_backup_is_on_record(school: Class, archive: list[str]) -> None:
+    made = school.done("create", *archive)
+    last = record.read(school.state)
+    assert last == record.Last(last.made if last else "", made["where"], archive=True, problems=())
+    assert last.age(datetime.now(UTC)) < timedelta(minutes=2)
+    shutil.rmtree(school.state)
+    assert record.read(school.state) is None
+
+
+@pytest.fixture
+def folders(school: Class, tmp_path: Path) -> Path:
+    """The class's homes as folders below storage.path, for containers of an engine that is down."""
+    if os.geteuid() != 0:
+        pytest.skip("homes of containers are root's to read")
+    homes = tmp_path / "homes"
+    school.home("ada").parent.rename(homes)
+    homes.chmod(0o711)
+    school.configure(
+        spawner="docker",
+        storage={"kind": "directory", "path": str(homes)},
+        docker={"host": f"unix://{tmp_path}/engine.sock"},
+    )
+    return homes
+
+
+def test_homes_that_are_folders_are_saved_while_the_engine_is_down(
+    school: Class, elsewhere: Class, folders: Path, archive: list[str]
+) -> None:
+    os.chown(folders / "classroom-home-ada/notes.txt", 1000, 100)
+    (folders / "another").mkdir()
+    assert school.done("create", *archive)["homes"] == 2
+    elsewhere.done("restore", *archive)
+    assert tree(elsewhere.home("ada")) == tree(folders / "classroom-home-ada")
+
+
+def test_a_disk_that_is_not_mounted_is_not_a_class_without_homes(
+    school: Class, folders: Path, archive: list[str]
+) -> None:
+    school.done("create", *archive)
+    folders.rename(folders.with_name("elsewhere"))
+    for words in (["create", "--overwrite"], ["restore", "--overwrite"]):
+        said = school.refused(*words, *archive)
+        assert f"storage.path {folders} cannot be opened" in said or "only it knows whose servers run" in said
+
+
+def test_an_engine_that_is_down_is_said(school: Class, folders: Path, archive: list[str], tmp_path: Path) -> None:
+    school.done("create", *archive)
+    for words in (["restore", "--overwrite"], ["restore", "--student=ada", "--overwrite"]):
+        said = school.refused(*words, *archive)
+        assert "only it knows whose servers run: systemctl start docker" in said
+    assert (folders / "classroom-home-ada/notes.txt").read_text() == "of ada"
+    school.configure(spawner="docker", docker={"host": f"unix://{tmp_path}/engine.sock"})
+    said = school.refused("create", *archive, "--overwrite")
+    assert "only it knows where homes are: systemctl start docker" in said

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from classroom.backup.manifest import Manifest, Move, SavedHome, load, moves, renamed
+from classroom.database import Revisions
+from classroom.errors import ClassroomError
+
+ADA = SavedHome("ada", "classroom-home-ada", Path("/v/classroom-home-ada/_data"))
+OLD = SavedHome("bob", "classroom-home-bob", Path("/v/classroom-home-bob/_data"), archived=True)
+BOB = SavedHome("bob", "classroom-home-bob--2", Path("/v/classroom-home-bob--2/_data"))
+MANIFEST = Manifest(
+    made="2026-11-25T20:00:00+00:00",
+    host="server",
+    prefix="classroom",
+    versions={"classroom": "0.1.0"},
+    database=Revisions("f460b0348206", "0002"),
+    folder=Path("/state/classroom-backup"),
+    settings="settings.json",
+    homes=(ADA, OLD, BOB),
+)
+
+
+def test_a_manifest_is_read_as_it_was_written() -> None:
+    assert load(MANIFEST.dump()) == MANIFEST
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": "x"}'])
+def test_what_is_no_manifest_is_said(text: str) -> None:
+    with pytest.raises(ClassroomError, match="cannot be read"):
+        load(text)
+
+
+def test_a_backup_of_a_newer_version_is_refused() -> None:
+    with pytest.raises(ClassroomError, match="newer version"):
+        load(MANIFEST.dump().replace('"format": 1', '"format": 2'))
+
+
+def test_a_whole_class_goes_to_where_it_was() -> None:
+    assert moves(MANIFEST, "classroom") == tuple(Move(home, home.location) for home in MANIFEST.homes)
+
+
+def test_a_class_with_another_prefix_gets_homes_of_its_own() -> None:
+    locations = [move.location for move in moves(MANIFEST, "physics")]
+    assert locations == ["physics-home-ada", "physics-home-bob", "physics-home-bob--2"]
+
+
+@pytest.mark.parametrize(
+    ("student", "here", "expected"),
+    [
+        pytest.param("ada", {}, Move(ADA, "classroom-home-ada"), id="where it was"),
+        pytest.param("bob", {}, Move(BOB, "classroom-home-bob--2"), id="not the home of the removed account"),
+        pytest.param("ada", {"ada": "classroom-home-ada--2"}, Move(ADA, "classroom-home-ada--2"), id="where it is now"),
+    ],
+)
+def test_one_students_home_goes(student: str, here: dict[str, str], expected: Move) -> None:
+    assert moves(MANIFEST, "classroom", student, here) == (expected,)
+
+
+def test_a_student_without_a_home_in_the_backup_is_told_who_has() -> None:
+    with pytest.raises(ClassroomError, match="those who have: ada, bob"):
+        moves(MANIFEST, "classroom", "eve")
+    with pytest.raises(ClassroomError, match="those who have: ada"):
+        moves(replace(MANIFEST, homes=(ADA, OLD)), "classroom", "bob")
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [("lab-home-ada", "new-home-ada"), ("other-home-lab-home-ada", "other-home-lab-home-ada"), ("lab", "lab")],
+)
+def test_only_the_classs_own_prefix_is_renamed(location: str, expected: str) -> None:
+    assert renamed(location, "lab", "new") == expected
