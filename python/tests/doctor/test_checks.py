@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from classroom.backup.record import Last
 from classroom.doctor import engine, gpus, machine, units
 from classroom.doctor.findings import State
+from classroom.doctor.state import judge_backup
 from classroom.gpus.cdi import parse
 from classroom.gpus.inventory import take_stock
 
@@ -90,6 +93,36 @@ def test_places_on_one_file_system_are_one_line(tmp_path: Path) -> None:
 def test_the_clock_is_looked_at() -> None:
     (found,) = machine.look_at_clock()
     assert found.state in {OK, WARNING}
+
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("made", "repository", "problems", "state", "says", "mend"),
+    [
+        pytest.param(None, None, (), WARNING, "None", "create /srv/backups/classroom", id="never"),
+        pytest.param(None, "/b", (), WARNING, "None", "create", id="never_where_the_settings_say"),
+        pytest.param("2026-11-26T02:00:00+00:00", None, (), OK, "10 hours old (/nas/class)", None, id="this_night"),
+        pytest.param("2026-11-22T02:00:00+00:00", None, (), OK, "4 days old", None, id="this_week"),
+        pytest.param("2026-11-27T02:00:00+00:00", None, (), OK, "0 hours old", None, id="the_clock_was_turned_back"),
+        pytest.param("2026-11-01T02:00:00+00:00", None, (), WARNING, "25 days", "create /nas/class", id="old"),
+        pytest.param("2026-11-26T02:00:00+00:00", "/b", ("ada: no",), WARNING, "ada: no", "create", id="incomplete"),
+    ],
+)
+def test_the_age_of_the_last_backup(  # noqa: PLR0917 - columns of the table
+    made: str | None, repository: str | None, problems: tuple[str, ...], state: State, says: str, mend: str | None
+) -> None:
+    last = Last(made, "/nas/class", archive=False, problems=problems) if made else None
+    found = judge_backup(last, repository, NOW)
+    assert found.state is state
+    assert says in found.says
+    assert found.mend == (f"classroom backup {mend}" if mend else None)
+
+
+def test_an_old_archive_is_replaced() -> None:
+    found = judge_backup(Last("2026-01-01T00:00:00+00:00", "/nas/c.tar.zst", archive=True, problems=()), None, NOW)
+    assert found.mend == "classroom backup create --archive /nas/c.tar.zst --overwrite"
 
 
 LISTED = """\

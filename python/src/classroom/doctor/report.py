@@ -52,6 +52,7 @@ def checks(settings: Settings, address: str | None = None) -> list[Check]:
         Check(machine.CLOCK, machine.look_at_clock),
         Check(state.SECRETS, functools.partial(state.look_at_secrets, settings.paths.state)),
         Check(state.DATABASE, functools.partial(state.look_at_database, settings.paths.state)),
+        Check(state.BACKUP, functools.partial(state.look_at_backup, settings)),
         Check(units.ABOUT, units.look),
     ]
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import stat
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from classroom import database, upgrade
-from classroom.doctor.findings import ok, wrong
+from classroom.backup import record
+from classroom.doctor.findings import ok, warning, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from classroom.doctor.findings import Finding
+    from classroom.settings import Settings
 
-SECRETS, DATABASE = "secrets", "database"
+SECRETS, DATABASE, BACKUP = "secrets", "database", "backup"
+_OLD = timedelta(days=8)
+"""More than a week of work would be lost."""
 
 
 def look_at_secrets(state: Path) -> Iterable[Finding]:
@@ -61,3 +66,31 @@ def look_at_database(state: Path) -> Iterable[Finding]:
         return
     size = file.stat().st_size / 1024**2
     yield ok(DATABASE, f"It is whole ({size:.1f} MiB).")
+
+
+def look_at_backup(settings: Settings) -> Iterable[Finding]:
+    """How old the last backup is, and whether all of the class is in it."""
+    yield judge_backup(record.read(settings.paths.state), settings.backup.repository, datetime.now(UTC))
+
+
+def judge_backup(last: record.Last | None, repository: str | None, now: datetime) -> Finding:
+    """What the last backup is worth.
+
+    Args:
+        last: None if there is none.
+        repository: where the settings want it.
+        now: with a time zone.
+    """
+    command = "classroom backup create"
+    if last is None:
+        place = "" if repository else " /srv/backups/classroom"
+        return warning(BACKUP, "None has been made here: a broken disk would end the class.", f"{command}{place}")
+    if not repository:
+        command += f" --archive {last.where} --overwrite" if last.archive else f" {last.where}"
+    age = last.age(now)
+    old = f"{age.days} days" if age.days > 1 else f"{age.total_seconds() / 3600:.0f} hours"
+    if age > _OLD:
+        return warning(BACKUP, f"The last one is {old} old ({last.where}).", command)
+    if last.problems:
+        return warning(BACKUP, f"The last one lacks something: {last.problems[0]}", command)
+    return ok(BACKUP, f"The last one is {old} old ({last.where}).")
