@@ -116,6 +116,8 @@ let
       mkdir $out/conf; cp /etc/nginx/{mime.types,*_params,fastcgi.conf,koi-*,win-utf} $out/conf/'';
     mailcap = host "mailcap" prev.mailcap "mkdir -p $out/etc/nginx; cp /etc/nginx/mime.types $out/etc/nginx/";
     docker = host "docker" prev.docker "for b in docker dockerd; do ln -s /usr/bin/$b $out/bin/$b; done";
+    openssh = host "openssh" prev.openssh "ln -s /usr/bin/ssh $out/bin/ssh";
+    restic = host "restic" prev.restic "ln -s /usr/bin/restic $out/bin/restic";
     xorg = prev.xorg // { lndir = hostDeb "lndir" "xutils-dev" prev.xorg.lndir; };
     hostDebs = lib.unique (builtins.filter (w: !lib.hasInfix "=" w) (lib.concatMap (lib.splitString " ") (builtins.attrValues (debs // pythonDebs)))
       ++ [ "fakeroot" "ca-certificates" "xutils-dev" "gcc" "nginx-light" "python3-markdown-it" "python3-mdit-py-plugins" ]);

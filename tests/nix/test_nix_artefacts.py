@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from classroom.secrets import GIVEN
 from classroom.settings import Settings, load_settings
 from nix_evaluation import HERE, NixError, build
 
@@ -83,7 +84,7 @@ def test_units_are_understood_and_harmless(
 ) -> None:
     name, artefacts = host
     units = sorted((artefacts / "units").glob("classroom-*.service"))
-    assert len(units) == (5 if name == "everything" else 4)
+    assert len(units) == (6 if name == "everything" else 4)
     verified = subprocess.run(["systemd-analyze", "verify", *units], check=False, text=True, capture_output=True)
     # Units of NixOS that these name are not on this machine.
     said = [line for line in verified.stderr.splitlines() if "classroom" in line and "not found" not in line]
@@ -117,6 +118,19 @@ def test_no_secret_of_a_file_is_in_a_unit_but_by_its_name(host: tuple[str, Path]
             ["cookie-secret", "crypt-key", "proxy-token", "cli-token", "metrics-token"] if name == "everything" else []
         )
         assert sorted(load.split(":")[0] for load in loads) == sorted(wanted)
+
+
+def test_the_clock_runs_the_operators_command(host: tuple[str, Path]) -> None:
+    name, artefacts = host
+    if name != "everything":
+        assert not (artefacts / "units/classroom-backup.service").exists()
+        return
+    text = (artefacts / "units/classroom-backup.service").read_text()
+    assert re.search(r"^ExecStart=\S+/bin/classroom backup create --prune ", text, re.MULTILINE)
+    assert "LoadCredential=backup-password:/run/secrets/restic\n" in text
+    assert set(re.findall(r"^LoadCredential=([a-z-]+):", text, re.MULTILINE)) == {*GIVEN, "backup-password"}
+    assert re.search(r'^Environment="PATH=\S*restic', text, re.MULTILINE)
+    assert "OnCalendar=Sun 04:00\n" in (artefacts / "units/classroom-backup.timer").read_text()
 
 
 def test_nginx_takes_the_file_and_answers_by_it(host: tuple[str, Path], tmp_path: Path) -> None:

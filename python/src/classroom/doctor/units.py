@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ABOUT = "units"
 _RUNS = Path("/run/systemd/system")  # sd_booted(3)
-_OURS = re.compile(r"(classroom-|docker|containerd|nginx|nvidia-|acme-|cloudflared-|restic-backups-classroom).*")
+_OURS = re.compile(r"(classroom-|docker|containerd|nginx|nvidia-|acme-|cloudflared-).*")
 _TIMEOUT = 5  # seconds
 _CREDENTIALS = Path("/run/credentials")
 
