@@ -152,7 +152,7 @@ def _put_state(
         source.restore([manifest.folder], stage)
         folder = _below(stage, manifest.folder)
         saved = folder / database.NAME
-        _rename_homes(saved, manifest.prefix, settings.docker.prefix)
+        _settle(saved, manifest.prefix, settings.docker.prefix)
         for path in (folder / "secrets", *(folder / "secrets").iterdir(), folder / "settings" / manifest.settings):
             database.own_like(path, state)
         other = _put_settings(folder / "settings" / manifest.settings, settings_file, state)
@@ -177,14 +177,17 @@ def _put_settings(saved: Path, settings_file: Path, state: Path) -> str | None:
     return str(target)
 
 
-def _rename_homes(file: Path, old: str, new: str) -> None:
-    if old == new:
-        return
+def _settle(file: Path, old: str, new: str) -> None:
+    """Make a saved database one of this class: homes have its names, and no server runs."""
     with contextlib.closing(sqlite3.connect(file)) as opened, opened:
-        opened.execute(
-            "UPDATE classroom_homes SET location = ? || substr(location, ?) WHERE substr(location, 1, ?) = ?",
-            (f"{new}-home-", len(f"{old}-home-") + 1, len(f"{old}-home-"), f"{old}-home-"),
-        )
+        # The servers of when it was made: an engine that still has one of those containers would be believed.
+        opened.execute("DELETE FROM servers WHERE id IN (SELECT server_id FROM spawners)")
+        opened.execute("UPDATE spawners SET server_id = NULL, state = '{}', started = NULL")
+        if old != new:
+            opened.execute(
+                "UPDATE classroom_homes SET location = ? || substr(location, ?) WHERE substr(location, 1, ?) = ?",
+                (f"{new}-home-", len(f"{old}-home-") + 1, len(f"{old}-home-"), f"{old}-home-"),
+            )
 
 
 def _refuse_if_not_empty(settings: Settings, chosen: tuple[Move, ...]) -> None:
