@@ -27,7 +27,7 @@
       formatter = forEachSystem (pkgs: pkgs.nixfmt-tree or pkgs.nixfmt-rfc-style);
       checks = forEachSystem (pkgs: import ./nix/checks.nix { inherit pkgs self nixFiles; });
 
-      nixosModules.default = ./modules;
+      nixosModules.default.imports = [ ./modules ];
       overlays.default = final: _: { inherit (import ./nix { pkgs = final; }) classroom; };
 
       nixosConfigurations = lib.mapAttrs (

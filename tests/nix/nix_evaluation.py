@@ -47,10 +47,7 @@ def evaluate(expression: str, **arguments: str) -> Any:
     """
     text = f"let t = import {HERE} {{ }}; in {expression}"
     options = [part for name, value in arguments.items() for part in ("--arg", name, value)]
-    done = _run(["nix-instantiate", "--eval", "--strict", "--json", *options, "--expr", text])
-    if done.returncode:
-        raise NixError(done.stderr)
-    return json.loads(done.stdout)
+    return json.loads(run(["nix-instantiate", "--eval", "--strict", "--json", *options, "--expr", text]))
 
 
 def build(expression: str) -> Path:
@@ -59,12 +56,23 @@ def build(expression: str) -> Path:
     Raises:
         NixError: it does not build.
     """
-    done = _run(["nix-build", "--no-out-link", "--expr", expression])
+    return Path(run(["nix-build", "--no-out-link", "--expr", expression]).split()[-1])
+
+
+def run(command: list[str]) -> str:
+    """What a command of Nix's prints, run in the repository.
+
+    Raises:
+        NixError: it failed.
+    """
+    done = _run(command)
     if done.returncode:
         raise NixError(done.stderr)
-    return Path(done.stdout.split()[-1])
+    return done.stdout
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "NIX_CONFIG": os.environ.get("NIX_CONFIG", _CONFIGURATION)}
-    return subprocess.run(command, check=False, text=True, capture_output=True, env=environment, timeout=1500)
+    return subprocess.run(
+        command, check=False, text=True, capture_output=True, env=environment, cwd=REPOSITORY, timeout=1500
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
-from nix_evaluation import HERE, REPOSITORY, evaluate, slow
+from nix_evaluation import HERE, REPOSITORY, evaluate, run, slow
 
 FLAKE = f"import {HERE}/flake.nix {{ }}"
 PACKAGES = {"classroom", "hubImage", "studentImage", "studentImageCpu", "optionsDoc"}
@@ -46,6 +48,20 @@ def test_every_package_and_shell_instantiates(system: str) -> None:
 def test_every_check_instantiates() -> None:
     checks = evaluate(f"builtins.mapAttrs (_: check: check.drvPath) ({FLAKE}).checks.x86_64-linux")
     assert all(path.endswith(".drv") for path in checks.values())
+
+
+@slow
+@pytest.mark.parametrize("words", [["show"], ["check", "--no-build"]], ids=" ".join)
+def test_nix_itself_takes_the_flake(words: list[str], tmp_path: Path) -> None:
+    """`nix flake` says more than evaluation does, such as what a module or an app has to be."""
+    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split("\0")
+    for name in filter(None, listed):
+        if (REPOSITORY / name).exists():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, tmp_path / name)
+    nixpkgs = Path(run(["nix-instantiate", "--find-file", "nixpkgs"]).strip()).resolve()
+    nix = ["nix", "--extra-experimental-features", "nix-command flakes", "flake", *words, f"path:{tmp_path}"]
+    run([*nix, "--no-write-lock-file", "--override-input", "nixpkgs", f"path:{nixpkgs}"])
 
 
 @slow
