@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import image_build
 import pytest
 
 from nix_evaluation import HERE, evaluate, missing
@@ -26,6 +30,35 @@ def debian() -> None:
     lacking = [name for name in wanted if f"{name} installed" not in listed.splitlines()]
     if lacking:
         pytest.skip(f"tests/install-packages {' '.join(lacking)}")
+
+
+@pytest.fixture(scope="session")
+def images(debian: None) -> str:  # noqa: ARG001
+    """A Nix expression for what images.nix makes."""
+    if not image_build.PROXY.exists():
+        pytest.skip(f"there is no {image_build.PROXY}: make .cache/node/ready")
+    try:
+        return image_build.expression()
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"pip cannot fetch the packages of the locks: {error.stderr[-300:]}")
+
+
+@pytest.fixture(scope="session")
+def server() -> Callable[..., str]:
+    """The engine of the stack (`python -m stack run`)."""
+    command = os.environ.get("CLASSROOM_SERVER")
+    if not command:
+        pytest.skip(os.environ.get("CLASSROOM_SKIP") or "CLASSROOM_SERVER is not set: no engine to load images into")
+
+    def run(*words: str, stdin: Path | None = None) -> str:
+        with (stdin or Path(os.devnull)).open("rb") as file:
+            done = subprocess.run(
+                [*shlex.split(command), *words], check=False, stdin=file, capture_output=True, text=True
+            )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

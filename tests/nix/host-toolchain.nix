@@ -48,6 +48,7 @@ let
     in self;
 
   relocate = ''
+    patchelf --version > /dev/null # below, its failure says that a program is static
     elf() { [[ $(head -c4 "$1" | tr -d '\0') == $'\x7fELF' ]]; }
     find $out -type f \( -path "$out/bin/*" -o -name '*.so*' \) | while read -r f; do if elf $f; then echo $f; fi; done > elves
     xargs -r ldd 2>/dev/null < elves | sed -nE 's,^\s*([^ /]+ => )?(/[^ ]+) \(0x.*,\2,p' | sort -u | while read -r l; do cp -nL $l $out/lib/; done || true
@@ -114,6 +115,10 @@ let
     nginxStable = host "nginx" (prev.nginxStable // { version = "1.22.1"; }) ''
       ${fromDebs "nginx"}
       mkdir $out/conf; cp /etc/nginx/{mime.types,*_params,fastcgi.conf,koi-*,win-utf} $out/conf/'';
+    hostProxy = { node, proxy }: host "configurable-http-proxy" { version = "5.3.0"; } ''
+      cp -L ${node} $out/bin/node; cp -r --no-preserve=ownership ${proxy}/node_modules $out/
+      printf '#!%s\nexec %s "$@"\n' ${final.bash}/bin/sh "$out/bin/node $out/node_modules/configurable-http-proxy/bin/configurable-http-proxy" \
+        > $out/bin/configurable-http-proxy; chmod +x $out/bin/configurable-http-proxy'';
     mailcap = host "mailcap" prev.mailcap "mkdir -p $out/etc/nginx; cp /etc/nginx/mime.types $out/etc/nginx/";
     docker = host "docker" prev.docker "for b in docker dockerd; do ln -s /usr/bin/$b $out/bin/$b; done";
     openssh = host "openssh" prev.openssh "ln -s /usr/bin/ssh $out/bin/ssh";

@@ -5,8 +5,9 @@
   gixy,
   # A folder with hub/, student/ and build/, each full of wheels, with a needs.json that says which needs which.
   wheels,
-  # An installed configurable-http-proxy: a folder with bin/ and lib/.
+  # An installed configurable-http-proxy: a folder with node_modules/; and the program that runs it.
   proxy,
+  node,
 }:
 let
   pkgs = import ./host-toolchain.nix { inherit nixpkgs gixy; };
@@ -85,9 +86,7 @@ rec {
 
   hubImage = pkgs.callPackage ../../images/hub.nix {
     inherit classroom;
-    configurable-http-proxy = builtins.path {
-      path = proxy;
-      name = "configurable-http-proxy";
-    };
+    configurable-http-proxy = pkgs.hostProxy { inherit node proxy; };
+    nginx = pkgs.nginxStable;
   };
 }

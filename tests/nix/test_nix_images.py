@@ -5,23 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from wheels import fetch
+from image_build import configuration, stream
 
-from nix_evaluation import HERE, REPOSITORY, build, slow
+from nix_evaluation import REPOSITORY, build, slow
 
-LOCKS = REPOSITORY / "python/locks"
-PROXY = REPOSITORY / ".cache/node"
-# What builds this project's own package: hatchling and what it needs.
-BUILD = {"hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"}
 # What a student does and may do; the rest of the suite is about the site, whatever the image.
 SUITE = [
     f"tests/behaviour/test_{name}.py"
@@ -36,43 +29,13 @@ pytestmark = [slow, pytest.mark.usefixtures("debian")]
 Verb = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def images(debian: None) -> str:  # noqa: ARG001
-    """A Nix expression for what images.nix makes."""
-    if not PROXY.exists():
-        pytest.skip(f"there is no {PROXY}: make .cache/node/ready")
-    wheels = REPOSITORY / ".cache/nix/wheels"
-    try:
-        fetch(LOCKS / "hub.txt", wheels / "hub")
-        fetch(LOCKS / "student.txt", wheels / "student")
-        fetch(LOCKS / "dev.txt", wheels / "build", BUILD)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"pip cannot fetch the packages of the locks: {error.stderr[-300:]}")
-    gixy = Path(sys.prefix) / "bin/gixy"
-    return f'(import {HERE}/images.nix {{ gixy = "{gixy}"; wheels = {wheels}; proxy = {PROXY}; }})'
-
-
 @pytest.fixture(scope="module", params=["hubImage", "studentImageCpu"])
 def archive(request: pytest.FixtureRequest, images: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An image as `docker load` takes it."""
     file = tmp_path_factory.mktemp("image") / f"{request.param}.tar"
-    with file.open("wb") as output:
-        subprocess.run([build(f"{images}.{request.param}")], check=True, stdout=output, stderr=subprocess.DEVNULL)
+    stream(f"{images}.{request.param}", file)
     yield file
     file.unlink()
-
-
-def configuration(archive: Path) -> tuple[str, dict[str, Any], int]:
-    """Reference, configuration and number of layers of an image."""
-    with tarfile.open(archive) as tar:
-
-        def read(name: str) -> Any:
-            file = tar.extractfile(name)
-            assert file
-            return json.load(file)
-
-        manifest = read("manifest.json")[0]
-        return manifest["RepoTags"][0], read(manifest["Config"]), len(manifest["Layers"])
 
 
 def test_the_same_input_makes_the_same_bytes(archive: Path, images: str) -> None:
@@ -95,24 +58,6 @@ def test_an_image_has_layers_that_docker_takes_and_no_root(archive: Path) -> Non
     assert config["config"]["User"] in {"1000:100", "990:990"}
     assert config["created"].startswith("1970-01-01")
     assert config["config"]["Labels"]["org.classroom.keep"] in {"hub", "student"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Verb:
-    """The engine of the stack (`python -m stack run`)."""
-    command = os.environ.get("CLASSROOM_SERVER")
-    if not command:
-        pytest.skip(os.environ.get("CLASSROOM_SKIP") or "CLASSROOM_SERVER is not set: no engine to load images into")
-
-    def run(*words: str, stdin: Path | None = None) -> str:
-        with (stdin or Path(os.devnull)).open("rb") as file:
-            done = subprocess.run(
-                [*shlex.split(command), *words], check=False, stdin=file, capture_output=True, text=True
-            )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    return run
 
 
 @pytest.fixture

@@ -1,0 +1,64 @@
+"""The images of images/*.nix, made here of the wheels of the locks and this machine's tools (images.nix)."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from wheels import fetch
+
+from nix_evaluation import HERE, REPOSITORY, build
+
+LOCKS = REPOSITORY / "python/locks"
+PROXY = REPOSITORY / ".cache/node"
+# What builds this project's own package: hatchling and what it needs.
+BUILD = {"hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"}
+
+
+def expression() -> str:
+    """A Nix expression for what images.nix makes; the wheels are fetched when the locks have changed.
+
+    Raises:
+        subprocess.CalledProcessError: pip cannot fetch them.
+    """
+    wheels = REPOSITORY / ".cache/nix/wheels"
+    fetch(LOCKS / "hub.txt", wheels / "hub")
+    fetch(LOCKS / "student.txt", wheels / "student")
+    fetch(LOCKS / "dev.txt", wheels / "build", BUILD)
+    gixy = Path(sys.prefix) / "bin/gixy"
+    return (
+        f'(import {HERE}/images.nix {{ gixy = "{gixy}"; wheels = {wheels}; '
+        f'proxy = "{PROXY.resolve()}"; node = "{_node()}"; }})'
+    )
+
+
+def stream(image: str, file: Path) -> None:
+    """Build an image and write it as `docker load` takes it."""
+    with file.open("wb") as output:
+        subprocess.run([build(image)], check=True, stdout=output, stderr=subprocess.DEVNULL)
+
+
+def configuration(archive: Path) -> tuple[str, dict[str, Any], int]:
+    """Reference, configuration and number of layers of an image."""
+    with tarfile.open(archive) as tar:
+
+        def read(name: str) -> Any:
+            file = tar.extractfile(name)
+            assert file
+            return json.load(file)
+
+        manifest = read("manifest.json")[0]
+        return manifest["RepoTags"][0], read(manifest["Config"]), len(manifest["Layers"])
+
+
+def _node() -> str:
+    """The executable itself: what `make` calls may be a script of a Python package."""
+    called = shlex.split((PROXY / "bin/configurable-http-proxy").read_text().splitlines()[-1])[1]
+    return subprocess.run(
+        [called, "-p", "process.execPath"], check=True, capture_output=True, text=True
+    ).stdout.strip()  # fmt: skip
