@@ -9,7 +9,7 @@ TESTS := python/tests tests/nginx tests/stack tests/nix tests/behaviour
 LINTED := python/src python/tests tests images demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test test-packages test-unit test-torch lint format locks docs clean
+.PHONY: help demo demo-remove test test-nix test-packages test-unit test-torch lint format locks docs clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -28,6 +28,10 @@ test-unit: $(VENV)/ready  ## what needs no engine, browser or network namespace
 
 test-torch: $(VENV)/ready $(NODE)/ready  ## slow: PyTorch from PyPI in a student's container, the welcome notebook run
 	PYTHONPATH=tests CLASSROOM_TEST_TORCH=1 $(VENV)/bin/python -m stack run --torch -- $(PYTEST) tests/behaviour -k torch $(ARGS)
+
+test-nix: $(VENV)/ready $(NODE)/ready .cache/compose  ## slow: the images and files that Nix makes, built and used (Debian 12, <nixpkgs>)
+	PYTHONPATH=tests:tests/nix $(VENV)/bin/python -c 'import image_build; image_build.expression()'
+	PYTHONPATH=tests CLASSROOM_TEST_NIX=1 $(VENV)/bin/python -m stack run -- $(PYTEST) tests/nix $(ARGS)
 
 test-packages:  ## Debian packages that the tests use (as root)
 	tests/install-packages $(DEBIAN_PACKAGES)
@@ -62,3 +66,7 @@ $(VENV)/ready: python/locks/dev.txt python/locks/node.txt python/pyproject.toml
 $(NODE)/ready: python/locks/npm/package-lock.json $(VENV)/ready
 	tests/install-proxy $(NODE)
 	touch $@
+
+# For the class of containers of images/compose.
+.cache/compose:
+	$(PYTHON) images/debian root $@ docker-compose

@@ -1,4 +1,4 @@
-# Hub, proxy and command for hosts that are not NixOS. The database and the settings come from outside.
+# Hub, proxy, Nginx and command for hosts that are not NixOS: compose/ runs them. Database and settings come from outside.
 {
   lib,
   dockerTools,
@@ -9,6 +9,8 @@
   coreutils,
   iptables,
   nftables,
+  nginx,
+  runCommand,
   tzdata,
   # `classroom network up` sets the host's rules, with the host's network and CAP_NET_ADMIN.
   tools ? [
@@ -18,6 +20,13 @@
     nftables
   ],
 }:
+let
+  # What Nginx includes, the same as on NixOS.
+  directives = runCommand "classroom-nginx" { } ''
+    mkdir -p $out/share/classroom
+    cp -r ${../modules/nginx} $out/share/classroom/nginx
+  '';
+in
 dockerTools.streamLayeredImage {
   name = "classroom-hub";
   maxLayers = 120;
@@ -25,6 +34,8 @@ dockerTools.streamLayeredImage {
   contents = tools ++ [
     classroom
     configurable-http-proxy
+    directives
+    nginx
     dockerTools.caCertificates
     (dockerTools.fakeNss.override {
       extraPasswdLines = [ "classroom:x:990:990:Hub:/var/lib/classroom:/bin/sh" ];
@@ -34,7 +45,7 @@ dockerTools.streamLayeredImage {
 
   extraCommands = ''
     mkdir -p -m 1777 tmp
-    mkdir -p etc/classroom run/classroom var/lib/classroom
+    mkdir -p etc/classroom run/classroom run/nginx tls var/lib/classroom
   '';
   fakeRootCommands = ''
     chown 990:990 run/classroom var/lib/classroom

@@ -1,0 +1,137 @@
+"""images/compose/compose.yaml runs a class on a real engine with the image that images/hub.nix makes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from image_build import configuration, stream
+
+from behaviour.people import PASSWORD, Visitor
+from behaviour.servers import Server, wait_until
+from nix_evaluation import REPOSITORY, slow
+
+pytestmark = [slow, pytest.mark.usefixtures("debian"), pytest.mark.timeout(900)]
+
+Verb = Callable[..., str]
+Compose = Callable[..., str]
+PARTS = ("hub", "nginx", "proxy")
+
+
+@pytest.fixture(scope="module")
+def docker_compose() -> list[str]:
+    """Debian 13's, from a root of its own: nothing of this machine's is used."""
+    root = REPOSITORY / ".cache/compose"
+    if not root.exists():
+        pytest.skip(f"there is no {root}: make .cache/compose")
+    loader, libraries = root / "usr/lib64/ld-linux-x86-64.so.2", root / "usr/lib/x86_64-linux-gnu"
+    program = root / "usr/libexec/docker/cli-plugins/docker-compose"
+    return [str(loader), "--library-path", str(libraries), str(program)]
+
+
+@pytest.fixture(scope="module")
+def compose(
+    docker_compose: list[str],
+    images: str,
+    server: Verb,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Compose]:
+    """`docker compose` in a copy of images/compose, in the place of the stack's own hub, proxy and Nginx."""
+    archive = tmp_path_factory.mktemp("hub") / "hubImage.tar"
+    stream(f"{images}.hubImage", archive)
+    server("docker", "load", stdin=archive)
+    settings = Path(server("settings").strip())
+    before = json.loads(settings.read_text())
+    folder = settings.parent / "compose"  # the engine sees it too
+    shutil.copytree(REPOSITORY / "images/compose", folder)
+    ours = json.loads((folder / "settings.json").read_text())
+    (folder / "homes").mkdir(mode=0o711)
+    ours |= {
+        "network": before["network"],
+        "docker": {"prefix": "compose"},
+        "gpu": {"policy": "devices", "devices": ["1"]},
+        "storage": {"kind": "directory", "path": f"{folder}/homes", "helper": "/run/classroom/homes.sock"},
+    }
+    ours["site"]["externalUrl"] = before["site"]["externalUrl"]
+    (folder / "settings.json").write_text(json.dumps(ours))
+    socket = Path(before["docker"]["host"].removeprefix("unix://"))
+    environment = os.environ | {
+        "DOCKER_HOST": before["docker"]["host"],
+        "DOCKER_SOCKET": str(socket),
+        "DOCKER_GROUP": str(socket.stat().st_gid),
+        "CLASSROOM_HUB_IMAGE": configuration(archive)[0],
+        "CLASSROOM_LISTEN": "0.0.0.0:8000",
+        "CLASSROOM_HOMES": f"{folder}/homes",
+        "COMPOSE_PROFILES": "homes",
+    }
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [*docker_compose, *words], check=False, capture_output=True, text=True, cwd=folder, env=environment
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    for part in PARTS:
+        server("stop", part)
+    try:
+        run("config", "--quiet")
+        run("up", "--detach")
+        yield run
+    finally:
+        subprocess.run([*docker_compose, "logs", "--tail=40"], check=False, cwd=folder, env=environment)
+        run("down", "--volumes", "--timeout=5")
+        for name in server("docker", "ps", "--all", "--quiet", "--filter=name=^compose-").split():
+            server("docker", "rm", "--force", name)
+        for part in reversed(PARTS):
+            server("start", part)
+
+
+def test_a_class_of_containers_outlives_a_restart_of_all_its_parts(compose: Compose, server: Verb) -> None:
+    url = os.environ["CLASSROOM_URL"]
+
+    def is_up() -> bool:
+        try:
+            return httpx.get(f"{url}/hub/login").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(is_up, "the class answers", 120)
+    password = compose("exec", "-T", "hub", "cat", "/var/lib/classroom/secrets/first-password-teacher").strip()
+    admin, student = Visitor(url), Visitor(url)
+    answer = admin.sign_in("teacher", password)
+    admin.post(str(answer.url), {"new_password": PASSWORD, "new_password_confirmation": PASSWORD})
+    student.sign_up("ada")
+    admin.act("approve", "ada")
+    student.sign_in("ada")
+    mine = Server(student, "ada")
+    mine.start()
+    with mine.kernel() as kernel:
+        # GPUs and homes go the same way as on NixOS.
+        assert kernel.run("import os; os.environ.get('FAKE_GPU')") == "'1'"
+        kernel.run("x = 41; open('notes.txt', 'w').write('mine')")
+        compose("restart", "--timeout=10")
+        wait_until(is_up, "the class answers again", 120)
+        wait_until(lambda: mine.get("api/status").status_code == 200, "the server is reached again", 120)
+        kernel.reconnect()
+        assert kernel.run("x + 1") == "42"
+    mine.stop()
+    used = json.loads(compose("exec", "-T", "hub", "classroom", "storage", "--json"))
+    assert [home["student"] for home in used["homes"]] == ["ada"]
+    assert (Path(server("settings").strip()).parent / "compose/homes/compose-home-ada/notes.txt").read_text() == "mine"
+
+
+def test_no_part_holds_more_rights_than_it_needs(compose: Compose, server: Verb) -> None:
+    for part in ("hub", "proxy", "nginx", "network", "homes"):
+        name = compose("ps", "--quiet", part).strip()
+        host = json.loads(server("docker", "inspect", name))[0]
+        assert host["HostConfig"]["ReadonlyRootfs"] is True, part
+        assert host["HostConfig"]["CapDrop"] == ["ALL"], part
+        sockets = [mount for mount in host["Mounts"] if mount["Destination"] == "/var/run/docker.sock"]
+        assert bool(sockets) == (part in {"hub", "network"}), part
