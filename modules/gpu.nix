@@ -7,6 +7,7 @@
 }:
 let
   cfg = config.services.classroom;
+  hardening = import ./hardening.nix;
 in
 {
   config = lib.mkIf (cfg.enable && cfg.gpu.policy != "none") {
@@ -25,6 +26,32 @@ in
       requiredBy = lib.mkForce [ ];
       wantedBy = lib.mkForce [ "multi-user.target" "docker.service" ];
       before = [ "docker.service" ];
+    };
+
+    # Who uses which GPU how much: the hub may see neither the machine's processes nor the devices.
+    systemd.services.classroom-gpus = {
+      description = "Measures what the GPUs do";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "nvidia-container-toolkit-cdi-generator.service" ];
+      environment.LD_LIBRARY_PATH = "/run/opengl-driver/lib";
+      serviceConfig = hardening // {
+        ExecStart = "${lib.getExe cfg.package} gpus sample --settings ${cfg.settingsFile}";
+        DynamicUser = true;
+        Group = "classroom"; # the hub's, which reads the file
+        RuntimeDirectory = "classroom-gpus";
+        RuntimeDirectoryMode = "0750";
+        UMask = "0027";
+        # Without a driver it ends after a while, and looks again.
+        Restart = "always";
+        RestartSec = 10;
+        PrivateDevices = false;
+        DeviceAllow = [ "char-nvidia* rw" ];
+        ProtectProc = "default"; # in which container a process is
+        PrivateNetwork = true;
+        RestrictAddressFamilies = [ "AF_UNIX" ]; # the persistence daemon's
+        MemoryDenyWriteExecute = false; # as the hub
+        MemoryMax = "256M";
+      };
     };
   };
 }

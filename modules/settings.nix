@@ -40,6 +40,7 @@ let
         preferLeastUsed
         studentsPerDevice
         ;
+      samples = "/run/classroom-gpus/sample.json";
     };
     storage = {
       inherit (cfg.storage)

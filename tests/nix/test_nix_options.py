@@ -17,6 +17,7 @@ FIXED = {
     ("spawner",): "the module is about containers",
     ("docker", "host"): "the module configures the engine",
     ("storage", "helper"): "the module's socket unit",
+    ("gpu", "samples"): "the module's unit",
 }
 
 # Options whose default is made of others; the hosts of tests/hosts show them.

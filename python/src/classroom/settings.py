@@ -321,6 +321,8 @@ class Gpu(_Section):
     """Who has had a GPU for this long is told, and the server stopped, if others wait for it; 0 means never."""
     notice: Duration = Field(default=600, ge=10)
     """How long before a server is stopped for its GPU the student is told in the notebook; what is open is saved."""
+    samples: Path = Path("/run/classroom-gpus/sample.json")
+    """Where `classroom gpus sample` says what the GPUs do: names, memory, use, and who has not used theirs."""
     cdi_dirs: tuple[Path, ...] = Field(default=(Path("/etc/cdi"), Path("/var/run/cdi")), min_length=1)
     """Where the driver's toolkit writes what the GPUs are called; the same folders as the engine's."""
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from classroom.gpus.inventory import Inventory
 from classroom.gpus.leases import Lease
 from classroom.gpus.report import Report, report
+from classroom.gpus.sample import Card, Sample
 from classroom.settings import Gpu
 
 NOON = 1_800_000_000
@@ -58,3 +59,12 @@ def test_a_device_that_is_kept_back_says_so() -> None:
 
 def test_a_machine_without_a_gpu_says_what_to_do() -> None:
     assert "nvidia-ctk cdi generate" in report(Gpu(policy="shared"), Inventory(), []).mistakes[0]
+
+
+def test_what_the_sampler_saw_stands_beside_each_device() -> None:
+    card = Card(index="0", uuid="GPU-1", name="H100", memory_used=8_000_000_000, memory_total=80_000_000_000, use=0.375)
+    lease = Lease("ada", ("nvidia.com/gpu=0",), since=NOON)
+    found = report(Gpu(policy="exclusive"), inventory(nvidia(2)), [lease], Sample(taken=NOON, watched=1, cards=(card,)))
+    assert shown(found)[1][:8] == ["0", "H100", "8.0", "of", "80.0", "GB", "38%", "ada"]
+    assert shown(found)[2] == ["1", "free"]
+    assert found.as_data()["rows"][0]["memory_used"] == 8_000_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 import typer
@@ -43,3 +44,18 @@ def try_out(
     show(table(found), as_data(found), as_json=as_json)
     if not all(each.works for each in found):
         raise typer.Exit(1)
+
+
+@app.command()
+def sample(
+    settings_file: SettingsFile = DEFAULT_SETTINGS,
+    once: Annotated[bool, typer.Option("--once", help="Print one sample as JSON instead.")] = False,
+) -> None:
+    """Measure for ever what the GPUs do and who uses them, for the hub. NixOS runs it as classroom-gpus.service."""
+    from classroom.gpus import sampler  # noqa: PLC0415 - the driver's library is for this command only
+
+    if once:
+        typer.echo(sampler.once().model_dump_json(indent=2))
+        return
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    sampler.run(load_settings(settings_file).gpu.samples)

@@ -16,6 +16,7 @@ from classroom.errors import ClassroomError
 from classroom.gpus import bookings, line, use
 from classroom.gpus.offer import all_leases, has_line, take_stock
 from classroom.gpus.report import report
+from classroom.gpus.sample import read
 from classroom.gpus.words import reservation, span, standing
 from classroom.spawner import ClassroomSpawner
 
@@ -34,7 +35,7 @@ class GpuPage(Page):
             raise web.HTTPError(404, 'This class uses no GPUs: the setting gpu.policy is "none".')
         gpu = spawner.settings.gpu
         try:
-            found = report(gpu, await take_stock(gpu), await all_leases(spawner.engine))
+            found = report(gpu, await take_stock(gpu), await all_leases(spawner.engine), read(gpu.samples))
         except _NO_ANSWER as error:
             raise web.HTTPError(503, f"The machine that runs the servers does not answer: {error}") from error
         now = time.time()
@@ -51,7 +52,8 @@ class GpuPage(Page):
             (reservation(each, when), each.group or "instructors", each.made_by)
             for each in bookings.read(spawner.db, when)
         ]
-        await self.show("gpus.html", report=found, rows=rows, line=waiting, reservations=booked)
+        measured = any(row.model for row, _ in rows)
+        await self.show("gpus.html", report=found, rows=rows, measured=measured, line=waiting, reservations=booked)
 
 
 class LinePage(Page):

@@ -40,6 +40,8 @@ class Lease:
     """When the container was made: seconds since 1970."""
     container: str = ""
     """The container's name."""
+    container_id: str = ""
+    """The engine's identifier of it: one that is made anew under the same name has another."""
     policy: str = ""
     most: int = 0
     """How many students may be on these devices at most, this one among them; 0 means that none was promised."""
@@ -67,6 +69,7 @@ def _lease(container: Mapping[str, Any]) -> Lease:
         exclusive=found.get(POLICY) == "exclusive",
         since=int(container.get("Created", 0)),
         container=next(iter(container.get("Names") or [""])).lstrip("/"),
+        container_id=container.get("Id", ""),
         policy=found.get(POLICY, ""),
         network=found.get(LABEL + "network", ""),
         most=int(bound) if (bound := found.get(MOST, "")).isdecimal() else 0,

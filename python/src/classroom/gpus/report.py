@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,15 @@ from classroom.errors import ClassroomError
 from classroom.gpus.inventory import stock_at
 from classroom.gpus.leases import LEASE, leases
 from classroom.gpus.placement import held, mistakes, pool
-from classroom.gpus.words import span
+from classroom.gpus.sample import read
+from classroom.gpus.words import gigabytes, percent, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from classroom.gpus.inventory import Inventory
+    from classroom.gpus.inventory import Device, Inventory
     from classroom.gpus.leases import Lease
+    from classroom.gpus.sample import Sample
     from classroom.settings import Gpu, Settings
 
 
@@ -38,6 +40,26 @@ class Row:
     policy: str | None = None
     """The policy by which the student has it."""
     note: str = ""
+    model: str | None = None
+    """As the driver calls it. This and what follows is null where the sampler does not run."""
+    memory_used: int | None = None
+    """Bytes, of all who use the device."""
+    memory_total: int | None = None
+    """Bytes."""
+    use: float | None = None
+    """Part of the time in which something ran, 0 to 1."""
+
+    @property
+    def memory(self) -> str:
+        """Used and there, for people."""
+        if self.memory_used is None or self.memory_total is None:
+            return ""
+        return f"{gigabytes(self.memory_used)} of {gigabytes(self.memory_total)} GB"
+
+    @property
+    def busy(self) -> str:
+        """Use, for people."""
+        return percent(self.use)
 
 
 @dataclass(frozen=True)
@@ -55,28 +77,36 @@ class Report:
     def as_table(self, now: float | None = None) -> Table:
         """For people."""
         now = time.time() if now is None else now
-        table = Table("GPU", "Student", "Since", "Policy", "", caption=f"Policy: {self.policy}", box=None)
+        seen = any(row.model for row in self.rows)
+        more = ("Memory", "Use") if seen else ()
+        table = Table("GPU", *more, "Student", "Since", "Policy", "", caption=f"Policy: {self.policy}", box=None)
         for row in self.rows:
             since = ""
             if row.since:
                 begun = datetime.fromisoformat(row.since)
                 since = f"{begun.astimezone():%Y-%m-%d %H:%M} ({span(now - begun.timestamp())})"
-            cells = (row.device, row.student or "free" * (not row.note), since, row.policy or "", row.note)
+            device = f"{row.device} {row.model}" if row.model else row.device
+            figures = (row.memory, row.busy) if seen else ()
+            cells = (device, *figures, row.student or "free" * (not row.note), since, row.policy or "", row.note)
             table.add_row(*(Text(cell) for cell in cells))
         return table
 
 
-def report(gpu: Gpu, inventory: Inventory, found: Iterable[Lease]) -> Report:
-    """Lay leases beside the inventory. A lease on a device that is no longer there is a row of its own."""
+def report(gpu: Gpu, inventory: Inventory, found: Iterable[Lease], sample: Sample | None = None) -> Report:
+    """Lay leases beside the inventory, and what the sampler saw beside both.
+
+    A lease on a device that is no longer there is a row of its own.
+    """
     found = sorted(found, key=lambda lease: (lease.since, lease.holder))
     given = pool(gpu, inventory) if gpu.policy in {"exclusive", "shared"} else inventory.devices
     rows = []
     for device in inventory.devices:
         note = "" if device in given else "not handed out (gpu.devices)"
         mine = [lease for lease in found if device.identity in held(inventory, lease)]
-        rows += [_row(device.label, device.names, lease) for lease in mine] or [
+        of_device = [_row(device.label, device.names, lease) for lease in mine] or [
             Row(device.label, device.names, note=note)
         ]
+        rows += [_measured(row, device, sample) for row in of_device]
     for lease in found:
         rows += [
             _row(name, (name,), lease, "no longer on this machine")
@@ -89,6 +119,13 @@ def report(gpu: Gpu, inventory: Inventory, found: Iterable[Lease]) -> Report:
 def _row(device: str, names: tuple[str, ...], lease: Lease, note: str = "") -> Row:
     since = datetime.fromtimestamp(lease.since, UTC).isoformat()
     return Row(device, names, lease.holder, since, lease.policy or None, note)
+
+
+def _measured(row: Row, device: Device, sample: Sample | None) -> Row:
+    card = sample.card(device) if sample else None
+    if card is None:
+        return row
+    return replace(row, model=card.name, memory_used=card.memory_used, memory_total=card.memory_total, use=card.use)
 
 
 def look(settings: Settings) -> Report:
@@ -105,4 +142,4 @@ def look(settings: Settings) -> Report:
         raise ClassroomError(
             f"{settings.docker.host}: the Docker engine does not answer ({error}); start it, or run this as root"
         ) from error
-    return report(settings.gpu, inventory, leases(containers))
+    return report(settings.gpu, inventory, leases(containers), read(settings.gpu.samples))

@@ -31,6 +31,16 @@ def span(seconds: float) -> str:
     return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
+def gigabytes(count: int) -> str:
+    """Bytes as GB, three digits of them: ``0.5``, ``79.6``."""
+    return f"{count / 1e9:.1f}"
+
+
+def percent(part: float | None) -> str:
+    """A part of a whole; nothing where it is not known."""
+    return "" if part is None else f"{part:.0%}"
+
+
 def clock(moment: datetime, when: datetime) -> str:
     """A time of the tables in the zone of this machine, with the day if it is not today's: ``15:30``."""
     there, here = (each.replace(tzinfo=UTC).astimezone() for each in (moment, when))

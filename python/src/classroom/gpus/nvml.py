@@ -1,0 +1,155 @@
+"""What NVIDIA's driver says of its GPUs and of the processes on them. A thin layer: nothing is decided here.
+
+Functions: https://docs.nvidia.com/deploy/nvml-api/. The processes' numbers are the machine's: a container sees others.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pynvml
+
+from classroom.errors import ClassroomError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WITHOUT_ANSWER = (pynvml.NVMLError_NotSupported, pynvml.NVMLError_NoPermission, pynvml.NVMLError_FunctionNotFound)
+
+
+class DriverError(ClassroomError):
+    """The driver does not answer."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process on a GPU."""
+
+    pid: int
+    memory: int
+    """Bytes; 0 where the driver does not say."""
+    use: float | None
+    """Part of the time since the last look, 0 to 1; None where the driver does not say."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A GPU or a MIG instance at one moment."""
+
+    index: str
+    uuid: str
+    name: str
+    memory_used: int
+    memory_total: int
+    use: float | None
+    processes: tuple[Process, ...]
+
+
+@contextmanager
+def driver() -> Iterator[Driver]:
+    """Open the driver's library.
+
+    Raises:
+        DriverError: there is no driver, or its kernel module is another version's; with what to do.
+    """
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        raise DriverError(_why(error)) from error
+    try:
+        yield Driver()
+    finally:
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
+
+
+class Driver:
+    """The driver, open."""
+
+    def __init__(self) -> None:
+        """Nothing has been read yet."""
+        self._seen: dict[str, int] = {}
+
+    def read(self) -> tuple[Reading, ...]:
+        """Every GPU now; instances in the place of a GPU that is divided.
+
+        Raises:
+            DriverError: the driver has gone.
+        """
+        try:
+            readings: list[Reading] = []
+            for number in range(pynvml.nvmlDeviceGetCount()):
+                try:
+                    card = pynvml.nvmlDeviceGetHandleByIndex(number)
+                    parts = list(_instances(card))
+                    if parts:
+                        readings += [self._read(part, f"{number}:{place}", card) for place, part in parts]
+                    else:
+                        readings.append(self._read(card, str(number)))
+                except (pynvml.NVMLError_GpuIsLost, pynvml.NVMLError_NotFound):
+                    continue  # fallen off the bus, or divided anew: the others still count
+        except pynvml.NVMLError as error:
+            raise DriverError(_why(error)) from error
+        return tuple(readings)
+
+    def _read(self, handle: Any, index: str, parent: Any = None) -> Reading:  # noqa: ANN401 - pointers of C
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        uuid = pynvml.nvmlDeviceGetUUID(handle)
+        uses = self._uses(handle, uuid) if parent is None else None
+        busy = None
+        if parent is None:
+            with suppress(*_WITHOUT_ANSWER):
+                busy = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+        running = []
+        with suppress(*_WITHOUT_ANSWER):
+            running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        return Reading(
+            index=index,
+            uuid=uuid,
+            name=pynvml.nvmlDeviceGetName(handle if parent is None else parent),
+            memory_used=memory.used,
+            memory_total=memory.total,
+            use=busy,
+            processes=tuple(
+                Process(each.pid, each.usedGpuMemory or 0, None if uses is None else uses.get(each.pid, 0.0))
+                for each in running
+            ),
+        )
+
+    def _uses(self, handle: Any, uuid: str) -> dict[int, float] | None:  # noqa: ANN401 - as above
+        """The most that each process was seen to use since the last look; None if the driver does not say."""
+        try:
+            samples = pynvml.nvmlDeviceGetProcessUtilization(handle, self._seen.get(uuid, 0))
+        except pynvml.NVMLError_NotFound:
+            return {}  # nothing ran
+        except _WITHOUT_ANSWER:
+            return None
+        uses: dict[int, float] = {}
+        for each in samples:
+            self._seen[uuid] = max(self._seen.get(uuid, 0), each.timeStamp)
+            # Values above 100 are what the library leaves where nothing was measured.
+            if each.smUtil <= 100:
+                uses[each.pid] = max(uses.get(each.pid, 0.0), each.smUtil / 100)
+        return uses
+
+
+def _instances(card: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - as above
+    try:
+        if pynvml.nvmlDeviceGetMigMode(card)[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
+            return
+        most = pynvml.nvmlDeviceGetMaxMigDeviceCount(card)
+    except _WITHOUT_ANSWER:
+        return
+    for place in range(most):
+        with suppress(pynvml.NVMLError_NotFound, *_WITHOUT_ANSWER):
+            yield place, pynvml.nvmlDeviceGetMigDeviceHandleByIndex(card, place)
+
+
+def _why(error: pynvml.NVMLError) -> str:
+    if isinstance(error, (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded)):
+        return "there is no NVIDIA driver that answers: load it (modprobe nvidia), and see that nvidia-smi works"
+    if isinstance(error, pynvml.NVMLError_LibRmVersionMismatch):
+        return "the NVIDIA driver was updated and its kernel module is still the old one: restart this machine"
+    return f"the NVIDIA driver does not answer ({error}): see that nvidia-smi works"
