@@ -42,7 +42,8 @@ in
           "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER"
         ];
         PrivateUsers = false; # owners and capabilities are those of the machine
-        ProtectSystem = "full"; # the repository may be any folder
+        PrivateMounts = true;
+        ProtectSystem = "full"; # the repository may be any folder, and is made when it is not there
         ProtectHome = "read-only"; # SSH keys for a repository elsewhere are root's
         MemoryDenyWriteExecute = false; # as the hub
         SystemCallFilter = [
