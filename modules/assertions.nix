@@ -21,6 +21,14 @@ let
     pairs (ports ++ world) ++ lib.concatMap (a: map (b: [ a b ]) gateway) world
   );
 
+  gpus =
+    if cfg.gpu.policy != "none" then ''gpu.policy is "${cfg.gpu.policy}"'' else "groups give GPUs to students";
+
+  # A reference has a tag; a name is one of ours.
+  unknown = lib.filterAttrs (
+    _: group: group.image != null && !cfg.images ? ${group.image} && builtins.match ".*[:@].*" group.image == null
+  ) cfg.groups;
+
   valid = ipv4.valid cfg.network.subnet;
   docker = config.virtualisation.docker.daemon.settings;
   others =
@@ -99,17 +107,28 @@ in
         message = ''services.classroom.gpu.devices is set, and policy "${cfg.gpu.policy}" takes no devices. Write services.classroom.gpu.policy = "devices";'';
       }
       {
-        assertion = cfg.gpu.policy != "none" -> nvidia.enable;
-        message = "services.classroom.gpu.policy is \"${cfg.gpu.policy}\" without the container toolkit: Docker would know no GPU. Write services.classroom.gpu.driver = true; or hardware.nvidia-container-toolkit.enable = true;";
+        assertion = cfg.gpu.isWanted -> nvidia.enable;
+        message = "services.classroom.${gpus} without the container toolkit: Docker would know no GPU. Write services.classroom.gpu.driver = true; or hardware.nvidia-container-toolkit.enable = true;";
       }
       {
         assertion =
-          cfg.gpu.policy != "none" && nvidia.enable
+          cfg.gpu.isWanted && nvidia.enable
           ->
             lib.elem "nvidia" config.services.xserver.videoDrivers
             || config.hardware.nvidia.datacenter.enable
             || (nvidia.suppressNvidiaDriverAssertion or false);
-        message = "services.classroom.gpu.policy is \"${cfg.gpu.policy}\" without a driver. Write services.classroom.gpu.driver = true; or services.xserver.videoDrivers = [ \"nvidia\" ];";
+        message = "services.classroom.${gpus} without a driver. Write services.classroom.gpu.driver = true; or services.xserver.videoDrivers = [ \"nvidia\" ];";
+      }
+      {
+        assertion = unknown == { };
+        message = lib.concatStringsSep " " (
+          lib.mapAttrsToList (
+            name: group:
+            ''services.classroom.groups.${name}.image: no image is called ${group.image} (images: ${
+              lib.concatStringsSep ", " (lib.attrNames cfg.images ++ lib.optional (cfg.images == { }) "none")
+            }). Write services.classroom.images.${group.image} = { };''
+          ) unknown
+        );
       }
       {
         assertion = valid;

@@ -10,7 +10,7 @@ let
   hardening = import ./hardening.nix;
 in
 {
-  config = lib.mkIf (cfg.enable && cfg.gpu.policy != "none") {
+  config = lib.mkIf (cfg.enable && cfg.gpu.isWanted) {
     hardware.nvidia-container-toolkit.enable = lib.mkIf cfg.gpu.driver true;
 
     services.xserver.videoDrivers = lib.mkIf cfg.gpu.driver [ "nvidia" ];

@@ -12,7 +12,7 @@ let
   status = "${loopback}:${toString cfg.metrics.nginxPort}";
   # 24.11 has no exporter of GPUs.
   hasGpus =
-    cfg.gpu.policy != "none"
+    cfg.gpu.isWanted
     && options.services.prometheus.exporters.type.getSubOptions [ ] ? nvidia-gpu;
   exporters = {
     node.enabledCollectors = [ "systemd" ];

@@ -18,6 +18,7 @@ let
   cfg = config.services.classroom;
   classroom = import ../nix { inherit pkgs; };
   port = toString cfg.nginx.port;
+  policies = [ "none" "all" "devices" "exclusive" "shared" ];
   isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
   hasSockets = lib.versionAtLeast cfg.proxy.package.version "5.1";
 
@@ -36,8 +37,8 @@ let
       options = {
         cuda = mkOption {
           type = types.bool;
-          default = cfg.gpu.policy != "none";
-          defaultText = literalExpression ''config.services.classroom.gpu.policy != "none"'';
+          default = cfg.gpu.isWanted;
+          defaultText = literalExpression "whether `gpu.policy` or a group's gives anybody a GPU";
           description = "PyTorch with CUDA in it, the monitor of GPUs too. It is several gigabytes, and its licence is not free.";
         };
         extraPythonPackages = mkOption {
@@ -65,6 +66,58 @@ let
         };
       };
     };
+
+  mkOwn =
+    type: what:
+    mkOption {
+      type = types.nullOr type;
+      default = null;
+      description = "As `${what}`; null: as for everyone.";
+    };
+
+  groupOptions = {
+    options = {
+      members = mkOption {
+        type = types.listOf own.accountName;
+        default = [ ];
+        example = literalExpression "config.services.classroom.admins";
+        description = "Names of accounts. Who is in JupyterHub's group of the same name is a member too: a class list's column `group` says so, and the admin page.";
+      };
+      priority = mkOption {
+        type = types.int;
+        default = 0;
+        description = "Which group decides for a student of several, key by key: the highest; among equals the first in the alphabet.";
+      };
+      image = mkOption {
+        type = types.nullOr (types.strMatching "[a-z0-9][^[:space:]]*");
+        default = null;
+        example = "vision";
+        description = "The image of their servers: a name of `images`, or a reference with a tag that you have loaded yourself; null: as for everyone.";
+      };
+      cpus = mkOwn (types.addCheck types.number (value: value > 0 && value <= 1024)) "student.cpus";
+      memory = mkOwn own.size "student.memory";
+      sharedMemory = mkOwn own.size "student.sharedMemory";
+      tmp = mkOwn own.size "student.tmp";
+      processes = mkOwn (types.addCheck types.int (value: value >= 64)) "student.processes";
+      environment = mkOption {
+        type = types.attrsOf types.str;
+        default = { };
+        description = "Variables for their servers, beside and before those of `student.environment`.";
+      };
+      gpu = {
+        policy = mkOwn (types.enum policies) "gpu.policy";
+        devices = mkOwn (types.listOf types.str) "gpu.devices";
+        perStudent = mkOwn (types.ints.between 1 64) "gpu.perStudent";
+        studentsPerDevice = mkOwn (types.ints.between 1 1000) "gpu.studentsPerDevice";
+      };
+      shared = mkOption {
+        type = types.listOf own.folder;
+        default = [ ];
+        example = [ "/srv/data/faces" ];
+        description = "Folders of this machine that their servers see, read-only, below `shared` in the home, each by its own name: `shared/faces`. A store path will do.";
+      };
+    };
+  };
 in
 {
   imports = [
@@ -178,7 +231,7 @@ in
       type = types.attrsOf (types.submodule imageOptions);
       default = { };
       example = literalExpression "{ vision.extraPythonPackages = ps: [ ps.opencv4 ]; }";
-      description = "More images by name, loaded beside the first: set `student.image` to the `reference` of one.";
+      description = "More images by name, loaded beside the first: for `groups.<name>.image`, or set `student.image` to the `reference` of one.";
     };
 
     student = {
@@ -259,7 +312,7 @@ in
 
     gpu = {
       policy = mkOption {
-        type = types.enum [ "none" "all" "devices" "exclusive" "shared" ];
+        type = types.enum policies;
         default = "none";
         example = "exclusive";
         description = ''
@@ -320,13 +373,39 @@ in
       };
       driver = mkOption {
         type = types.bool;
-        default = cfg.gpu.policy != "none";
-        defaultText = literalExpression ''config.services.classroom.gpu.policy != "none"'';
+        default = cfg.gpu.isWanted;
+        defaultText = literalExpression "whether `gpu.policy` or a group's gives anybody a GPU";
         description = ''
           Set up NVIDIA's driver (open kernel modules, for Turing and newer) and the container toolkit. The driver's
           licence is not free: set `nixpkgs.config.allowUnfree` as well. Off: you have set up both yourself.
         '';
       };
+    };
+
+    gpu.isWanted = mkOption {
+      type = types.bool;
+      internal = true;
+      readOnly = true;
+      default = lib.any (policy: policy != null && policy != "none") (
+        [ cfg.gpu.policy ] ++ lib.mapAttrsToList (_: group: group.gpu.policy) cfg.groups
+      );
+      description = "Whether anybody may have a GPU.";
+    };
+
+    groups = mkOption {
+      type = types.attrsOf (types.submodule groupOptions);
+      default = { };
+      example = literalExpression ''
+        {
+          ml2026 = {
+            image = "vision";
+            memory = "32G";
+            gpu.perStudent = 2;
+            shared = [ "/srv/data/faces" ];
+          };
+        }
+      '';
+      description = "Students who get something else than everyone, by the name of their group (docs/groups.md).";
     };
 
     culling = {

@@ -13,6 +13,7 @@ let
       accounts
       admins
       culling
+      groups
       hub
       network
       site
@@ -27,6 +28,7 @@ let
         repository
         ;
     };
+    images = lib.mapAttrs (_: image: image.reference) cfg.images;
     gpu = {
       inherit (cfg.gpu)
         cdiDirs

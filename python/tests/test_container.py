@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from classroom.container import Order, create_arguments
@@ -43,6 +44,14 @@ def test_a_home_that_is_a_folder_is_mounted_and_not_made() -> None:
     (mount,) = create_arguments(order, Student(), Network())["host_config"]["Mounts"]
     assert (mount["Type"], mount["Source"]) == ("bind", "/srv/homes/classroom-home-ada")
     assert not mount.get("BindOptions", {}).get("CreateMountpoint")
+
+
+def test_shared_folders_are_beside_the_home_and_read_only() -> None:
+    order = replace(ORDER, shared=(Path("/srv/data/faces"),))
+    _, mount = create_arguments(order, Student(), Network())["host_config"]["Mounts"]
+    assert (mount["Type"], mount["Source"], mount["Target"]) == ("bind", "/srv/data/faces", "/srv/shared/faces")
+    assert mount["ReadOnly"] is True
+    assert mount["BindOptions"] == {"Propagation": "rprivate"}
 
 
 def test_labels_say_who_which_image_and_what_else_is_ordered() -> None:

@@ -25,6 +25,26 @@
     };
     image.extraPythonPackages = ps: [ ps.einops ];
     images.vision.extraPythonPackages = ps: [ ps.networkx ];
+    images.audio.extraPythonPackages = ps: [ ps.tqdm ];
+    groups = {
+      audio = {
+        members = [ "ada" ];
+        image = "audio";
+        cpus = 4;
+        memory = "32G";
+        sharedMemory = "8G";
+        tmp = "2G";
+        processes = 2048;
+        environment.COURSE = "audio2026";
+        shared = [ "/data/speech" ];
+      };
+      # Instructors first, whichever courses they are in as well.
+      staff = {
+        members = config.services.classroom.admins;
+        priority = 10;
+        memory = "64G";
+      };
+    };
     student = {
       image = config.services.classroom.images.vision.reference;
       cpus = 1.5;

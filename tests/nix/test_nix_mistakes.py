@@ -45,6 +45,14 @@ ASSERTIONS = {
         'class.gpu.policy = "all"; class.gpu.driver = false; hardware.nvidia-container-toolkit.enable = true;',
         'services.xserver.videoDrivers = [ "nvidia" ];',
     ),
+    "GPUs for a group without the toolkit": (
+        'class.groups.ml.gpu.policy = "exclusive"; class.gpu.driver = false;',
+        "services.classroom.groups give GPUs to students without the container toolkit",
+    ),
+    "a group's image that is none": (
+        'class.images.vision = { }; class.groups.ml.image = "vison";',
+        "services.classroom.groups.ml.image: no image is called vison (images: vision). Write",
+    ),
     "a count of GPUs": ("class.gpu.count = 1;", 'services.classroom.gpu.policy = "exclusive";'),
     "a subnet that is none": ('class.network.subnet = "10.213.0.1/20";', "its last bits are to be 0"),
     "a subnet for a dozen": ('class.network.subnet = "10.213.0.0/29";', "fewer than 13 containers"),
@@ -130,6 +138,8 @@ TYPES = {
         "outside the Nix store",
     ),
     "a device that is a number": ("gpu.devices = [ 0 ]", "gpu.devices", "string"),
+    "a member's name in capitals": ('groups.ml.members = [ "Ada" ]', "groups.ml.members", "lower-case letters"),
+    "a shared folder that begins nowhere": ('groups.ml.shared = [ "data" ]', "groups.ml.shared", '"/srv/homes"'),
     "a policy of another name": ('gpu.policy = "some"', "gpu.policy", '"devices"'),
     "a size with a unit of its own": ('student.memory = "4 GB"', "student.memory", '"512M" or "4G"'),
     "a duration in words": ('culling.idle = "an hour"', "culling.idle", '"60m"'),

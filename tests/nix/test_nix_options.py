@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from classroom.settings import Settings, json_schema
+from classroom.settings import Group, Settings, json_schema
 from nix_evaluation import evaluate
 
 # Settings without an option, and why.
@@ -40,10 +40,13 @@ Path = tuple[str, ...]
 def leaves(model: dict[str, Any], schema: dict[str, Any], path: Path = ()) -> set[Path]:
     found: set[Path] = set()
     for key, value in model["properties"].items():
+        below = value.get("additionalProperties", {})
         if "$ref" in value:
             found |= leaves(schema["$defs"][value["$ref"].rsplit("/", 1)[1]], schema, (*path, key))
         else:
             found.add((*path, key))
+        if "$ref" in below:
+            found |= leaves(schema["$defs"][below["$ref"].rsplit("/", 1)[1]], schema, (*path, key, "<name>"))
     return found
 
 
@@ -76,7 +79,7 @@ def test_what_is_listed_as_an_exception_exists(settings: set[Path], options: dic
 
 
 def test_options_and_settings_have_the_same_defaults(settings: set[Path]) -> None:
-    paths = sorted(settings - set(FIXED) - set(COMPUTED))
+    paths = sorted(path for path in settings - set(FIXED) - set(COMPUTED) if "<name>" not in path)
     listed = " ".join("[ " + " ".join(f'"{part}"' for part in path) + " ]" for path in paths)
     given: dict[str, Any] = {}
     for path, value in zip(paths, evaluate(f"t.defaults [ {listed} ]"), strict=True):
@@ -85,6 +88,11 @@ def test_options_and_settings_have_the_same_defaults(settings: set[Path]) -> Non
             section = section.setdefault(part, {})
         section[path[-1]] = value
     assert Settings.model_validate(given, by_name=False) == Settings()
+
+
+def test_a_group_of_options_is_a_group_of_settings() -> None:
+    found = evaluate('t.value { services.classroom.groups.ml = { }; } [ "groups" "ml" ]')
+    assert Group.model_validate(found, by_name=False) == Group()
 
 
 def test_every_option_is_described(options: dict[Path, dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from classroom.engine import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from classroom.settings import Network, Student
 
@@ -21,8 +22,12 @@ HOME = "/home/jovyan"
 USER = "1000:100"
 """jovyan of the Jupyter Docker Stacks: the same homes and images run there and on Zero-to-JupyterHub."""
 PORT = 8888
+SHARED = "/srv/shared"
+"""Where a container has its shared folders. Not in the home: the engine would make folders of root's there."""
 LABEL = "org.classroom."
 """Prefix of the labels from which a hub rebuilds what it knows after any crash."""
+GROUPS = LABEL + "groups"
+"""The groups by which the server was started, with commas between them."""
 
 _CPU_PERIOD = 100_000  # microseconds, the kernel's default (Documentation/scheduler/sched-bwc.rst)
 
@@ -35,6 +40,7 @@ ENVIRONMENT = {
     "XDG_CACHE_HOME": "/tmp/cache",
     "MPLCONFIGDIR": "/tmp/matplotlib",
     "IPYTHONDIR": "/tmp/ipython",
+    "CLASSROOM_SHARED": SHARED,
     # A cache would hold every package twice, in the student's memory.
     "PIP_NO_CACHE_DIR": "1",
 }
@@ -53,6 +59,8 @@ class Order:
     """The server's command line; None means the image's own."""
     devices: tuple[str, ...] = ()
     """CDI names of the devices that the student gets."""
+    shared: tuple[Path, ...] = ()
+    """Folders of the machine that the student reads, each below `SHARED` by its own name."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Beside those that every container has."""
 
@@ -62,7 +70,7 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
     host = HostConfig(
         version=API_VERSION,
         auto_remove=True,
-        mounts=[_home(order)],
+        mounts=[_home(order), *map(_shared, order.shared)],
         network_mode=network.name,
         dns=[str(address) for address in network.resolvers] or None,
         read_only=True,
@@ -106,3 +114,8 @@ def _home(order: Order) -> Mount:
         # The engine refuses a folder that is not there; nobody but the root helper makes homes.
         return Mount(HOME, order.home, type="bind", propagation="rprivate")
     return Mount(HOME, order.home, type="volume", labels={LABEL + "user": order.user})
+
+
+def _shared(folder: Path) -> Mount:
+    # Read-only for what is mounted below it too, which takes a private mount. The engine refuses what is not there.
+    return Mount(f"{SHARED}/{folder.name}", str(folder), type="bind", read_only=True, propagation="rprivate")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -70,6 +72,12 @@ class Engine:
 def is_about_devices(error: docker.errors.APIError) -> bool:
     """Whether the engine says that it cannot attach a device: CDI is off, or it knows no device of that name."""
     return "cdi" in str(error.explanation).lower()
+
+
+def missing_folder(error: BaseException) -> Path | None:
+    """The folder that a mount names and the engine's machine lacks, if that is what the engine says."""
+    found = re.search(r"bind source path does not exist: ([^\"\n]+)", str(error))
+    return Path(found[1]) if found else None
 
 
 @functools.cache

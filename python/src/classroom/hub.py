@@ -14,7 +14,8 @@ from classroom.container import LABEL
 from classroom.engine import EngineAwayError, engine_at
 from classroom.gpus.inventory import stock_at
 from classroom.gpus.keeper import Keeper
-from classroom.gpus.placement import mistakes
+from classroom.gpus.placement import mistakes_of_class
+from classroom.groups import gpu_rules, hands_out_gpus
 from classroom.notices import Board
 from classroom.settings import Settings
 from classroom.spawner import ClassroomSpawner
@@ -131,7 +132,7 @@ class ClassroomHub(JupyterHub):
         if issubclass(self.spawner_class, ClassroomSpawner):
             self.template_vars["classroom_gpu_mistakes"] = self._gpu_mistakes
             self.template_vars["classroom_storage_mistakes"] = self._storage_mistakes
-            self.template_vars["classroom_gpus"] = self.class_settings.gpu.policy != "none"
+            self.template_vars["classroom_gpus"] = hands_out_gpus(self.class_settings)
             self.template_vars["classroom_stopped"] = lambda user: self.notices.why(user.name) if user else ""
         super().init_tornado_settings()
 
@@ -158,8 +159,10 @@ class ClassroomHub(JupyterHub):
         return self._storage.mistakes if self._storage else ()
 
     def _look_at_gpus(self) -> tuple[str, ...]:
-        gpu = self.class_settings.gpu
-        return () if gpu.policy == "none" else mistakes(gpu, stock_at(gpu.cdi_dirs).read())
+        settings = self.class_settings
+        if not hands_out_gpus(settings):
+            return ()
+        return mistakes_of_class(gpu_rules(settings), stock_at(settings.gpu.cdi_dirs).read())
 
     async def start(self) -> None:
         """Start once the proxy answers, then keep its routes."""
@@ -171,8 +174,8 @@ class ClassroomHub(JupyterHub):
         await self.proxy.wait_up()
         await super().start()
         self._watcher = asyncio.create_task(self.proxy.watch())
-        gpu = self.class_settings.gpu
-        if gpu.policy != "none" and issubclass(self.spawner_class, ClassroomSpawner):
-            engine = engine_at(self.class_settings.docker.host)
-            keeper = Keeper(self.class_settings, engine, self.db, self.notices, self._end_server)
+        settings = self.class_settings
+        if hands_out_gpus(settings) and issubclass(self.spawner_class, ClassroomSpawner):
+            engine = engine_at(settings.docker.host)
+            keeper = Keeper(settings, engine, self.db, self.notices, self._end_server)
             self._gpu_watcher = asyncio.create_task(keeper.run())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import docker.errors
 
-from classroom.container import LABEL
+from classroom.container import GROUPS, LABEL
 from classroom.engine import API_VERSION
 from classroom.errors import ClassroomError
 from classroom.gpus.leases import LEASE
@@ -45,6 +45,9 @@ class Running:
     container: str | None
     gpus: tuple[str, ...] = ()
     """CDI names."""
+    groups: tuple[str, ...] = ()
+    """By which the server was started; a change of group takes effect at the next start."""
+    image: str | None = None
     memory: int | None = None
     """Bytes, without the files that the kernel could drop from its cache."""
     memory_limit: int | None = None
@@ -134,12 +137,19 @@ def usage(stats: Mapping[str, Any]) -> tuple[int | None, int | None, float | Non
 def _measured(client: docker.APIClient, server: Running, container: Mapping[str, Any] | None) -> Running:
     if container is None:
         return server
-    gpus = tuple(part for part in container["Labels"].get(LEASE, "").split(",") if part)
+    labels = container["Labels"]
+    server = replace(
+        server, gpus=_split(labels, LEASE), groups=_split(labels, GROUPS), image=labels.get(LABEL + "image")
+    )
     try:
         memory, limit, cpus = usage(client.stats(container["Id"], stream=False))
     except (docker.errors.DockerException, OSError):
-        return replace(server, gpus=gpus)  # stopped meanwhile
-    return replace(server, gpus=gpus, memory=memory, memory_limit=limit, cpus=cpus)
+        return server  # stopped meanwhile
+    return replace(server, memory=memory, memory_limit=limit, cpus=cpus)
+
+
+def _split(labels: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part for part in labels.get(name, "").split(",") if part)
 
 
 def _client(settings: Settings) -> docker.APIClient:

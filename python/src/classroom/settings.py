@@ -12,7 +12,7 @@ import re
 import tomllib
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from classroom.errors import ClassroomError
+from classroom.groups import mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,6 +110,18 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
+def _group_name(value: str) -> str:
+    if not 0 < len(value) <= 64 or not value.isprintable() or value.strip() != value or set(value) & set("/,"):
+        raise ValueError("name a group by at most 64 characters without a slash or a comma")
+    return value
+
+
+def _demand_own_names(environment: Mapping[str, str]) -> None:
+    for name in environment:
+        if name.startswith(("JUPYTERHUB_", "JPY_", "CLASSROOM_", "LD_")) or not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise ValueError(f"environment.{name} is not yours to set: choose another name")
+
+
 Duration = Annotated[
     int,
     BeforeValidator(_seconds, json_schema_input_type=int | str),
@@ -127,6 +140,10 @@ AccountName = Annotated[str, AfterValidator(_account_name)]
 Listen = Annotated[str, AfterValidator(_listen)]
 TcpListen = Annotated[str, AfterValidator(_tcp_listen)]
 Url = Annotated[str, AfterValidator(_url)]
+Image = Annotated[str, Field(pattern=r"^[a-z0-9][^\s]*$")]
+"""What the engine calls an image."""
+GroupName = Annotated[str, AfterValidator(_group_name)]
+Policy = Literal["none", "all", "devices", "exclusive", "shared"]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 
@@ -242,7 +259,7 @@ class Network(_Section):
 class Student(_Section):
     """What each student's container is and may use."""
 
-    image: str = Field(default="classroom-student:latest", pattern=r"^[a-z0-9][^\s]*$")
+    image: Image = "classroom-student:latest"
     """The image; it is never pulled while a student waits."""
     cpus: float = Field(default=2, gt=0, le=1024)
     """Processor time, in cores."""
@@ -263,9 +280,7 @@ class Student(_Section):
 
     @model_validator(mode="after")
     def _own_names(self) -> Self:
-        for name in self.environment:
-            if name.startswith(("JUPYTERHUB_", "JPY_", "CLASSROOM_", "LD_")) or not re.fullmatch(r"[A-Za-z_]\w*", name):
-                raise ValueError(f"environment.{name} is not yours to set: choose another name")
+        _demand_own_names(self.environment)
         return self
 
 
@@ -301,7 +316,7 @@ class Storage(_Section):
 class Gpu(_Section):
     """Which GPUs students see. Devices are CDI names."""
 
-    policy: Literal["none", "all", "devices", "exclusive", "shared"] = "none"
+    policy: Policy = "none"
     """none; all: everyone sees every GPU; devices: everyone sees those listed; exclusive: each student has GPUs that
     nobody else has; shared: a few students on each GPU, the least used one first."""
     devices: tuple[str, ...] = ()
@@ -337,6 +352,54 @@ class Gpu(_Section):
                 "longestLease is no longer than notice, which is taken from it: "
                 f'write longestLease = "{_write_seconds(2 * self.notice)}" or more'
             )
+        return self
+
+
+class GroupGpu(_Section):
+    """A group's own rules for GPUs; null: as for everyone. They go together: those of one group hold for a student."""
+
+    policy: Policy | None = None
+    """As gpu.policy: none, all, devices, exclusive or shared."""
+    devices: tuple[str, ...] | None = None
+    """As gpu.devices."""
+    per_student: int | None = Field(default=None, ge=1, le=64)
+    """With policy "exclusive": GPUs for each student of the group."""
+    students_per_device: int | None = Field(default=None, ge=1, le=1000)
+    """With policy "shared": most students on a GPU that one of this group is on."""
+
+
+class Group(_Section):
+    """What students of a group get in place of what everyone gets; null: no difference.
+
+    Of a student's several groups the one with the highest priority decides, key by key; shared folders add up.
+    """
+
+    members: tuple[AccountName, ...] = ()
+    """Names of accounts. Members of JupyterHub's group of the same name (a class list's column "group") are too."""
+    priority: int = 0
+    """Which group decides for a student of several: the highest; among equals the first in the alphabet."""
+    image: Image | None = None
+    """The image of their servers: a name of `images`, or a reference with a tag."""
+    cpus: float | None = Field(default=None, gt=0, le=1024)
+    """As student.cpus."""
+    memory: Size | None = None
+    """As student.memory."""
+    shared_memory: Size | None = None
+    """As student.sharedMemory."""
+    tmp: Size | None = None
+    """As student.tmp."""
+    processes: int | None = Field(default=None, ge=64)
+    """As student.processes."""
+    environment: dict[str, str] = {}
+    """Variables for their servers, beside and before those of student.environment."""
+    gpu: GroupGpu = GroupGpu()
+    shared: tuple[Path, ...] = ()
+    """Folders of this machine that their servers see, read-only, below `shared` in the home, each by its own name:
+    "/srv/data/faces" is `shared/faces`."""
+
+    @model_validator(mode="after")
+    def _own_names(self) -> Self:
+        _demand_own_names(self.environment)
         return self
 
 
@@ -396,8 +459,12 @@ class Settings(_Section):
     docker: Docker = Docker()
     network: Network = Network()
     student: Student = Student()
+    images: dict[str, Image] = {}
+    """More images by name, for groups: the name, and what the engine calls it."""
     storage: Storage = Storage()
     gpu: Gpu = Gpu()
+    groups: dict[GroupName, Group] = {}
+    """Students who get something else than everyone, by the name of their group."""
     culling: Culling = Culling()
     backup: Backup = Backup()
 
@@ -405,6 +472,12 @@ class Settings(_Section):
     def _homes_of_processes(self) -> Self:
         if self.spawner == "process" and self.storage.kind == "directory":
             raise ValueError('storage.kind "directory" is for containers: leave it out or write spawner = "docker"')
+        return self
+
+    @model_validator(mode="after")
+    def _groups_fit(self) -> Self:
+        if found := mistakes(self):
+            raise ValueError("\n".join(found))
         return self
 
 
@@ -433,7 +506,8 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     try:
         return Settings.model_validate(data, by_name=False)
     except ValidationError as error:
-        raise ClassroomError("\n".join(f"{path}: {_explain(item)}" for item in error.errors())) from error
+        lines = (line for item in error.errors() for line in _explain(item).splitlines())
+        raise ClassroomError("\n".join(f"{path}: {line}" for line in lines)) from error
 
 
 def json_schema() -> dict[str, Any]:
@@ -450,10 +524,12 @@ def _apply_environment(data: dict[str, Any], environment: Mapping[str, str]) -> 
 
 
 def _explain(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a TypedDict of Any
-    where = ".".join(str(part) for part in item["loc"]) or "the file"
+    where = ".".join(str(part) for part in item["loc"] if part != "[key]") or "the file"
     if item["type"] == "extra_forbidden":
         return f"{where}: no such setting{_nearest(item['loc'])}"
-    message = item["msg"].removeprefix("Value error, ")
+    message: str = item["msg"].removeprefix("Value error, ")
+    if not item["loc"] and message != item["msg"]:
+        return message  # about several sections: it names them itself
     given = item["input"]
     shown = f", not {json.dumps(given, default=str)[:80]}" if isinstance(given, str | int | float | bool | None) else ""
     return f"{where}: {message}{shown}"
@@ -463,8 +539,14 @@ def _nearest(location: tuple[int | str, ...]) -> str:
     import difflib  # noqa: PLC0415 - only for a mistake
 
     model: type[BaseModel] = Settings
+    kind: Any = None
     for part in location[:-1]:
-        kind = next((f.annotation for f in model.model_fields.values() if f.alias == part), None)
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            kind = next((f.annotation for f in model.model_fields.values() if f.alias == part), None)
+        if get_origin(kind) is dict:
+            continue
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             return ""
         model = kind

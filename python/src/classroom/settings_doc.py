@@ -36,10 +36,14 @@ def _sections(schema: dict[str, Any], defaults: dict[str, Any]) -> Iterator[str]
     for key, value in schema["properties"].items():
         if "$ref" in value:
             yield from _section(schema, key, value["$ref"], defaults[key])
+        elif "$ref" in (below := value.get("additionalProperties", {})):
+            yield from _section(schema, f"{key}.<name>", below["$ref"], None)
 
 
-def _section(schema: dict[str, Any], path: str, reference: str, defaults: dict[str, Any]) -> Iterator[str]:
+def _section(schema: dict[str, Any], path: str, reference: str, defaults: dict[str, Any] | None) -> Iterator[str]:
     model = schema["$defs"][reference.rsplit("/", 1)[1]]
+    if defaults is None:  # of a section that is there as often as it is named
+        defaults = {key: value.get("default") for key, value in model["properties"].items()}
     plain = {key: value for key, value in model["properties"].items() if "$ref" not in value}
     yield from _table(f"`{path}`", model["description"], plain, defaults)
     for key, value in model["properties"].items():

@@ -11,14 +11,15 @@ from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
 from traitlets import Instance, Tuple, Unicode
 
+from classroom.accounts.groups import gpu_rules, rules
 from classroom.accounts.homes import home_location
-from classroom.container import LABEL, PORT, Order, create_arguments
-from classroom.engine import Engine, EngineAwayError, engine_at, is_about_devices
+from classroom.container import GROUPS, LABEL, PORT, Order, create_arguments
+from classroom.engine import Engine, EngineAwayError, engine_at, is_about_devices, missing_folder
 from classroom.errors import ClassroomError
 from classroom.gpus import line
 from classroom.gpus.leases import labels as lease_labels
 from classroom.gpus.metrics import WAITED
-from classroom.gpus.offer import View, forget_recent, has_line, look, wants_gpu
+from classroom.gpus.offer import View, forget_recent, look, may_wait, wants_gpu
 from classroom.gpus.placement import Full, Granted, Without, most
 from classroom.gpus.words import MAY_START_WITHOUT, start_page
 from classroom.ready import answers
@@ -27,7 +28,10 @@ from classroom.storage.client import ask
 from classroom.storage.first_files import fill
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection, Mapping
+
+    from classroom.groups import Effective
+    from classroom.settings import Gpu
 
 _FILES_ARE_SAFE = "Your files are safe. Try again in a minute; if it stays like this, tell your instructor."
 
@@ -96,13 +100,34 @@ class ClassroomSpawner(DockerSpawner):
             self.log.warning("%s: taken as running, since %s", self._log_name, error)
             return None
 
-    async def look_at_gpus(self, *, recent: bool = False) -> View:
-        """The GPUs as this student finds them; `recent` as in `classroom.gpus.offer.look`."""
-        return await look(self.engine, self.settings.gpu, self.db, self.container_name, recent=recent)
+    @property
+    def rules(self) -> Effective:
+        """What holds for this student now, by the groups that they are in."""
+        return rules(self.db, self.settings, [self.user.name])[self.user.name]
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether this student may find all GPUs in use."""
+        return may_wait(self.rules.gpu, self.settings)
+
+    async def look_at_gpus(self, gpu: Gpu | None = None, *, recent: bool = False) -> View:
+        """The GPUs as this student finds them.
+
+        Args:
+            gpu: the student's rules; those that hold now unless told.
+            recent: as in `classroom.gpus.offer.look`.
+        """
+        mine, site = gpu or self.rules.gpu, self.settings.gpu
+        return await look(
+            self.engine, mine, self.db, self.container_name, self._rules_of_others, site=site, recent=recent
+        )
+
+    def _rules_of_others(self, names: Collection[str]) -> Mapping[str, Gpu]:
+        return gpu_rules(self.db, self.settings, [name for name in names if name != self.user.name])
 
     async def get_options_form(self) -> str:
         """What the start page asks: nothing, so that one click starts the server, unless there is no GPU now."""
-        if not has_line(self.settings.gpu):
+        if not self.may_wait:
             return ""
         student = self.user.name
         try:
@@ -127,37 +152,41 @@ class ClassroomSpawner(DockerSpawner):
         self.db.commit()
         if wanted is None:
             raise self._failure('A server has one option, gpu, and its one value is "no".', "options", status=400)
+        holds = self.rules  # for the whole start, whatever changes meanwhile
         try:
             async with asyncio.timeout(self.settings.student.start_timeout):
-                return await self._start(wanted=wanted)
+                return await self._start(holds, wanted=wanted)
         except TimeoutError as error:
             raise self._failure("The server did not answer in time.", "timeout", error) from error
         except EngineAwayError as error:
             raise self._failure("The machine that runs the servers does not answer.", "engine-away", error) from error
         except docker.errors.ImageNotFound as error:
             raise self._failure(
-                f"The image {self.settings.student.image} is not on this machine.", "image-missing", error
+                f"The image {holds.student.image} is not on this machine.", "image-missing", error
             ) from error
         except (ClassroomError, docker.errors.APIError) as error:
+            if (folder := missing_folder(error)) in holds.shared:
+                message = f"The shared folder {folder.name} is not on this machine."
+                raise self._failure(message, "shared-folder-missing", error) from error
             raise self._failure("The server could not be started.", "engine-error", error) from error
 
-    async def _start(self, *, wanted: bool) -> str:
+    async def _start(self, holds: Effective, *, wanted: bool) -> str:
         self.stage = (10, "Making your container")
         self._forget_removal()  # what it was to remove is removed below, as a leftover
         home, is_empty = await self._home()
         # Looking and making in one: two who start at the same instant must not both see the same GPU free.
-        async with self.engine.placing if has_line(self.settings.gpu) else nullcontext():
-            found = (await self.look_at_gpus()).answer(self.user.name) if wanted else Without(_CHOSEN)
+        async with self.engine.placing if may_wait(holds.gpu, self.settings) else nullcontext():
+            found = (await self.look_at_gpus(holds.gpu)).answer(self.user.name) if wanted else Without(_CHOSEN)
             if isinstance(found, Full):
                 raise self._failure(f"{found.reason} {MAY_START_WITHOUT}", "gpus-in-use")
-            await self._create(found, home)
+            await self._create(found, home, holds)
             forget_recent(self.engine)
             self.user.settings["app"].notices.started(self.user.name)
             waited = line.leave(self.db, self.user.name)
             if waited is not None and isinstance(found, Granted):
                 WAITED.observe(waited)
         if is_empty:
-            await fill(self.engine, self.settings.student.image, self.object_id)
+            await fill(self.engine, holds.student.image, self.object_id)
         self.stage = (30, "Starting your container")
         try:
             await self.docker("start", self.object_id)
@@ -166,7 +195,7 @@ class ClassroomSpawner(DockerSpawner):
                 raise
             self.log.exception("%s: without a GPU, since the engine cannot attach %s", self._log_name, found)
             await self.remove_object()
-            await self._create(Without("The GPU could not be attached. Tell your instructor."), home)
+            await self._create(Without("The GPU could not be attached. Tell your instructor."), home, holds)
             await self.docker("start", self.object_id)
         self.stage = (60, "Starting JupyterLab")
         url = await self.running_url()
@@ -186,7 +215,7 @@ class ClassroomSpawner(DockerSpawner):
             raise self._failure("Your home cannot be reached now.", "storage", error) from error
         return str(storage.path / location), bool(made["empty"])
 
-    async def _create(self, gpus: Granted | Without, home: str) -> None:
+    async def _create(self, gpus: Granted | Without, home: str, holds: Effective) -> None:
         environment = self.get_env()
         names, identities = (gpus.names, gpus.identities) if isinstance(gpus, Granted) else ((), ())
         if isinstance(gpus, Without):
@@ -199,9 +228,11 @@ class ClassroomSpawner(DockerSpawner):
             home=home,
             environment=environment,
             devices=names,
-            labels=lease_labels(names, identities, self.settings.gpu.policy, most(self.settings.gpu)),
+            shared=holds.shared,
+            labels=lease_labels(names, identities, holds.gpu.policy, most(holds.gpu))
+            | {GROUPS: ",".join(holds.groups)},
         )
-        arguments = create_arguments(order, self.settings.student, self.settings.network)
+        arguments = create_arguments(order, holds.student, self.settings.network)
         try:
             created = await self.docker("create_container", **arguments)
         except docker.errors.APIError as error:

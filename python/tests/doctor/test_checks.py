@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from classroom.backup.record import Last
-from classroom.doctor import engine, gpus, machine, units
+from classroom.doctor import engine, gpus, machine, shared, units
 from classroom.doctor.findings import State
 from classroom.doctor.state import judge_backup
 from classroom.gpus.cdi import parse
@@ -123,6 +123,32 @@ def test_the_age_of_the_last_backup(  # noqa: PLR0917 - columns of the table
 def test_an_old_archive_is_replaced() -> None:
     found = judge_backup(Last("2026-01-01T00:00:00+00:00", "/nas/c.tar.zst", archive=True, problems=()), None, NOW)
     assert found.mend == "classroom backup create --archive /nas/c.tar.zst --overwrite"
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "says"),
+    [
+        pytest.param(0o755, (0, 0), [], id="everyone's"),
+        pytest.param(0o700, (1000, 100), [], id="students'_own"),
+        pytest.param(0o750, (0, 100), [], id="of_students'_group"),
+        pytest.param(0o750, (0, 0), ["is not for students to read: ml see it"], id="root's"),
+        pytest.param(0o744, (0, 0), ["is not for students to read"], id="listed_and_not_opened"),
+        pytest.param(None, (0, 0), ["is not on this machine: nobody of ml can start"], id="not_there"),
+    ],
+)
+def test_a_shared_folder_is_there_and_for_students_to_read(
+    mode: int | None, owner: tuple[int, int], says: list[str], tmp_path: Path
+) -> None:
+    if mode is not None:
+        folder = tmp_path / "srv/faces"
+        folder.mkdir(parents=True)
+        folder.chmod(mode)
+        if owner != (0, 0) and os.geteuid():
+            pytest.skip("only root gives folders away")
+        os.chown(folder, *owner) if not os.geteuid() else None
+    found = list(shared.judge(Path("/srv/faces"), "ml", tmp_path))
+    assert len(found) == len(says)
+    assert all(text in each.says and each.state is WRONG for text, each in zip(says, found, strict=True))
 
 
 LISTED = """\

@@ -57,6 +57,21 @@ def test_a_device_that_is_kept_back_says_so() -> None:
     assert [row.note for row in found.rows] == ["", "not handed out (gpu.devices)"]
 
 
+def test_what_a_group_may_have_is_handed_out() -> None:
+    everyone, group = Gpu(policy="exclusive", devices=("0",)), Gpu(policy="shared", devices=("1",))
+    rules = {"gpu": everyone, "groups.ml.gpu": group}
+    found = report(everyone, inventory(nvidia(3)), [], rules=rules)
+    assert [row.note for row in found.rows] == ["", "", "not handed out (gpu.devices)"]
+    assert found.policy == "exclusive; groups.ml: shared"
+
+
+def test_what_is_wrong_is_said_of_each_rule_and_what_is_the_same_once() -> None:
+    everyone = Gpu(policy="exclusive", devices=("0", "7"))
+    group = everyone.model_copy(update={"per_student": 2})
+    found = report(everyone, inventory(nvidia(2)), [], rules={"gpu": everyone, "groups.ml.gpu": group})
+    assert [mistake.split(" ")[0] for mistake in found.mistakes] == ["gpu.devices:", "groups.ml.gpu.perStudent"]
+
+
 def test_a_machine_without_a_gpu_says_what_to_do() -> None:
     assert "nvidia-ctk cdi generate" in report(Gpu(policy="shared"), Inventory(), []).mistakes[0]
 

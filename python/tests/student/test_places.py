@@ -49,3 +49,27 @@ def test_the_memory_is_that_of_the_container_in_either_version_of_control_groups
     (tmp_path / "memory").mkdir()
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text("2097152\n")
     assert places.memory(tmp_path) == 2**21
+
+
+def test_shared_folders_come_into_the_homes_sight_and_go_again(tmp_path: Path) -> None:
+    home, shared = tmp_path / "home", tmp_path / "srv"
+    home.mkdir()
+    places.show_shared(home, shared)
+    assert not list(home.iterdir()), "there are none"
+    shared.mkdir()
+    for _ in range(2):
+        places.show_shared(home, shared)
+        assert (home / "shared").readlink() == shared
+    shared.rmdir()
+    places.show_shared(home, shared)
+    assert not list(home.iterdir())
+
+
+def test_what_the_student_calls_shared_is_left_alone(tmp_path: Path) -> None:
+    home, shared = tmp_path / "home", tmp_path / "srv"
+    home.mkdir()
+    (home / "shared").symlink_to("elsewhere")
+    places.show_shared(home, shared)
+    shared.mkdir()
+    places.show_shared(home, shared)
+    assert str((home / "shared").readlink()) == "elsewhere"

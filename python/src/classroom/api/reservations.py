@@ -15,6 +15,7 @@ from classroom.gpus import bookings
 from classroom.gpus.offer import has_line, take_stock
 from classroom.gpus.placement import pool
 from classroom.gpus.reservations import Reservation, ReservationError
+from classroom.groups import gpu_rules
 
 if TYPE_CHECKING:
     from classroom.settings import Settings
@@ -48,7 +49,7 @@ class Reservations(Api):
         """Make one."""
         body = self.body(_Wanted)
         settings: Settings = self.settings["app"].class_settings
-        if settings.spawner != "docker" or not has_line(settings.gpu):
+        if settings.spawner != "docker" or not any(map(has_line, gpu_rules(settings).values())):
             raise ReservationError(
                 f'gpu.policy is "{settings.gpu.policy}": GPUs are reserved where they are handed out one by one. '
                 'Write gpu.policy = "exclusive" or "shared" in the settings.'

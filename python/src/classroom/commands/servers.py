@@ -24,17 +24,20 @@ app = typer.Typer(help="Students' servers.", no_args_is_help=True)
 
 @app.command("list")
 def list_(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
-    """List the servers: whose, since when, on which GPU, with how much memory and CPU."""
+    """List the servers: whose, since when, on which GPU, with how much memory and CPU, by which groups."""
     from classroom.servers import look  # noqa: PLC0415 - the engine's client takes a while to import
 
     settings, hub = hub_of(settings_file)
     found = look(settings, hub.get("classroom/servers")["servers"])
-    rows = (
-        (each.name, each.state, when(each.started), ", ".join(each.gpus), each.memory_shown, each.cpus_shown)
+    headings = ["Name", "Server", "Since", "GPU", "Memory", "Cores"]
+    rows = [
+        [each.name, each.state, when(each.started), ", ".join(each.gpus), each.memory_shown, each.cpus_shown]
         for each in found
-    )
-    data = [each.as_data() for each in found]
-    show(table("Name", "Server", "Since", "GPU", "Memory", "Cores", rows=rows), data, as_json=as_json)
+    ]
+    if settings.groups:
+        headings.append("Groups")
+        rows = [[*row, ", ".join(each.groups)] for row, each in zip(rows, found, strict=True)]
+    show(table(*headings, rows=rows), [each.as_data() for each in found], as_json=as_json)
     if not found and not as_json:
         typer.echo("No server runs.")
 

@@ -18,6 +18,7 @@ from classroom.container import LABEL
 from classroom.doctor import units
 from classroom.doctor.findings import NotSeenError, ok, only_root, warning, wrong
 from classroom.engine import API_VERSION
+from classroom.groups import hands_out_gpus, images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +91,7 @@ def look_at_configuration(settings: Settings) -> Iterable[Finding]:
     info = ask(settings, "info")
     process = find_process(settings.docker.host)
     file = process.file if process else Path("/etc/docker/daemon.json")
-    findings = [*judge(info, wants_gpus=settings.gpu.policy != "none", file=file), *waiting(process)]
+    findings = [*judge(info, wants_gpus=hands_out_gpus(settings), file=file), *waiting(process)]
     yield from findings or [ok(CONFIGURATION, "Containers outlive its restart; its file has not changed since.")]
 
 
@@ -133,15 +134,15 @@ def waiting(process: Process | None) -> Iterable[Finding]:
 
 
 def look_at_image(settings: Settings) -> Iterable[Finding]:
-    """Whether the students' image is there and of the hub's version."""
-    image = settings.student.image
-    load = units.restart("classroom-images", f"docker load --input IMAGE.tar  # {image}")
-    try:
-        found = ask(settings, "inspect_image", image)
-    except docker.errors.NotFound:
-        yield wrong(IMAGE, f"{image} is not on this machine: no server can start.", load)
-        return
-    yield judge_image(image, (found.get("Config") or {}).get("Labels") or {}, version("classroom"), load)
+    """Whether the students' images are there and of the hub's version: everyone's and the groups' own."""
+    for image in images(settings):
+        load = units.restart("classroom-images", f"docker load --input IMAGE.tar  # {image}")
+        try:
+            found = ask(settings, "inspect_image", image)
+        except docker.errors.NotFound:
+            yield wrong(IMAGE, f"{image} is not on this machine: no server can start from it.", load)
+            continue
+        yield judge_image(image, (found.get("Config") or {}).get("Labels") or {}, version("classroom"), load)
 
 
 def judge_image(image: str, labels: dict[str, str], own: str, load: str) -> Finding:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from classroom.doctor import units
 from classroom.doctor.findings import ok, warning, wrong
 from classroom.gpus.inventory import stock_at
-from classroom.gpus.placement import mistakes
+from classroom.gpus.placement import mistakes_of_class
+from classroom.groups import gpu_rules, hands_out_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from classroom.doctor.findings import Finding
     from classroom.gpus.inventory import Inventory
-    from classroom.settings import Gpu
+    from classroom.settings import Settings
 
 ABOUT, DRIVER = "GPUs", "driver"
 _LIBRARIES = (
@@ -28,18 +29,19 @@ _LIBRARIES = (
 )
 
 
-def look(gpu: Gpu, root: Path = Path("/")) -> Iterable[Finding]:
+def look(settings: Settings, root: Path = Path("/")) -> Iterable[Finding]:
     """Whether the machine has what the settings hand out."""
-    if gpu.policy == "none":
+    if not hands_out_gpus(settings):
         yield ok(ABOUT, "The settings give none to students.")
         return
-    inventory = stock_at(gpu.cdi_dirs).read()
+    rules, inventory = gpu_rules(settings), stock_at(settings.gpu.cdi_dirs).read()
     written = units.restart(
         "nvidia-container-toolkit-cdi-generator", "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     )
-    said = [wrong(ABOUT, f"{each}.", written) for each in mistakes(gpu, inventory)]
+    said = [wrong(ABOUT, f"{each}.", written) for each in mistakes_of_class(rules, inventory)]
     said += [wrong(ABOUT, each, written) for each in missing(inventory, root)]
-    yield from said or [ok(ABOUT, f"{len(inventory.devices)} for the class, policy {gpu.policy}.")]
+    policies = ", ".join(dict.fromkeys(gpu.policy for gpu in rules.values()))
+    yield from said or [ok(ABOUT, f"{len(inventory.devices)} for the class, policy {policies}.")]
     yield from look_at_driver(root)
 
 

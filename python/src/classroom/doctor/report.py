@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from classroom.doctor import certificate, engine, gpus, machine, network, site, state, units
+from classroom.doctor import certificate, engine, gpus, machine, network, shared, site, state, units
 from classroom.doctor.findings import Check, State
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def checks(settings: Settings, address: str | None = None) -> list[Check]:
             Check(engine.IMAGE, functools.partial(engine.look_at_image, settings)),
             Check(network.BRIDGE, functools.partial(network.look, settings)),
             Check(network.FIREWALL, functools.partial(network.look_at_firewall, settings)),
-            Check(gpus.ABOUT, functools.partial(gpus.look, settings.gpu)),
+            Check(gpus.ABOUT, functools.partial(gpus.look, settings)),
+            Check(shared.ABOUT, functools.partial(shared.look, settings)),
         ]
     return [
         *made,

@@ -14,10 +14,11 @@ from classroom.accounts.handlers.base import Page
 from classroom.accounts.tables import now as present
 from classroom.errors import ClassroomError
 from classroom.gpus import bookings, line, use
-from classroom.gpus.offer import all_leases, has_line, take_stock
+from classroom.gpus.offer import all_leases, take_stock
 from classroom.gpus.report import report
 from classroom.gpus.sample import read
 from classroom.gpus.words import reservation, span, standing
+from classroom.groups import gpu_rules, hands_out_gpus
 from classroom.spawner import ClassroomSpawner
 
 _NO_ANSWER = (ClassroomError, docker.errors.APIError)
@@ -31,11 +32,12 @@ class GpuPage(Page):
     async def get(self) -> None:
         """Show it as it is now."""
         spawner = self.current_user.spawner
-        if not isinstance(spawner, ClassroomSpawner) or spawner.settings.gpu.policy == "none":
+        if not isinstance(spawner, ClassroomSpawner) or not hands_out_gpus(spawner.settings):
             raise web.HTTPError(404, 'This class uses no GPUs: the setting gpu.policy is "none".')
-        gpu = spawner.settings.gpu
+        gpu, rules = spawner.settings.gpu, gpu_rules(spawner.settings)
         try:
-            found = report(gpu, await take_stock(gpu), await all_leases(spawner.engine), read(gpu.samples))
+            stock, held = await take_stock(gpu), await all_leases(spawner.engine)
+            found = report(gpu, stock, held, read(gpu.samples), rules)
         except _NO_ANSWER as error:
             raise web.HTTPError(503, f"The machine that runs the servers does not answer: {error}") from error
         now = time.time()
@@ -93,6 +95,6 @@ class LinePage(Page):
         user = self.find_user(user_name)
         if user is None:
             raise web.HTTPError(404, f"No such user: {user_name}")
-        if not isinstance(user.spawner, ClassroomSpawner) or not has_line(user.spawner.settings.gpu):
+        if not isinstance(user.spawner, ClassroomSpawner) or not user.spawner.may_wait:
             raise web.HTTPError(404, "Nobody waits for a GPU here.")
         return user.spawner

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import docker.errors
 
+from classroom.accounts.groups import gpu_rules as rules_of
 from classroom.errors import ClassroomError
 from classroom.gpus import use
 from classroom.gpus.ending import Ages, Key, Notices, Wishes, key, to_end
@@ -18,6 +19,7 @@ from classroom.gpus.offer import View, look
 from classroom.gpus.placement import pool, room_of
 from classroom.gpus.reservations import claims
 from classroom.gpus.words import span
+from classroom.groups import gpu_rules
 from classroom.notices import Notice
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from classroom.gpus.leases import Lease
     from classroom.gpus.placement import Room
     from classroom.notices import Board
-    from classroom.settings import Settings
+    from classroom.settings import Gpu, Settings
 
     Stop = Callable[[str, str], Awaitable[bool]]
     """Stops a student's server for a reason; False if it cannot be stopped now."""
@@ -45,7 +47,8 @@ class Keeper:
 
     def __init__(self, settings: Settings, engine: Engine, db: Session, board: Board, stop: Stop) -> None:
         """Look at nothing yet."""
-        self._gpu, self._network = settings.gpu, settings.network.name
+        self._settings, self._gpu = settings, settings.gpu
+        self._rules = [gpu for gpu in gpu_rules(settings).values() if gpu.policy != "none"]
         self._engine, self._db, self._board, self._stop = engine, db, board, stop
         self._meter, self._ages, self._notices = use.Meter(), Ages(), Notices(settings.gpu.notice)
 
@@ -53,17 +56,21 @@ class Keeper:
         """Until it is cancelled."""
         while True:
             try:
-                await self._act(await look(self._engine, self._gpu, self._db, container=""))
+                await self._act(await self._look())
             except (ClassroomError, docker.errors.APIError) as error:
                 _log.debug("The GPUs are left as they are: %s", error)
             except Exception:  # noqa: BLE001 - the task must outlive what nobody has foreseen
                 _log.exception("The GPUs are left as they are")
             await asyncio.sleep(min(_PAUSE, self._gpu.notice / 5))
 
+    async def _look(self) -> View:
+        rules = partial(rules_of, self._db, self._settings)
+        return await look(self._engine, self._rules[0], self._db, "", rules, site=self._gpu)
+
     async def _act(self, view: View) -> None:
-        show(view)
+        show(view, self._rules)
         moment = time.monotonic()
-        mine = [lease for lease in view.leases if lease.network == self._network]
+        mine = [lease for lease in view.leases if lease.network == self._settings.network.name]
         use.add(self._db, self._meter.count(view.inventory, mine, moment))
         if self._gpu.longest_lease:
             ages = self._ages.look(mine, moment, time.time())
@@ -75,7 +82,7 @@ class Keeper:
         overdue.sort(key=self._notices.first_to_go(ages))
         # Nobody's server is stopped for somebody who joined the line and went away.
         waiting = [each for each in view.line if self._board.is_there(each.name, _AT_THE_PAGE)]
-        wishes = Wishes(waiting, view.rules, partial(_room, view))
+        wishes = Wishes(waiting, view.rules, partial(_room, view, self._gpu))
         return to_end(overdue, view.leases, wishes, view.inventory, view.claims)
 
     async def _end(self, needed: Sequence[Lease], ages: Mapping[Key, float], moment: float) -> None:
@@ -92,8 +99,8 @@ class Keeper:
                 ENDED.inc()
 
 
-def _room(view: View, leases: Sequence[Lease]) -> Room:
+def _room(view: View, site: Gpu, leases: Sequence[Lease]) -> Room:
     """The machine with these leases in the place of those that there are."""
     in_force = view.in_force
-    claimed = claims(pool(view.gpu, view.inventory), view.inventory, leases, in_force) if in_force else ()
+    claimed = claims(pool(site, view.inventory), view.inventory, leases, in_force) if in_force else ()
     return room_of(view.inventory, leases, claimed)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge, Histogram
 
 from classroom.accounts.tables import now
-from classroom.gpus.placement import loads, pool
+from classroom.gpus.placement import loads, pool_of_class
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from classroom.gpus.offer import View
+    from classroom.settings import Gpu
 
 DEVICES = Gauge("classroom_gpu_devices", "GPUs that are handed out to students")
 LEASES = Gauge("classroom_gpu_leases", "Students on a GPU", ["device"])
@@ -25,9 +28,9 @@ WAITED = Histogram(
 )
 
 
-def show(view: View) -> None:
-    """Set the gauges to what a look has found."""
-    devices = pool(view.gpu, view.inventory)
+def show(view: View, rules: Collection[Gpu] = ()) -> None:
+    """Set the gauges to what a look has found; the rules are all that hold for somebody, if not only the view's."""
+    devices = pool_of_class(rules or [view.gpu], view.inventory)
     counts = loads(view.inventory, view.leases)
     DEVICES.set(len(devices))
     WAITING.set(len(view.line))

@@ -14,6 +14,7 @@ from classroom.gpus.inventory import Inventory, stock_at
 from classroom.gpus.leases import LEASE, Lease, leases
 from classroom.gpus.placement import Claim, Full, Granted, Placement, Room, pool, room_of
 from classroom.gpus.reservations import Reservation, claims
+from classroom.groups import gpu_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from classroom.engine import Engine
-    from classroom.settings import Gpu
+    from classroom.settings import Gpu, Settings
 
     Rules = Callable[[Sequence[str]], Mapping[str, Gpu]]
     """The rules that hold for students of these names."""
@@ -90,6 +91,11 @@ class View:
 def has_line(gpu: Gpu) -> bool:
     """Whether students may have to wait."""
     return gpu.policy in {"exclusive", "shared"}
+
+
+def may_wait(gpu: Gpu, settings: Settings) -> bool:
+    """Whether a student with these rules may find all GPUs in use, by theirs or by those of another group."""
+    return gpu.policy != "none" and any(map(has_line, gpu_rules(settings).values()))
 
 
 async def take_stock(gpu: Gpu) -> Inventory:

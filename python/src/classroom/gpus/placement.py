@@ -281,27 +281,48 @@ def _granted(devices: list[Device]) -> Granted:
     return Granted(tuple(device.name for device in devices), tuple(device.identity for device in devices))
 
 
-def mistakes(gpu: Gpu, inventory: Inventory) -> tuple[str, ...]:
-    """What the operator has to mend: settings that this machine cannot keep, files that cannot be read."""
+def mistakes(gpu: Gpu, inventory: Inventory, where: str = "gpu") -> tuple[str, ...]:
+    """What the operator has to mend: settings that this machine cannot keep, files that cannot be read.
+
+    Args:
+        gpu: the rules.
+        inventory: the machine.
+        where: the place of the rules in the settings.
+    """
     if gpu.policy == "none":
         return ()
     said = list(inventory.problems)
     places = ", ".join(map(str, gpu.cdi_dirs))
     if not inventory.devices:
         said.append(
-            f'gpu.policy is "{gpu.policy}", and no specification in {places} names a GPU: students start without one. '
-            "Load the driver, then write one (NVIDIA: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml)"
+            f'{where}.policy is "{gpu.policy}", and no specification in {places} names a GPU: students start without '
+            "one. Load the driver, then write one (NVIDIA: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml)"
         )
     there = ", ".join(device.label for device in inventory.devices) or "none"
     said += [
-        f"gpu.devices: {name} does not exist; this machine has {there}"
+        f"{where}.devices: {name} does not exist; this machine has {there}"
         for name in gpu.devices
         if qualified(name) not in inventory.names
     ]
     count = len(pool(gpu, inventory))
     if gpu.policy == "exclusive" and gpu.per_student > count and inventory.devices:
         said.append(
-            f"gpu.perStudent is {gpu.per_student}, and GPUs to hand out: {count}. Students start without one. "
+            f"{where}.perStudent is {gpu.per_student}, and GPUs to hand out: {count}. Students start without one. "
             f"Write perStudent = {count or 1}" + (" or less" if count > 1 else "")
         )
     return tuple(said)
+
+
+def mistakes_of_class(rules: Mapping[str, Gpu], inventory: Inventory) -> tuple[str, ...]:
+    """The same of all rules for somebody, by their places in the settings; what is said of one is not said again."""
+    said: dict[str, str] = {}
+    for where, gpu in rules.items():
+        for mistake in mistakes(gpu, inventory, where):
+            said.setdefault(mistake.replace(f"{where}.", ""), mistake)
+    return tuple(said.values())
+
+
+def pool_of_class(rules: Iterable[Gpu], inventory: Inventory) -> tuple[Device, ...]:
+    """The devices that somebody may have."""
+    given = {device for gpu in rules if gpu.policy != "none" for device in pool(gpu, inventory)}
+    return tuple(device for device in inventory.devices if device in given)

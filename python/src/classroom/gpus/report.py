@@ -15,12 +15,13 @@ from classroom.engine import API_VERSION
 from classroom.errors import ClassroomError
 from classroom.gpus.inventory import stock_at
 from classroom.gpus.leases import LEASE, leases
-from classroom.gpus.placement import held, mistakes, pool
+from classroom.gpus.placement import held, mistakes_of_class, pool_of_class
 from classroom.gpus.sample import read
 from classroom.gpus.words import gigabytes, percent, span
+from classroom.groups import gpu_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from classroom.gpus.inventory import Device, Inventory
     from classroom.gpus.leases import Lease
@@ -92,13 +93,29 @@ class Report:
         return table
 
 
-def report(gpu: Gpu, inventory: Inventory, found: Iterable[Lease], sample: Sample | None = None) -> Report:
+def report(
+    gpu: Gpu,
+    inventory: Inventory,
+    found: Iterable[Lease],
+    sample: Sample | None = None,
+    rules: Mapping[str, Gpu] | None = None,
+) -> Report:
     """Lay leases beside the inventory, and what the sampler saw beside both.
 
     A lease on a device that is no longer there is a row of its own.
+
+    Args:
+        gpu: everyone's rules.
+        inventory: the machine.
+        found: everybody's leases.
+        sample: what the sampler saw.
+        rules: all that hold for somebody, by their places in the settings, where groups have their own.
     """
+    rules = rules or {"gpu": gpu}
     found = sorted(found, key=lambda lease: (lease.since, lease.holder))
-    given = pool(gpu, inventory) if gpu.policy in {"exclusive", "shared"} else inventory.devices
+    handing = [each for each in rules.values() if each.policy != "none"]
+    counted = handing and all(each.policy in {"exclusive", "shared"} for each in handing)
+    given = pool_of_class(handing, inventory) if counted else inventory.devices
     rows = []
     for device in inventory.devices:
         note = "" if device in given else "not handed out (gpu.devices)"
@@ -113,7 +130,8 @@ def report(gpu: Gpu, inventory: Inventory, found: Iterable[Lease], sample: Sampl
             for name in lease.names
             if name not in inventory.names
         ]
-    return Report(gpu.policy, tuple(rows), mistakes(gpu, inventory))
+    said = [f"{where.removesuffix('.gpu')}: {each.policy}" for where, each in rules.items() if each != gpu]
+    return Report("; ".join([gpu.policy, *said]), tuple(rows), mistakes_of_class(rules, inventory))
 
 
 def _row(device: str, names: tuple[str, ...], lease: Lease, note: str = "") -> Row:
@@ -142,4 +160,4 @@ def look(settings: Settings) -> Report:
         raise ClassroomError(
             f"{settings.docker.host}: the Docker engine does not answer ({error}); start it, or run this as root"
         ) from error
-    return report(settings.gpu, inventory, leases(containers), read(settings.gpu.samples))
+    return report(settings.gpu, inventory, leases(containers), read(settings.gpu.samples), gpu_rules(settings))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
 
 
 def main() -> None:
@@ -20,6 +21,8 @@ def main() -> None:
 
     os.environ.update(places.missing(os.environ))
     places.make(os.environ)
+    if shared := os.environ.get("CLASSROOM_SHARED"):
+        places.show_shared(Path(os.environ["HOME"]), Path(shared))
     # Nothing that an import makes is garbage: a sixth of the time. `StudentServerApp.start` turns collection on again.
     gc.disable()
     with lean.stand_ins():

@@ -44,6 +44,20 @@ def make(environment: Mapping[str, str]) -> None:
         Path(environment[name]).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def show_shared(home: Path, place: Path) -> None:
+    """Put the folders that a container has from its student's groups into the home's sight: as `shared`.
+
+    A link, for the home holds nothing that is not the student's, and is taken away again in a container that has none.
+    What the student has under that name stays as it is.
+    """
+    link = home / "shared"
+    with suppress(OSError):  # a full home starts all the same
+        if link.is_symlink() and link.readlink() == place and not place.is_dir():
+            link.unlink()
+        elif place.is_dir() and not os.path.lexists(link):
+            link.symlink_to(place)
+
+
 def takes_writes(folder: Path) -> bool:
     """Tell whether a small file can be written below a folder (a full disk, a spent quota, a read-only mount)."""
     try:

@@ -1,0 +1,183 @@
+"""Groups: some students get another image, other limits, more GPUs and folders to read; the others do not."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from behaviour import containers
+from behaviour.gpu_class import Class, refused, start
+from behaviour.people import Visitor, api
+from behaviour.servers import CodeError, Server
+from behaviour.terminal import Terminal
+
+Verb = Callable[..., str]
+
+GB = 1024**3
+IMAGE = "classroom-tests-vision:1"
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@dataclass
+class Course:
+    """A group `vision`, a member by name, and the folder `faces` that its students read."""
+
+    room: Class
+    member: Server
+    place: str
+    """On the engine's machine, whose files are reached by way of the engine."""
+
+    @property
+    def server(self) -> Verb:
+        return self.room.server
+
+    def sh(self, script: str) -> str:
+        """What an instructor does beside the folder."""
+        options = ("--rm", "--user=0", "--network=none", f"--volume={self.place}:/course", "--workdir=/course")
+        return self.server("docker", "run", *options, IMAGE, "sh", "-euc", script)
+
+    def limits(self, student: Server) -> tuple[int, float, int]:
+        """Memory, cores and how many GPUs, as the engine and `classroom gpus` say."""
+        host = containers.inspect(self.server, student.name)["HostConfig"]
+        gpus = sum(student.name in holders for holders in self.room.holders().values())
+        return host["Memory"], host["CpuQuota"] / host["CpuPeriod"], gpus
+
+    def sees(self, student: Server) -> list[str]:
+        """What the file browser shows in `shared`; nothing if there is no such folder."""
+        student.open()
+        answer = student.get("api/contents/shared")
+        return [each["name"] for each in answer.json()["content"]] if answer.status_code == 200 else []
+
+
+@pytest.fixture(scope="module")
+def course(afternoon: Class, module_reload: Callable[[dict[str, Any]], None]) -> Iterator[Course]:
+    """The group is there until the end of the file, and so are the servers of the students of each test."""
+    server = afternoon.server
+    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    image = settings["student"].get("image", "classroom-student:latest")
+    server("docker", "tag", image, IMAGE)
+    afternoon.students = []
+    made = Course(afternoon, afternoon.student(), f"/mnt/classroom-tests-{uuid.uuid4().hex[:6]}")
+    made.sh('mkdir -m 755 faces; echo "as handed out" > faces/list.csv')
+    module_reload(
+        {
+            "gpu": {"policy": "exclusive", "cdiDirs": [afternoon.cdi]},
+            "images": {"vision": IMAGE},
+            "groups": {
+                "vision": {
+                    "members": [made.member.name],
+                    "image": "vision",
+                    "memory": "3G",
+                    "cpus": 1,
+                    "gpu": {"perStudent": 2},
+                    "shared": [f"{made.place}/faces"],
+                }
+            },
+        }
+    )
+    yield made
+    for student in afternoon.students:
+        if student.is_known:
+            student.stop()
+    made.sh("rm -r /course/*")
+    server("docker", "rmi", "--force", IMAGE)
+
+
+@pytest.fixture
+def other(course: Course) -> Iterator[Server]:
+    """A student of no group, whose server is stopped at the end."""
+    made = course.room.student()
+    yield made
+    if made.is_known:
+        made.stop()
+
+
+def test_a_student_of_a_group_has_what_the_group_has_and_another_has_not(
+    course: Course, other: Server, terminal: Terminal
+) -> None:
+    start(course.member)
+    start(other)
+    assert course.limits(course.member) == (3 * GB, 1, 2)
+    assert course.limits(other) == (4 * GB, 2, 1)
+    assert containers.inspect(course.server, course.member.name)["Config"]["Image"] == IMAGE
+    assert containers.inspect(course.server, other.name)["Config"]["Image"] != IMAGE
+    assert course.sees(course.member) == ["faces"]
+    assert course.sees(other) == []
+    with other.kernel() as kernel:
+        assert not kernel.ask("__import__('os').path.lexists('/srv/shared')")
+    found = {each["name"]: each for each in terminal.ask("servers", "list")}
+    assert (found[course.member.name]["groups"], found[course.member.name]["image"]) == (["vision"], IMAGE)
+    assert found[other.name]["groups"] == []
+    assert "vision" in terminal.run("servers", "list").stdout
+
+
+def test_a_shared_folder_is_read_and_not_written(course: Course) -> None:
+    member = course.member
+    assert member.read("shared/faces/list.csv") == "as handed out\n"
+    assert member.get("api/contents/shared/faces/list.csv").json()["writable"] is False
+    assert member.write("shared/faces/list.csv", "changed").status_code >= 400
+    assert member.write("shared/faces/new.txt", "new").status_code >= 400
+    with member.kernel() as kernel:
+        assert kernel.run("print(open('shared/faces/list.csv').read(), end='')") == "as handed out\n"
+        for attempt in (
+            "open('/home/jovyan/shared/faces/list.csv', 'w')",
+            "__import__('os').mkdir('/srv/shared/faces/new')",
+            "__import__('os').mkdir('/srv/shared/new')",
+            "__import__('os').chmod('/srv/shared/faces', 0o777)",
+        ):
+            with pytest.raises(CodeError, match=r"Read-only file system|Operation not permitted|Permission denied"):
+                kernel.run(attempt)
+    assert course.sh('cat faces/list.csv; echo "next week" > faces/more.csv') == "as handed out\n"
+    assert member.read("shared/faces/more.csv") == "next week\n"
+
+
+def test_a_change_of_group_takes_effect_at_the_next_start(
+    course: Course, other: Server, terminal: Terminal, admin: Visitor
+) -> None:
+    start(other)
+    terminal.write("course.csv", f"name,group\n{other.name},vision\n")
+    assert terminal.run("users", "import", "course.csv").returncode == 0
+    assert course.limits(other) == (4 * GB, 2, 1), "a server that runs stays as it is"
+    other.stop()
+    start(other)
+    assert course.limits(other) == (3 * GB, 1, 2)
+    assert course.sees(other) == ["faces"]
+    answer = api(admin, "DELETE", "groups/vision/users", {"users": [other.name]})
+    assert answer.status_code == 200, answer.text
+    other.stop()
+    start(other)
+    assert course.limits(other) == (4 * GB, 2, 1)
+    assert course.sees(other) == [], "the link has gone with the folder"
+
+
+def test_who_needs_more_gpus_than_are_free_is_told_so(course: Course, other: Server, admin: Visitor) -> None:
+    late = course.room.student()
+    start(other)
+    assert api(admin, "POST", "groups/vision/users", {"users": [late.name]}).status_code == 200
+    assert "Only 1 of the 2 GPUs that a student gets is free." in refused(late)
+    assert api(admin, "DELETE", "groups/vision/users", {"users": [late.name]}).status_code == 200
+
+
+def test_a_shared_folder_that_is_not_there_is_said_to_the_student_and_by_doctor(
+    course: Course, terminal: Terminal
+) -> None:
+    course.member.stop()
+    course.sh("mv faces away")
+    try:
+        with pytest.raises(CodeError, match="The shared folder faces is not on this machine"):
+            course.member.start()
+        said = {each["about"]: each for each in json.loads(terminal.run("doctor", "--json").stdout)["findings"]}
+        assert said["shared folders"]["state"] == "wrong"
+        assert (
+            f"{course.place}/faces is not on this machine: nobody of vision can start" in said["shared folders"]["says"]
+        )
+    finally:
+        course.sh("mv away faces")
+    course.member.start()
+    assert course.sees(course.member) == ["faces"]
