@@ -18,6 +18,7 @@ def text() -> str:
 def test_every_command_is_in_it(text: str) -> None:
     for line in (
         ".SS classroom users add NAME...",
+        ".SS classroom adopt DIR",
         ".SS classroom network up",
         ".SS classroom storage",
         "\\fB\\-\\-dry\\-run\\fR, \\fB\\-n\\fR",

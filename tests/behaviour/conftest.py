@@ -204,7 +204,7 @@ def module_reload(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
         yield merge
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Have a measured figure printed at the end of the run."""
     return request.config.stash.setdefault(FIGURES, []).append

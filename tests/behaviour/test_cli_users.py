@@ -28,6 +28,7 @@ ENDPOINTS = [
     ("POST", "accounts/revoke", {"names": ["teacher"]}),
     ("POST", "accounts/remove", {"names": ["teacher"]}),
     ("POST", "accounts/reset-password", {"names": ["teacher"]}),
+    ("POST", "adopt", {"people": [{"name": "mallory"}]}),
     ("GET", "codes", None),
     ("POST", "codes", {"count": 1, "lasts": 600}),
     ("DELETE", "codes", None),

@@ -21,6 +21,7 @@ from classroom.commands import (
     users,
     users_import,
 )
+from classroom.commands.adopt import adopt
 from classroom.commands.announce import announce
 from classroom.commands.common import DEFAULT_SETTINGS, SettingsFile
 from classroom.commands.doctor import doctor
@@ -44,6 +45,7 @@ users.app.command("import")(users_import.import_)
 users.app.command()(codes.invite)
 users.app.command()(codes.codes)
 app.command()(doctor)
+app.command()(adopt)
 
 
 def main() -> None:

@@ -70,7 +70,7 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
     host = HostConfig(
         version=API_VERSION,
         auto_remove=True,
-        mounts=[_home(order), *map(_shared, order.shared)],
+        mounts=[home_mount(order.home, order.user), *map(_shared, order.shared)],
         network_mode=network.name,
         dns=[str(address) for address in network.resolvers] or None,
         read_only=True,
@@ -109,11 +109,12 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
     }
 
 
-def _home(order: Order) -> Mount:
-    if order.home.startswith("/"):
+def home_mount(home: str, user: str) -> Mount:
+    """The home as a container has it: a volume by its name, or the path of a folder."""
+    if home.startswith("/"):
         # The engine refuses a folder that is not there; nobody but the root helper makes homes.
-        return Mount(HOME, order.home, type="bind", propagation="rprivate")
-    return Mount(HOME, order.home, type="volume", labels={LABEL + "user": order.user})
+        return Mount(HOME, home, type="bind", propagation="rprivate")
+    return Mount(HOME, home, type="volume", labels={LABEL + "user": user})
 
 
 def _shared(folder: Path) -> Mount:

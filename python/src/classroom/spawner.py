@@ -203,9 +203,14 @@ class ClassroomSpawner(DockerSpawner):
             raise self._failure("The server stopped at once.", "died")
         return url
 
+    @property
+    def location(self) -> str:
+        """What the student's home is called; recorded when asked for the first time."""
+        return home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix)
+
     async def _home(self) -> tuple[str, bool]:
         """The home as a container's mount names it, and whether its first files are still to come."""
-        location = home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix)
+        location = self.location
         storage = self.settings.storage
         if storage.path is None:
             return location, False  # the engine makes the volume and fills it

@@ -25,7 +25,7 @@ def home_location(db: Session, username: str, escaped: str, prefix: str = "class
         `<prefix>-home-<escaped>`, or `<prefix>-home-<escaped>--N` (N from 2) where an account of that name was
         removed before.
     """
-    current = db.scalar(select(Home.location).where(Home.username == username, Home.archived_at.is_(None)))
+    current = recorded_home(db, username)
     if current is not None:
         return current
     first = f"{prefix}-home-{escaped}"
@@ -37,6 +37,11 @@ def home_location(db: Session, username: str, escaped: str, prefix: str = "class
     db.add(Home(username=username, location=location))
     db.commit()
     return location
+
+
+def recorded_home(db: Session, username: str) -> str | None:
+    """Where the home of the account is, if it has been asked for before."""
+    return db.scalar(select(Home.location).where(Home.username == username, Home.archived_at.is_(None)))
 
 
 def archive_home(db: Session, username: str) -> None:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from classroom.accounts.tables import SignUpCode
 
+COMMAND_LINE = "the command line"
+"""Who did it, where the operator's command did."""
+
 
 class State(Enum):
     """Where an account stands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from classroom.api.accounts import AccountAction, Accounts
+from classroom.api.adoption import Adoption
 from classroom.api.announcement import AnnouncementApi
 from classroom.api.codes import Codes, CodesRevoked
 from classroom.api.notices import Notices
@@ -14,6 +15,7 @@ from classroom.api.servers import Servers, ServersStopped
 ROUTES: list[tuple[Any, ...]] = [
     (r"/api/classroom/accounts", Accounts),
     (r"/api/classroom/accounts/(approve|revoke|remove|reset-password)", AccountAction),
+    (r"/api/classroom/adopt", Adoption),
     (r"/api/classroom/codes", Codes),
     (r"/api/classroom/codes/revoke", CodesRevoked),
     (r"/api/classroom/notices/([^/]+)", Notices),

@@ -9,6 +9,7 @@ from jupyterhub.apihandlers.base import APIHandler
 from pydantic import BaseModel, ConfigDict, ValidationError
 from tornado import web
 
+from classroom.accounts.service import COMMAND_LINE
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from classroom.accounts.authenticator import ClassroomAuthenticator
 
 _Body = TypeVar("_Body", bound=BaseModel)
-
-COMMAND_LINE = "the command line"
-"""Who did it, where the operator's command did."""
 
 
 class Body(BaseModel):

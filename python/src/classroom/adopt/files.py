@@ -1,0 +1,157 @@
+"""A student's files as an archive that the engine unpacks: whatever the original had, owned by the student.
+
+The folder is walked by descriptors and no link in it is followed: students made what is in there.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+import tarfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from classroom.errors import ClassroomError
+from classroom.storage.folders import OWNER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WORK = "work"
+"""Below the home: there the original's notebooks were, and paths in them go on to be right."""
+
+_ORIGINAL = "/home/jovyan/work"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_DEEPEST = 200
+_CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is in a student's folder."""
+
+    files: int
+    size: int
+    """Bytes."""
+    notes: tuple[str, ...]
+    """What is left out, or will not be found, a sentence each."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    path: str
+    status: os.stat_result
+    parent: int
+    """The open folder that it is in."""
+    name: str
+
+
+def look(folder: Path) -> Found:
+    """Count, and name what cannot come along.
+
+    Raises:
+        ClassroomError: it cannot be read.
+    """
+    files = size = 0
+    left: list[str] = []
+    outward: list[str] = []
+    for entry in _entries(folder, left):
+        if stat.S_ISREG(entry.status.st_mode):
+            files += 1
+            size += entry.status.st_size
+        elif stat.S_ISLNK(entry.status.st_mode):
+            target = os.readlink(entry.name, dir_fd=entry.parent)
+            if _leads_out(entry.path, target):
+                outward.append(f"{entry.path} -> {target}")
+        elif not stat.S_ISDIR(entry.status.st_mode):
+            left.append(f"{entry.path} is no file, folder or link and is left out")
+    if outward:
+        shown = ", ".join(outward[:3]) + (f" and {len(outward) - 3} more" if len(outward) > 3 else "")
+        left.append(f"links out of the folder stay links, what they name does not come along: {shown}")
+    return Found(files, size, tuple(left))
+
+
+def archive(folder: Path, top: str) -> Iterator[bytes]:
+    """The folder as a tar stream, under a folder called `top`.
+
+    Raises:
+        ClassroomError: it cannot be read, or changes meanwhile.
+    """
+    first = tarfile.TarInfo(top)
+    first.type, first.mode = tarfile.DIRTYPE, 0o755
+    yield _header(first)
+    for entry in _entries(folder, []):
+        mode = entry.status.st_mode
+        info = tarfile.TarInfo(f"{top}/{entry.path}")
+        info.mtime = int(entry.status.st_mtime)
+        if stat.S_ISDIR(mode):
+            info.type, info.mode = tarfile.DIRTYPE, mode & 0o777 | 0o700
+            yield _header(info)
+        elif stat.S_ISLNK(mode):
+            info.type, info.linkname = tarfile.SYMTYPE, os.readlink(entry.name, dir_fd=entry.parent)
+            yield _header(info)
+        elif stat.S_ISREG(mode):
+            info.mode = mode & 0o777 | 0o600
+            yield from _content(entry, info)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _header(info: tarfile.TarInfo) -> bytes:
+    info.uid, info.gid = OWNER
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _content(entry: _Entry, info: tarfile.TarInfo) -> Iterator[bytes]:
+    try:
+        opened = os.open(entry.name, _FILE, dir_fd=entry.parent)
+    except OSError as error:
+        raise ClassroomError(f"{entry.path}: cannot be read ({error.strerror}); run this as root") from error
+    with os.fdopen(opened, "rb") as file:
+        info.size = os.fstat(opened).st_size
+        yield _header(info)
+        left = info.size
+        while left:
+            chunk = file.read(min(left, _CHUNK))
+            if not chunk:
+                raise ClassroomError(f"{entry.path}: changed while it was read; stop the original and run this again")
+            left -= len(chunk)
+            yield chunk
+        yield bytes(-info.size % tarfile.BLOCKSIZE)
+
+
+def _entries(folder: Path, left: list[str]) -> Iterator[_Entry]:
+    try:
+        top = os.open(folder, _FOLDER)
+    except OSError as error:
+        raise ClassroomError(f"{folder}: cannot be opened ({error.strerror}); run this as root") from error
+    try:
+        yield from _below(top, "", 0, left)
+    finally:
+        os.close(top)
+
+
+def _below(parent: int, where: str, depth: int, left: list[str]) -> Iterator[_Entry]:
+    for name in sorted(os.listdir(parent)):
+        path = f"{where}{name}"
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        yield _Entry(path, status, parent, name)
+        if not stat.S_ISDIR(status.st_mode):
+            continue
+        if depth == _DEEPEST:
+            left.append(f"{path}: what is in there is more than {_DEEPEST} folders deep and is left out")
+            continue
+        inner = os.open(name, _FOLDER, dir_fd=parent)
+        try:
+            yield from _below(inner, f"{path}/", depth + 1, left)
+        finally:
+            os.close(inner)
+
+
+def _leads_out(path: str, target: str) -> bool:
+    if target.startswith("/"):
+        found = posixpath.normpath(target)
+        return found != _ORIGINAL and not found.startswith(f"{_ORIGINAL}/")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), target)).startswith("..")

@@ -1,0 +1,87 @@
+"""Which homes have been given their files: a second run changes nothing, and what a student deletes stays deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from classroom.database import own_like
+from classroom.errors import ClassroomError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAME = "adopted.json"
+
+
+def read(state: Path) -> dict[str, Any]:
+    """Homes that are done, with where from and when.
+
+    Raises:
+        ClassroomError: it cannot be read.
+    """
+    file = state / NAME
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["homes"]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClassroomError(
+            f"{file}: cannot be read ({error}); run this as root, or restore it from a backup"
+        ) from error
+    return found
+
+
+def add(state: Path, location: str, source: Path) -> None:
+    """Note that a home is done; on the disk when this returns.
+
+    Raises:
+        ClassroomError: it cannot be written.
+    """
+    homes = read(state) | {location: {"from": str(source), "at": datetime.now(UTC).isoformat(timespec="seconds")}}
+    write(state / NAME, json.dumps({"homes": homes}, indent=2) + "\n")
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file of the hub's, whole or not at all, for its owner only.
+
+    Raises:
+        ClassroomError: it cannot be written.
+    """
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())
+        own_like(draft, file.parent)
+        draft.replace(file)
+    except OSError as error:
+        raise ClassroomError(f"{file}: cannot be written ({error.strerror}); free space or mend its owner") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Be the only one who takes over; the lock ends with the process, however it ends.
+
+    Raises:
+        ClassroomError: another one is at it, or the state directory is not there.
+    """
+    try:
+        folder = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ClassroomError(f"{state}: cannot be opened ({error.strerror}); start the hub, which makes it") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ClassroomError("Another classroom adopt runs; wait for its end") from error
+    finally:
+        os.close(folder)

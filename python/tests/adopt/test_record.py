@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from classroom.adopt import keys, record
+from classroom.errors import ClassroomError
+
+KEY, OLD = "ab" * 32, "cd" * 32
+
+
+def test_a_home_that_is_noted_is_done(tmp_path: Path) -> None:
+    assert record.read(tmp_path) == {}
+    record.add(tmp_path, "classroom-home-ada", Path("/srv/ada"))
+    record.add(tmp_path, "classroom-home-bob", Path("/srv/bob"))
+    assert {home: each["from"] for home, each in record.read(tmp_path).items()} == {
+        "classroom-home-ada": "/srv/ada",
+        "classroom-home-bob": "/srv/bob",
+    }
+    assert (tmp_path / record.NAME).stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [record.NAME]
+
+
+def test_a_record_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / record.NAME).write_text("[]")
+    with pytest.raises(ClassroomError, match=r"adopted\.json: cannot be read"):
+        record.read(tmp_path)
+
+
+def test_two_at_a_time_follow_one_another(tmp_path: Path) -> None:
+    with (
+        record.alone(tmp_path),
+        pytest.raises(ClassroomError, match="Another classroom adopt runs"),
+        record.alone(tmp_path),
+    ):
+        pytest.fail("both ran")
+    with record.alone(tmp_path):
+        pass
+
+
+def test_the_old_key_decrypts_and_the_new_one_encrypts(tmp_path: Path) -> None:
+    file = tmp_path / "secrets" / "crypt-key"
+    file.parent.mkdir()
+    file.write_text(f"{KEY}\n")
+    assert "second key" in keys.keep(tmp_path, [OLD])
+    assert file.read_text() == f"{KEY};{OLD}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert keys.keep(tmp_path, [OLD]) == "", "a second time changes nothing"
+    assert keys.keep(tmp_path, []) == ""
+
+
+def test_a_key_that_comes_from_elsewhere_is_the_operators_to_add(tmp_path: Path) -> None:
+    assert "secrets.cryptKey" in keys.keep(tmp_path, [OLD])

@@ -1,0 +1,227 @@
+"""The docker-compose project that this one replaces is taken over: nobody loses a password or a notebook."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from behaviour.original import BATTERY, COLOGNE, LONG, Original
+from behaviour.people import Visitor, api, is_waiting, said
+from behaviour.servers import Server, wait_until
+from behaviour.terminal import Done, Terminal
+
+Verb = Callable[..., str]
+
+pytestmark = pytest.mark.timeout(180)
+
+MARK = uuid.uuid4().hex[:6]
+ADA, MARY, UMLAUT, GRACE, EVE = f"ada{MARK}", f"mary-ann{MARK}", f"müller{MARK}", f"grace{MARK}", f"eve{MARK}"
+PEOPLE = {ADA: BATTERY, MARY: BATTERY, UMLAUT: COLOGNE, GRACE: LONG, EVE: None}
+NOTEBOOK = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+FILES = {
+    f"{ADA}/first.ipynb": NOTEBOOK,
+    f"{ADA}/data/points.csv": "x,y\n1,2\n",
+    f"{ADA}/old.txt": "to be deleted",
+    f"mary-2dann{MARK}/hers.txt": "in the folder that was mounted",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(server: Verb) -> Iterator[str]:
+    """A folder that the server's engine sees too."""
+    made = f"{server('settings').strip().rpartition('/')[0]}/original-{MARK}"
+    yield made
+    server("exec", "rm", "-rf", made)
+
+
+@pytest.fixture(scope="module")
+def original(server: Verb, folder: str) -> Original:
+    made = Original.make(server, folder, PEOPLE, FILES)
+    # The original made this one, and mounted the other.
+    server("exec", "mkdir", f"{folder}/data/student-notebooks/mary-ann{MARK}")
+    server("exec", "ln", "-s", "/etc/shadow", f"{folder}/data/student-notebooks/{ADA}/secret")
+    return made
+
+
+@pytest.fixture(scope="module")
+def planned(terminal: Terminal, original: Original) -> Done:
+    """What the dry run said."""
+    before = state(terminal)
+    done = terminal.run("adopt", original.folder, "--dry-run")
+    assert state(terminal) == before, "a dry run changes nothing"
+    return done
+
+
+@pytest.fixture(scope="module")
+def adopted(terminal: Terminal, original: Original, planned: Done, figure: Callable[[str], None]) -> Done:
+    """What taking over said."""
+    assert planned.returncode == 0, planned.stderr
+    before, begin = original.digest(), time.monotonic()
+    done = terminal.run("adopt", original.folder)
+    figure(f"classroom adopt of {len(PEOPLE)} accounts and 2 homes: {time.monotonic() - begin:.1f} s")
+    assert original.digest() == before, "the original is only read"
+    return done
+
+
+@pytest.fixture(scope="module")
+def ada(adopted: Done, url: str) -> Iterator[Server]:
+    """A student of the original, signed in here, with a server."""
+    assert adopted.returncode == 0, adopted.stderr
+    student = enter(url, ADA)
+    student.start()
+    yield student
+    if student.is_known:
+        student.stop()
+    student.visitor.web.close()
+
+
+def enter(url: str, name: str, password: str | None = None) -> Server:
+    visitor = Visitor(url)
+    answer = visitor.sign_in(name, password or PEOPLE[name] or "")
+    assert visitor.is_signed_in, said(answer)
+    return Server(visitor, name)
+
+
+def state(terminal: Terminal) -> Any:
+    return terminal.ask("users", "list"), terminal.ask("storage")
+
+
+def test_the_dry_run_says_who_and_what_comes_and_the_lines_for_the_settings(planned: Done) -> None:
+    assert "Nothing was done" in planned.stdout
+    assert f"{ADA} " in planned.stdout
+    assert "secret -> /etc/shadow" in planned.stdout
+    assert '"policy": "all"' in planned.stdout
+    assert '"logLevel": "WARNING"' in planned.stdout
+    assert f"keep them and sign in as before: {MARY}" not in planned.stdout
+    assert f"keep them and sign in as before: {UMLAUT}" in planned.stdout
+
+
+def test_a_student_signs_in_with_the_old_password_and_finds_the_notebooks(ada: Server) -> None:
+    assert json.loads(ada.read("work/first.ipynb"))["nbformat"] == 4
+    with ada.kernel() as kernel:
+        assert kernel.ask("open('/home/jovyan/work/data/points.csv').read()") == "x,y\n1,2\n"
+        assert kernel.ask("[(s := __import__('os').stat('work/data')).st_uid, s.st_gid]") == [1000, 100]
+        kernel.run("open('work/first.ipynb', 'a').close(); open('work/new.txt', 'w').close()")
+        # A link of the original's is a link, in the container as there: nobody read for it what it names.
+        assert kernel.ask("__import__('os').readlink('work/secret')") == "/etc/shadow"
+    assert ada.get("api/contents/Welcome.ipynb").status_code == 200, "the home began as every other one"
+
+
+@pytest.mark.parametrize("name", [MARY, UMLAUT, GRACE], ids=["mary-ann", "an odd name", "a password of 72 bytes"])
+def test_every_approved_account_works(adopted: Done, url: str, name: str) -> None:
+    assert adopted.returncode == 0
+    enter(url, name).visitor.web.close()
+
+
+def test_who_waited_for_approval_still_waits(adopted: Done, admin: Visitor, url: str) -> None:
+    assert adopted.returncode == 0
+    assert is_waiting(admin, EVE)
+    visitor = Visitor(url)
+    visitor.sign_in(EVE, BATTERY)
+    assert not visitor.is_signed_in
+
+
+def test_a_second_run_changes_nothing(terminal: Terminal, original: Original, ada: Server) -> None:
+    assert ada.delete("api/contents/work/old.txt").status_code == 204
+    before = state(terminal)[0]
+    again = terminal.run("adopt", original.folder)
+    assert again.returncode == 0, again.stderr
+    assert "All is taken over." in again.stdout
+    assert [each["state"] for each in state(terminal)[0]] == [each["state"] for each in before]
+    assert ada.get("api/contents/work/old.txt").status_code == 404, "what a student deletes stays deleted"
+    assert terminal.ask("adopt", original.folder, "--dry-run")["left"] == []
+
+
+def test_a_run_that_is_killed_can_be_repeated(server: Verb, terminal: Terminal, url: str, original: Original) -> None:
+    """Killed while a home is being filled: nothing half is there, and the next run does it all."""
+    bob = f"bob{MARK}"
+    server("exec", "rm", "-rf", original.folder)
+    Original.make(server, original.folder, PEOPLE | {bob: LONG}, FILES | {f"{bob}/last.txt": "the last one"})
+    server("exec", "truncate", "--size=400M", f"{original.folder}/data/student-notebooks/{bob}/big.bin")
+    line = [*terminal.command, "exec", "classroom", "adopt", original.folder, "--settings", terminal.settings]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        wait_until(lambda: bool(fillers(server)), "a home is being filled", 60, 0.02)
+        running.kill()
+    assert not row(terminal, original, bob)["filesAreThere"], "it was killed before it was done"
+
+    done = terminal.run("adopt", original.folder)
+    assert done.returncode == 0, done.stderr
+    assert fillers(server) == []
+    home = row(terminal, original, bob)["home"]
+    assert home
+    assert look_into(server, terminal, home) == ["Welcome.ipynb", "work"]
+    assert look_into(server, terminal, f"{home}", "work") == ["big.bin", "last.txt"]
+    enter(url, bob, LONG).visitor.web.close()
+
+
+def test_homes_that_are_folders_are_filled_too(
+    server: Verb, terminal: Terminal, original: Original, module_reload: Callable[[dict[str, Any]], None]
+) -> None:
+    carl = f"carl{MARK}"
+    path = f"{server('settings').strip().rpartition('/')[0]}/homes"
+    server("start", "homes")
+    try:
+        module_reload({"storage": {"kind": "directory", "path": path}})
+        server("exec", "rm", "-rf", original.folder)
+        Original.make(server, original.folder, {carl: BATTERY}, {f"{carl}/a.txt": "his"})
+        done = terminal.run("adopt", original.folder)
+        assert done.returncode == 0, done.stderr
+        work = f"{path}/classroom-home-{carl}/work"
+        assert server("exec", "stat", "--format=%u:%g %a", work, f"{work}/a.txt").split("\n")[:2] == [
+            "1000:100 755",
+            "1000:100 644",
+        ]
+        assert server("exec", "ls", f"{path}/classroom-home-{carl}").split() == ["Welcome.ipynb", "work"]
+    finally:
+        server("stop", "homes")
+
+
+def test_an_original_that_runs_is_not_copied(server: Verb, terminal: Terminal, original: Original) -> None:
+    image = (
+        json.loads(server("exec", "cat", terminal.settings)).get("student", {}).get("image", "classroom-student:latest")
+    )
+    mount = f"{original.folder}/data/student-notebooks:/home"
+    name = f"jupyterhub-{MARK}"
+    waits = ["/opt/classroom/bin/python", "-c", "import time; time.sleep(600)"]
+    server("docker", "run", "--detach", "--rm", "--name", name, "--network", "none", "-v", mount, image, *waits)
+    try:
+        refused = terminal.run("adopt", original.folder)
+        planned = terminal.run("adopt", original.folder, "--dry-run")
+    finally:
+        server("docker", "rm", "--force", name)
+    assert (refused.returncode, planned.returncode) == (1, 0)
+    assert f"The original still runs ({name})" in refused.stderr
+    assert f"docker stop {name}" in planned.stdout
+
+
+def test_an_instructors_program_takes_nobody_over(admin: Visitor) -> None:
+    """Who may name the hash of a password may be anybody: that is for the operator alone."""
+    people = [{"name": f"mallory{MARK}", "password": "$2b$04$" + "." * 53, "authorized": True}]
+    answer = api(admin, "POST", "classroom/adopt", {"people": people})
+    assert answer.status_code == 403
+    assert "operator's command" in answer.json()["message"]
+
+
+def fillers(server: Verb) -> list[str]:
+    """Containers that fill a home."""
+    return server("docker", "ps", "--all", "--quiet", "--filter", "label=org.classroom.adopting").split()
+
+
+def row(terminal: Terminal, original: Original, name: str) -> dict[str, Any]:
+    people = terminal.ask("adopt", original.folder, "--dry-run")["people"]
+    return next(dict(each) for each in people if each["name"] == name)
+
+
+def look_into(server: Verb, terminal: Terminal, home: str, below: str = ".") -> list[str]:
+    """Names in a home that is a volume."""
+    settings = json.loads(server("exec", "cat", terminal.settings))
+    image = settings.get("student", {}).get("image", "classroom-student:latest")
+    program = f"import os; print('\\n'.join(sorted(os.listdir({below!r}))))"
+    run = ["docker", "run", "--rm", "--network", "none", "-v", f"{home}:/home/jovyan", "-w", "/home/jovyan", image]
+    return server(*run, "/opt/classroom/bin/python", "-c", program).split()
