@@ -120,6 +120,15 @@ let
       "--set NIX_PYTHONPREFIX /opt/classroom"
     ];
     ignoreCollisions = true; # LICENSE and tests at the top of site-packages
+    # Its own script would not look at the home (PYTHONNOUSERSITE): in a terminal it does what `%pip` does.
+    postBuild = ''
+      for pip in $out/bin/pip*; do
+        [ -e "$pip" ] || continue
+        rm "$pip"
+        printf '#!/bin/sh\nexec /opt/classroom/bin/python -m pip "$@"\n' > "$pip"
+        chmod +x "$pip"
+      done
+    '';
   };
 
   # What a new home begins with.

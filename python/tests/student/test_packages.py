@@ -46,3 +46,9 @@ def test_packages_of_the_home_come_before_the_environments_and_after_pythons_own
 def test_an_isolated_python_is_left_as_it_is(tmp_path: Path) -> None:
     for option in ("-s", "-I"):
         assert python("print(sys.path[-1] == site.USER_SITE)", option, home=tmp_path) == "True"
+
+
+def test_in_an_environment_of_nix_pip_has_the_prefix_that_is_still_to_come(tmp_path: Path) -> None:
+    code = "import os; os.environ['NIX_PYTHONPREFIX'] = '/opt/classroom'; sys.orig_argv = ['python', '-m', 'pip']; "
+    code += "arrange(); print(sys.prefix, sys.base_prefix)"
+    assert python(code, home=tmp_path) == "/opt/classroom /opt/classroom"

@@ -24,11 +24,13 @@ def arrange() -> None:
         return
     home = site.getusersitepackages()
     if home in sys.path:
-        image = [path for path in sys.path if path.startswith(sys.prefix + os.sep) and path.endswith("-packages")]
+        image = [path for path in sys.path if path.endswith("-packages") and path != home]
         sys.path.remove(home)
         sys.path.insert(sys.path.index(image[0]) if image else len(sys.path), home)
     if _runs_pip(sys.orig_argv):
-        sys.base_prefix, sys.base_exec_prefix = sys.prefix, sys.exec_prefix
+        # nixpkgs' sitecustomize, which reads this file, gives Python the prefix of its environment only after that.
+        sys.prefix = sys.exec_prefix = os.environ.get("NIX_PYTHONPREFIX", sys.prefix)
+        sys.base_prefix = sys.base_exec_prefix = sys.prefix
 
 
 def _runs_pip(command: list[str]) -> bool:
