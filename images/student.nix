@@ -1,6 +1,7 @@
 # The image of a student's server: JupyterLab, the usual packages for notebooks, PyTorch; with or without CUDA.
 {
   lib,
+  callPackage,
   dockerTools,
   runCommand,
   writeText,
@@ -138,11 +139,6 @@ let
       file: lib.any file.hasExt [ "ipynb" "md" "py" ]
     ) ../python/src/classroom/student/files;
   };
-in
-dockerTools.streamLayeredImage {
-  inherit name;
-  # Docker's overlay2 takes 127. The environment is links, so a package more moves that package and little else.
-  maxLayers = 120;
 
   contents = tools ++ [
     dockerTools.binSh
@@ -154,48 +150,68 @@ dockerTools.streamLayeredImage {
     })
   ];
 
-  extraCommands = ''
-    mkdir -p -m 1777 tmp
-    mkdir -p opt home/jovyan
-    ln -s ${environment} opt/classroom
-    cp -r --no-preserve=mode ${home}/. home/jovyan/
-  '';
-  # Docker copies the home of the image, owner included, into a new volume.
-  fakeRootCommands = ''
-    chown -R 1000:100 home/jovyan
-    chmod 1777 tmp
-  '';
+  image = dockerTools.streamLayeredImage {
+    inherit contents name;
 
-  config = {
-    User = "1000:100";
-    WorkingDir = "/home/jovyan";
-    Cmd = [ "/opt/classroom/bin/python" "-I" "-m" "classroom.student" ];
-    Env = [
-      "PATH=/opt/classroom/bin:/bin:/usr/bin"
-      "HOME=/home/jovyan"
-      "SHELL=/bin/bash"
-      "LANG=C.UTF-8"
-      "LOCALE_ARCHIVE=${glibcLocales}/lib/locale/locale-archive"
-      "TZDIR=${tzdata}/share/zoneinfo"
-      "SSL_CERT_FILE=${cacert}/etc/ssl/certs/ca-bundle.crt"
-      # libcuda is put in by CDI: on NixOS at the first place, on other distributions at one of the others.
-      "LD_LIBRARY_PATH=${
-        lib.concatStringsSep ":" (
-          map (library: "${lib.getLib library}/lib") wheelLibraries
-          ++ lib.optionals cuda [
-            "/run/opengl-driver/lib"
-            "/usr/lib/x86_64-linux-gnu"
-            "/usr/lib64"
-            "/usr/local/nvidia/lib64"
-          ]
-        )
-      }"
-    ];
-    Labels = {
-      "org.classroom.keep" = "student"; # what `docker system prune` is told to leave
-      "org.classroom.version" = project.version;
+    extraCommands = ''
+      mkdir -p -m 1777 tmp
+      mkdir -p opt home/jovyan
+      ln -s ${environment} opt/classroom
+      cp -r --no-preserve=mode ${home}/. home/jovyan/
+    '';
+    # Docker copies the home of the image, owner included, into a new volume.
+    fakeRootCommands = ''
+      chown -R 1000:100 home/jovyan
+      chmod 1777 tmp
+    '';
+
+    config = {
+      User = "1000:100";
+      WorkingDir = "/home/jovyan";
+      Cmd = [ "/opt/classroom/bin/python" "-I" "-m" "classroom.student" ];
+      Env = [
+        "PATH=/opt/classroom/bin:/bin:/usr/bin"
+        "HOME=/home/jovyan"
+        "SHELL=/bin/bash"
+        "LANG=C.UTF-8"
+        "LOCALE_ARCHIVE=${glibcLocales}/lib/locale/locale-archive"
+        "TZDIR=${tzdata}/share/zoneinfo"
+        "SSL_CERT_FILE=${cacert}/etc/ssl/certs/ca-bundle.crt"
+        # libcuda is put in by CDI: on NixOS at the first place, on other distributions at one of the others.
+        "LD_LIBRARY_PATH=${
+          lib.concatStringsSep ":" (
+            map (library: "${lib.getLib library}/lib") wheelLibraries
+            ++ lib.optionals cuda [
+              "/run/opengl-driver/lib"
+              "/usr/lib/x86_64-linux-gnu"
+              "/usr/lib64"
+              "/usr/local/nvidia/lib64"
+            ]
+          )
+        }"
+      ];
+      Labels = {
+        "org.classroom.keep" = "student"; # what `docker system prune` is told to leave
+        "org.classroom.version" = project.version;
+      };
     };
-  };
 
-  passthru = { inherit environment cuda; };
+    passthru = { inherit environment cuda; };
+  };
+in
+callPackage ./layers.nix { } {
+  inherit image;
+  # All but the environment, which is links, and what this project and the course put into it.
+  shared =
+    contents
+    ++ wheelLibraries
+    ++ [
+      cacert
+      glibcLocales
+      python
+      tzdata
+    ]
+    ++ lib.remove student (server python.pkgs)
+    ++ packages python.pkgs
+    ++ torch python.pkgs;
 }

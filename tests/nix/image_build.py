@@ -56,6 +56,14 @@ def configuration(archive: Path) -> tuple[str, dict[str, Any], int]:
         return manifest["RepoTags"][0], read(manifest["Config"]), len(manifest["Layers"])
 
 
+def layers(archive: Path) -> dict[str, int]:
+    """Digest and size in bytes of each layer, the lowest first."""
+    with tarfile.open(archive) as tar:
+        file = tar.extractfile("manifest.json")
+        assert file
+        return {name: tar.getmember(name).size for name in json.load(file)[0]["Layers"]}
+
+
 def _node() -> str:
     """The executable itself: what `make` calls may be a script of a Python package."""
     called = shlex.split((PROXY / "bin/configurable-http-proxy").read_text().splitlines()[-1])[1]

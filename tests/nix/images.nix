@@ -84,6 +84,15 @@ rec {
     wheelLibraries = [ ];
   };
 
+  # As studentImageCpu, with one package that is the course's and not everybody's.
+  plainImage = studentImageCpu.override {
+    packages = ps: lib.filter (package: package.pname != "pandas") (allOf "student" ps);
+  };
+  courseImage = plainImage.override {
+    name = "classroom-course";
+    extraPythonPackages = ps: [ ps.pandas ];
+  };
+
   hubImage = pkgs.callPackage ../../images/hub.nix {
     inherit classroom;
     configurable-http-proxy = pkgs.hostProxy { inherit node proxy; };
