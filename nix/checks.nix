@@ -15,7 +15,6 @@ let
       imports = [ test ];
       defaults.imports = shim;
     };
-  nixfmt = if pkgs ? nixfmt-tree then pkgs.nixfmt else pkgs.nixfmt-rfc-style;
   prefixed = prefix: lib.mapAttrs' (name: lib.nameValuePair "${prefix}-${name}");
   # Several gigabytes, and unfree: `nix build .#studentImage` makes them, a check evaluates the hosts that load them.
   small = lib.filterAttrs (name: _: !lib.hasPrefix "studentImage" name || lib.hasPrefix "studentImageCpu" name) self.packages.${system};
@@ -26,9 +25,3 @@ prefixed "package" small
   prefixed "host" (lib.mapAttrs (_: host: host.config.system.build.toplevel) self.nixosConfigurations)
   // prefixed "vm" (lib.mapAttrs (_: vmTest) (nixFiles ../tests/nixos))
 )
-// {
-  formatting = pkgs.runCommand "formatting" { nativeBuildInputs = [ nixfmt ]; } ''
-    find ${lib.sources.sourceFilesBySuffices ../. [ ".nix" ]} -name '*.nix' -exec nixfmt --check {} +
-    touch $out
-  '';
-}
