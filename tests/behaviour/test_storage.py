@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from behaviour.containers import inspect
+from behaviour.original import BATTERY, Original
 from behaviour.people import Visitor, api
 from behaviour.servers import CodeError, Server, wait_until
+from behaviour.terminal import Terminal
 
 Verb = Callable[..., str]
 KB = 1024
@@ -167,6 +169,20 @@ def test_storage_that_is_away_is_said_in_words_and_mended_without_a_restart(
         homes.server("exec", "mv", away, homes.path)
     late.start()
     late.stop()
+
+
+def test_files_of_the_original_come_into_folders_too(homes: Homes, terminal: Terminal) -> None:
+    carl, folder = f"carl{uuid.uuid4().hex[:6]}", f"{homes.path}.original"
+    original = Original.make(homes.server, folder, {carl: BATTERY}, {f"{carl}/a.txt": "his"})
+    try:
+        done = terminal.run("adopt", original.folder)
+    finally:
+        homes.server("exec", "rm", "-rf", folder)
+    assert done.returncode == 0, done.stderr
+    home = f"classroom-home-{carl}"
+    assert homes.stat(f"{home}/work") == "1000:100 755 directory"
+    assert homes.stat(f"{home}/work/a.txt") == "1000:100 644 regular file"
+    assert homes.stat(f"{home}/Welcome.ipynb").startswith("1000:100 "), "the home began as every other one"
 
 
 def page(visitor: Visitor) -> str:

@@ -84,6 +84,11 @@ def test_what_is_not_the_originals_is_refused_with_what_to_do(folder: Path, wron
         find(mistaken(folder, wrong), None, None, None)
 
 
+def test_folders_that_go_away_meanwhile_are_one_sentence(folder: Path) -> None:
+    with pytest.raises(ClassroomError, match=r"none: cannot be read \(No such file or directory\); run this as root"):
+        match(folder / "none", frozenset())
+
+
 def test_what_is_named_must_be_there(folder: Path) -> None:
     with pytest.raises(ClassroomError, match="no such file"):
         find(folder, folder / "none.sqlite", None, None)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,21 @@ KEY, OLD = "ab" * 32, "cd" * 32
 
 def test_a_home_that_is_noted_is_done(tmp_path: Path) -> None:
     assert record.read(tmp_path) == {}
-    record.add(tmp_path, "classroom-home-ada", Path("/srv/ada"))
-    record.add(tmp_path, "classroom-home-bob", Path("/srv/bob"))
-    assert {home: each["from"] for home, each in record.read(tmp_path).items()} == {
-        "classroom-home-ada": "/srv/ada",
-        "classroom-home-bob": "/srv/bob",
+    record.unpacked(tmp_path, "classroom-home-ada", Path("/srv/ada"))
+    record.unpacked(tmp_path, "classroom-home-bob", Path("/srv/bob"))
+    record.done(tmp_path, "classroom-home-ada")
+    assert {home: (each["from"], "done" in each) for home, each in record.read(tmp_path).items()} == {
+        "classroom-home-ada": ("/srv/ada", True),
+        "classroom-home-bob": ("/srv/bob", False),
     }
     assert (tmp_path / record.NAME).stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == [record.NAME]
+
+
+def test_several_at_a_time_lose_no_note(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: record.unpacked(tmp_path, f"home-{number}", Path("/srv")), range(20)))
+    assert len(record.read(tmp_path)) == 20
 
 
 def test_a_record_that_cannot_be_read_is_said(tmp_path: Path) -> None:

@@ -129,6 +129,8 @@ def _entries(folder: Path, left: list[str]) -> Iterator[_Entry]:
         raise ClassroomError(f"{folder}: cannot be opened ({error.strerror}); run this as root") from error
     try:
         yield from _below(top, "", 0, left)
+    except OSError as error:
+        raise ClassroomError(f"{folder}: cannot be read ({error}); run this as root") from error
     finally:
         os.close(top)
 

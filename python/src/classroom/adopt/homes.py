@@ -1,19 +1,21 @@
 """A student's files into the home: all of them at once, or not at all.
 
 The engine unpacks them in a container that has the home and nothing else, beside what the student has; then a program
-in it, with the student's own rights, gives the folder its name. Killed in between, this is done again from the start.
+in it, with the student's own rights, gives the folder its name. Killed in between, this goes on where it was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
 import requests.exceptions
 from docker.types import HostConfig
 
+from classroom.adopt import record
 from classroom.adopt.files import WORK, archive
 from classroom.container import HOME, LABEL, USER, home_mount
 from classroom.engine import API_VERSION, engine_at
@@ -40,7 +42,7 @@ except OSError as error:
 
 
 def put(settings: Settings, student: str, location: str, folder: Path) -> None:
-    """Put a folder's files into a home, as the folder `work`.
+    """Put a folder's files into a home, as the folder `work`. A second time changes nothing.
 
     Args:
         settings: the class's.
@@ -51,6 +53,7 @@ def put(settings: Settings, student: str, location: str, folder: Path) -> None:
     Raises:
         ClassroomError: the home has such a folder already, there is no room, or the engine does not answer.
     """
+    is_unpacked = location in record.read(settings.paths.state)
     path = settings.storage.path
     is_empty = False
     if path is not None:
@@ -62,9 +65,15 @@ def put(settings: Settings, student: str, location: str, folder: Path) -> None:
     ):
         if is_empty:
             asyncio.run(fill(engine_at(settings.docker.host), settings.student.image, made))
-        if _is_there(client, made):
+        there = {name for name in (WORK, _DRAFT) if _is_there(client, made, name)}
+        if is_unpacked and there == {WORK}:
+            return  # killed when all but the note was done
+        if WORK in there:
             raise ClassroomError(f"{student}: the home has a folder {WORK} already; have it renamed and run this again")
-        client.put_archive(made, HOME, archive(folder, _DRAFT))
+        if not (is_unpacked and _DRAFT in there):
+            client.put_archive(made, HOME, archive(folder, _DRAFT))
+            os.sync()  # the engine does not, and what is noted shall outlive a power failure
+            record.unpacked(settings.paths.state, location, folder)
         client.start(made)
         if client.wait(made, timeout=_BOUND)["StatusCode"]:
             said = client.logs(made).decode(errors="replace").strip()
@@ -72,7 +81,7 @@ def put(settings: Settings, student: str, location: str, folder: Path) -> None:
 
 
 def clear(settings: Settings) -> None:
-    """Remove the containers of a run that was killed. What they had unpacked is unpacked again.
+    """Remove the containers of a run that was killed.
 
     Raises:
         ClassroomError: the engine does not answer.
@@ -109,9 +118,9 @@ def _container(client: Any, settings: Settings, student: str, home: str) -> Iter
         client.remove_container(made, force=True)
 
 
-def _is_there(client: Any, container: str) -> bool:  # noqa: ANN401 - as above
+def _is_there(client: Any, container: str, name: str) -> bool:  # noqa: ANN401 - as above
     try:
-        chunks, _ = client.get_archive(container, f"{HOME}/{WORK}")
+        chunks, _ = client.get_archive(container, f"{HOME}/{name}")
     except docker.errors.NotFound:
         return False
     chunks.close()

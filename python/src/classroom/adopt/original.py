@@ -64,6 +64,13 @@ def find(folder: Path, database: Path | None, notebooks: Path | None, volume: Pa
         root = folder.resolve(strict=True)
     except (OSError, RuntimeError) as error:
         raise ClassroomError(f"{folder}: there is no such folder; name the one with the original's files") from error
+    try:
+        return _look(folder, root, database, notebooks, volume)
+    except PermissionError as error:
+        raise ClassroomError(f"{error.filename}: is not yours to read; run this as root") from error
+
+
+def _look(folder: Path, root: Path, database: Path | None, notebooks: Path | None, volume: Path | None) -> Original:
     if not root.is_dir():
         raise ClassroomError(f"{folder}: is a file; name the folder that it is in")
     marks = [root / "docker-compose.yml", root / NOTEBOOKS, root / "config/jupyterhub_config.py"]
@@ -115,7 +122,17 @@ def match(notebooks: Path | None, names: frozenset[str]) -> Folders:
     Args:
         notebooks: the students' folders.
         names: of the accounts.
+
+    Raises:
+        ClassroomError: they cannot be read.
     """
+    try:
+        return _match(notebooks, names)
+    except OSError as error:
+        raise ClassroomError(f"{error.filename}: cannot be read ({error.strerror}); run this as root") from error
+
+
+def _match(notebooks: Path | None, names: frozenset[str]) -> Folders:
     found: dict[str, Path] = {}
     left: list[str] = []
     there = _entries(notebooks, left)
@@ -142,6 +159,20 @@ def match(notebooks: Path | None, names: frozenset[str]) -> Folders:
         else:
             found[alias] = path
     return Folders(found, tuple(left))
+
+
+def text(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        ClassroomError: it cannot be read, or is in another encoding than UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClassroomError(
+            f"{path}: cannot be read ({error}); run this as root, and save the file as UTF-8"
+        ) from error
 
 
 def _aliases(name: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 NAME = "adopted.json"
 
+_noting = threading.Lock()
+
 
 def read(state: Path) -> dict[str, Any]:
-    """Homes that are done, with where from and when.
+    """Homes by what they are called: where from, when unpacked, and when `done`.
 
     Raises:
         ClassroomError: it cannot be read.
@@ -37,14 +40,29 @@ def read(state: Path) -> dict[str, Any]:
     return found
 
 
-def add(state: Path, location: str, source: Path) -> None:
-    """Note that a home is done; on the disk when this returns.
+def unpacked(state: Path, location: str, source: Path) -> None:
+    """Note that all files are in a home, under a name that is not yet theirs; on the disk when this returns.
 
     Raises:
         ClassroomError: it cannot be written.
     """
-    homes = read(state) | {location: {"from": str(source), "at": datetime.now(UTC).isoformat(timespec="seconds")}}
-    write(state / NAME, json.dumps({"homes": homes}, indent=2) + "\n")
+    _note(state, location, {"from": str(source), "unpacked": _now()})
+
+
+def done(state: Path, location: str) -> None:
+    """Note that a home is done; on the disk when this returns. Errors as for `unpacked`."""
+    _note(state, location, {"done": _now()})
+
+
+def _note(state: Path, location: str, said: dict[str, str]) -> None:
+    with _noting:
+        homes = read(state)
+        homes[location] = homes.get(location, {}) | said
+        write(state / NAME, json.dumps({"homes": homes}, indent=2) + "\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def write(file: Path, text: str) -> None:

@@ -159,7 +159,7 @@ class Takeover:
 
     def _rows(self, answers: list[dict[str, Any]], left: list[str]) -> tuple[list[Row], list[str]]:
         left.extend(self.folders.left)
-        done = record.read(self.settings.paths.state) if os.access(self.settings.paths.state, os.X_OK) else {}
+        known = record.read(self.settings.paths.state) if os.access(self.settings.paths.state, os.X_OK) else {}
         rows = []
         for each in answers:
             name = each["name"]
@@ -168,7 +168,7 @@ class Takeover:
                 continue
             found = self.found.get(name) if self._has_files(name) else None
             row = Row(name, each["deed"], self.folders.found.get(name) if found else None, found, each["home"])
-            rows.append(replace(row, done=row.home in done))
+            rows.append(replace(row, done="done" in known.get(row.home or "", {})))
         return rows, left
 
     def _put(self, rows: list[Row], left: list[str], progress: Callable[[int, int], None]) -> list[Row]:
@@ -193,8 +193,7 @@ class Takeover:
                 except ClassroomError as error:
                     left.append(str(error))
                 else:
-                    os.sync()  # the engine does not: a home that is noted shall outlive a power failure
-                    record.add(self.settings.paths.state, str(row.home), row.folder or Path())
+                    record.done(self.settings.paths.state, str(row.home))
                     due[row.name] = replace(row, done=True)
                 progress(number, len(due))
         return [due.get(row.name, row) for row in rows]

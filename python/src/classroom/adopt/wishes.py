@@ -5,18 +5,19 @@ The settings are the operator's to write: what is wanted is told, where they do 
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classroom.errors import ClassroomError
+from classroom.adopt import config
+from classroom.adopt.original import text
 from classroom.settings import NAME_PATTERN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    import ast
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from classroom.adopt.original import Original
     from classroom.adopt.people import Person
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _LEVELS = {"CRITICAL": "ERROR"}
 _TUNNEL = "CLOUDFLARE_TUNNEL_TOKEN"
-_NETWORK = "jupyterhub-network"
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def read(original: Original, people: Sequence[Person], settings: Settings) -> Wi
     """
     notes: list[str] = []
     environment = _environment(original.environment) if original.environment else {}
-    tree = _parse(original.config, notes) if original.config else None
+    tree = config.parse(original.config, notes) if original.config else None
     wanted: dict[tuple[str, ...], Any] = {
         **_of_environment(environment, notes),
-        **(_of_config(tree, original.notebooks, notes) if tree else {}),
+        **(config.settings(tree, original.notebooks, notes) if tree else {}),
     }
     admins = _admins(original, people, tree, notes)
     if missing := [name for name in admins if name not in settings.admins]:
@@ -85,7 +85,7 @@ def as_lines(settings: Mapping[str, Any], style: str) -> list[str]:
 
 def _environment(path: Path) -> dict[str, str]:
     found = {}
-    for line in _text(path).splitlines():
+    for line in text(path).splitlines():
         if match := re.fullmatch(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", line):
             value = match[2]
             if quoted := re.fullmatch(r"""(["'])(.*)\1(?:\s+#.*)?""", value):
@@ -130,7 +130,7 @@ def _admins(original: Original, people: Sequence[Person], tree: ast.Module | Non
     """Who was an instructor: by the database, which JupyterHub went by; the files count for whom it does not know."""
     listed, others = _users_file(original.users) if original.users else ([], [])
     known = {person.name: person for person in people}
-    configured = [] if people else _literal_names(tree)
+    configured = [] if people else config.admins(tree)
     found = [name for name, person in known.items() if person.admin]
     found += [name for name in dict.fromkeys((*listed, *configured)) if name not in known]
     notes.extend(
@@ -152,7 +152,7 @@ def _users_file(path: Path) -> tuple[list[str], list[str]]:
     admins: list[str] = []
     others: list[str] = []
     section = admins
-    for raw in _text(path).splitlines():
+    for raw in text(path).splitlines():
         line = raw.strip()
         if line.startswith("#"):
             if re.search(r"regular|student", line, re.IGNORECASE):
@@ -162,84 +162,6 @@ def _users_file(path: Path) -> tuple[list[str], list[str]]:
         elif line:
             section.append(line)
     return list(dict.fromkeys(admins)), list(dict.fromkeys(others))
-
-
-def _of_config(tree: ast.Module, notebooks: Path | None, notes: list[str]) -> dict[tuple[str, ...], Any]:
-    wanted: dict[tuple[str, ...], Any] = {}
-    for request in _dictionaries(tree):
-        if isinstance(devices := request.get("DeviceIDs"), list) and devices:
-            wanted["gpu", "policy"], wanted["gpu", "devices"] = "devices", [str(device) for device in devices]
-        elif request.get("Count") == -1:
-            wanted["gpu", "policy"] = "all"
-        elif isinstance(count := request.get("Count"), int) and count > 0:
-            # The engine gave the same GPUs to everyone; what was meant is this.
-            wanted["gpu", "policy"], wanted["gpu", "perStudent"] = "exclusive", count
-        if isinstance(memory := request.get("mem_limit"), str) and (size := _size(memory)):
-            wanted["student", "memory"] = size
-        if isinstance(quota := request.get("cpu_quota"), int) and quota > 0:
-            wanted["student", "cpus"] = quota / (request.get("cpu_period") or 100_000)
-    path = _assigned(tree, "STUDENT_DATA_PATH")
-    if isinstance(path, str) and Path(path).is_dir() and Path(path).resolve() != notebooks:
-        notes.append(f"The students' servers had their files in {path}: to take those name it with --notebooks")
-    return wanted
-
-
-def _size(written: str) -> str | None:
-    match = re.fullmatch(r"(\d+)([bkmgt]?)b?", written.lower())
-    return f"{match[1]}{match[2].upper().replace('B', '')}" if match else None
-
-
-def _parse(path: Path, notes: list[str]) -> ast.Module | None:
-    try:
-        return ast.parse(_text(path))
-    except (SyntaxError, ValueError):
-        notes.append(f"{path}: is not Python, so nothing is known of its GPUs and limits; write them into the settings")
-        return None
-
-
-def _dictionaries(tree: ast.Module) -> Iterator[dict[str, Any]]:
-    """What is literal in the file's dictionaries."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Dict):
-            yield {
-                str(key.value): _literal(value)
-                for key, value in zip(node.keys, node.values, strict=True)
-                if isinstance(key, ast.Constant)
-            }
-
-
-def _literal(node: ast.expr) -> Any:  # noqa: ANN401 - whatever is written there
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return None
-
-
-def _assigned(tree: ast.Module, name: str) -> Any:  # noqa: ANN401 - as above
-    found = None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign):
-            target = node.targets[-1]
-            called = (
-                target.id if isinstance(target, ast.Name) else target.attr if isinstance(target, ast.Attribute) else ""
-            )
-            if called == name:
-                found = _literal(node.value)
-    return found
-
-
-def _literal_names(tree: ast.Module | None) -> list[str]:
-    found = _assigned(tree, "admin_users") if tree else None
-    return sorted(str(name) for name in found) if isinstance(found, set | list | tuple) else []
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClassroomError(
-            f"{path}: cannot be read ({error}); run this as root, and save the file as UTF-8"
-        ) from error
 
 
 def _at(data: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON
