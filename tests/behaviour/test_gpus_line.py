@@ -136,7 +136,7 @@ def test_nobody_overtakes_and_an_offer_that_is_not_taken_passes_on(room: Class) 
 def test_what_is_reserved_for_a_lecture_is_the_groups_until_it_is_cancelled(
     room: Class, page: Page, admin: Visitor, terminal: Terminal
 ) -> None:
-    room.rules("exclusive", devices=["0"])
+    room.rules("exclusive", devices=["0"], notice="10s")
     member, other = room.student(), room.student()
     group = f"lab-{member.name}"
     assert api(admin, "POST", f"groups/{group}", {"users": [member.name]}).status_code == 201
@@ -166,12 +166,19 @@ def test_what_is_reserved_for_a_lecture_is_the_groups_until_it_is_cancelled(
     assert "999999: there is no such reservation." in cancelled.stderr
     page.wait_for_url(f"**/user/{other.name}/lab**", timeout=120_000)
     assert room.sees(other) == "0"
+    cleared = terminal.run(*reserve, group, "--clear", "--json")
+    expect(
+        page.get_by_text("A lecture begins, for which your GPU is reserved. This server is stopped in")
+    ).to_be_visible()
+    terminal.run("gpus", "cancel", str(json.loads(cleared.stdout)["id"]))
+    expect(page.get_by_text("This server is not going to be stopped after all.")).to_be_visible()
+    assert other.is_known
 
 
 def test_who_has_had_a_gpu_for_long_is_told_in_the_notebook_and_it_passes_on_with_everything_saved(
     room: Class, page: Page
 ) -> None:
-    room.rules("exclusive", devices=["0"], longestLease="20s", notice="15s")
+    room.rules("exclusive", devices=["0"], longestLease="15s", notice="10s")
     holder, waiting = room.student(), room.student()
     sign_in(page, holder)
     page.get_by_role("button", name="Start").click()
@@ -251,6 +258,8 @@ def test_a_place_is_the_students_own_affair(room: Class) -> None:
     assert answer.status_code in {403, 404}
     assert one.visitor.get(f"/hub/gpu-line/{one.name}?action=join").json() == {"waiting": False}
     assert one.visitor.post(f"/hub/gpu-line/{one.name}", {"action": "first"}).status_code == 400
+    assert api(one.visitor, "GET", f"classroom/notices/{one.name}").json()["reason"] is None
+    assert api(one.visitor, "GET", f"classroom/notices/{other.name}").status_code in {403, 404}
     forged = one.visitor.web.post(f"/hub/gpu-line/{one.name}", data={"action": "join"})
     assert forged.status_code == 403
     assert place(one) is None

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import inventory, nvidia
 
-from classroom.gpus.ending import Ages, Key, Notices, Wishes, key, to_end
+from classroom.gpus.ending import Ages, Key, Notices, Wishes, key, to_clear, to_end
 from classroom.gpus.leases import Lease
 from classroom.gpus.line import Waiting
 from classroom.gpus.placement import Claim, most, room_of
@@ -81,6 +81,13 @@ def test_a_lecture_that_has_begun_needs_what_is_reserved_for_it() -> None:
     assert ending(FULL, 2, claims=(Claim(frozenset({"cem"}), frozenset({first})),)) == ["ada"]
     assert ending(FULL, 2, claims=(Claim(frozenset({"ada"}), frozenset({first})),)) == []
     assert ending(FULL, 0, claims=(Claim(frozenset(), frozenset({first})),)) == []
+
+
+def test_a_lecture_for_which_others_are_to_go_needs_no_lease_to_be_old() -> None:
+    first = frozenset({TWO.devices[0].identity})
+    for members, clear, goes in [({"cem"}, True, ["ada"]), ({"cem"}, False, []), ({"ada"}, True, [])]:
+        found = to_clear(FULL, TWO, [Claim(frozenset(members), first, clear=clear)])
+        assert [each.holder for each in found] == goes
 
 
 @given(st.data())

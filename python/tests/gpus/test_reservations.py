@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
 HOUR = timedelta(hours=1)
 FOUR = inventory(nvidia(4))
+AGES = [("zoe", 500), ("kim", 100), ("ben", 900), ("cem", 300)]
 ALONE, PAIR, SHARED = Gpu(policy="exclusive"), Gpu(policy="exclusive", per_student=2), Gpu(policy="shared")
 
 
@@ -78,6 +80,22 @@ def test_what_is_reserved_is_the_members_and_they_take_it_first() -> None:
     answer = place(ALONE, FOUR, [], "ada", low)
     assert isinstance(answer, Granted)
     assert answer.names == ("nvidia.com/gpu=2",), "others keep what is not reserved"
+
+
+def test_of_those_that_others_have_it_keeps_the_ones_they_have_had_longest() -> None:
+    leases = [replace(lease(name, number), since=since) for number, (name, since) in enumerate(AGES)]
+    assert labels(claims(FOUR.devices, FOUR, leases, [booked(2)])) == [["1", "3"]]
+
+
+def test_it_keeps_them_from_a_while_before_it_begins() -> None:
+    found = booked(1, 1, 2)
+    assert [found.holds(NOON + hours * HOUR, HOUR / 2) for hours in (0.4, 0.5, 1, 1.9, 2)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 GROUPS = [ALONE, PAIR, SHARED, Gpu(policy="shared", students_per_device=1), Gpu(policy="all")]
@@ -186,7 +204,8 @@ def wish(count: int, group: str = "", hours: float = 1) -> Reservation:
 def test_a_reservation_is_kept_in_the_database_with_whoever_is_a_member_now(db: Session) -> None:
     people(db, lab=["ada", "ben"], other=["teacher", "cem"])
     first = bookings.make(db, wish(2, "lab"), 4)
-    second = bookings.make(db, wish(2), 4)
+    second = bookings.make(db, replace(wish(2), clear=True), 4)
+    assert (first.clear, second.clear) == (False, True)
     db.expire_all()
     assert [each.members for each in bookings.read(db)] == [{"ada", "ben"}, {"teacher"}]
     assert bookings.cancel(db, [first.id, 99]) == (first.id,)

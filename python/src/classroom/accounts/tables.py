@@ -123,6 +123,8 @@ class Booking(Base):
     ends: Mapped[datetime]
     group: Mapped[str] = mapped_column("group_name", String(64), default="")
     """Whose members may have them; empty: the instructors."""
+    clear: Mapped[bool] = mapped_column(default=False)
+    """Others' servers are stopped for it when it begins."""
     made: Mapped[datetime] = mapped_column(default=now)
     made_by: Mapped[str] = mapped_column(String(128))
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from classroom.notices import Board
 
 _AGAIN = 60  # seconds between two questions of an open notebook
+_SELDOM = 300  # where no server is stopped for others
 
 
 class Notices(Api):
@@ -23,6 +24,7 @@ class Notices(Api):
         """The notice, if there is one. `again`: when to ask next, in seconds."""
         board: Board = self.settings["app"].notices
         notice = board.of(user_name)
-        again = max(2, min(_AGAIN, self.settings["app"].class_settings.gpu.notice // 5))
+        gpu = self.settings["app"].class_settings.gpu
+        again = _SELDOM if gpu.policy == "none" else max(2, min(_AGAIN, gpu.notice // 5))
         said = {"reason": notice.reason, "seconds": notice.seconds()} if notice else {"reason": None}
         self.answer(said | {"again": again})

@@ -30,6 +30,8 @@ class _Wanted(Body):
     ends: AwareDatetime
     group: str = Field(default="", max_length=roster.GROUP_CHARACTERS)
     """Whose members may have them; empty: the instructors."""
+    clear: bool = False
+    """Stop others' servers for it."""
 
 
 class _Cancelled(Body):
@@ -58,7 +60,8 @@ class Reservations(Api):
         if ends > now() + _FARTHEST:
             raise ReservationError("That is more than a year ahead: give an earlier --to.")
         devices = len(pool(settings.gpu, await take_stock(settings.gpu)))
-        made = bookings.make(self.db, Reservation(body.count, begins, ends, body.group, made_by=self.who), devices)
+        wanted = Reservation(body.count, begins, ends, body.group, made_by=self.who, clear=body.clear)
+        made = bookings.make(self.db, wanted, devices)
         self.log.info("%s reserves %s GPUs, number %s", self.who, made.count, made.id)
         self.answer({"reservation": _described(made)})
 
@@ -91,5 +94,6 @@ def _described(each: Reservation) -> dict[str, object]:
         "begins": moment(each.begins),
         "ends": moment(each.ends),
         "now": each.holds(now()),
+        "clear": each.clear,
         "made_by": each.made_by,
     }

@@ -22,6 +22,9 @@ def reserve(  # noqa: PLR0913, PLR0917 - options of a command
     group: Annotated[
         str, typer.Option(help="Whose members may have them; without it, the instructors.", show_default=False)
     ] = "",
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Stop servers of others that are on them, with notice (gpu.notice).")
+    ] = False,
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     as_json: AsJson = False,
 ) -> None:
@@ -31,7 +34,7 @@ def reserve(  # noqa: PLR0913, PLR0917 - options of a command
     start = moment(begins, present, "--from")
     end = moment(ends, start, "--to")
     _, hub = hub_of(settings_file)
-    wanted = {"count": count, "begins": start.isoformat(), "ends": end.isoformat(), "group": group}
+    wanted = {"count": count, "begins": start.isoformat(), "ends": end.isoformat(), "group": group, "clear": clear}
     made: dict[str, Any] = hub.post("classroom/reservations", wanted)["reservation"]
     if as_json:
         show("", made, as_json=True)
@@ -52,7 +55,7 @@ def reservations(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson
             each["group"] or "(instructors)",
             when(each["begins"]),
             when(each["ends"]),
-            "now" if each["now"] else "",
+            ", ".join(["now"] * each["now"] + ["others are stopped for it"] * each["clear"]),
         )
         for each in found
     )

@@ -26,7 +26,8 @@ def read(db: Session, when: datetime | None = None) -> tuple[Reservation, ...]:
     rows = db.scalars(select(Booking).where(Booking.ends > (when or now())).order_by(Booking.id)).all()
     members = {group: _members(db, group) for group in {row.group for row in rows}}
     return tuple(
-        Reservation(row.count, row.begins, row.ends, row.group, members[row.group], row.id, row.made_by) for row in rows
+        Reservation(row.count, row.begins, row.ends, row.group, members[row.group], row.id, row.made_by, row.clear)
+        for row in rows
     )
 
 
@@ -50,7 +51,12 @@ def make(db: Session, wanted: Reservation, devices: int) -> Reservation:
     if (db.scalar(select(func.count()).select_from(Booking)) or 0) >= MOST:
         raise ReservationError(f"There are {MOST} reservations. Cancel some.", 409)
     row = Booking(
-        count=wanted.count, begins=wanted.begins, ends=wanted.ends, group=wanted.group, made_by=wanted.made_by
+        count=wanted.count,
+        begins=wanted.begins,
+        ends=wanted.ends,
+        group=wanted.group,
+        made_by=wanted.made_by,
+        clear=wanted.clear,
     )
     db.add(row)
     db.commit()

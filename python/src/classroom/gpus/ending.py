@@ -83,27 +83,35 @@ def to_end(
         inventory: the machine.
         claims: of lectures that have begun: what others have there is needed, too.
     """
-    if not overdue:
-        return ()
-    lecture = [
-        lease
-        for lease in overdue
-        if any(lease.holder not in each.members and held(inventory, lease) & each.identities for each in claims)
-    ]
+    kept = tuple(claims)
+    lecture = [lease for lease in overdue if _in_the_way(lease, inventory, kept)]
     chosen = [lease for lease in overdue if lease not in lecture]
+    if not chosen:
+        return tuple(lecture)
     rest = [lease for lease in leases if lease not in lecture]
 
     def served(without: Sequence[Lease]) -> int:
         return wishes.served([lease for lease in rest if lease not in without])
 
     best = served(chosen)
-    if not chosen or best == served(()):
+    if best == served(()):
         return tuple(lecture)
     for lease in reversed(tuple(chosen)):
         fewer = [other for other in chosen if other is not lease]
         if served(fewer) == best:
             chosen = fewer
     return tuple(lease for lease in overdue if lease in lecture or lease in chosen)
+
+
+def to_clear(leases: Iterable[Lease], inventory: Inventory, claims: Iterable[Claim]) -> tuple[Lease, ...]:
+    """Those that end for a lecture however short they have lasted."""
+    kept = tuple(each for each in claims if each.clear)
+    return tuple(lease for lease in leases if _in_the_way(lease, inventory, kept))
+
+
+def _in_the_way(lease: Lease, inventory: Inventory, claims: Sequence[Claim]) -> bool:
+    foreign = [each for each in claims if lease.holder not in each.members]
+    return bool(foreign) and any(held(inventory, lease) & each.identities for each in foreign)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import docker.errors
 from classroom.accounts.groups import gpu_rules as rules_of
 from classroom.errors import ClassroomError
 from classroom.gpus import use
-from classroom.gpus.ending import Ages, Key, Notices, Wishes, key, to_end
-from classroom.gpus.metrics import ENDED, show
+from classroom.gpus.ending import Ages, Key, Notices, Wishes, key, to_clear, to_end
+from classroom.gpus.metrics import ENDED, HELD, show
 from classroom.gpus.offer import View, look
 from classroom.gpus.placement import pool, room_of
 from classroom.gpus.reservations import claims
@@ -71,10 +71,15 @@ class Keeper:
         show(view, self._rules)
         moment = time.monotonic()
         mine = [lease for lease in view.leases if lease.network == self._settings.network.name]
-        use.add(self._db, self._meter.count(view.inventory, mine, moment))
-        if self._gpu.longest_lease:
-            ages = self._ages.look(mine, moment, time.time())
-            await self._end(await asyncio.to_thread(self._needed, view, mine, ages), ages, moment)
+        used = self._meter.count(view.inventory, mine, moment)
+        HELD.inc(sum(used.values()))
+        use.add(self._db, used)
+        ages = self._ages.look(mine, moment, time.time())
+        cleared = to_clear(mine, view.inventory, view.claims)
+        overdue = await asyncio.to_thread(self._needed, view, mine, ages) if self._gpu.longest_lease else ()
+        needed = dict.fromkeys(overdue, "Others {} for a GPU, and you {} had yours for {}.")
+        needed |= dict.fromkeys(cleared, "A lecture begins, for which your GPU is reserved.")
+        await self._end(needed, ages, moment)
 
     def _needed(self, view: View, mine: Sequence[Lease], ages: Mapping[Key, float]) -> tuple[Lease, ...]:
         promised = self._gpu.longest_lease - self._gpu.notice
@@ -85,17 +90,16 @@ class Keeper:
         wishes = Wishes(waiting, view.rules, partial(_room, view, self._gpu))
         return to_end(overdue, view.leases, wishes, view.inventory, view.claims)
 
-    async def _end(self, needed: Sequence[Lease], ages: Mapping[Key, float], moment: float) -> None:
+    async def _end(self, needed: Mapping[Lease, str], ages: Mapping[Key, float], moment: float) -> None:
         step = self._notices.review(needed, moment)
         for lease in step.withdraw:
             self._board.withdraw(lease.holder)
         for lease in step.tell:
-            reason = f"Others wait for a GPU, and you have had yours for {span(ages[key(lease)])}."
+            reason = needed[lease].format("wait", "have", span(ages[key(lease)]))
             self._board.give(lease.holder, Notice(reason, moment + self._gpu.notice))
-            _log.info("%s is told that the server is to be stopped: others wait for a GPU", lease.holder)
+            _log.info("%s is told that the server is to be stopped. %s", lease.holder, reason)
         for lease in step.stop:
-            had = span(ages[key(lease)])
-            if await self._stop(lease.holder, f"Others waited for a GPU, and you had had yours for {had}."):
+            if await self._stop(lease.holder, needed[lease].format("waited", "had", span(ages[key(lease)]))):
                 ENDED.inc()
 
 

@@ -20,7 +20,8 @@ LEASES = Gauge("classroom_gpu_leases", "Students on a GPU", ["device"])
 WAITING = Gauge("classroom_gpu_waiting", "Students in line for a GPU")
 RESERVED = Gauge("classroom_gpu_reserved", "GPUs that are kept by a reservation now")
 WAITING_LONGEST = Gauge("classroom_gpu_longest_wait_seconds", "For how long who has waited longest has been in line")
-ENDED = Counter("classroom_gpu_leases_ended", "Servers that were stopped since others waited for their GPU")
+HELD = Counter("classroom_gpu_held_seconds", "How long students have had GPUs, all together")
+ENDED = Counter("classroom_gpu_leases_ended", "Servers that were stopped for others to have their GPU")
 WAITED = Histogram(
     "classroom_gpu_wait_seconds",
     "How long students were in line before they started with a GPU",

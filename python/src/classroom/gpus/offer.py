@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class View:
     claims: tuple[Claim, ...] = ()
     """The devices that those in force keep."""
     in_force: tuple[Reservation, ...] = ()
-    """Those of the reservations."""
+    """Those of the reservations that keep devices now, a while before they begin."""
     used: Mapping[str, float] | None = None
     """What each has used lately, in seconds, where that decides who is first in line."""
 
@@ -156,7 +157,9 @@ async def look(  # noqa: PLR0913 - all that is asked
     held = tuple(lease for lease in found if lease.container != container)
     when = now()
     reserved = bookings.read(db, when)
-    in_force = tuple(each for each in reserved if each.holds(when))
+    # Who started just before it begins would have it while the lecture waits.
+    lead = timedelta(seconds=(site or gpu).notice)
+    in_force = tuple(each for each in reserved if each.holds(when, lead))
     claimed = claims(pool(site or gpu, inventory), inventory, held, in_force)
     others = rules([each.name for each in line.read(db)])
     used = use.lately(db) if (site or gpu).prefer_least_used else None

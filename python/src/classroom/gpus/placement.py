@@ -136,6 +136,8 @@ class Claim:
     members: frozenset[str]
     """Names of those who may."""
     identities: frozenset[str]
+    clear: bool = False
+    """Others who are on them are to go."""
 
 
 def place(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from classroom.errors import ClassroomError
@@ -39,10 +39,12 @@ class Reservation:
     """Who these are."""
     id: int = 0
     made_by: str = ""
+    clear: bool = False
+    """Others' servers are stopped for it when it begins."""
 
-    def holds(self, when: datetime) -> bool:
-        """Whether the GPUs are kept at this time."""
-        return self.begins <= when < self.ends
+    def holds(self, when: datetime, lead: timedelta = timedelta()) -> bool:
+        """Whether the GPUs are kept at this time, or so long before."""
+        return self.begins - lead <= when < self.ends
 
 
 def claims(
@@ -50,8 +52,8 @@ def claims(
 ) -> tuple[Claim, ...]:
     """The devices that reservations in force keep, no device twice.
 
-    A device that a member has already is one of them. Where others still have all the rest, theirs are kept too: they
-    go to nobody else once they are free.
+    A device that a member has already is one of them. Where others still have all the rest, theirs are kept too, those
+    first that they have had longest: they go to nobody else once they are free.
 
     Args:
         devices: those that are handed out.
@@ -61,15 +63,27 @@ def claims(
     """
     found: list[Claim] = []
     left = list(devices)
-    on = [(lease.holder, held(inventory, lease)) for lease in leases] if reservations else []
+    on = [(lease, held(inventory, lease)) for lease in leases] if reservations else []
     for each in reservations:
-        members, others = Counter[str](), Counter[str]()
-        for holder, identities in on:
-            (members if holder in each.members else others).update(identities)
-        left.sort(key=lambda device: (others[device.identity], -members[device.identity]))
-        found.append(Claim(each.members, frozenset(device.identity for device in left[: each.count])))
+        ranks = _ranks(on, each.members)
+        left.sort(key=lambda device: ranks.get(device.identity, (0, 0, 0)))
+        identities = frozenset(device.identity for device in left[: each.count])
+        found.append(Claim(each.members, identities, clear=each.clear))
         left = [device for device in devices if not any(device.identity in claim.identities for claim in found)]
     return tuple(found)
+
+
+def _ranks(on: Iterable[tuple[Lease, set[str]]], members: frozenset[str]) -> dict[str, tuple[int, int, int]]:
+    """By device: how many others are on it, how many members (negative), since when the first of the others."""
+    ranks: dict[str, tuple[int, int, int]] = {}
+    for lease, identities in on:
+        for identity in identities:
+            others, mine, since = ranks.get(identity, (0, 0, 0))
+            if lease.holder in members:
+                ranks[identity] = others, mine - 1, since
+            else:
+                ranks[identity] = others + 1, mine, min(since, lease.since) if others else lease.since
+    return ranks
 
 
 def check(wanted: Reservation, others: Iterable[Reservation], when: datetime, devices: int) -> None:
