@@ -50,6 +50,11 @@ def membership(settings: Settings, name: str, in_hub: Collection[str] = ()) -> t
     return tuple(group for group, what in settings.groups.items() if name in what.members or group in in_hub)
 
 
+def named(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The accounts that the settings themselves put into groups."""
+    return {group: what.members for group, what in settings.groups.items()}
+
+
 def effective(settings: Settings, groups: Iterable[str]) -> Effective:
     """What holds for a student of these groups of the settings."""
     names = sorted(set(groups), key=lambda name: (-settings.groups[name].priority, name))

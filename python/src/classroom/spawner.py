@@ -22,6 +22,7 @@ from classroom.gpus.metrics import WAITED
 from classroom.gpus.offer import View, forget_recent, look, may_wait, wants_gpu
 from classroom.gpus.placement import Full, Granted, Without, most
 from classroom.gpus.words import MAY_START_WITHOUT, start_page
+from classroom.groups import named
 from classroom.ready import answers
 from classroom.settings import Settings
 from classroom.storage.client import ask
@@ -119,7 +120,14 @@ class ClassroomSpawner(DockerSpawner):
         """
         mine, site = gpu or self.rules.gpu, self.settings.gpu
         return await look(
-            self.engine, mine, self.db, self.container_name, self._rules_of_others, site=site, recent=recent
+            self.engine,
+            mine,
+            self.db,
+            self.container_name,
+            self._rules_of_others,
+            site=site,
+            named=named(self.settings),
+            recent=recent,
         )
 
     def _rules_of_others(self, names: Collection[str]) -> Mapping[str, Gpu]:

@@ -213,6 +213,14 @@ def test_a_reservation_is_kept_in_the_database_with_whoever_is_a_member_now(db: 
     assert bookings.read(db, now() + 2 * HOUR) == ()
 
 
+def test_a_group_of_the_settings_has_the_members_that_these_name(db: Session) -> None:
+    people(db, lab=["ada"])
+    groups = {"lab": ("ben",), "staff": ("kim",)}
+    for name, members in (("lab", {"ada", "ben"}), ("staff", {"kim"})):
+        assert bookings.make(db, wish(1, name), 4, groups).members == members
+    assert [each.members for each in bookings.read(db, named=groups)] == [{"ada", "ben"}, {"kim"}]
+
+
 @pytest.mark.parametrize(("group", "said"), [("nobody's", "There is no group nobody's. Groups: lab, other.")])
 def test_a_group_that_is_not_there_is_said(db: Session, group: str, said: str) -> None:
     people(db, lab=["ada"], other=[])

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from jupyterhub.scopes import needs_scope
 
 from classroom.api.base import Api
+from classroom.groups import hands_out_gpus
 
 if TYPE_CHECKING:
     from classroom.notices import Board
+    from classroom.settings import Settings
 
 _AGAIN = 60  # seconds between two questions of an open notebook
 _SELDOM = 300  # where no server is stopped for others
@@ -24,7 +26,7 @@ class Notices(Api):
         """The notice, if there is one. `again`: when to ask next, in seconds."""
         board: Board = self.settings["app"].notices
         notice = board.of(user_name)
-        gpu = self.settings["app"].class_settings.gpu
-        again = _SELDOM if gpu.policy == "none" else max(2, min(_AGAIN, gpu.notice // 5))
+        settings: Settings = self.settings["app"].class_settings
+        again = max(2, min(_AGAIN, settings.gpu.notice // 5)) if hands_out_gpus(settings) else _SELDOM
         said = {"reason": notice.reason, "seconds": notice.seconds()} if notice else {"reason": None}
         self.answer(said | {"again": again})

@@ -15,7 +15,7 @@ from classroom.gpus import bookings
 from classroom.gpus.offer import has_line, take_stock
 from classroom.gpus.placement import pool
 from classroom.gpus.reservations import Reservation, ReservationError
-from classroom.groups import gpu_rules
+from classroom.groups import gpu_rules, named
 
 if TYPE_CHECKING:
     from classroom.settings import Settings
@@ -61,7 +61,7 @@ class Reservations(Api):
             raise ReservationError("That is more than a year ahead: give an earlier --to.")
         devices = len(pool(settings.gpu, await take_stock(settings.gpu)))
         wanted = Reservation(body.count, begins, ends, body.group, made_by=self.who, clear=body.clear)
-        made = bookings.make(self.db, wanted, devices)
+        made = bookings.make(self.db, wanted, devices, named(settings))
         self.log.info("%s reserves %s GPUs, number %s", self.who, made.count, made.id)
         self.answer({"reservation": _described(made)})
 

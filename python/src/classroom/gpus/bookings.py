@@ -12,41 +12,52 @@ from classroom.accounts.tables import Booking, now
 from classroom.gpus.reservations import Reservation, ReservationError, check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from sqlalchemy.orm import Session
 
+    Named = Mapping[str, Collection[str]]
+
 MOST = 1000
+_NOBODY: Named = {}
 _KEPT = timedelta(days=30)
 
 
-def read(db: Session, when: datetime | None = None) -> tuple[Reservation, ...]:
-    """Those that are not over, in the order in which they were made."""
+def read(db: Session, when: datetime | None = None, named: Named = _NOBODY) -> tuple[Reservation, ...]:
+    """Those that are not over, in the order in which they were made.
+
+    Args:
+        db: the hub's database.
+        when: the time; now unless told.
+        named: members of groups beside JupyterHub's own (`classroom.groups.named`).
+    """
     rows = db.scalars(select(Booking).where(Booking.ends > (when or now())).order_by(Booking.id)).all()
-    members = {group: _members(db, group) for group in {row.group for row in rows}}
+    members = {group: _members(db, group).union(named.get(group, ())) for group in {row.group for row in rows}}
     return tuple(
         Reservation(row.count, row.begins, row.ends, row.group, members[row.group], row.id, row.made_by, row.clear)
         for row in rows
     )
 
 
-def make(db: Session, wanted: Reservation, devices: int) -> Reservation:
+def make(db: Session, wanted: Reservation, devices: int, named: Named = _NOBODY) -> Reservation:
     """Keep GPUs for a lecture.
 
     Args:
         db: the hub's database.
         wanted: what is to be kept; its members are looked up when they are needed.
         devices: how many GPUs are handed out.
+        named: as for `read`.
 
     Raises:
         ReservationError: it cannot be kept.
     """
     when = now()
     check(wanted, read(db, when), when, devices)
-    if wanted.group and not orm.Group.find(db, wanted.group):
-        known = ", ".join(db.scalars(select(orm.Group.name).order_by(orm.Group.name))) or "none yet"
-        raise ReservationError(f"There is no group {wanted.group}. Groups: {known}.")
+    known = {*db.scalars(select(orm.Group.name)), *named}
+    if wanted.group and wanted.group not in known:
+        said = ", ".join(sorted(known)) or "none yet"
+        raise ReservationError(f"There is no group {wanted.group}. Groups: {said}.")
     db.execute(delete(Booking).where(Booking.ends < when - _KEPT))
     if (db.scalar(select(func.count()).select_from(Booking)) or 0) >= MOST:
         raise ReservationError(f"There are {MOST} reservations. Cancel some.", 409)
@@ -60,7 +71,7 @@ def make(db: Session, wanted: Reservation, devices: int) -> Reservation:
     )
     db.add(row)
     db.commit()
-    return next(each for each in read(db, when) if each.id == row.id)
+    return next(each for each in read(db, when, named) if each.id == row.id)
 
 
 def cancel(db: Session, ids: Iterable[int]) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from classroom.gpus.offer import View, look
 from classroom.gpus.placement import pool, room_of
 from classroom.gpus.reservations import claims
 from classroom.gpus.words import span
-from classroom.groups import gpu_rules
+from classroom.groups import gpu_rules, named
 from classroom.notices import Notice
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ class Keeper:
 
     async def _look(self) -> View:
         rules = partial(rules_of, self._db, self._settings)
-        return await look(self._engine, self._rules[0], self._db, "", rules, site=self._gpu)
+        return await look(
+            self._engine, self._rules[0], self._db, "", rules, site=self._gpu, named=named(self._settings)
+        )
 
     async def _act(self, view: View) -> None:
         show(view, self._rules)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 WITHOUT = "no"
 """The one value of the one option of a start."""
 
+_NOBODY: bookings.Named = {}
 _RECENT = 1.0  # seconds
 
 _lately: dict[Engine, tuple[float, asyncio.Task[tuple[Lease, ...]]]] = {}
@@ -135,6 +136,7 @@ async def look(  # noqa: PLR0913 - all that is asked
     rules: Rules = lambda _names: {},
     *,
     site: Gpu | None = None,
+    named: bookings.Named = _NOBODY,
     recent: bool = False,
 ) -> View:
     """Ask the machine, the engine and the line.
@@ -146,6 +148,7 @@ async def look(  # noqa: PLR0913 - all that is asked
         container: the student's. What an earlier one of that name holds is the same student's.
         rules: gives the rules for those in line, as far as they are not the same.
         site: the site's rules, which say what can be reserved and who is first; the student's unless told.
+        named: members of groups beside JupyterHub's own (`classroom.groups.named`).
         recent: an answer of the engine that is a second old will do.
 
     Raises:
@@ -156,7 +159,7 @@ async def look(  # noqa: PLR0913 - all that is asked
     inventory, found = await take_stock(gpu), await (recent_leases if recent else all_leases)(engine)
     held = tuple(lease for lease in found if lease.container != container)
     when = now()
-    reserved = bookings.read(db, when)
+    reserved = bookings.read(db, when, named)
     # Who started just before it begins would have it while the lecture waits.
     lead = timedelta(seconds=(site or gpu).notice)
     in_force = tuple(each for each in reserved if each.holds(when, lead))
