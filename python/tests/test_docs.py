@@ -1,7 +1,8 @@
-"""What README and docs name, exists."""
+"""What README, docs and messages name, exists."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,29 @@ def mistake(line: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_is_named_exists(page: Path) -> None:
     found = {line: said for line in named(page.read_text(encoding="utf-8")) if (said := mistake(line))}
+    assert found == {}
+
+
+def messages(source: str) -> Iterator[str]:
+    """Texts of a program that are no documentation of it."""
+    tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docs = {
+        id(node.body[0].value) for node in ast.walk(tree) if isinstance(node, documented) and ast.get_docstring(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+def test_every_command_that_a_message_names_exists() -> None:
+    found = {
+        line: said
+        for file in (TOP / "python/src/classroom").rglob("*.py")
+        for message in messages(file.read_text(encoding="utf-8"))
+        for line in re.findall(r"\bclassroom ((?:[a-z][a-z-]*\b ?){1,3})", message)
+        if (said := mistake(line))
+    }
     assert found == {}
 
 
