@@ -361,6 +361,15 @@ in
         example = "4h";
         description = "Who has had a GPU for this long is told, and the server stopped, if others wait for it; 0 means never.";
       };
+      idle = mkOption {
+        type = own.duration;
+        default = "0s";
+        example = "45m";
+        description = ''
+          Who has run nothing on their GPU for this long is told, and the server stopped; 0 means never. The unit
+          `classroom-gpus` measures it.
+        '';
+      };
       notice = mkOption {
         type = own.duration;
         default = "10m";

@@ -33,6 +33,7 @@ let
       inherit (cfg.gpu)
         cdiDirs
         devices
+        idle
         longestLease
         longestWait
         notice

@@ -43,6 +43,7 @@ def test_durations_are_read_in_their_units(tmp_path: Path, written: object, seco
         ({"gpu": {"policy": "devices"}}, 'write devices = ["0"]'),
         ({"gpu": {"policy": "all", "devices": ["0"]}}, "leave devices out"),
         ({"gpu": {"longestLease": "10m"}}, 'write longestLease = "20m" or more'),
+        ({"gpu": {"idle": "5m"}}, 'write idle = "20m" or more'),
         ({"storage": {"kind": "directory"}}, 'storage: kind "directory" needs a path: write path = "/srv/homes"'),
         ({"storage": {"quota": "10G"}}, 'write kind = "directory" or leave them out'),
         ({"storage": {"kind": "directory", "path": "homes"}}, "path must begin at the root"),

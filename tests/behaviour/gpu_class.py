@@ -16,7 +16,10 @@ from behaviour.servers import Server
 
 Verb = Callable[..., str]
 
-CHANGED = ("devices", "perStudent", "studentsPerDevice", "offer", "preferLeastUsed", "longestLease", "notice")
+CHANGED = (
+    "devices", "perStudent", "studentsPerDevice", "offer", "preferLeastUsed", "longestLease", "idle", "samples",
+    "notice",
+)  # fmt: skip
 NONE: dict[str, Any] = dict.fromkeys(CHANGED) | {"policy": "none"}
 
 

@@ -334,6 +334,9 @@ class Gpu(_Section):
     """Who has used GPUs least in the last seven days, in whole hours, is first in line; off, who came first."""
     longest_lease: Duration = 0
     """Who has had a GPU for this long is told, and the server stopped, if others wait for it; 0 means never."""
+    idle: Duration = 0
+    """Who has run nothing on their GPU for this long is told, and the server stopped; 0 means never. It is known only
+    where `classroom gpus sample` runs."""
     notice: Duration = Field(default=600, ge=10)
     """How long before a server is stopped for its GPU the student is told in the notebook; what is open is saved."""
     samples: Path = Path("/run/classroom-gpus/sample.json")
@@ -347,11 +350,12 @@ class Gpu(_Section):
             raise ValueError('policy "devices" needs devices: write devices = ["0"]')
         if self.policy in {"none", "all"} and self.devices:
             raise ValueError(f'policy "{self.policy}" takes no devices: leave devices out or write policy = "devices"')
-        if 0 < self.longest_lease <= self.notice:
-            raise ValueError(
-                "longestLease is no longer than notice, which is taken from it: "
-                f'write longestLease = "{_write_seconds(2 * self.notice)}" or more'
-            )
+        for name, seconds in (("longestLease", self.longest_lease), ("idle", self.idle)):
+            if 0 < seconds <= self.notice:
+                raise ValueError(
+                    f"{name} is no longer than notice, which is taken from it: "
+                    f'write {name} = "{_write_seconds(2 * self.notice)}" or more'
+                )
         return self
 
 

@@ -10,6 +10,7 @@ from classroom.doctor import units
 from classroom.doctor.findings import ok, warning, wrong
 from classroom.gpus.inventory import stock_at
 from classroom.gpus.placement import mistakes_of_class
+from classroom.gpus.sample import read
 from classroom.groups import gpu_rules, hands_out_gpus
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def look(settings: Settings, root: Path = Path("/")) -> Iterable[Finding]:
     policies = ", ".join(dict.fromkeys(gpu.policy for gpu in rules.values()))
     yield from said or [ok(ABOUT, f"{len(inventory.devices)} for the class, policy {policies}.")]
     yield from look_at_driver(root)
+    if settings.gpu.idle and read(settings.gpu.samples) is None:
+        yield wrong(
+            ABOUT,
+            f"{settings.gpu.samples} is missing or old: nobody's unused GPU is noticed.",
+            units.restart("classroom-gpus", "classroom gpus sample"),
+        )
 
 
 def missing(inventory: Inventory, root: Path) -> Iterable[str]:

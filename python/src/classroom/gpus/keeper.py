@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import docker.errors
 
@@ -14,10 +14,12 @@ from classroom.accounts.groups import gpu_rules as rules_of
 from classroom.errors import ClassroomError
 from classroom.gpus import use
 from classroom.gpus.ending import Ages, Key, Notices, Wishes, key, to_clear, to_end
+from classroom.gpus.idle import unused
 from classroom.gpus.metrics import ENDED, HELD, show
 from classroom.gpus.offer import View, look
 from classroom.gpus.placement import pool, room_of
 from classroom.gpus.reservations import claims
+from classroom.gpus.sample import read
 from classroom.gpus.words import span
 from classroom.groups import gpu_rules, named
 from classroom.notices import Notice
@@ -40,6 +42,20 @@ _PAUSE = 15.0  # seconds, Prometheus' usual interval
 _AT_THE_PAGE = 90.0  # seconds; the page of who waits asks every 30
 
 _log = logging.getLogger(__name__)
+
+
+class Words(NamedTuple):
+    """Why a server is stopped."""
+
+    why: str
+    """For the figures."""
+    before: str
+    """For its student, in the notice."""
+    after: str
+    """For its student, on the pages afterwards."""
+
+
+_LECTURE = Words("reserved", *(2 * ["A lecture begins, for which your GPU is reserved."]))
 
 
 class Keeper:
@@ -70,18 +86,23 @@ class Keeper:
         )
 
     async def _act(self, view: View) -> None:
-        show(view, self._rules)
+        sample = await asyncio.to_thread(read, self._gpu.samples)
+        show(view, self._rules, sample)
         moment = time.monotonic()
         mine = [lease for lease in view.leases if lease.network == self._settings.network.name]
         used = self._meter.count(view.inventory, mine, moment)
         HELD.inc(sum(used.values()))
         use.add(self._db, used)
         ages = self._ages.look(mine, moment, time.time())
-        cleared = to_clear(mine, view.inventory, view.claims)
-        overdue = await asyncio.to_thread(self._needed, view, mine, ages) if self._gpu.longest_lease else ()
-        needed = dict.fromkeys(overdue, "Others {} for a GPU, and you {} had yours for {}.")
-        needed |= dict.fromkeys(cleared, "A lecture begins, for which your GPU is reserved.")
-        await self._end(needed, ages, moment)
+        words: dict[Lease, Words] = {}
+        if self._gpu.idle:
+            idle = unused(mine, sample, ages, self._gpu.idle - self._gpu.notice)
+            words |= {lease: _not_used(seconds) for lease, seconds in idle.items()}
+        if self._gpu.longest_lease:
+            needed = await asyncio.to_thread(self._needed, view, mine, ages)
+            words |= {lease: _others_wait(ages[key(lease)]) for lease in needed}
+        words |= dict.fromkeys(to_clear(mine, view.inventory, view.claims), _LECTURE)
+        await self._end(words, moment)
 
     def _needed(self, view: View, mine: Sequence[Lease], ages: Mapping[Key, float]) -> tuple[Lease, ...]:
         promised = self._gpu.longest_lease - self._gpu.notice
@@ -92,17 +113,35 @@ class Keeper:
         wishes = Wishes(waiting, view.rules, partial(_room, view, self._gpu))
         return to_end(overdue, view.leases, wishes, view.inventory, view.claims)
 
-    async def _end(self, needed: Mapping[Lease, str], ages: Mapping[Key, float], moment: float) -> None:
-        step = self._notices.review(needed, moment)
+    async def _end(self, words: Mapping[Lease, Words], moment: float) -> None:
+        step = self._notices.review(words, moment)
+        said = {key(lease): each for lease, each in words.items()}
         for lease in step.withdraw:
             self._board.withdraw(lease.holder)
         for lease in step.tell:
-            reason = needed[lease].format("wait", "have", span(ages[key(lease)]))
-            self._board.give(lease.holder, Notice(reason, moment + self._gpu.notice))
-            _log.info("%s is told that the server is to be stopped. %s", lease.holder, reason)
+            before = said[key(lease)].before
+            self._board.give(lease.holder, Notice(before, moment + self._gpu.notice))
+            _log.info("%s is told that the server is to be stopped. %s", lease.holder, before)
         for lease in step.stop:
-            if await self._stop(lease.holder, needed[lease].format("waited", "had", span(ages[key(lease)]))):
-                ENDED.inc()
+            if await self._stop(lease.holder, said[key(lease)].after):
+                ENDED.labels(said[key(lease)].why).inc()
+
+
+def _others_wait(age: float) -> Words:
+    had = span(age)
+    return Words(
+        "others wait",
+        f"Others wait for a GPU, and you have had yours for {had}.",
+        f"Others waited for a GPU, and you had had yours for {had}.",
+    )
+
+
+def _not_used(idle: float) -> Words:
+    return Words(
+        "not used",
+        f"Nothing has run on your GPU for {span(idle)}. Run something on it to keep it.",
+        f"Nothing had run on your GPU for {span(idle)}.",
+    )
 
 
 def _room(view: View, site: Gpu, leases: Sequence[Lease]) -> Room:

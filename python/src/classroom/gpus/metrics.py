@@ -8,11 +8,13 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from classroom.accounts.tables import now
 from classroom.gpus.placement import loads, pool_of_class
+from classroom.gpus.sample import cards
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from classroom.gpus.offer import View
+    from classroom.gpus.sample import Sample
     from classroom.settings import Gpu
 
 DEVICES = Gauge("classroom_gpu_devices", "GPUs that are handed out to students")
@@ -21,7 +23,10 @@ WAITING = Gauge("classroom_gpu_waiting", "Students in line for a GPU")
 RESERVED = Gauge("classroom_gpu_reserved", "GPUs that are kept by a reservation now")
 WAITING_LONGEST = Gauge("classroom_gpu_longest_wait_seconds", "For how long who has waited longest has been in line")
 HELD = Counter("classroom_gpu_held_seconds", "How long students have had GPUs, all together")
-ENDED = Counter("classroom_gpu_leases_ended", "Servers that were stopped for others to have their GPU")
+ENDED = Counter("classroom_gpu_leases_ended", "Servers that were stopped for their GPU", ["why"])
+MEMORY_USED = Gauge("classroom_gpu_memory_used_bytes", "Memory in use on a GPU, of all who use it", ["device"])
+MEMORY = Gauge("classroom_gpu_memory_bytes", "Memory of a GPU", ["device"])
+USE = Gauge("classroom_gpu_use_ratio", "Part of the time in which something ran on a GPU", ["device"])
 WAITED = Histogram(
     "classroom_gpu_wait_seconds",
     "How long students were in line before they started with a GPU",
@@ -29,8 +34,14 @@ WAITED = Histogram(
 )
 
 
-def show(view: View, rules: Collection[Gpu] = ()) -> None:
-    """Set the gauges to what a look has found; the rules are all that hold for somebody, if not only the view's."""
+def show(view: View, rules: Collection[Gpu] = (), sample: Sample | None = None) -> None:
+    """Set the gauges to what a look has found, and the sampler: what it does not know has no figure.
+
+    Args:
+        view: what the look has found.
+        rules: all that hold for somebody, if not only the view's.
+        sample: the sampler's last word.
+    """
     devices = pool_of_class(rules or [view.gpu], view.inventory)
     counts = loads(view.inventory, view.leases)
     DEVICES.set(len(devices))
@@ -41,3 +52,12 @@ def show(view: View, rules: Collection[Gpu] = ()) -> None:
     LEASES.clear()
     for device in view.inventory.devices:
         LEASES.labels(device.label).set(counts.count(device))
+    for gauge in (MEMORY_USED, MEMORY, USE):
+        gauge.clear()
+    known = cards(sample, view.inventory.devices)
+    for device in view.inventory.devices:
+        if card := known.get(device.name):
+            MEMORY_USED.labels(device.label).set(card.memory_used)
+            MEMORY.labels(device.label).set(card.memory_total)
+            if card.use is not None:
+                USE.labels(device.label).set(card.use)

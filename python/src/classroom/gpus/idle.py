@@ -1,0 +1,33 @@
+"""Who has not used their GPUs for long: a pure function of the leases and the sampler's last word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from classroom.gpus.ending import key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from classroom.gpus.ending import Key
+    from classroom.gpus.leases import Lease
+    from classroom.gpus.sample import Sample
+
+
+def unused(
+    leases: Iterable[Lease], sample: Sample | None, ages: Mapping[Key, float], least: float
+) -> dict[Lease, float]:
+    """The leases whose GPUs nothing has used for so long, and for how many seconds.
+
+    What is not known is use: without a sample nobody is idle, and nobody for longer than the sampler has watched.
+
+    Args:
+        leases: those that there are.
+        sample: a fresh one, or None.
+        ages: seconds that each lease has lasted.
+        least: seconds.
+    """
+    if sample is None:
+        return {}
+    idle = {lease: sample.idle(lease.container_id, ages[key(lease)]) for lease in leases}
+    return {lease: seconds for lease, seconds in idle.items() if seconds >= least}

@@ -1,0 +1,78 @@
+"""A GPU that nobody uses: told first, kept by who works, stopped with a word, and never for want of a figure.
+
+The sample is written here as `classroom gpus sample` writes it, for no machine of the tests has a driver to measure.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from behaviour.gpu_class import Class, start
+from behaviour.servers import Server, wait_until
+
+pytestmark = pytest.mark.timeout(300)
+
+CARD = {"uuid": "GPU-1", "name": "Test Card", "memory_used": 2 * 10**9, "memory_total": 80 * 10**9, "use": 0.25}
+
+
+@pytest.fixture
+def measure(room: Class) -> Iterator[Callable[..., str]]:
+    """Write a sample of now: for how many seconds each student has been idle. Gives the file."""
+    settings = json.loads(room.server("exec", "cat", room.server("settings").strip()))
+    file = str(PurePosixPath(settings["paths"]["runtime"]) / "gpu-sample.json")
+
+    def write(*, watched: float = 3600, ago: float = 0, **idle: float) -> str:
+        containers = {_container(room, name): {"idle": seconds, "memory": 0} for name, seconds in idle.items()}
+        cards = [CARD | {"index": "0"}]
+        said = {"version": 1, "taken": time.time() - ago, "watched": watched, "cards": cards, "containers": containers}
+        room.server("exec", "sh", "-c", 'printf %s "$1" > "$2.new"; mv "$2.new" "$2"', "sh", json.dumps(said), file)
+        return file
+
+    yield write
+    room.server("exec", "rm", "-f", file)
+
+
+def _container(room: Class, name: str) -> str:
+    shown = room.server("docker", "ps", "--quiet", "--no-trunc", "--filter", f"label=org.classroom.user={name}")
+    return shown.strip()
+
+
+def notice(student: Server) -> Any:
+    return student.get("api/classroom/notice").json()
+
+
+def test_who_has_used_no_gpu_for_long_is_told_and_then_stopped_and_who_works_is_not(
+    room: Class, measure: Callable[..., str]
+) -> None:
+    room.rules("exclusive", devices=["0", "1"], idle="20s", notice="15s", samples=measure())
+    idler, worker = room.student(), room.student()
+    for student in (idler, worker):
+        start(student)
+        student.open()
+    time.sleep(6)  # a lease younger than idle less notice is nobody's to end
+    measure(ago=3600, **{idler.name: 3000, worker.name: 3000})
+    time.sleep(4)  # longer than the hub's pause between two looks: an old sample says nothing
+    assert notice(idler)["reason"] is None
+    measure(**{idler.name: 3000, worker.name: 0})
+    wait_until(lambda: notice(idler)["reason"], "the student is told", 20)
+    assert notice(idler)["reason"].startswith("Nothing has run on your GPU for")
+    measure(**{idler.name: 0, worker.name: 0})
+    wait_until(lambda: notice(idler)["reason"] is None, "using it takes the notice back", 20)
+    measure(**{idler.name: 3000, worker.name: 0})
+    wait_until(lambda: not idler.is_known, "the server is stopped", 40)
+    page = idler.visitor.get(f"/hub/user/{idler.name}/lab").text
+    assert "It was stopped. Nothing had run on your GPU for" in page
+    assert worker.is_known
+    assert notice(worker)["reason"] is None
+
+
+def test_the_instructor_sees_what_the_cards_do(room: Class, measure: Callable[..., str]) -> None:
+    room.rules("exclusive", devices=["0"], samples=measure())
+    row = room.report()["rows"][0]
+    assert (row["model"], row["memory_used"], row["use"]) == ("Test Card", 2 * 10**9, 0.25)
