@@ -29,23 +29,26 @@ from classroom.errors import ClassroomError
 from classroom.settings import Settings, json_schema, load_settings
 
 app = typer.Typer(help="JupyterHub for a class on a GPU server.", no_args_is_help=True, pretty_exceptions_enable=False)
-app.add_typer(backup.app, name="backup")
-app.add_typer(gpus.app, name="gpus")
-gpus.app.command()(reservations.reserve)
-gpus.app.command()(reservations.reservations)
-gpus.app.command()(reservations.cancel)
-app.add_typer(network.app, name="network")
-app.add_typer(upgrade.app, name="upgrade")
-app.add_typer(storage.app, name="storage")
-app.command("homes-helper")(storage.homes_helper)
-app.add_typer(users.app, name="users")
-app.add_typer(servers.app, name="servers")
-app.command()(announce)
+
+CLASS, MACHINE, PARTS = "A class", "The machine", "Parts of a class, which units and `make demo` start"
+
+app.add_typer(users.app, name="users", rich_help_panel=CLASS)
 users.app.command("import")(users_import.import_)
 users.app.command()(codes.invite)
 users.app.command()(codes.codes)
-app.command()(doctor)
-app.command()(adopt)
+app.add_typer(servers.app, name="servers", rich_help_panel=CLASS)
+app.command(rich_help_panel=CLASS)(announce)
+app.add_typer(gpus.app, name="gpus", rich_help_panel=CLASS)
+gpus.app.command()(reservations.reserve)
+gpus.app.command()(reservations.reservations)
+gpus.app.command()(reservations.cancel)
+app.add_typer(storage.app, name="storage", rich_help_panel=CLASS)
+app.command(rich_help_panel=MACHINE)(doctor)
+app.add_typer(backup.app, name="backup", rich_help_panel=MACHINE)
+app.add_typer(upgrade.app, name="upgrade", rich_help_panel=MACHINE)
+app.command(rich_help_panel=MACHINE)(adopt)
+app.add_typer(network.app, name="network", rich_help_panel=PARTS)
+app.command("homes-helper", rich_help_panel=PARTS)(storage.homes_helper)
 
 
 def main() -> None:
@@ -57,14 +60,14 @@ def main() -> None:
         raise SystemExit(error.exit_status) from error
 
 
-@app.command()
+@app.command(rich_help_panel=MACHINE)
 def check(file: Annotated[Path, typer.Argument(help="The settings file.")]) -> None:
     """Say whether a settings file is right; name each mistake and what to write instead."""
     settings = load_settings(file)
     typer.echo(f"{file}: right. {_summary(settings)}")
 
 
-@app.command()
+@app.command(rich_help_panel=MACHINE)
 def schema() -> None:
     """Print the JSON Schema of settings.json."""
     typer.echo(json.dumps(json_schema(), indent=2))
@@ -78,7 +81,7 @@ def settings_doc() -> None:
     typer.echo(render(), nl=False)
 
 
-@app.command()
+@app.command(rich_help_panel=MACHINE)
 def man() -> None:
     """Print the manual page of all commands; `classroom man | man -l -` shows it."""
     from classroom.man import page  # noqa: PLC0415 - for this command only
@@ -86,7 +89,7 @@ def man() -> None:
     typer.echo(page(typer.main.get_command(app)), nl=False)
 
 
-@app.command()
+@app.command(rich_help_panel=PARTS)
 def hub(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Run the hub in the foreground."""
     from classroom.run import run_hub  # noqa: PLC0415 - JupyterHub takes a second to import
@@ -94,7 +97,7 @@ def hub(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     run_hub(settings_file, lambda text: typer.secho(text, err=True))
 
 
-@app.command()
+@app.command(rich_help_panel=PARTS)
 def proxy(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Run the proxy in the foreground. It is a process of its own: it outlives a restart of the hub."""
     from classroom.run import run_proxy  # noqa: PLC0415 - as above
@@ -102,7 +105,7 @@ def proxy(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     run_proxy(settings_file)
 
 
-@app.command()
+@app.command(rich_help_panel=PARTS)
 def nginx(  # noqa: PLR0913, PLR0917 - options of a command
     directives: Annotated[Path, typer.Option(help="The folder modules/nginx of this project.")],
     directory: Annotated[Path, typer.Option(help="A folder for Nginx's pid, access log and temporary files.")],

@@ -1,0 +1,75 @@
+"""What can be shown on a machine with a GPU and nothing else: no Docker, no root, PyTorch from PyPI.
+
+    pip install ./python torch && python tests/gpu/on_a_card.py
+
+Loads a GPU with products of matrices, and meanwhile looks as the sampler does: the driver must name the card, count
+this process's memory and see that it computes; when it stops, it must grow idle. The welcome notebook's test of the GPU
+runs too. Prints what was seen and writes it beside this file, under the card's name; ends with 1 if it is not right.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from classroom.gpus import nvml
+from classroom.gpus.sampler import Sampler
+from classroom.student.gpu import examine
+
+HERE = Path(__file__).parent
+ME = "0" * 64  # in the place of a container's identifier
+
+
+def main() -> int:
+    """Measure, say, keep."""
+    works, text = examine()
+    with nvml.driver() as driver:
+        sampler = Sampler(lambda pid: ME if pid == os.getpid() else None, time.monotonic())
+
+        def look() -> Any:
+            return sampler.take(driver.read(), time.monotonic(), time.time())
+
+        begin = time.perf_counter()
+        look()
+        took = time.perf_counter() - begin
+        done = threading.Event()
+        load = threading.Thread(target=_compute, args=(done,))
+        load.start()
+        time.sleep(5)
+        busy = look()
+        done.set()
+        load.join()
+        time.sleep(5)
+        look()
+        time.sleep(5)
+        idle = look()
+    seen = {
+        "test": {"works": works, "text": text},
+        "look": f"{took * 1000:.1f} ms",
+        "busy": busy.model_dump(exclude={"taken"}),
+        "idle": idle.model_dump(exclude={"taken"}),
+    }
+    right = works and ME in busy.containers and busy.containers[ME].memory > 0 and busy.containers[ME].idle < 1
+    right = right and 4 < idle.containers[ME].idle < 15
+    name = re.sub(r"\W+", "-", busy.cards[0].name).strip("-").lower()
+    (HERE / f"{name}.json").write_text(json.dumps(seen | {"right": right}, indent=2) + "\n")
+    print(json.dumps(seen | {"right": right}, indent=2))  # noqa: T201
+    return 0 if right else 1
+
+
+def _compute(done: threading.Event) -> None:
+    import torch  # noqa: PLC0415 - slow, and `examine` has said why if it is not there
+
+    matrix = torch.rand(8192, 8192, device="cuda")
+    while not done.is_set():
+        (matrix @ matrix).sum().item()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
