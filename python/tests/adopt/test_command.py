@@ -22,13 +22,18 @@ def adopt(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_a_dry_run_needs_no_hub(folder: Path, settings_file: Path) -> None:
     (folder / "data/student-notebooks/Ada").mkdir()
     (folder / "data/student-notebooks/Ada/x").write_text("")
+    (folder / "data/student-notebooks/carl").mkdir()
+    (folder / "data/student-notebooks/carl/x").write_text("")
     done = adopt(folder, "--dry-run", "--settings", settings_file)
     assert done.returncode == 0, done.stderr
     assert "The hub does not run" in done.stdout
     assert "ada " in done.stdout
+    assert "eve " in done.stdout
+    assert "; waits for approval" in done.stdout
     assert '"admins": [' in done.stdout
     assert "keep them and sign in as before: müller, anna@example.org" in done.stdout
     assert "Left behind. Ada: no account has this name" in done.stderr
+    assert "Left behind. Files and no account: carl; run classroom users add carl, then this again." in done.stderr
     assert done.stdout.endswith("Nothing was done: this was a dry run.\n")
 
 
@@ -44,7 +49,7 @@ def test_programs_read_the_same(folder: Path, settings_file: Path) -> None:
 def test_nothing_is_done_while_the_engine_or_the_hub_is_away(folder: Path, settings_file: Path) -> None:
     done = adopt(folder, "--settings", settings_file)
     assert done.returncode == 1
-    assert "the Docker engine does not answer" in done.stderr or "run sudo classroom adopt" in done.stderr
+    assert "docker.sock does not answer" in done.stderr or "run sudo classroom adopt" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -57,6 +57,8 @@ class Deed(Enum):
     """The account has a one-time password that nobody used, or none: it gets the old password."""
     NOTHING = "nothing"
     """The account is there."""
+    NO_ACCOUNT = "no-account"
+    """There are files only, and no account of that name here: somebody must make one first."""
     REFUSE = "refuse"
 
 
@@ -142,11 +144,15 @@ def _known(candidate: Candidate, info: UserInfo, account: Account, *, is_admin: 
 
 
 def _new(candidate: Candidate) -> Line:
-    remedy = f"classroom users add {candidate.name}, then run this again"
     if candidate.password is None:
-        return Line(candidate.name, Deed.REFUSE, f"has files and no account: {remedy}")
+        return Line(candidate.name, Deed.NO_ACCOUNT)
     if not _HASH.fullmatch(candidate.password):
-        return Line(candidate.name, Deed.REFUSE, f"its password is not of a form that can be checked: {remedy}")
+        return Line(
+            candidate.name,
+            Deed.REFUSE,
+            f"its password is not of a form that can be checked: classroom users add {candidate.name}, then run this "
+            "again",
+        )
     return Line(candidate.name, Deed.ADD)
 
 

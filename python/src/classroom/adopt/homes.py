@@ -140,5 +140,5 @@ def _errors(settings: Settings, student: str) -> Iterator[None]:
         raise ClassroomError(f"{student}: {error.explanation}; mend that and run this again") from error
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise ClassroomError(
-            f"{settings.docker.host}: the Docker engine does not answer ({error}); start it, then run this again"
+            f"The Docker engine at {settings.docker.host} does not answer: systemctl start docker, then run this again"
         ) from error

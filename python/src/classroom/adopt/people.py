@@ -33,6 +33,11 @@ class Person:
     second_factor: str | None = None
     """The secret of an account that signs in with a second factor."""
 
+    @property
+    def standing(self) -> str:
+        """What the account is: approved, waiting, closed."""
+        return "approved" if self.authorized else "closed" if self.known else "waiting"
+
 
 def read(file: Path) -> tuple[Person, ...]:
     """The accounts, oldest first. The file is only read: looked at is a copy, with what its hub had not finished.

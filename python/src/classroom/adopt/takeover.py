@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from classroom.settings import Settings
 
 _AT_ONCE = 4
-_REFUSED = "refuse"
+_REFUSED, _NO_ACCOUNT = "refuse", "no-account"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Row:
     name: str
     deed: str
     """As `classroom.accounts.adoption.Deed`."""
+    standing: str
+    """What the account is in the original: approved, waiting, closed; empty where it has none there."""
     folder: Path | None = None
     found: Found | None = None
     """What is in the folder, if there is one."""
@@ -50,7 +52,8 @@ class Row:
     def as_data(self) -> dict[str, Any]:
         """For `--json`."""
         found = {"files": self.found.files, "bytes": self.found.size} if self.found else {"files": 0, "bytes": 0}
-        return {"name": self.name, "account": self.deed, "home": self.home, "filesAreThere": self.done, **found}
+        account = {"account": self.deed, "standing": self.standing or None}
+        return {"name": self.name, **account, "home": self.home, "filesAreThere": self.done, **found}
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,8 @@ class Takeover:
             notes.append("The hub does not run, so this is what a class without accounts would get; start it to go on")
             known = {person.name for person in self.people}
             answers = [
-                {"name": name, "deed": "add", "why": "", "home": None} for name in self._names() if name in known
+                {"name": name, "deed": "add" if name in known else _NO_ACCOUNT, "why": "", "home": None}
+                for name in self._names()
             ]
         if busy := self._running():
             notes.append(busy)
@@ -159,16 +163,31 @@ class Takeover:
 
     def _rows(self, answers: list[dict[str, Any]], left: list[str]) -> tuple[list[Row], list[str]]:
         left.extend(self.folders.left)
+        standing = {person.name: person.standing for person in self.people}
+        without = [each["name"] for each in answers if each["deed"] == _NO_ACCOUNT]
+        if without:
+            add = f"classroom users add {' '.join(without)}"
+            left.append(f"Files and no account: {', '.join(without)}; run {add}, then this again")
         known = record.read(self.settings.paths.state) if os.access(self.settings.paths.state, os.X_OK) else {}
         rows = []
         for each in answers:
             name = each["name"]
             if each["deed"] == _REFUSED:
                 left.append(f"{name}: {each['why']}")
+            if each["deed"] in {_REFUSED, _NO_ACCOUNT}:
                 continue
             found = self.found.get(name) if self._has_files(name) else None
-            row = Row(name, each["deed"], self.folders.found.get(name) if found else None, found, each["home"])
-            rows.append(replace(row, done="done" in known.get(row.home or "", {})))
+            rows.append(
+                Row(
+                    name=name,
+                    deed=each["deed"],
+                    standing=standing.get(name, ""),
+                    folder=self.folders.found.get(name) if found else None,
+                    found=found,
+                    home=each["home"],
+                    done="done" in known.get(each["home"] or "", {}),
+                )
+            )
         return rows, left
 
     def _put(self, rows: list[Row], left: list[str], progress: Callable[[int, int], None]) -> list[Row]:
@@ -201,9 +220,9 @@ class Takeover:
     def _running(self) -> str:
         try:
             found = original.running(self.client, self.original)
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        except (docker.errors.DockerException, requests.exceptions.RequestException):
             host = self.settings.docker.host
-            return f"{host}: the Docker engine does not answer ({error}); start it, or run this as root"
+            return f"The Docker engine at {host} does not answer: systemctl start docker, or run this as root"
         if not found:
             return ""
         return (

@@ -54,7 +54,7 @@ class Adoption(Api):
         for line, person in zip(lines, body.people, strict=True):
             if line.deed is Deed.GIVE_PASSWORD and not body.dry_run:
                 first_password.forget(self.authenticator.secrets_dir, line.name)
-            asked = person.files and line.deed is not Deed.REFUSE
+            asked = person.files and line.deed not in {Deed.NO_ACCOUNT, Deed.REFUSE}
             home = self._home(line.name, make=not body.dry_run) if asked else None
             rows.append({"name": line.name, "deed": line.deed.value, "why": line.why, "home": home})
         self.answer({"people": rows, "dry_run": body.dry_run})

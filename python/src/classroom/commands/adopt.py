@@ -23,6 +23,7 @@ _WORDS = {
     "give-password": "gets the old password",
     "nothing": "there already",
 }
+_STANDING = {"waiting": "; waits for approval", "closed": "; closed"}
 
 
 def adopt(  # noqa: PLR0913, PLR0917 - options of a command
@@ -68,7 +69,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - options of a command
 
 
 def _tell(outcome: Outcome, *, dry_run: bool) -> None:
-    rows = ((row.name, _WORDS[row.deed], _files(row, dry_run=dry_run)) for row in outcome.rows)
+    rows = ((row.name, _account(row), _files(row, dry_run=dry_run)) for row in outcome.rows)
     if outcome.rows:
         show(table("Name", "Account", "Files", rows=rows), None)
     for note in outcome.notes:
@@ -77,6 +78,10 @@ def _tell(outcome: Outcome, *, dry_run: bool) -> None:
         typer.secho(f"Left behind. {sentence}.", err=True)
     if not dry_run and all(row.deed == "nothing" for row in outcome.rows) and not outcome.left:
         typer.echo("All is taken over.")
+
+
+def _account(row: Row) -> str:
+    return _WORDS[row.deed] + (_STANDING.get(row.standing, "") if row.deed == "add" else "")
 
 
 def _files(row: Row, *, dry_run: bool) -> str:
