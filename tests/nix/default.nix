@@ -27,14 +27,15 @@ let
     };
 
   # Our own assertions only: those of all of NixOS would be evaluated again for every case.
+  assertionsOf =
+    { options, ... }:
+    lib.concatMap (definition: definition.value) (
+      lib.filter (definition: lib.hasInfix "/modules/" definition.file && !lib.hasPrefix (toString nixpkgs) definition.file) options.assertions.definitionsWithLocations
+    );
   failures =
-    { config, options, ... }:
+    machine:
     map (assertion: assertion.message) (
-      lib.filter (assertion: !assertion.assertion) (
-        lib.concatMap (definition: definition.value) (
-          lib.filter (definition: lib.hasInfix "/modules/" definition.file && !lib.hasPrefix (toString nixpkgs) definition.file) options.assertions.definitionsWithLocations
-        )
-      )
+      lib.filter (assertion: !assertion.assertion) (assertionsOf machine)
     );
 
   # NixOS reduced to the modules whose values our assertions read: a case takes a fraction of a second.
@@ -125,6 +126,12 @@ in
   # A good host with one mistake each: what evaluation says.
   assertions =
     cases: lib.mapAttrs (_: module: failures (few [ ../hosts/minimal.nix module ])) cases;
+  # For each assertion whether it holds, in the order in which they are written.
+  held =
+    cases:
+    lib.mapAttrs (
+      _: module: map (assertion: assertion.assertion) (assertionsOf (few [ ../hosts/minimal.nix module ]))
+    ) cases;
 
   value = module: path: lib.getAttrFromPath path (alone module).config.services.classroom;
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nix_evaluation import HERE, REPOSITORY, evaluate, run, slow
 
@@ -67,6 +68,13 @@ def test_nix_itself_takes_the_flake(words: list[str], tmp_path: Path) -> None:
 @slow
 def test_the_demo_is_a_virtual_machine() -> None:
     assert evaluate(f"({FLAKE}).apps.x86_64-linux.demo.program").endswith("/bin/run-classroom-vm")
+
+
+def test_what_a_release_builds_exists() -> None:
+    jobs = yaml.safe_load((REPOSITORY / ".github/workflows/release.yml").read_text())["jobs"]
+    released = {each["output"] for each in jobs["images"]["strategy"]["matrix"]["include"]}
+    assert released == {"hubImage", "studentImage", "studentImageCpu"}
+    assert {f"{name}Archive" for name in released} <= names("packages.x86_64-linux")
 
 
 def test_there_is_one_input_and_it_is_locked() -> None:

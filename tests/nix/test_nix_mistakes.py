@@ -54,6 +54,10 @@ ASSERTIONS = {
         "services.classroom.groups.ml.image: no image is called vison (images: vision). Write",
     ),
     "a count of GPUs": ("class.gpu.count = 1;", 'services.classroom.gpu.policy = "exclusive";'),
+    "a count beside devices": (
+        'class.gpu = { policy = "devices"; devices = [ "0" ]; count = 1; };',
+        'services.classroom.gpu.policy = "exclusive";',
+    ),
     "a subnet that is none": ('class.network.subnet = "10.213.0.1/20";', "its last bits are to be 0"),
     "a subnet for a dozen": ('class.network.subnet = "10.213.0.0/29";', "fewer than 13 containers"),
     "a subnet that is Docker's": (
@@ -137,6 +141,11 @@ TYPES = {
         "tunnel.credentialsFile",
         "outside the Nix store",
     ),
+    "a backup's password in the store": (
+        'backup.passwordFile = "${builtins.storeDir}/0-key"',
+        "backup.passwordFile",
+        "outside the Nix store",
+    ),
     "a device that is a number": ("gpu.devices = [ 0 ]", "gpu.devices", "string"),
     "a member's name in capitals": ('groups.ml.members = [ "Ada" ]', "groups.ml.members", "lower-case letters"),
     "a shared folder that begins nowhere": ('groups.ml.shared = [ "data" ]', "groups.ml.shared", '"/srv/homes"'),
@@ -150,11 +159,21 @@ TYPES = {
 
 
 @pytest.fixture(scope="module")
-def said() -> dict[str, list[str]]:
+def answers() -> dict[str, Any]:
     written = {name: text.replace("class.", "services.classroom.") for name, (text, _) in ASSERTIONS.items()}
     cases = " ".join(f'"{name}" = {{ lib, ... }}: {{ {text} }};' for name, text in written.items())
-    answer: dict[str, list[str]] = evaluate(f"t.assertions {{ {cases} }}")
-    return answer
+    found: dict[str, Any] = evaluate(f"let c = {{ {cases} }}; in {{ said = t.assertions c; held = t.held c; }}")
+    return found
+
+
+@pytest.fixture
+def said(answers: dict[str, Any]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = answers["said"]
+    return found
+
+
+def test_every_assertion_fires_in_a_case(answers: dict[str, Any]) -> None:
+    assert [number for number, held in enumerate(zip(*answers["held"].values(), strict=True)) if all(held)] == []
 
 
 @pytest.mark.parametrize("case", ASSERTIONS)
