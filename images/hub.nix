@@ -1,4 +1,4 @@
-# Hub, proxy, Nginx and command for hosts that are not NixOS: compose/ runs them. Database and settings come from outside.
+# Hub, proxy, Nginx and command for hosts that are not NixOS: compose/ runs them.
 {
   lib,
   dockerTools,
@@ -7,17 +7,25 @@
   cacert,
   configurable-http-proxy,
   coreutils,
+  gnutar,
   iptables,
   nftables,
   nginx,
+  openssh,
+  restic,
   runCommand,
   tzdata,
-  # `classroom network up` sets the host's rules, with the host's network and CAP_NET_ADMIN.
+  zstd,
+  # `classroom network up` sets the rules of the host; `classroom backup` asks restic, or tar and zstd.
   tools ? [
     bash
     coreutils
+    gnutar
     iptables
     nftables
+    openssh
+    restic
+    zstd
   ],
 }:
 let

@@ -24,6 +24,7 @@ let
     proot = "proot"; jshon = "jshon"; tini = "tini"; openssl = "openssl";
     util-linux = "util-linux mount bsdutils"; util-linuxMinimal = "util-linux mount"; shadow = "passwd login";
     procps = "procps"; iptables = "iptables"; nftables = "nftables"; systemd = "systemd"; systemdMinimal = "systemd"; iproute2 = "iproute2"; kmod = "kmod";
+    restic = "restic"; openssh = "openssh-client";
     shellcheck = "shellcheck ShellCheck=shellcheck"; shellcheck-minimal = "shellcheck ShellCheck=shellcheck"; mypy = "mypy";
   };
   pythonDebs = { # also their modules
@@ -121,8 +122,6 @@ let
         > $out/bin/configurable-http-proxy; chmod +x $out/bin/configurable-http-proxy'';
     mailcap = host "mailcap" prev.mailcap "mkdir -p $out/etc/nginx; cp /etc/nginx/mime.types $out/etc/nginx/";
     docker = host "docker" prev.docker "for b in docker dockerd; do ln -s /usr/bin/$b $out/bin/$b; done";
-    openssh = host "openssh" prev.openssh "ln -s /usr/bin/ssh $out/bin/ssh";
-    restic = host "restic" prev.restic "ln -s /usr/bin/restic $out/bin/restic";
     xorg = prev.xorg // { lndir = hostDeb "lndir" "xutils-dev" prev.xorg.lndir; };
     hostDebs = lib.unique (builtins.filter (w: !lib.hasInfix "=" w) (lib.concatMap (lib.splitString " ") (builtins.attrValues (debs // pythonDebs)))
       ++ [ "fakeroot" "ca-certificates" "xutils-dev" "gcc" "nginx-light" "python3-markdown-it" "python3-mdit-py-plugins" ]);

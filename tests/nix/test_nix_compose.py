@@ -68,6 +68,8 @@ def compose(
         "CLASSROOM_HUB_IMAGE": configuration(archive)[0],
         "CLASSROOM_LISTEN": "0.0.0.0:8000",
         "CLASSROOM_HOMES": f"{folder}/homes",
+        "CLASSROOM_BACKUPS": f"{folder}/backups",
+        "DOCKER_VOLUMES": server("docker", "info", "--format={{.DockerRootDir}}").strip() + "/volumes",
         "COMPOSE_PROFILES": "homes",
     }
 
@@ -125,6 +127,15 @@ def test_a_class_of_containers_outlives_a_restart_of_all_its_parts(compose: Comp
     used = json.loads(compose("exec", "-T", "hub", "classroom", "storage", "--json"))
     assert [home["student"] for home in used["homes"]] == ["ada"]
     assert (Path(server("settings").strip()).parent / "compose/homes/compose-home-ada/notes.txt").read_text() == "mine"
+
+
+def test_a_backup_has_the_work_of_a_student(compose: Compose, server: Verb) -> None:
+    notes = Path(server("settings").strip()).parent / "compose/homes/compose-home-ada/notes.txt"
+    assert notes.read_text() == "mine", "of the test above"
+    compose("run", "--rm", "backup", "create", "/backups/class")
+    notes.unlink()
+    compose("run", "--rm", "backup", "restore", "/backups/class", "--student", "ada", "--overwrite")
+    assert notes.read_text() == "mine"
 
 
 def test_no_part_holds_more_rights_than_it_needs(compose: Compose, server: Verb) -> None:
