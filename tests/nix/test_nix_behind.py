@@ -19,10 +19,8 @@ from nix_evaluation import HERE, REPOSITORY, build, slow
 
 ENVIRONMENT = Path(sys.prefix)
 ARTEFACTS = f'(import {HERE}/artefacts.nix {{ gixy = "{ENVIRONMENT}/bin/gixy"; environment = "{ENVIRONMENT}"; }})'
-SUITE = [
-    f"tests/behaviour/test_{name}.py"
-    for name in ("path", "code", "files", "accounts_login", "accounts_signup", "isolation_hub")
-]
+ACCOUNTS = ("accounts", "accounts_browser", "accounts_login", "accounts_passwords", "accounts_signup")
+SUITE = [f"tests/behaviour/test_{name}.py" for name in ("path", "code", "files", "gpus", "isolation_hub", *ACCOUNTS)]
 
 pytestmark = [slow, pytest.mark.usefixtures("debian")]
 

@@ -70,6 +70,11 @@ def test_the_demo_is_a_virtual_machine() -> None:
     assert evaluate(f"({FLAKE}).apps.x86_64-linux.demo.program").endswith("/bin/run-classroom-vm")
 
 
+def test_the_overlay_brings_the_command() -> None:
+    with_it = f"(import <nixpkgs> {{ overlays = [ ({FLAKE}).overlays.default ]; }})"
+    assert evaluate(f"{with_it}.classroom.meta.mainProgram") == "classroom"
+
+
 def test_what_a_release_builds_exists() -> None:
     jobs = yaml.safe_load((REPOSITORY / ".github/workflows/release.yml").read_text())["jobs"]
     released = {each["output"] for each in jobs["images"]["strategy"]["matrix"]["include"]}
