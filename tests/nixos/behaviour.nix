@@ -1,7 +1,30 @@
 # What is promised to students and operators holds on NixOS: the suite that every deployment passes.
 {
   name = "classroom-behaviour";
-  nodes.machine = ./common/class.nix;
+  nodes.machine =
+    { pkgs, ... }:
+    let
+      device = name: seen: {
+        inherit name;
+        containerEdits.env = [ "FAKE_GPU=${seen}" ];
+      };
+      numbers = [ "0" "1" "2" "3" ];
+      # GPUs that are nothing but a variable; tests change the file.
+      gpus = pkgs.writeText "nvidia.json" (
+        builtins.toJSON {
+          cdiVersion = "0.6.0";
+          kind = "nvidia.com/gpu";
+          devices = map (number: device number number) numbers ++ [ (device "all" "0,1,2,3") ];
+        }
+      );
+    in
+    {
+      imports = [ ./common/class.nix ];
+      systemd.tmpfiles.rules = [
+        "d /etc/cdi 0755 root root -"
+        "C /etc/cdi/nvidia.json 0644 root root - ${gpus}"
+      ];
+    };
   testScript = ''
     ${builtins.readFile ./common/lib.py}
     ready(machine)

@@ -3,25 +3,38 @@ unit() {
   case $1 in
     hub | proxy) echo "classroom-$1" ;;
     engine) echo docker ;;
+    homes) echo classroom-tests-homes ;;
     *) echo "$1" ;;
   esac
 }
 
 state=/run/classroom-tests
 settings=$state/settings.json
-[ -e "$settings" ] || settings=/etc/classroom/settings.json
+mkdir -p $state
+[ -e $settings ] || install -m 644 /etc/classroom/settings.json $settings
 
 verb=$1
 shift
 case $verb in
-  start | stop | restart) systemctl "$verb" "$(unit "$1")" ;;
+  start)
+    if [ "$1" = homes ]; then
+      # On NixOS a socket's unit starts it, where the class has folders for homes from the beginning.
+      install -d -m 711 $state/homes
+      systemd-run --quiet --collect --unit="$(unit homes)" \
+        "$(command -v classroom)" homes-helper --listen /run/classroom-homes.sock --user classroom --settings $settings
+      until [ -S /run/classroom-homes.sock ]; do sleep 0.1; done
+    else
+      systemctl start "$(unit "$1")"
+    fi
+    ;;
+  stop | restart) systemctl "$verb" "$(unit "$1")" ;;
   kill) systemctl kill --signal=KILL "$(unit "$1")" ;;
   logs) journalctl --no-pager --output=cat --unit="$(unit "$1")" ;;
   exec) exec "$@" ;;
   docker) exec docker "$@" ;;
   settings) echo "$settings" ;;
   reload)
-    mkdir -p $state /run/systemd/system/classroom-hub.service.d
+    mkdir -p /run/systemd/system/classroom-hub.service.d
     # JSON Merge Patch (RFC 7386).
     jq --argjson patch "$1" '
       def merge($patch):
