@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from classroom.accounts.groups import gpu_rules as gpu_rules_of
 from classroom.accounts.groups import rules
 from classroom.errors import ClassroomError
-from classroom.groups import effective, gpu_rules, hands_out_gpus, images, membership
+from classroom.groups import class_of, effective, gpu_rules, hands_out_gpus, images, membership
 from classroom.settings import Settings, load_settings
 
 GIB = 1024**3
@@ -74,6 +74,13 @@ def test_a_higher_priority_decides_first_and_rules_for_gpus_are_not_mixed() -> N
     assert found.groups == ("staff", "art", "ml")
     assert found.student.memory == 2 * GIB
     assert (found.gpu.policy, found.gpu.per_student, found.gpu.devices) == ("all", 1, ())
+
+
+def test_a_group_can_be_looked_at_as_a_class_of_its_own() -> None:
+    found = class_of(SETTINGS, "ml")
+    assert (found.student.image, found.gpu.per_student) == ("classroom-vision:1", 2)
+    with pytest.raises(ClassroomError, match=r"groups.mll: the settings name no such group; known: ml, art, staff"):
+        class_of(SETTINGS, "mll")
 
 
 def test_one_is_a_member_by_name_or_by_jupyterhubs_group_of_that_name() -> None:
@@ -165,6 +172,15 @@ def test_a_mistake_is_named_by_its_path_with_what_to_write(tmp_path: Path, data:
     with pytest.raises(ClassroomError) as error:
         load_settings(file, {})
     assert f"{file}: {message}" in str(error.value) or message in str(error.value)
+
+
+def test_the_groups_that_the_page_shows_are_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/groups.md").read_text()
+    file = tmp_path / "settings.toml"
+    file.write_text(page.partition("```toml\n")[2].partition("```")[0])
+    settings = load_settings(file, {})
+    assert effective(settings, ["ml2026"]).student.image == "classroom-vision:2026"
+    assert effective(settings, ["ml2026", "staff"]).gpu.policy == "all"
 
 
 @pytest.mark.parametrize(

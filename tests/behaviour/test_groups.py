@@ -115,6 +115,7 @@ def test_a_student_of_a_group_has_what_the_group_has_and_another_has_not(
     assert (found[course.member.name]["groups"], found[course.member.name]["image"]) == (["vision"], IMAGE)
     assert found[other.name]["groups"] == []
     assert "vision" in terminal.run("servers", "list").stdout
+    assert [each["name"] for each in terminal.ask("users", "list", "--group", "vision")] == [course.member.name]
 
 
 def test_a_shared_folder_is_read_and_not_written(course: Course) -> None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from classroom.errors import ClassroomError
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
@@ -72,6 +74,19 @@ def effective(settings: Settings, groups: Iterable[str]) -> Effective:
         shared=tuple(dict.fromkeys(path for group in found for path in group.shared)),
         groups=tuple(names),
     )
+
+
+def class_of(settings: Settings, group: str) -> Settings:
+    """The class as if everybody had what this group has.
+
+    Raises:
+        ClassroomError: the settings name no such group.
+    """
+    if group not in settings.groups:
+        known = ", ".join(settings.groups) or "none"
+        raise ClassroomError(f"groups.{group}: the settings name no such group; known: {known}")
+    found = effective(settings, [group])
+    return settings.model_copy(update={"student": found.student, "gpu": found.gpu})
 
 
 def gpu_of(site: Gpu, own: GroupGpu) -> Gpu:

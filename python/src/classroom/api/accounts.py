@@ -17,9 +17,10 @@ from classroom.accounts.errors import AccountError
 from classroom.accounts.handlers.words import listed
 from classroom.accounts.names import MAX_KEPT_NAME
 from classroom.api.base import Api, Body, moment
+from classroom.groups import named
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_LINES = 10_000
 
@@ -50,7 +51,12 @@ class Accounts(Api):
     async def get(self) -> None:
         """All accounts, oldest first."""
         users = {user.name: user for user in self.db.scalars(select(orm.User).options(selectinload(orm.User.groups)))}
-        self.answer({"accounts": [_described(entry, users.get(entry.name)) for entry in service.entries(self.db)]})
+        groups = named(self.settings["app"].class_settings).items()
+        rows = [
+            _described(entry, users.get(entry.name), [group for group, names in groups if entry.name in names])
+            for entry in service.entries(self.db)
+        ]
+        self.answer({"accounts": rows})
 
     @needs_scope("admin:users")
     async def post(self) -> None:
@@ -172,7 +178,7 @@ def _done(done: service.Done) -> dict[str, object]:
     }
 
 
-def _described(entry: service.Entry, user: orm.User | None) -> dict[str, object]:
+def _described(entry: service.Entry, user: orm.User | None, groups: Iterable[str]) -> dict[str, object]:
     return {
         "name": entry.name,
         "full_name": entry.full_name,
@@ -184,5 +190,5 @@ def _described(entry: service.Entry, user: orm.User | None) -> dict[str, object]
         "must_change": entry.must_change,
         "has_password": entry.has_password,
         "last_activity": moment(user.last_activity) if user is not None else None,
-        "groups": sorted(group.name for group in user.groups) if user is not None else [],
+        "groups": sorted({*groups, *(group.name for group in (user.groups if user is not None else ()))}),
     }

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show
+from classroom.groups import class_of
 from classroom.settings import load_settings
 
 app = typer.Typer(help="The GPUs of this machine.")
@@ -35,12 +36,14 @@ def gpus(
 def try_out(
     student: Annotated[str | None, typer.Argument(help="Ask this student's running server instead.")] = None,
     settings_file: SettingsFile = DEFAULT_SETTINGS,
+    group: Annotated[str | None, typer.Option(help="With the image, limits and GPUs of this group.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start the students' image on each GPU and say what PyTorch finds there. Ends with 1 if one does not work."""
     from classroom.gpus.trial import as_data, table, trials  # noqa: PLC0415 - as above
 
-    found = list(trials(load_settings(settings_file), student))
+    settings = load_settings(settings_file)
+    found = list(trials(settings if group is None else class_of(settings, group), student))
     show(table(found), as_data(found), as_json=as_json)
     if not all(each.works for each in found):
         raise typer.Exit(1)
