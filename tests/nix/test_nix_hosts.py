@@ -48,6 +48,13 @@ def test_the_readme_shows_the_smallest_host() -> None:
     assert (HERE.parent / "hosts/minimal.nix").read_text().partition("\n")[2] in (REPOSITORY / "README.md").read_text()
 
 
+def test_the_page_of_groups_shows_options_that_evaluate() -> None:
+    module = (REPOSITORY / "docs/groups.md").read_text().partition("```nix\n")[2].partition("```")[0]
+    assert evaluate(f"t.assertions {{ page = {module}; }}") == {"page": []}
+    groups = evaluate(f't.value ({module}) [ "groups" ]')
+    assert (groups["ml2026"]["gpu"]["perStudent"], groups["staff"]["gpu"]["policy"]) == (2, "all")
+
+
 def test_the_readme_of_nixos_shows_a_host_that_evaluates() -> None:
     text = (REPOSITORY / "docs/nixos.md").read_text()
     for name in ("minimal", "gpu", "tunnel"):
