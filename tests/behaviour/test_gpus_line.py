@@ -213,7 +213,8 @@ import sqlite3, sys
 with sqlite3.connect(sys.argv[1], timeout=30) as db:
     for number in range(int(sys.argv[2])):
         db.execute("INSERT INTO classroom_line (name, joined) VALUES (?, datetime('now'))", (f"crowd-{number}",))
-    db.execute("INSERT INTO classroom_gpu_use (name, day, seconds) VALUES (?, date('now'), 7300)", (sys.argv[3],))
+    used = "INSERT OR REPLACE INTO classroom_gpu_use (name, day, seconds) VALUES (?, date('now'), 7300)"
+    db.execute(used, (sys.argv[3],))
 """
 _NO_ROWS = """
 import sqlite3, sys
