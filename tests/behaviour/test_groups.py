@@ -56,18 +56,19 @@ class Course:
 
 
 @pytest.fixture(scope="module")
-def course(afternoon: Class, module_reload: Callable[[dict[str, Any]], None]) -> Iterator[Course]:
+def course(
+    server: Verb, new_student: Callable[[], Server], module_reload: Callable[[dict[str, Any]], None]
+) -> Iterator[Course]:
     """The group is there until the end of the file, and so are the servers of the students of each test."""
-    server = afternoon.server
     settings = json.loads(server("exec", "cat", server("settings").strip()))
     image = settings["student"].get("image", "classroom-student:latest")
     server("docker", "tag", image, IMAGE)
-    afternoon.students = []
-    made = Course(afternoon, afternoon.student(), f"/mnt/classroom-tests-{uuid.uuid4().hex[:6]}")
+    room = Class(server, settings["gpu"]["cdiDirs"][0], [], new_student)
+    made = Course(room, room.student(), f"/mnt/classroom-tests-{uuid.uuid4().hex[:6]}")
     made.sh('mkdir -m 755 faces; echo "as handed out" > faces/list.csv')
     module_reload(
         {
-            "gpu": {"policy": "exclusive", "cdiDirs": [afternoon.cdi]},
+            "gpu": {"policy": "exclusive", "cdiDirs": [room.cdi]},
             "images": {"vision": IMAGE},
             "groups": {
                 "vision": {
@@ -82,7 +83,7 @@ def course(afternoon: Class, module_reload: Callable[[dict[str, Any]], None]) ->
         }
     )
     yield made
-    for student in afternoon.students:
+    for student in room.students:
         if student.is_known:
             student.stop()
     made.sh("rm -r /course/*")
