@@ -67,6 +67,7 @@ def daemon(layout: Layout) -> dict[str, Any]:
     return {
         "hosts": [f"unix://{layout.docker_socket}"],
         "pidfile": "/run/docker.pid",
+        "data-root": str(layout.engine_root),
         "features": {"cdi": True},
         "cdi-spec-dirs": ["/etc/cdi"],
         "live-restore": True,

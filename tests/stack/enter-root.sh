@@ -9,13 +9,13 @@ mount -t proc proc proc
 mount -t sysfs sysfs sys
 mount --rbind /sys/fs/cgroup sys/fs/cgroup
 mount --rbind /dev dev
-for place in run tmp mnt var/log var/lib/docker var/lib/containerd var/lib/nginx etc/docker; do
+for place in run tmp mnt var/log var/lib/containerd var/lib/nginx etc/docker; do
     mkdir -p "$place"
     mount -t tmpfs tmpfs "$place"
 done
 mkdir -p ".$directory" mnt/old etc/cdi
 mount --bind "$directory" ".$directory"
-mount --bind "$data" var/lib/docker
+mount --bind "$data" ".$directory/engine"
 mount --bind "$cdi" etc/cdi
 printf 'nameserver 10.99.0.53\n' > run/resolv.conf
 mount --bind run/resolv.conf etc/resolv.conf

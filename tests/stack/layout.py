@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Layout:
             directory = _RUNTIME / os.urandom(3).hex()
             with contextlib.suppress(FileExistsError):
                 directory.mkdir(mode=0o755)
-                for name in ("run", "logs", "cdi", "bin", "homes"):
+                for name in ("run", "logs", "cdi", "bin", "homes", "engine"):
                     (directory / name).mkdir()
                 (directory / "state").mkdir(mode=0o700)
                 return Layout(directory)
@@ -103,6 +104,11 @@ class Layout:
         """The engine's data: on the cache's file system, so that the cached image is linked and not copied."""
         return cache_directory() / "stacks" / self.name
 
+    @property
+    def engine_root(self) -> Path:
+        """Where the engine and all beside it see its data, so that the homes are where the engine says."""
+        return self.directory / "engine"
+
     def log(self, part: str) -> Path:
         """The log of a part."""
         return self.directory / "logs" / f"{part}.log"
@@ -119,6 +125,8 @@ class Layout:
             for directory, _, _ in os.walk(parent, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(directory).rmdir()
+        # Inside the stack's namespaces the engine's data is mounted there, and may have become the cache's.
+        subprocess.run(["umount", "--lazy", self.engine_root], capture_output=True, check=False)
         shutil.rmtree(self.engine_data, ignore_errors=True)
         shutil.rmtree(self.directory, ignore_errors=True)
         with contextlib.suppress(OSError):

@@ -59,6 +59,7 @@ class Supervisor:
         Path("/proc/sys/net/ipv4/ip_nonlocal_bind").write_text("1", encoding="ascii")
         self._make_world()
         self.layout.engine_data.mkdir(parents=True, exist_ok=True)
+        run(["mount", "--bind", self.layout.engine_data, self.layout.engine_root])
         script = Path(__file__).with_name("enter-root.sh")
         places = [self.root, self.layout.directory, self.layout.engine_data, self.layout.directory / "cdi"]
         command = ["unshare", "--mount", "sh", script, *places]
