@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from backup_class import Class, need
 from quick_key import make_quick
 
 from classroom.backup import record
+from classroom.storage.quota import ATTRIBUTE
 
 PASSWORD = {"RESTIC_PASSWORD": "of = these tests"}
 
@@ -158,6 +160,17 @@ def test_one_students_home_is_restored_alone(school: Class, place: list[str]) ->
     assert (school.home("ada") / "notes.txt").read_text() == "of ada"
     assert (school.home("bob") / "notes.txt").read_text() == "newer"
     assert "has no home in this backup" in school.refused("restore", *place, "--student=bob", **PASSWORD)
+
+
+def test_no_server_of_the_backups_time_is_believed(school: Class, elsewhere: Class, archive: list[str]) -> None:
+    with sqlite3.connect(school.state / "jupyterhub.sqlite") as hub:
+        hub.execute("INSERT INTO servers (id, proto, ip, port, base_url) VALUES (7, 'http', '10.0.0.2', 8888, '/')")
+        hub.execute("""UPDATE spawners SET server_id = 7, state = '{"object_id": "0123"}' WHERE id = 1""")
+    hub.close()
+    school.done("create", *archive)
+    elsewhere.done("restore", *archive)
+    assert set(elsewhere.rows("SELECT server_id, state FROM spawners")) == {(None, "{}")}
+    assert elsewhere.rows("SELECT id FROM servers WHERE id = 7") == []
 
 
 def test_nothing_is_overwritten_unless_told(school: Class, archive: list[str]) -> None:
@@ -487,6 +500,16 @@ def test_homes_that_are_folders_are_saved_while_the_engine_is_down(
     assert school.done("create", *archive)["homes"] == 2
     elsewhere.done("restore", *archive)
     assert tree(elsewhere.home("ada")) == tree(folders / "classroom-home-ada")
+
+
+def test_a_quotas_number_stays_with_its_machine(school: Class, elsewhere: Class, repository: str) -> None:
+    try:
+        os.setxattr(school.home("ada"), ATTRIBUTE, b"268435456")
+    except OSError as error:
+        pytest.skip(f"this file system keeps no trusted attribute: {error.strerror}")
+    school.done("create", repository, **PASSWORD)
+    elsewhere.done("restore", repository, **PASSWORD)
+    assert ATTRIBUTE not in os.listxattr(elsewhere.home("ada"))
 
 
 def test_a_disk_that_is_not_mounted_is_not_a_class_without_homes(

@@ -21,6 +21,7 @@ from classroom.backup.manifest import Manifest, Move, moves
 from classroom.backup.swap import remove, swap
 from classroom.errors import ClassroomError
 from classroom.running import refuse_while_hub_runs
+from classroom.storage import quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -140,7 +141,11 @@ def _put_homes(settings: Settings, source: Source, chosen: tuple[Move, ...], don
     with _stage(next(iter(places.values())).parent / STAGE) as stage:
         source.restore([move.home.path for move in chosen], stage)
         for move, place in places.items():
-            swap(_below(stage, move.home.path), place)
+            new = _below(stage, move.home.path)
+            # A project's number of the machine of the backup may be another home's here; the helper gives one anew.
+            with contextlib.suppress(OSError):
+                os.removexattr(new, quota.ATTRIBUTE)
+            swap(new, place)
             done(move.location)
 
 
