@@ -76,3 +76,13 @@ def test_the_instructor_sees_what_the_cards_do(room: Class, measure: Callable[..
     room.rules("exclusive", devices=["0"], samples=measure())
     row = room.report()["rows"][0]
     assert (row["model"], row["memory_used"], row["use"]) == ("Test Card", 2 * 10**9, 0.25)
+
+
+def test_who_finds_no_free_gpu_reads_what_the_cards_do(room: Class, measure: Callable[..., str]) -> None:
+    room.rules("exclusive", devices=["0"], samples=measure())
+    holder, other = room.student(), room.student()
+    start(holder)
+    measure()
+    page = other.visitor.get(f"/hub/spawn/{other.name}").text
+    assert "GPU 0, Test Card" in page
+    assert "(2.0 of 80.0 GB in use, busy 25% of the time)" in page

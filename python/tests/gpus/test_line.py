@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,8 @@ from classroom.gpus.leases import Lease
 from classroom.gpus.line import Bounds, Waiting
 from classroom.gpus.offer import View
 from classroom.gpus.placement import Full, Granted, Without, most, room_of
-from classroom.gpus.words import standing, start_page
+from classroom.gpus.sample import Card, Sample
+from classroom.gpus.words import devices, standing, start_page
 from classroom.settings import Gpu
 
 NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
@@ -94,6 +96,17 @@ def test_nobody_overtakes_and_no_more_are_offered_than_there_are(rows: list[tupl
 def view(*holders: str, db: Session | None = None, gpu: Gpu = EXCLUSIVE, machine: Inventory = TWO) -> View:
     leases = tuple(Lease(name, (device.name,)) for name, device in zip(holders, machine.devices, strict=False))
     return View(gpu, machine, leases, line.refresh(db, gpu, room_of(machine, leases), leases) if db else ())
+
+
+def test_what_is_known_of_a_gpu_stands_beside_it() -> None:
+    half = Card(index="0", uuid="GPU-x", name="<Card>", memory_used=2 * 10**9, memory_total=80 * 10**9, use=0.5)
+    instance = half.model_copy(update={"index": "1", "use": None})
+    found = replace(view("ada"), sample=Sample(taken=0, watched=1, cards=(half, instance)))
+    assert devices(found, "ben", now=60) == [
+        {"name": "GPU 0, <Card>", "use": "in use for 1 min (2.0 of 80.0 GB in use, busy 50% of the time)"},
+        {"name": "GPU 1, <Card>", "use": "free (2.0 of 80.0 GB in use)"},
+    ]
+    assert "GPU 0, &lt;Card&gt;" in start_page(found, "ben", "All GPUs are in use.", URLS)
 
 
 def test_joining_twice_keeps_the_place(db: Session) -> None:

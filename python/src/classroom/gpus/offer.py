@@ -15,6 +15,7 @@ from classroom.gpus.inventory import Inventory, stock_at
 from classroom.gpus.leases import LEASE, Lease, leases
 from classroom.gpus.placement import Claim, Full, Granted, Placement, Room, pool, room_of
 from classroom.gpus.reservations import Reservation, claims
+from classroom.gpus.sample import Sample, read
 from classroom.groups import gpu_rules
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class View:
     """Those of the reservations that keep devices now, a while before they begin."""
     used: Mapping[str, float] | None = None
     """What each has used lately, in seconds, where that decides who is first in line."""
+    sample: Sample | None = None
+    """The sampler's last word, if it is fresh."""
 
     @cached_property
     def _rooms(self) -> tuple[Room, ...]:
@@ -168,7 +171,8 @@ async def look(  # noqa: PLR0913 - all that is asked
     used = use.lately(db) if (site or gpu).prefer_least_used else None
     room = room_of(inventory, held, claimed)
     waiting = line.refresh(db, gpu, room, held, lambda name: others.get(name, gpu), used=used)
-    return View(gpu, inventory, held, waiting, others, reserved, claimed, in_force, used)
+    sample = await asyncio.to_thread(read, (site or gpu).samples)
+    return View(gpu, inventory, held, waiting, others, reserved, claimed, in_force, used, sample)
 
 
 def wants_gpu(options: Mapping[str, object]) -> bool | None:

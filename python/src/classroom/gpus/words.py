@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from classroom.accounts.tables import now as present
 from classroom.gpus.placement import Full, held, pool
+from classroom.gpus.sample import cards
 from classroom.gpus.use import DAYS
 
 if TYPE_CHECKING:
@@ -71,20 +72,30 @@ def notes(view: View, student: str, when: datetime | None = None) -> list[str]:
 
 
 def devices(view: View, student: str, now: float | None = None) -> list[dict[str, str]]:
-    """Each GPU and for how long others have had it. Nobody is named: who works is not everyone's business."""
+    """Each GPU, its model and memory where they are known, and for how long others have had it.
+
+    Nobody is named: who works is not everyone's business.
+    """
     now = time.time() if now is None else now
     since: dict[str, list[int]] = {}
     for lease in sorted(view.leases, key=lambda lease: lease.since):
         for identity in held(view.inventory, lease):
             since.setdefault(identity, []).append(lease.since)
     reserved = frozenset[str]().union(*(each.identities for each in view.claims if student not in each.members))
+    known = cards(view.sample, view.inventory.devices)
     rows = []
     for device in pool(view.gpu, view.inventory):
         mine = since.get(device.identity, [])
         free = "kept for those in line" if view.line else "free"
         free = "reserved" if device.identity in reserved else free
         shown = "in use for " + ", ".join(span(now - each) for each in mine) if mine else free
-        rows.append({"name": f"GPU {device.label}", "use": shown})
+        name = f"GPU {device.label}"
+        if card := known.get(device.name):
+            name += f", {card.name}"
+            memory = f"{gigabytes(card.memory_used)} of {gigabytes(card.memory_total)} GB in use"
+            busy = "" if card.use is None else f", busy {percent(card.use)} of the time"
+            shown += f" ({memory}{busy})"
+        rows.append({"name": name, "use": shown})
     return rows
 
 
