@@ -123,6 +123,19 @@ in
       credentials = config.systemd.services.prometheus.serviceConfig.LoadCredential;
     };
 
+  # What the unit that looks at the GPUs may do.
+  sampler = {
+    inherit (hosts.gpu.config.systemd.services.classroom-gpus.serviceConfig)
+      CapabilityBoundingSet
+      DeviceAllow
+      DynamicUser
+      NoNewPrivileges
+      PrivateNetwork
+      ProtectSystem
+      RuntimeDirectoryMode
+      ;
+  };
+
   # A good host with one mistake each: what evaluation says.
   assertions =
     cases: lib.mapAttrs (_: module: failures (few [ ../hosts/minimal.nix module ])) cases;

@@ -39,6 +39,18 @@ def test_collectors_are_for_this_machine_alone() -> None:
     assert collected["credentials"] == ["classroom-metrics-token:/run/secrets/metrics"]
 
 
+def test_what_looks_at_the_gpus_sees_nvidias_devices_and_is_nobody() -> None:
+    assert evaluate("t.sampler") == {
+        "CapabilityBoundingSet": [""],
+        "DeviceAllow": ["char-nvidia* rw"],
+        "DynamicUser": True,
+        "NoNewPrivileges": True,
+        "PrivateNetwork": True,
+        "ProtectSystem": "strict",
+        "RuntimeDirectoryMode": "0750",
+    }
+
+
 def test_the_smallest_useful_host_is_under_ten_lines() -> None:
     lines = (HERE.parent / "hosts/minimal.nix").read_text().splitlines()
     assert len([line for line in lines if not line.startswith("#")]) < 10
