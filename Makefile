@@ -5,11 +5,11 @@ VENV := .venv
 NODE := .cache/node
 DEBIAN_PACKAGES := chromium curl debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nftables nginx-light python3-dev python3-venv restic zstd
 PYTEST := $(VENV)/bin/python -m pytest -c python/pyproject.toml --rootdir=.
-TESTS := python/tests tests/nginx tests/stack tests/nix tests/behaviour
+TESTS := python/tests tests/nginx tests/stack tests/nix tests/quota tests/behaviour
 LINTED := python/src python/tests tests images demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test test-nix test-packages test-unit test-torch lint format locks docs clean
+.PHONY: help demo demo-remove test test-nix test-packages test-quota test-unit test-torch lint format locks docs clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,6 +32,10 @@ test-torch: $(VENV)/ready $(NODE)/ready  ## slow: PyTorch from PyPI in a student
 test-nix: $(VENV)/ready $(NODE)/ready .cache/compose  ## slow: the images and files that Nix makes, built and used (Debian 12, <nixpkgs>)
 	PYTHONPATH=tests:tests/nix $(VENV)/bin/python -c 'import image_build; image_build.expression()'
 	PYTHONPATH=tests CLASSROOM_TEST_NIX=1 $(VENV)/bin/python -m stack run -- $(PYTEST) tests/nix $(ARGS)
+
+test-quota: $(VENV)/ready  ## slow: quotas of homes on ext4 and XFS, in a machine of QEMU's (Debian 12, as root)
+	tests/install-packages busybox-static e2fsprogs qemu-system-x86 xfsprogs
+	CLASSROOM_TEST_QUOTA=1 $(PYTEST) tests/quota $(ARGS)
 
 test-packages:  ## Debian packages that the tests use (as root)
 	tests/install-packages $(DEBIAN_PACKAGES)

@@ -1,0 +1,83 @@
+"""Runs in the machine of `machine.py` as its root: makes homes as the hub's helper does and is a student in them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from classroom.storage import helper
+
+MIB = 1024**2
+
+
+def main() -> None:
+    """Print one line of JSON for each file system."""
+    for kind in ("ext4", "xfs"):
+        print("FOUND", kind, json.dumps(_homes(Path("/srv") / kind)), flush=True)  # noqa: T201
+    answer = _ask(_settings(Path("/srv/plain"), "8M"), action="check")
+    print("FOUND", "plain", json.dumps(answer), flush=True)  # noqa: T201
+
+
+def _homes(store: Path) -> dict[str, Any]:
+    store.chmod(0o711)
+    settings = _settings(store, "8M", files=1000)
+    found: dict[str, Any] = {"check": _ask(settings, action="check")}
+    ada, ben = (store / f"classroom-home-{name}" for name in ("ada", "ben"))
+    for home in (ada, ben):
+        _ask(settings, action="make", home=home.name)
+    sizes = os.statvfs(ada)
+    found["df"] = sizes.f_blocks * sizes.f_frsize
+    found["fits"] = _as_student(lambda: _fill(ada / "a", 6))
+    found["too much"] = _as_student(lambda: _fill(ada / "b", 6))
+    found["another's"] = _as_student(lambda: _fill(ben / "a", 6))
+    found["use"] = _ask(settings, action="use", home=ada.name)
+    found["deleting"] = _as_student((ada / "b").unlink)
+    found["then fits"] = _as_student(lambda: _fill(ada / "c", 1))
+    found["too many"] = _as_student(lambda: [(ben / str(number)).touch() for number in range(2000)])
+    more = _settings(store, "32M")
+    _ask(more, action="make", home=ada.name)
+    found["more"] = _as_student(lambda: _fill(ada / "d", 16))
+    found["use then"] = _ask(more, action="use", home=ada.name)
+    return found
+
+
+def _settings(store: Path, quota: str, files: int | None = None) -> Path:
+    file = Path("/tmp/settings.json")
+    file.write_text(json.dumps({"storage": {"kind": "directory", "path": str(store), "quota": quota, "files": files}}))
+    return file
+
+
+def _ask(settings: Path, **request: str) -> dict[str, Any]:
+    return helper.answer(json.dumps(request).encode(), settings)
+
+
+def _as_student(work: Callable[[], object]) -> str:
+    """The error that the student meets; empty if none."""
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.setgroups([])
+        os.setgid(100)
+        os.setuid(1000)
+        try:
+            work()
+        except OSError as error:
+            os.write(write, (error.strerror or "?").encode())
+        os._exit(0)
+    os.close(write)
+    os.wait()
+    return os.read(read, 1000).decode()
+
+
+def _fill(path: Path, mebibytes: int) -> None:
+    with path.open("wb") as file:
+        for _ in range(mebibytes):
+            file.write(b"x" * MIB)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Homes are bounded by the file system itself, on ext4 and XFS, in a machine of its own (`make test-quota`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quota import machine
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        os.environ.get("CLASSROOM_TEST_QUOTA") != "1",
+        reason="needs QEMU and a kernel of Debian's: set CLASSROOM_TEST_QUOTA=1 (make test-quota)",
+    ),
+]
+
+MIB = 1024**2
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    if why := machine.missing():
+        pytest.skip(why)
+    said = machine.run(Path(__file__).with_name("check.py"), tmp_path_factory.mktemp("machine"))
+    answers = {kind: json.loads(text) for kind, text in re.findall(r"FOUND (\w+) (\{.*\})", said)}
+    assert set(answers) == {"ext4", "xfs", "plain"}, said
+    return answers
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_a_student_can_hold_as_much_as_the_settings_say_and_sees_it_in_df(found: dict[str, Any], kind: str) -> None:
+    seen = found[kind]
+    assert seen["check"] == {"mistakes": []}
+    assert seen["df"] == 8 * MIB, "df shows the home's bound, not the disk"
+    assert seen["fits"] == ""
+    assert seen["too much"] in {"Disk quota exceeded", "No space left on device"}
+    assert seen["too many"] in {"Disk quota exceeded", "No space left on device"}
+    assert 8 * MIB - 65536 <= seen["use"]["size"] <= seen["use"]["quota"] == 8 * MIB
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_a_full_home_is_emptied_by_its_student_and_bounds_nobody_else(found: dict[str, Any], kind: str) -> None:
+    seen = found[kind]
+    assert (seen["another's"], seen["deleting"], seen["then fits"]) == ("", "", "")
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_more_room_in_the_settings_is_more_room_at_the_next_start(found: dict[str, Any], kind: str) -> None:
+    assert found[kind]["more"] == ""
+    assert found[kind]["use then"]["quota"] == 32 * MIB
+    assert found[kind]["use then"]["size"] > 22 * MIB
+
+
+def test_a_file_system_that_bounds_nothing_is_told_with_the_commands(found: dict[str, Any]) -> None:
+    (mistake,) = found["plain"]["mistakes"]
+    assert "tune2fs -O project,quota -Q prjquota" in mistake
