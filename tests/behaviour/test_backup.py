@@ -135,6 +135,8 @@ def second(server: Verb, terminal: Terminal) -> Iterator[Machine]:
         "docker": settings["docker"] | {"prefix": "second"},
         "network": settings["network"] | {"name": "second", "bridge": "second0", "subnet": "10.214.0.0/20"},
         "storage": {"kind": "directory", "path": f"{folder}/homes"},
+        # Below a shell's "&" it would hear no interrupt, and the hub wait for it for half a minute.
+        "culling": {"enable": False},
     }
     script = 'install -d -m 0711 "$1/homes"; printf %s "$2" > "$1/settings.json"'
     server("exec", "sh", "-euc", script, "sh", folder, json.dumps(settings | own))
