@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import pytest
+from yarl import URL
 
 from classroom.proxy import address, command, environment
 from classroom.settings import Proxy
@@ -12,6 +15,13 @@ from classroom.settings import Proxy
 )
 def test_the_hub_finds_the_proxy_on_ports_and_sockets(listen: str, url: str) -> None:
     assert address(listen) == url
+
+
+@pytest.mark.parametrize("path", ["/run/c/a.sock", "/home/Ada/My Class/a.sock", "/srv/Ärzte/%4a.sock"])
+def test_the_hubs_client_finds_a_socket_whatever_its_path(path: str) -> None:
+    host = URL(address(f"unix:{path}") + "/api/routes").host  # as JupyterHub's client reads it
+    assert host
+    assert unquote(host) == path
 
 
 def test_sockets_and_ports_become_the_proxys_options() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -90,9 +91,13 @@ def command(proxy: Proxy, hub_url: str) -> list[str]:
 
 
 def address(listen: str, scheme: str = "http") -> str:
-    """A listen address as the URL that JupyterHub's client takes ("http+unix://%2Frun%2F…" for a socket)."""
+    """A listen address as the URL that JupyterHub's client takes ("http+unix://%2Frun%2F…" for a socket).
+
+    The socket's path is in the place of a host, which clients write in small letters: capitals are encoded as well.
+    """
     if listen.startswith("unix:"):
-        return f"{scheme}+unix://{quote(listen.removeprefix('unix:'), safe='')}"
+        path = quote(listen.removeprefix("unix:"), safe="")
+        return f"{scheme}+unix://" + re.sub(r"(%..)|([A-Z])", lambda each: each[1] or f"%{ord(each[2]):02X}", path)
     return f"{scheme}://{listen}"
 
 
