@@ -19,7 +19,7 @@ from classroom.errors import ClassroomError
 from classroom.gpus import line
 from classroom.gpus.leases import labels as lease_labels
 from classroom.gpus.metrics import WAITED
-from classroom.gpus.offer import View, forget_recent, look, may_wait, wants_gpu
+from classroom.gpus.offer import View, forget_recent, look, may_wait, measured, wants_gpu
 from classroom.gpus.placement import Full, Granted, Without, most
 from classroom.gpus.words import MAY_START_WITHOUT, start_page
 from classroom.groups import named
@@ -135,17 +135,18 @@ class ClassroomSpawner(DockerSpawner):
 
     async def get_options_form(self) -> str:
         """What the start page asks: nothing, so that one click starts the server, unless there is no GPU now."""
-        if not self.may_wait:
+        gpu = self.rules.gpu
+        if not may_wait(gpu, self.settings):
             return ""
         student = self.user.name
         try:
-            view = await self.look_at_gpus()
+            view = await self.look_at_gpus(gpu)
         except (ClassroomError, docker.errors.APIError) as error:
             self.log.warning("%s: the start itself says what is wrong: %s", self._log_name, error)
             return ""
         if isinstance(found := view.answer(student), Full):
             urls = {what: f"{self.hub.base_url}{what}/{self.user.escaped_name}" for what in ("gpu-line", "spawn")}
-            return start_page(view, student, found.reason, urls)
+            return start_page(await measured(view), student, found.reason, urls)
         return ""
 
     async def start(self) -> str:

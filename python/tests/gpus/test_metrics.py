@@ -23,7 +23,7 @@ def test_the_figures_are_those_of_the_last_look() -> None:
 def test_what_the_sampler_does_not_know_has_no_figure() -> None:
     gpu, machine = Gpu(policy="shared"), inventory(nvidia(2))
     card = Card(index="0", uuid="GPU-1", name="H100", memory_used=3, memory_total=10)
-    show(View(gpu, machine, ()), sample=Sample(taken=0, watched=0, cards=(card,)))
+    show(View(gpu, machine, (), sample=Sample(taken=0, watched=0, cards=(card,))))
     assert REGISTRY.get_sample_value("classroom_gpu_memory_used_bytes", {"device": "0"}) == 3
     assert REGISTRY.get_sample_value("classroom_gpu_use_ratio", {"device": "0"}) is None
     assert REGISTRY.get_sample_value("classroom_gpu_memory_bytes", {"device": "1"}) is None

@@ -14,7 +14,7 @@ from classroom.accounts.handlers.base import Page
 from classroom.accounts.tables import now as present
 from classroom.errors import ClassroomError
 from classroom.gpus import bookings, line, use
-from classroom.gpus.offer import all_leases, take_stock
+from classroom.gpus.offer import all_leases, measured, take_stock
 from classroom.gpus.report import report
 from classroom.gpus.sample import read
 from classroom.gpus.words import reservation, span, standing
@@ -54,8 +54,7 @@ class GpuPage(Page):
             (reservation(each, when), each.group or "instructors", each.made_by)
             for each in bookings.read(spawner.db, when)
         ]
-        measured = any(row.model for row, _ in rows)
-        await self.show("gpus.html", report=found, rows=rows, measured=measured, line=waiting, reservations=booked)
+        await self.show("gpus.html", report=found, rows=rows, line=waiting, reservations=booked)
 
 
 class LinePage(Page):
@@ -67,7 +66,7 @@ class LinePage(Page):
         """As JSON, for the page that waits."""
         spawner = self._spawner(user_name)
         try:
-            view = await spawner.look_at_gpus(recent=True)
+            view = await measured(await spawner.look_at_gpus(recent=True))
         except _NO_ANSWER as error:
             raise web.HTTPError(503, str(error)) from error
         if self.current_user is not None and self.current_user.name == spawner.user.name:

@@ -16,10 +16,9 @@ from classroom.gpus import use
 from classroom.gpus.ending import Ages, Key, Notices, Wishes, key, to_clear, to_end
 from classroom.gpus.idle import unused
 from classroom.gpus.metrics import ENDED, HELD, show
-from classroom.gpus.offer import View, look
+from classroom.gpus.offer import View, look, measured
 from classroom.gpus.placement import pool, room_of
 from classroom.gpus.reservations import claims
-from classroom.gpus.sample import read
 from classroom.gpus.words import span
 from classroom.groups import gpu_rules, named
 from classroom.notices import Notice
@@ -81,13 +80,13 @@ class Keeper:
 
     async def _look(self) -> View:
         rules = partial(rules_of, self._db, self._settings)
-        return await look(
+        view = await look(
             self._engine, self._rules[0], self._db, "", rules, site=self._gpu, named=named(self._settings)
         )
+        return await measured(view)
 
     async def _act(self, view: View) -> None:
-        sample = await asyncio.to_thread(read, self._gpu.samples)
-        show(view, self._rules, sample)
+        show(view, self._rules)
         moment = time.monotonic()
         mine = [lease for lease in view.leases if lease.network == self._settings.network.name]
         used = self._meter.count(view.inventory, mine, moment)
@@ -96,7 +95,7 @@ class Keeper:
         ages = self._ages.look(mine, moment, time.time())
         words: dict[Lease, Words] = {}
         if self._gpu.idle:
-            idle = unused(mine, sample, ages, self._gpu.idle - self._gpu.notice)
+            idle = unused(mine, view.sample, ages, self._gpu.idle - self._gpu.notice)
             words |= {lease: _not_used(seconds) for lease, seconds in idle.items()}
         if self._gpu.longest_lease:
             needed = await asyncio.to_thread(self._needed, view, mine, ages)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from classroom.gpus.offer import View
-    from classroom.gpus.sample import Sample
     from classroom.settings import Gpu
 
 DEVICES = Gauge("classroom_gpu_devices", "GPUs that are handed out to students")
@@ -34,13 +33,12 @@ WAITED = Histogram(
 )
 
 
-def show(view: View, rules: Collection[Gpu] = (), sample: Sample | None = None) -> None:
+def show(view: View, rules: Collection[Gpu] = ()) -> None:
     """Set the gauges to what a look has found, and the sampler: what it does not know has no figure.
 
     Args:
         view: what the look has found.
         rules: all that hold for somebody, if not only the view's.
-        sample: the sampler's last word.
     """
     devices = pool_of_class(rules or [view.gpu], view.inventory)
     counts = loads(view.inventory, view.leases)
@@ -54,7 +52,7 @@ def show(view: View, rules: Collection[Gpu] = (), sample: Sample | None = None) 
         LEASES.labels(device.label).set(counts.count(device))
     for gauge in (MEMORY_USED, MEMORY, USE):
         gauge.clear()
-    known = cards(sample, view.inventory.devices)
+    known = cards(view.sample, view.inventory.devices)
     for device in view.inventory.devices:
         if card := known.get(device.name):
             MEMORY_USED.labels(device.label).set(card.memory_used)

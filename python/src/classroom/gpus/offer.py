@@ -15,7 +15,7 @@ from classroom.gpus.inventory import Inventory, stock_at
 from classroom.gpus.leases import LEASE, Lease, leases
 from classroom.gpus.placement import Claim, Full, Granted, Placement, Room, pool, room_of
 from classroom.gpus.reservations import Reservation, claims
-from classroom.gpus.sample import Sample, read
+from classroom.gpus.sample import read
 from classroom.groups import gpu_rules
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from classroom.engine import Engine
+    from classroom.gpus.sample import Sample
     from classroom.settings import Gpu, Settings
 
     Rules = Callable[[Sequence[str]], Mapping[str, Gpu]]
@@ -59,7 +60,7 @@ class View:
     used: Mapping[str, float] | None = None
     """What each has used lately, in seconds, where that decides who is first in line."""
     sample: Sample | None = None
-    """The sampler's last word, if it is fresh."""
+    """The sampler's last word, if it was asked (`measured`) and is fresh."""
 
     @cached_property
     def _rooms(self) -> tuple[Room, ...]:
@@ -171,8 +172,12 @@ async def look(  # noqa: PLR0913 - all that is asked
     used = use.lately(db) if (site or gpu).prefer_least_used else None
     room = room_of(inventory, held, claimed)
     waiting = line.refresh(db, gpu, room, held, lambda name: others.get(name, gpu), used=used)
-    sample = await asyncio.to_thread(read, (site or gpu).samples)
-    return View(gpu, inventory, held, waiting, others, reserved, claimed, in_force, used, sample)
+    return View(gpu, inventory, held, waiting, others, reserved, claimed, in_force, used)
+
+
+async def measured(view: View) -> View:
+    """The same with the sampler's last word, for those who show it; a start needs none."""
+    return replace(view, sample=await asyncio.to_thread(read, view.gpu.samples))
 
 
 def wants_gpu(options: Mapping[str, object]) -> bool | None:

@@ -71,6 +71,11 @@ class Report:
     rows: tuple[Row, ...]
     mistakes: tuple[str, ...]
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether anything is known of what the devices are and do."""
+        return any(row.model for row in self.rows)
+
     def as_data(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
@@ -78,8 +83,7 @@ class Report:
     def as_table(self, now: float | None = None) -> Table:
         """For people."""
         now = time.time() if now is None else now
-        seen = any(row.model for row in self.rows)
-        more = ("Memory", "Use") if seen else ()
+        more = ("Memory", "Use") if self.is_measured else ()
         table = Table("GPU", *more, "Student", "Since", "Policy", "", caption=f"Policy: {self.policy}", box=None)
         for row in self.rows:
             since = ""
@@ -87,7 +91,7 @@ class Report:
                 begun = datetime.fromisoformat(row.since)
                 since = f"{begun.astimezone():%Y-%m-%d %H:%M} ({span(now - begun.timestamp())})"
             device = f"{row.device} {row.model}" if row.model else row.device
-            figures = (row.memory, row.busy) if seen else ()
+            figures = (row.memory, row.busy) if self.is_measured else ()
             cells = (device, *figures, row.student or "free" * (not row.note), since, row.policy or "", row.note)
             table.add_row(*(Text(cell) for cell in cells))
         return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -93,7 +92,7 @@ def write(path: Path, sample: Sample) -> None:
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(sample.model_dump_json())
     beside.chmod(0o640)
-    os.replace(beside, path)  # noqa: PTH105 - the atomic one
+    beside.replace(path)
 
 
 def read(path: Path, now: float | None = None) -> Sample | None:
