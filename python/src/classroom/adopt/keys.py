@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from classroom.adopt.record import write
 from classroom.errors import ClassroomError
+from classroom.whole import write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

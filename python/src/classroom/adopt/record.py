@@ -10,8 +10,8 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from classroom.database import own_like
 from classroom.errors import ClassroomError
+from classroom.whole import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,26 +63,6 @@ def _note(state: Path, location: str, said: dict[str, str]) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def write(file: Path, text: str) -> None:
-    """Write a file of the hub's, whole or not at all, for its owner only.
-
-    Raises:
-        ClassroomError: it cannot be written.
-    """
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())
-        own_like(draft, file.parent)
-        draft.replace(file)
-    except OSError as error:
-        raise ClassroomError(f"{file}: cannot be written ({error.strerror}); free space or mend its owner") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

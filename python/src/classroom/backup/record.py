@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from classroom import database
+from classroom import whole
+from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,11 +36,8 @@ class Last:
 
 def write(state: Path, last: Last) -> None:
     """Keep it. A full disk here makes no failure of what was stored elsewhere."""
-    draft = state / f".{FILE}"
-    with contextlib.suppress(OSError):
-        draft.write_text(json.dumps(asdict(last)) + "\n", encoding="utf-8")
-        database.own_like(draft, state)
-        draft.replace(state / FILE)
+    with contextlib.suppress(ClassroomError):
+        whole.write(state / FILE, json.dumps(asdict(last)) + "\n")
 
 
 def read(state: Path) -> Last | None:

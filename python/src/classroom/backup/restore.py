@@ -14,17 +14,17 @@ import sqlite3
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from classroom import database, upgrade
+from classroom import database, upgrade, whole
 from classroom.backup import homes, lock
 from classroom.backup.lock import UNFINISHED
 from classroom.backup.manifest import Manifest, Move, moves
-from classroom.backup.swap import remove, swap
+from classroom.backup.swap import stage, swap
 from classroom.errors import ClassroomError
 from classroom.running import refuse_while_hub_runs
 from classroom.storage import quota
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from classroom.settings import Settings
@@ -138,10 +138,10 @@ def _put_homes(settings: Settings, source: Source, chosen: tuple[Move, ...], don
     if not chosen:
         return
     places = {move: homes.make(settings, move.location, move.home.user) for move in chosen}
-    with _stage(next(iter(places.values())).parent / STAGE) as stage:
-        source.restore([move.home.path for move in chosen], stage)
+    with stage(next(iter(places.values())).parent / STAGE) as beside:
+        source.restore([move.home.path for move in chosen], beside)
         for move, place in places.items():
-            new = _below(stage, move.home.path)
+            new = _below(beside, move.home.path)
             # A project's number of the machine of the backup may be another home's here; the helper gives one anew.
             with contextlib.suppress(OSError):
                 os.removexattr(new, quota.ATTRIBUTE)
@@ -153,9 +153,9 @@ def _put_state(
     settings: Settings, settings_file: Path, source: Source, manifest: Manifest
 ) -> tuple[str | None, str | None]:
     state = settings.paths.state
-    with _stage(state / STAGE) as stage:
-        source.restore([manifest.folder], stage)
-        folder = _below(stage, manifest.folder)
+    with stage(state / STAGE) as beside:
+        source.restore([manifest.folder], beside)
+        folder = _below(beside, manifest.folder)
         saved = folder / database.NAME
         _settle(saved, manifest.prefix, settings.docker.prefix)
         for path in (folder / "secrets", *(folder / "secrets").iterdir(), folder / "settings" / manifest.settings):
@@ -220,22 +220,8 @@ def _make_state(state: Path) -> None:
         raise ClassroomError(f"{state}: cannot be made ({error.strerror}); run this as root") from error
 
 
-def _below(stage: Path, path: Path) -> Path:
-    return stage / path.relative_to("/")
-
-
-@contextlib.contextmanager
-def _stage(folder: Path) -> Iterator[Path]:
-    """An empty folder that only root reads, beside what is about to be replaced."""
-    remove(folder)  # of a restore that was killed
-    try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:
-        raise ClassroomError(f"{folder}: cannot be made ({error.strerror}); free space or mend the owner") from error
-    try:
-        yield folder
-    finally:
-        remove(folder)
+def _below(folder: Path, path: Path) -> Path:
+    return folder / path.relative_to("/")
 
 
 class _Journal:
@@ -260,9 +246,4 @@ class _Journal:
         self.file.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        draft = self.file.with_name(f".{self.file.name}")
-        try:
-            draft.write_text(json.dumps({"backup": self.backup, "done": sorted(self.done)}), encoding="utf-8")
-            draft.replace(self.file)
-        except OSError as error:
-            raise ClassroomError(f"{self.file}: cannot be written ({error.strerror}); free space there") from error
+        whole.write(self.file, json.dumps({"backup": self.backup, "done": sorted(self.done)}))

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # renameat2(2)
+
+
+@contextlib.contextmanager
+def stage(folder: Path) -> Iterator[Path]:
+    """An empty folder that only its owner reads, for what is made ready; gone afterwards.
+
+    Raises:
+        ClassroomError: it cannot be made.
+    """
+    remove(folder)  # of a run that was killed
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise ClassroomError(f"{folder}: cannot be made ({error.strerror}); free space or mend the owner") from error
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 def swap(new: Path, place: Path) -> None:
@@ -47,11 +68,11 @@ def swap(new: Path, place: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder of a student's with all that is in it, however deep; links are not followed.
-
-    `shutil.rmtree` of Python 3.11 gives up where folders are a thousand deep.
-    """
-    subprocess.run(["rm", "-rf", "--", folder], check=False, capture_output=True)
+    """Remove a folder of a student's with all that is in it, however deep; links are not followed."""
+    with contextlib.suppress(RecursionError):  # Python 3.11's gives up where folders are a thousand deep
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        subprocess.run(["rm", "-rf", "--", folder], check=False, capture_output=True)
 
 
 def _exchange(one: Path, other: Path) -> bool:
