@@ -112,7 +112,7 @@ class Takeover:
             ]
         if busy := self._running():
             notes.append(busy)
-        rows, left = self._rows(answers, [])
+        rows, left = self._rows(answers)
         if short := self._short_of_room(rows):
             notes.append(short)
         return self._outcome(rows, left, notes)
@@ -136,13 +136,13 @@ class Takeover:
             return self._carry_out(HubClient.of(self.settings), progress)
 
     def _carry_out(self, hub: HubClient, progress: Callable[[int, int], None]) -> Outcome:
-        rows, left = self._rows(self._ask(hub, dry_run=True), [])
+        rows, _ = self._rows(self._ask(hub, dry_run=True))
         if short := self._short_of_room(rows):
             raise ClassroomError(short)
         notes = list(self._notes())
         if said := keys.keep(self.settings.paths.state, self.wishes.crypt_keys):
             notes.append(said)
-        rows, left = self._rows(self._ask(hub, dry_run=False), left=[])
+        rows, left = self._rows(self._ask(hub, dry_run=False))
         homes.clear(self.settings)
         rows = self._put(rows, left, progress)
         return self._outcome(rows, left, notes)
@@ -161,8 +161,8 @@ class Takeover:
     def _has_files(self, name: str) -> bool:
         return name in self.found and self.found[name].files > 0
 
-    def _rows(self, answers: list[dict[str, Any]], left: list[str]) -> tuple[list[Row], list[str]]:
-        left.extend(self.folders.left)
+    def _rows(self, answers: list[dict[str, Any]]) -> tuple[list[Row], list[str]]:
+        left = list(self.folders.left)
         standing = {person.name: person.standing for person in self.people}
         without = [each["name"] for each in answers if each["deed"] == _NO_ACCOUNT]
         if without:
