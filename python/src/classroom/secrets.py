@@ -7,18 +7,18 @@ import os
 import secrets as random
 import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 
 GIVEN = ("cookie-secret", "crypt-key", "proxy-token", "cli-token", "metrics-token")
 """Names of the secrets of hub and proxy, in `secrets/` and as systemd's credentials."""
-_BACKUP = "backup-password"
+BACKUP_PASSWORD = "backup-password"  # noqa: S105 - its file's name
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,22 @@ class Secrets:
     """What a collector shows for `/hub/metrics`; good for nothing else."""
 
 
+def credential(name: str, environment: Mapping[str, str] | None = None) -> Path | None:
+    """The file that systemd hands to this process under a name (systemd.exec(5), LoadCredential=), if it does.
+
+    Args:
+        name: such as `crypt-key`.
+        environment: `os.environ` unless told.
+    """
+    given = (os.environ if environment is None else environment).get("CREDENTIALS_DIRECTORY")
+    found = Path(given) / name if given else None
+    return found if found and os.path.exists(found) else None  # noqa: PTH110 - False where nobody may look
+
+
 def load_or_create(state: Path, environment: Mapping[str, str] | None = None) -> Secrets:
     """Read the secrets, making those that are not there yet.
 
-    A file `NAME` in `$CREDENTIALS_DIRECTORY` (systemd.exec(5), LoadCredential=) wins over the one in `state/secrets`.
+    A `credential` wins over the file of the same name in `state/secrets`.
     `JUPYTERHUB_CRYPT_KEY` (keys separated by semicolons) wins over both.
 
     Args:
@@ -52,11 +64,10 @@ def load_or_create(state: Path, environment: Mapping[str, str] | None = None) ->
     """
     env = os.environ if environment is None else environment
     folder = state / "secrets"
-    given = env.get("CREDENTIALS_DIRECTORY")
 
     def secret(name: str, make: Callable[[], str]) -> str:
-        if given and os.path.exists(os.path.join(given, name)):  # noqa: PTH110, PTH118
-            return _read(type(state)(given) / name, private=False)
+        if found := credential(name, env):
+            return _read(found, private=False)
         return _read_or_make(folder / name, make)
 
     _make_folder(folder)
@@ -84,10 +95,9 @@ def backup_password(state: Path, *, make: bool, environment: Mapping[str, str] |
     Raises:
         ClassroomError: it is empty, unreadable, or readable by others.
     """
-    given = (os.environ if environment is None else environment).get("CREDENTIALS_DIRECTORY")
-    if given and os.path.exists(os.path.join(given, _BACKUP)):  # noqa: PTH110, PTH118
-        return type(state)(given) / _BACKUP
-    path = state / "secrets" / _BACKUP
+    if found := credential(BACKUP_PASSWORD, environment):
+        return found
+    path = state / "secrets" / BACKUP_PASSWORD
     if not make and not path.exists():
         return None
     _make_folder(path.parent)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import socket
 from dataclasses import asdict, dataclass
@@ -14,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from classroom import database
 from classroom.backup import archive, homes, lock, record
 from classroom.backup.manifest import FILE, FOLDER, Manifest
+from classroom.backup.swap import stage
 from classroom.errors import ClassroomError
-from classroom.secrets import GIVEN
+from classroom.secrets import GIVEN, credential
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from classroom.backup.archive import Archive
@@ -64,7 +63,7 @@ def create(
     """
     homes.refuse_without_rights(settings, "create")
     state = settings.paths.state
-    with lock.held(state, "A backup"), _stage(state) as folder:
+    with lock.held(state, "A backup"), stage(state / FOLDER) as folder:
         copy = folder / database.NAME
         database.copy(database.file_of(state), copy)
         found = homes.find(settings, copy) if settings.backup.homes else homes.Found((), ())
@@ -97,7 +96,7 @@ def create(
                 stored.vanished,
                 found.problems + unreadable,
             )
-        is_archive = isinstance(target, archive.Archive)
+        is_archive = made.files is None
         record.write(state, record.Last(manifest.made, made.where, is_archive, made.problems))
     return made
 
@@ -113,28 +112,11 @@ def _fill(folder: Path, manifest: Manifest, settings_file: Path, state: Path) ->
             shutil.copytree(state / "secrets", kept, symlinks=True)
         kept.mkdir(mode=0o700, exist_ok=True)
         # What systemd hands to a unit of the class wins over the files there; so it does here.
-        given = os.environ.get("CREDENTIALS_DIRECTORY")
-        for name in GIVEN if given else ():
-            source = f"{given}/{name}"
-            if os.path.exists(source):  # noqa: PTH110 - as in classroom.secrets
+        for name in GIVEN:
+            if source := credential(name):
                 shutil.copyfile(source, kept / name)
                 (kept / name).chmod(0o600)
     except OSError as error:
         raise ClassroomError(
             f"{error.filename or folder}: cannot be copied ({error.strerror}); free space or mend its owner"
         ) from error
-
-
-@contextlib.contextmanager
-def _stage(state: Path) -> Iterator[Path]:
-    """An empty folder for what goes into the backup beside the homes; at the same path each time."""
-    folder = state / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)  # of a backup that was killed
-    try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:
-        raise ClassroomError(f"{folder}: cannot be made ({error.strerror}); free space or mend the owner") from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

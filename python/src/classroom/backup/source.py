@@ -12,7 +12,7 @@ from classroom.backup import manifest
 from classroom.backup.restic import Repository, Snapshot
 from classroom.database import own_like
 from classroom.errors import ClassroomError
-from classroom.secrets import backup_password
+from classroom.secrets import BACKUP_PASSWORD, backup_password, credential
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,7 +92,7 @@ def repository(
         location = str(Path(location).absolute())
     environment = _environment(settings.backup)
     made = None
-    named = password_file or (settings.backup.password_file if not _given() else None)
+    named = password_file or (None if credential(BACKUP_PASSWORD) else settings.backup.password_file)
     if named is not None:
         environment["RESTIC_PASSWORD_FILE"] = str(_readable(named))
     elif not any(name in os.environ or name in environment for name in _PASSWORDS):
@@ -132,11 +132,6 @@ def choose(repository: Repository, wanted: str | None) -> Chosen:
             "backup list shows"
         )
     return Chosen(repository, found[-1])
-
-
-def _given() -> bool:
-    """Whether systemd has handed over the password."""
-    return os.path.exists(f"{os.environ.get('CREDENTIALS_DIRECTORY', '/nowhere')}/backup-password")  # noqa: PTH110
 
 
 def _environment(backup: Backup) -> dict[str, str]:
