@@ -109,6 +109,11 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
     }
 
 
+def listed(labels: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """What a label lists, with commas between; nothing if the label is not there."""
+    return tuple(part for part in labels.get(name, "").split(",") if part)
+
+
 def home_mount(home: str, user: str) -> Mount:
     """The home as a container has it: a volume by its name, or the path of a folder."""
     if home.startswith("/"):

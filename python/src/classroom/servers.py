@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import docker.errors
 
-from classroom.container import GROUPS, LABEL
+from classroom.container import GROUPS, LABEL, listed
 from classroom.engine import API_VERSION
 from classroom.errors import ClassroomError
 from classroom.gpus.leases import LEASE
@@ -139,17 +139,13 @@ def _measured(client: docker.APIClient, server: Running, container: Mapping[str,
         return server
     labels = container["Labels"]
     server = replace(
-        server, gpus=_split(labels, LEASE), groups=_split(labels, GROUPS), image=labels.get(LABEL + "image")
+        server, gpus=listed(labels, LEASE), groups=listed(labels, GROUPS), image=labels.get(LABEL + "image")
     )
     try:
         memory, limit, cpus = usage(client.stats(container["Id"], stream=False))
     except (docker.errors.DockerException, OSError):
         return server  # stopped meanwhile
     return replace(server, memory=memory, memory_limit=limit, cpus=cpus)
-
-
-def _split(labels: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(part for part in labels.get(name, "").split(",") if part)
 
 
 def _client(settings: Settings) -> docker.APIClient:

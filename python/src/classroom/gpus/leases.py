@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from classroom.container import LABEL
+from classroom.container import LABEL, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,8 +64,8 @@ def _lease(container: Mapping[str, Any]) -> Lease:
     found = container["Labels"]
     return Lease(
         holder=found.get(LABEL + "user", ""),
-        names=_split(found[LEASE]),
-        identities=_split(found.get(IDENTITY, "")),
+        names=listed(found, LEASE),
+        identities=listed(found, IDENTITY),
         exclusive=found.get(POLICY) == "exclusive",
         since=int(container.get("Created", 0)),
         container=next(iter(container.get("Names") or [""])).lstrip("/"),
@@ -74,7 +74,3 @@ def _lease(container: Mapping[str, Any]) -> Lease:
         network=found.get(LABEL + "network", ""),
         most=int(bound) if (bound := found.get(MOST, "")).isdecimal() else 0,
     )
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part)
