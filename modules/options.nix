@@ -109,6 +109,9 @@ let
         devices = mkOwn (types.listOf types.str) "gpu.devices";
         perStudent = mkOwn (types.ints.between 1 64) "gpu.perStudent";
         studentsPerDevice = mkOwn (types.ints.between 1 1000) "gpu.studentsPerDevice";
+        longestLease = mkOwn own.duration "gpu.longestLease";
+        idle = mkOwn own.duration "gpu.idle";
+        notice = mkOwn own.duration "gpu.notice";
       };
       shared = mkOption {
         type = types.listOf own.folder;

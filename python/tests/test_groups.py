@@ -19,7 +19,7 @@ GIB = 1024**3
 CLASS: dict[str, Any] = {
     "student": {"memory": "4G", "environment": {"A": "all", "B": "all"}},
     "images": {"vision": "classroom-vision:1"},
-    "gpu": {"policy": "exclusive", "devices": ["0", "1", "2"], "offer": "5m"},
+    "gpu": {"policy": "exclusive", "devices": ["0", "1", "2"], "offer": "5m", "longestLease": "4h", "idle": "45m"},
     "groups": {
         "ml": {
             "members": ["ada"],
@@ -27,11 +27,11 @@ CLASS: dict[str, Any] = {
             "cpus": 4,
             "image": "vision",
             "environment": {"A": "ml"},
-            "gpu": {"perStudent": 2},
+            "gpu": {"perStudent": 2, "longestLease": "1d", "notice": "15m"},
             "shared": ["/srv/faces", "/srv/both"],
         },
         "art": {"memory": "6G", "processes": 100, "environment": {"A": "art", "C": "art"}, "shared": ["/srv/both"]},
-        "staff": {"priority": 1, "memory": "2G", "gpu": {"policy": "all"}},
+        "staff": {"priority": 1, "memory": "2G", "gpu": {"policy": "all", "longestLease": 0}},
     },
 }
 
@@ -55,7 +55,7 @@ def test_a_group_changes_what_it_names_and_nothing_else() -> None:
     assert found.student.processes == SETTINGS.student.processes
     assert found.student.environment == {"A": "ml", "B": "all"}
     assert (found.gpu.policy, found.gpu.per_student, found.gpu.devices) == ("exclusive", 2, ("0", "1", "2"))
-    assert found.gpu.offer == 300
+    assert (found.gpu.offer, found.gpu.longest_lease, found.gpu.idle, found.gpu.notice) == (300, 86400, 2700, 900)
     assert found.shared == (Path("/srv/faces"), Path("/srv/both"))
 
 
@@ -74,6 +74,7 @@ def test_a_higher_priority_decides_first_and_rules_for_gpus_are_not_mixed() -> N
     assert found.groups == ("staff", "art", "ml")
     assert found.student.memory == 2 * GIB
     assert (found.gpu.policy, found.gpu.per_student, found.gpu.devices) == ("all", 1, ())
+    assert (found.gpu.longest_lease, found.gpu.idle, found.gpu.notice) == (0, 2700, 600), "0 is never, null the site's"
 
 
 def test_a_group_can_be_looked_at_as_a_class_of_its_own() -> None:
@@ -157,6 +158,16 @@ def test_the_hubs_groups_count_as_they_are_now(hub: Session) -> None:
             {"gpu": {"policy": "exclusive", "devices": ["0", "1"]}, "groups": {"a": {"gpu": {"perStudent": 3}}}},
             "groups.a.gpu: perStudent is 3 and devices names 2: nobody could have so many. Write perStudent = 2",
         ),
+        (
+            {"gpu": {"longestLease": "30m"}, "groups": {"a": {"gpu": {"notice": "30m"}}}},
+            'groups.a.gpu: longestLease is no longer than notice, which is taken from it: write longestLease = "1h" or',
+        ),
+        (
+            {"gpu": {"longestLease": "4h"}, "groups": {"a": {"gpu": {"idle": "5m"}}}},
+            'groups.a.gpu: idle is no longer than notice, which is taken from it: write idle = "20m" or more',
+        ),
+        ({"groups": {"a": {"gpu": {"notice": "9s"}}}}, "groups.a.gpu.notice: Input should be greater than or equal to"),
+        ({"groups": {"a": {"gpu": {"idle": "soon"}}}}, 'groups.a.gpu.idle: write a duration such as "90s"'),
         ({"groups": {"a": {"shared": ["data"]}}}, "groups.a.shared: data must begin at the root"),
         ({"groups": {"a": {"shared": ["/srv/../etc"]}}}, "groups.a.shared: /srv/../etc must begin at the root"),
         (

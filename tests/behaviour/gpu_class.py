@@ -33,10 +33,16 @@ class Class:
     """Students with an account, by the time one is needed; a test finds all of them without a server."""
     enrol: Callable[[], Server]
     students: list[Server] = field(default_factory=list)
+    groups: dict[str, Any] = field(default_factory=dict)
+    """Those of the settings that tests have made."""
 
-    def rules(self, policy: str, **more: Any) -> None:
+    def rules(self, policy: str, groups: dict[str, Any] | None = None, **more: Any) -> None:
         """Change the settings, as an operator does."""
-        self.server("reload", json.dumps({"gpu": NONE | {"policy": policy, "cdiDirs": [self.cdi]} | more}))
+        patch: dict[str, Any] = {"gpu": NONE | {"policy": policy, "cdiDirs": [self.cdi]} | more}
+        if self.groups or groups:
+            patch["groups"] = dict.fromkeys(self.groups) | (groups or {})
+        self.groups = groups or {}
+        self.server("reload", json.dumps(patch))
 
     def student(self) -> Server:
         """One more student, signed in."""

@@ -47,29 +47,33 @@ def notice(student: Server) -> Any:
     return student.get("api/classroom/notice").json()
 
 
-def test_who_has_used_no_gpu_for_long_is_told_and_then_stopped_and_who_works_is_not(
+def test_who_of_a_course_has_used_no_gpu_for_long_is_told_and_then_stopped_and_who_works_is_not(
     room: Class, measure: Callable[..., str]
 ) -> None:
-    room.rules("exclusive", devices=["0", "1"], idle="20s", notice="15s", samples=measure())
-    idler, worker = room.student(), room.student()
-    for student in (idler, worker):
+    idler, worker, other = (room.student() for _ in range(3))
+    course = {"members": [idler.name, worker.name], "gpu": {"idle": "20s"}}
+    everyone = {"devices": ["0", "1", "2"], "idle": "1h", "notice": "15s"}
+    room.rules("exclusive", {"course": course}, samples=measure(), **everyone)
+    for student in (idler, worker, other):
         start(student)
         student.open()
-    measure(**{idler.name: 3000, worker.name: 0})
+    idle = {idler.name: 3000, worker.name: 0, other.name: 3000}
+    measure(**idle)
     wait_until(lambda: notice(idler)["reason"], "the student is told", 30)
     assert notice(idler)["reason"].startswith("Nothing has run on your GPU for")
-    measure(ago=3600, **{idler.name: 3000, worker.name: 0})
+    measure(ago=3600, **idle)
     wait_until(lambda: notice(idler)["reason"] is None, "an old sample takes the notice back", 20)
-    measure(**{idler.name: 3000, worker.name: 0})
+    measure(**idle)
     wait_until(lambda: notice(idler)["reason"], "the student is told again", 20)
-    measure(**{idler.name: 0, worker.name: 0})
+    measure(**idle | {idler.name: 0})
     wait_until(lambda: notice(idler)["reason"] is None, "using it takes the notice back", 20)
-    measure(**{idler.name: 3000, worker.name: 0})
+    measure(**idle)
     wait_until(lambda: not idler.is_known, "the server is stopped", 40)
     page = idler.visitor.get(f"/hub/user/{idler.name}/lab").text
     assert "It was stopped. Nothing had run on your GPU for" in page
+    assert (notice(worker)["reason"], notice(other)["reason"]) == (None, None)
     assert worker.is_known
-    assert notice(worker)["reason"] is None
+    assert other.is_known, "who is not in the course has an hour"
 
 
 def test_the_instructor_sees_what_the_cards_do(room: Class, measure: Callable[..., str]) -> None:

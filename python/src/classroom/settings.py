@@ -370,6 +370,12 @@ class GroupGpu(_Section):
     """With policy "exclusive": GPUs for each student of the group."""
     students_per_device: int | None = Field(default=None, ge=1, le=1000)
     """With policy "shared": most students on a GPU that one of this group is on."""
+    longest_lease: Duration | None = None
+    """As gpu.longestLease; 0 means never."""
+    idle: Duration | None = None
+    """As gpu.idle; 0 means never."""
+    notice: Duration | None = Field(default=None, ge=10)
+    """As gpu.notice."""
 
 
 class Group(_Section):

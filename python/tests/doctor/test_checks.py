@@ -16,6 +16,7 @@ from classroom.doctor.findings import State
 from classroom.doctor.state import judge_backup
 from classroom.gpus.cdi import parse
 from classroom.gpus.inventory import take_stock
+from classroom.settings import Settings
 
 OK, WARNING, WRONG = State.OK, State.WARNING, State.WRONG
 GIB = 1024**3
@@ -195,6 +196,23 @@ def test_driver_and_libraries(
     for name in ("libcuda.so", "libcuda.so.1", *(f"libcuda.so.{each}" for each in libraries)):
         (folder / name).touch()
     assert [each.state for each in gpus.look_at_driver(tmp_path)] == states
+
+
+@pytest.mark.parametrize(
+    ("data", "asks"),
+    [
+        ({"gpu": {"policy": "all"}}, None),
+        ({"gpu": {"policy": "all", "idle": "30m"}}, "(set: gpu.idle)"),
+        ({"gpu": {"policy": "all"}, "groups": {"ml": {"gpu": {"idle": "30m"}}}}, "(set: groups.ml.gpu.idle)"),
+        ({"gpu": {"policy": "all"}, "groups": {"ml": {"gpu": {"policy": "none", "idle": "30m"}}}}, None),
+    ],
+    ids=["nobody", "everyone", "a group", "a group without GPUs"],
+)
+def test_who_would_never_be_found_idle_is_said(tmp_path: Path, data: dict[str, Any], asks: str | None) -> None:
+    samples = {"samples": str(tmp_path / "sample.json"), "cdiDirs": [str(tmp_path)]}
+    settings = Settings.model_validate(data | {"gpu": data["gpu"] | samples}, by_name=False)
+    said = [each.says for each in gpus.look(settings, tmp_path) if "unused GPU" in each.says]
+    assert (asks in said[0]) if asks else said == []
 
 
 def test_a_device_whose_file_is_not_there_is_named(tmp_path: Path) -> None:

@@ -124,32 +124,33 @@ def test_a_clock_that_jumps_makes_no_lease_too_old() -> None:
 
 
 def test_who_is_to_go_is_told_first_and_goes_no_sooner() -> None:
-    notices = Notices(600)
+    notices = Notices()
     ada, ben = FULL
-    step = notices.review([ada], 0)
+    step = notices.review({ada: 600}, 0)
     assert (step.tell, step.withdraw, step.stop) == ((ada,), (), ())
-    assert notices.review([ada], 599).stop == ()
-    assert notices.review([ada, ben], 600).stop == (ada,)
-    assert notices.review([ada, ben], 615).tell == ()
-    assert notices.review([ben], 1200).stop == (ben,)
+    assert notices.review({ada: 600}, 599).stop == ()
+    assert notices.review({ada: 600, ben: 60}, 600).stop == (ada,)
+    assert notices.review({ada: 600, ben: 60}, 615).tell == ()
+    assert notices.review({ben: 60}, 659).stop == ()
+    assert notices.review({ben: 60}, 660).stop == (ben,), "each has the notice of their own rules"
 
 
 def test_a_notice_is_taken_back_when_nobody_waits_any_more_and_begins_anew_after_that() -> None:
-    notices = Notices(600)
+    notices = Notices()
     (ada, _) = FULL
-    notices.review([ada], 0)
-    assert notices.review([], 300).withdraw == (ada,)
-    assert notices.review([ada], 310).tell == (ada,)
-    assert notices.review([ada], 900).stop == ()
-    assert notices.review([ada], 910).stop == (ada,)
+    notices.review({ada: 600}, 0)
+    assert notices.review({}, 300).withdraw == (ada,)
+    assert notices.review({ada: 600}, 310).tell == (ada,)
+    assert notices.review({ada: 600}, 900).stop == ()
+    assert notices.review({ada: 600}, 910).stop == (ada,)
 
 
 def test_who_has_been_told_goes_before_others_who_have_had_theirs_longer() -> None:
-    notices = Notices(600)
+    notices = Notices()
     ada, ben = FULL
     ages = {key(ada): 100.0, key(ben): 200.0}
     assert sorted(FULL, key=notices.first_to_go(ages)) == [ben, ada]
-    notices.review([ada], 0)
+    notices.review({ada: 600}, 0)
     assert sorted(FULL, key=notices.first_to_go(ages)) == [ada, ben]
 
 

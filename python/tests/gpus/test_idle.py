@@ -29,4 +29,10 @@ def sample(watched: float, **idle: float) -> Sample:
 def test_only_who_is_known_to_have_used_nothing_for_long_is_named(
     seen: Sample | None, ages: dict[object, float], expected: dict[Lease, float]
 ) -> None:
-    assert unused([ADA, BEN], seen, ages, 1800) == expected  # type: ignore[arg-type] - keys of leases
+    assert unused({ADA: 1800, BEN: 1800}, seen, ages) == expected  # type: ignore[arg-type] - keys of leases
+
+
+def test_each_is_named_from_as_long_on_as_their_own_rules_say() -> None:
+    seen = sample(5000, ada=2000, ben=2000)
+    assert unused({ADA: 1800, BEN: 3600}, seen, OLD) == {ADA: 2000}
+    assert unused({BEN: 1800}, seen, OLD) == {BEN: 2000}, "whoever has no bound is not asked about"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jupyterhub.scopes import needs_scope
 
 from classroom.api.base import Api
-from classroom.groups import hands_out_gpus
+from classroom.groups import gpu_rules
 
 if TYPE_CHECKING:
     from classroom.notices import Board
@@ -27,6 +27,7 @@ class Notices(Api):
         board: Board = self.settings["app"].notices
         notice = board.of(user_name)
         settings: Settings = self.settings["app"].class_settings
-        again = max(2, min(_AGAIN, settings.gpu.notice // 5)) if hands_out_gpus(settings) else _SELDOM
+        given = [gpu.notice // 5 for gpu in gpu_rules(settings).values() if gpu.policy != "none"]
+        again = max(2, min(_AGAIN, *given)) if given else _SELDOM
         said = {"reason": notice.reason, "seconds": notice.seconds()} if notice else {"reason": None}
         self.answer(said | {"again": again})

@@ -44,10 +44,11 @@ def look(settings: Settings, root: Path = Path("/")) -> Iterable[Finding]:
     policies = ", ".join(dict.fromkeys(gpu.policy for gpu in rules.values()))
     yield from said or [ok(ABOUT, f"{len(inventory.devices)} for the class, policy {policies}.")]
     yield from look_at_driver(root)
-    if settings.gpu.idle and read(settings.gpu.samples) is None:
+    asks = [f"{where}.idle" for where, gpu in rules.items() if gpu.idle and gpu.policy != "none"]
+    if asks and read(settings.gpu.samples) is None:
         yield wrong(
             ABOUT,
-            f"{settings.gpu.samples} is missing or old: nobody's unused GPU is noticed.",
+            f"{settings.gpu.samples} is missing or old: nobody's unused GPU is noticed (set: {', '.join(asks)}).",
             units.restart("classroom-gpus", "classroom gpus sample"),
         )
 

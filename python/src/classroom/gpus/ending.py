@@ -126,24 +126,24 @@ class Step:
 class Notices:
     """Who has been told, and until when."""
 
-    def __init__(self, notice: float) -> None:
-        """Nobody has been told.
-
-        Args:
-            notice: seconds between the word and the deed.
-        """
-        self._notice = notice
+    def __init__(self) -> None:
+        """Nobody has been told."""
         self._told: dict[Key, tuple[Lease, float]] = {}
 
     def first_to_go(self, ages: Mapping[Key, float]) -> Callable[[Lease], tuple[bool, float]]:
         """By what overdue leases are sorted: who has been told already goes first, then who has had theirs longest."""
         return lambda lease: (key(lease) not in self._told, -ages[key(lease)])
 
-    def review(self, needed: Iterable[Lease], moment: float) -> Step:
-        """Compare those that are to end with those that have been told."""
+    def review(self, needed: Mapping[Lease, float], moment: float) -> Step:
+        """Compare those that are to end with those that have been told.
+
+        Args:
+            needed: those that are to end, each with the seconds between the word and the deed.
+            moment: of `time.monotonic`.
+        """
         wanted = {key(lease): lease for lease in needed}
         withdrawn = tuple(lease for each, (lease, _) in self._told.items() if each not in wanted)
         told = tuple(lease for each, lease in wanted.items() if each not in self._told)
-        self._told = {each: self._told.get(each, (lease, moment + self._notice)) for each, lease in wanted.items()}
+        self._told = {each: self._told.get(each, (lease, moment + needed[lease])) for each, lease in wanted.items()}
         due = tuple(lease for lease, ends in self._told.values() if ends <= moment)
         return Step(told, withdrawn, due)

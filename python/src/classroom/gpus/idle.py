@@ -7,27 +7,24 @@ from typing import TYPE_CHECKING
 from classroom.gpus.ending import key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from classroom.gpus.ending import Key
     from classroom.gpus.leases import Lease
     from classroom.gpus.sample import Sample
 
 
-def unused(
-    leases: Iterable[Lease], sample: Sample | None, ages: Mapping[Key, float], least: float
-) -> dict[Lease, float]:
+def unused(least: Mapping[Lease, float], sample: Sample | None, ages: Mapping[Key, float]) -> dict[Lease, float]:
     """The leases whose GPUs nothing has used for so long, and for how many seconds.
 
     What is not known is use: without a sample nobody is idle, and nobody for longer than the sampler has watched.
 
     Args:
-        leases: those that there are.
+        least: the leases that there are, and from how many seconds on each is named.
         sample: a fresh one, or None.
         ages: seconds that each lease has lasted.
-        least: seconds.
     """
     if sample is None:
         return {}
-    idle = {lease: sample.idle(lease.container_id, ages[key(lease)]) for lease in leases}
-    return {lease: seconds for lease, seconds in idle.items() if seconds >= least}
+    idle = {lease: sample.idle(lease.container_id, ages[key(lease)]) for lease in least}
+    return {lease: seconds for lease, seconds in idle.items() if seconds >= least[lease]}

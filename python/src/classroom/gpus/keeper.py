@@ -65,7 +65,8 @@ class Keeper:
         self._settings, self._gpu = settings, settings.gpu
         self._rules = [gpu for gpu in gpu_rules(settings).values() if gpu.policy != "none"]
         self._engine, self._db, self._board, self._stop = engine, db, board, stop
-        self._meter, self._ages, self._notices = use.Meter(), Ages(), Notices(settings.gpu.notice)
+        self._pause = min(_PAUSE, *(gpu.notice / 5 for gpu in self._rules))
+        self._meter, self._ages, self._notices = use.Meter(), Ages(), Notices()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -76,7 +77,7 @@ class Keeper:
                 _log.debug("The GPUs are left as they are: %s", error)
             except Exception:  # noqa: BLE001 - the task must outlive what nobody has foreseen
                 _log.exception("The GPUs are left as they are")
-            await asyncio.sleep(min(_PAUSE, self._gpu.notice / 5))
+            await asyncio.sleep(self._pause)
 
     async def _look(self) -> View:
         rules = partial(rules_of, self._db, self._settings)
@@ -93,33 +94,36 @@ class Keeper:
         HELD.inc(sum(used.values()))
         use.add(self._db, used)
         ages = self._ages.look(mine, moment, time.time())
-        words: dict[Lease, Words] = {}
-        if self._gpu.idle:
-            idle = unused(mine, view.sample, ages, self._gpu.idle - self._gpu.notice)
-            words |= {lease: _not_used(seconds) for lease, seconds in idle.items()}
-        if self._gpu.longest_lease:
-            needed = await asyncio.to_thread(self._needed, view, mine, ages)
+        # The groups that students are in now, not at their start: nobody has to stop a server to keep it for longer.
+        of = rules_of(self._db, self._settings, [lease.holder for lease in mine])
+        rules = {lease: of.get(lease.holder, self._gpu) for lease in mine}
+        idle = unused({lease: gpu.idle - gpu.notice for lease, gpu in rules.items() if gpu.idle}, view.sample, ages)
+        words = {lease: _not_used(seconds) for lease, seconds in idle.items()}
+        bound = {lease: gpu.longest_lease - gpu.notice for lease, gpu in rules.items() if gpu.longest_lease}
+        if overdue := [lease for lease, least in bound.items() if ages[key(lease)] >= least]:
+            needed = await asyncio.to_thread(self._needed, view, overdue, ages)
             words |= {lease: _others_wait(ages[key(lease)]) for lease in needed}
-        words |= dict.fromkeys(to_clear(mine, view.inventory, view.claims), _LECTURE)
-        await self._end(words, moment)
+        notice: dict[Lease, float] = {lease: rules[lease].notice for lease in words}
+        for lease in to_clear(mine, view.inventory, view.claims):
+            # Everyone's: from then on the GPUs are the lecture's.
+            words[lease], notice[lease] = _LECTURE, self._gpu.notice
+        await self._end(words, notice, moment)
 
-    def _needed(self, view: View, mine: Sequence[Lease], ages: Mapping[Key, float]) -> tuple[Lease, ...]:
-        promised = self._gpu.longest_lease - self._gpu.notice
-        overdue = [lease for lease in mine if ages[key(lease)] >= promised]
+    def _needed(self, view: View, overdue: list[Lease], ages: Mapping[Key, float]) -> tuple[Lease, ...]:
         overdue.sort(key=self._notices.first_to_go(ages))
         # Nobody's server is stopped for somebody who joined the line and went away.
         waiting = [each for each in view.line if self._board.is_there(each.name, _AT_THE_PAGE)]
         wishes = Wishes(waiting, view.rules, partial(_room, view, self._gpu))
         return to_end(overdue, view.leases, wishes, view.inventory, view.claims)
 
-    async def _end(self, words: Mapping[Lease, Words], moment: float) -> None:
-        step = self._notices.review(words, moment)
+    async def _end(self, words: Mapping[Lease, Words], notice: Mapping[Lease, float], moment: float) -> None:
+        step = self._notices.review(notice, moment)
         said = {key(lease): each for lease, each in words.items()}
         for lease in step.withdraw:
             self._board.withdraw(lease.holder)
         for lease in step.tell:
             before = said[key(lease)].before
-            self._board.give(lease.holder, Notice(before, moment + self._gpu.notice))
+            self._board.give(lease.holder, Notice(before, moment + notice[lease]))
             _log.info("%s is told that the server is to be stopped. %s", lease.holder, before)
         for lease in step.stop:
             if await self._stop(lease.holder, said[key(lease)].after):
