@@ -42,6 +42,16 @@ ENDPOINTS = [
     ("PUT", "announcement", {"text": "mallory was here"}),
     ("DELETE", "announcement", None),
 ]
+OUT_OF_BOUNDS = [
+    ("codes", {"count": 10**30, "lasts": 600}),
+    ("codes", {"count": 1, "lasts": 10**30}),
+    ("codes/revoke", {"ids": [2**63]}),
+    ("codes/revoke", {"ids": [0]}),
+    ("reservations", {"count": 10**30, "begins": "2027-01-15T12:00Z", "ends": "2027-01-15T13:00Z"}),
+    ("reservations", {"count": 1, "begins": "9999-12-31T23:59-12:00", "ends": "9999-12-31T23:59-13:00"}),
+    ("reservations/cancel", {"ids": [2**63]}),
+    ("reservations/cancel", {"ids": [-1]}),
+]
 
 
 def students(count: int) -> list[str]:
@@ -271,6 +281,9 @@ def test_an_instructors_program_does_the_same_as_the_terminal(admin: Visitor, ur
     for body in ("", "[]", "{", '{"accounts": []}', '{"accounts": [{"nme": "x"}]}', '{"accounts": [{"name": 1}]}'):
         answer = httpx.post(f"{url}/hub/api/classroom/accounts", headers=headers, content=body)
         assert (answer.status_code, bool(answer.json()["message"])) == (400, True), body
+    for path, wanted in OUT_OF_BOUNDS:
+        answer = httpx.post(f"{url}/hub/api/classroom/{path}", headers=headers, json=wanted)
+        assert (answer.status_code, bool(answer.json()["message"])) == (400, True), (path, wanted)
 
 
 def test_a_hub_that_is_down_is_said_with_what_to_do(terminal: Terminal, server: Callable[..., str]) -> None:

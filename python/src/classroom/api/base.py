@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from jupyterhub.apihandlers.base import APIHandler
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tornado import web
 
 from classroom.accounts.service import COMMAND_LINE
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from classroom.accounts.authenticator import ClassroomAuthenticator
 
 _Body = TypeVar("_Body", bound=BaseModel)
+
+Number = Annotated[int, Field(ge=1, le=2**31)]
+"""Of a row of a table: databases raise on greater ones."""
 
 
 class Body(BaseModel):

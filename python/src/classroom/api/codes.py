@@ -9,7 +9,7 @@ from pydantic import Field
 
 from classroom.accounts import codes, roster
 from classroom.accounts.errors import AccountError
-from classroom.api.base import Api, Body, moment
+from classroom.api.base import Api, Body, Number, moment
 
 _LONGEST = 366 * 86400
 
@@ -22,7 +22,7 @@ class _Wanted(Body):
 
 
 class _Revoked(Body):
-    ids: tuple[int, ...] = Field(default=(), max_length=codes.MAX_OPEN)
+    ids: tuple[Number, ...] = Field(default=(), max_length=codes.MAX_OPEN)
     all: bool = False
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from jupyterhub.scopes import needs_scope
 from pydantic import AwareDatetime, Field
 
 from classroom.accounts import roster
 from classroom.accounts.tables import now
-from classroom.api.base import Api, Body, moment
+from classroom.api.base import Api, Body, Number, moment
 from classroom.gpus import bookings
 from classroom.gpus.offer import has_line, take_stock
 from classroom.gpus.placement import pool
@@ -35,7 +35,7 @@ class _Wanted(Body):
 
 
 class _Cancelled(Body):
-    ids: tuple[Annotated[int, Field(ge=1, le=2**31)], ...] = Field(min_length=1, max_length=bookings.MOST)
+    ids: tuple[Number, ...] = Field(min_length=1, max_length=bookings.MOST)
 
 
 class Reservations(Api):
