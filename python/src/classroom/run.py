@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,9 @@ def run_hub(settings_file: Path, tell: Callable[[str], None]) -> None:
     os.environ["CLASSROOM_SETTINGS"] = str(settings_file.resolve())
     # JupyterHub writes files beside its database only, but some libraries look at where they are started.
     os.chdir(settings.paths.state)
+    # A script's shell has what it starts with & ignore SIGINT. The hub's services would inherit that, and SIGINT is
+    # how they are told to stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from classroom.hub import ClassroomHub  # noqa: PLC0415 - as above
 
     config = Path(__file__).with_name("jupyterhub_config.py")
