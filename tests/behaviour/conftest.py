@@ -132,12 +132,7 @@ def new_student(url: str, admin: Visitor) -> Iterator[Callable[..., servers.Serv
     made: list[servers.Server] = []
 
     def make(username: str = "") -> servers.Server:
-        visitor, username = Visitor(url), username or f"s-{uuid.uuid4().hex[:10]}"
-        visitor.sign_up(username)
-        admin.act("approve", username)
-        answer = visitor.sign_in(username)
-        assert visitor.is_signed_in, said(answer)
-        made.append(servers.Server(visitor, username))
+        made.append(servers.enrol(url, admin, username))
         return made[-1]
 
     yield make

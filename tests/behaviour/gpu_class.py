@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
 
 from behaviour.people import Visitor
-from behaviour.servers import Server
+from behaviour.servers import Server, enrol
 
 Verb = Callable[..., str]
 
@@ -87,17 +87,8 @@ class Class:
 @pytest.fixture(scope="module")
 def afternoon(url: str, admin: Visitor, server: Verb) -> Iterator[Class]:
     """One class for all tests: its students sign up once. Its rules are none when they have gone."""
-
-    def enrol() -> Server:
-        name, visitor = f"s-{uuid.uuid4().hex[:10]}", Visitor(url)
-        visitor.sign_up(name)
-        admin.act("approve", name)
-        visitor.sign_in(name)
-        assert visitor.is_signed_in
-        return Server(visitor, name)
-
     settings = json.loads(server("exec", "cat", server("settings").strip()))
-    found = Class(server, settings["gpu"]["cdiDirs"][0], [], enrol)
+    found = Class(server, settings["gpu"]["cdiDirs"][0], [], partial(enrol, url, admin))
     yield found
     found.rules("none")
     for student in found.enrolled:

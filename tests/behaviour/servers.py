@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from behaviour.people import Visitor, said
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
     import httpx
-
-    from behaviour.people import Visitor
 
 
 def wait_until(true: Callable[[], bool], what: str, bound: float = 60, pause: float = 0.2) -> float:
@@ -36,6 +36,16 @@ def wait_until(true: Callable[[], bool], what: str, bound: float = 60, pause: fl
 
 class CodeError(Exception):
     """Code in a kernel raised; the message is its name and value."""
+
+
+def enrol(url: str, admin: Visitor, name: str = "") -> Server:
+    """A student who has signed up, was approved, and is signed in; without a name, one that nobody has."""
+    visitor, name = Visitor(url), name or f"s-{uuid.uuid4().hex[:10]}"
+    visitor.sign_up(name)
+    admin.act("approve", name)
+    answer = visitor.sign_in(name)
+    assert visitor.is_signed_in, said(answer)
+    return Server(visitor, name)
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest
 from image_build import configuration, stream
 
 from behaviour.people import PASSWORD, Visitor
-from behaviour.servers import Server, wait_until
+from behaviour.servers import enrol, wait_until
 from nix_evaluation import REPOSITORY, slow
 
 pytestmark = [slow, pytest.mark.usefixtures("debian"), pytest.mark.timeout(900)]
@@ -106,13 +106,10 @@ def test_a_class_of_containers_outlives_a_restart_of_all_its_parts(compose: Comp
 
     wait_until(is_up, "the class answers", 120)
     password = compose("exec", "-T", "hub", "cat", "/var/lib/classroom/secrets/first-password-teacher").strip()
-    admin, student = Visitor(url), Visitor(url)
+    admin = Visitor(url)
     answer = admin.sign_in("teacher", password)
     admin.post(str(answer.url), {"new_password": PASSWORD, "new_password_confirmation": PASSWORD})
-    student.sign_up("ada")
-    admin.act("approve", "ada")
-    student.sign_in("ada")
-    mine = Server(student, "ada")
+    mine = enrol(url, admin, "ada")
     mine.start()
     with mine.kernel() as kernel:
         # GPUs and homes go the same way as on NixOS.

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from behaviour.people import Visitor
-from behaviour.servers import Server, wait_until
+from behaviour.servers import enrol, wait_until
 
 PLACE = Path("/run/work")
 
@@ -17,15 +17,12 @@ def main() -> None:
     """Leave a file at each step."""
     PLACE.mkdir(exist_ok=True)
     url, password = os.environ["CLASSROOM_URL"], sys.argv[1]
-    admin, student = Visitor(url), Visitor(url)
+    admin = Visitor(url)
     answer = admin.sign_in("teacher", password)
     if answer.url.path == "/hub/change-password":
         changed = f"{password}-changed-by-tests"
         admin.post(str(answer.url), {"new_password": changed, "new_password_confirmation": changed})
-    student.sign_up("ada")
-    admin.act("approve", "ada")
-    student.sign_in("ada")
-    mine = Server(student, "ada")
+    mine = enrol(url, admin, "ada")
     mine.start()
     with mine.kernel() as kernel:
         kernel.run("x = 41")
