@@ -220,6 +220,28 @@ def test_who_is_in_a_group_with_a_longer_lease_keeps_the_gpu_and_another_student
     assert room.sees(waiting) == passed
 
 
+def test_what_is_reserved_for_a_group_with_gpus_of_its_own_is_of_those(room: Class, terminal: Terminal) -> None:
+    member, other, late = (room.student() for _ in range(3))
+    lab = {"members": [member.name], "gpu": {"devices": ["1", "2"]}}
+    room.rules("exclusive", {"lab": lab}, devices=["0", "1"])
+    reserve = ("gpus", "reserve", "--from", "now", "--to", "90m", "--group", "lab")
+    assert "GPUs to hand out to group lab: 2. Reserve so many or fewer." in terminal.run(*reserve, "3").stderr
+    made = terminal.run(*reserve, "2", "--json")
+    assert made.returncode == 0, made.stderr
+    try:
+        start(other)
+        assert room.sees(other) == "0", "the site's first GPU is none of the group's"
+        assert "All GPUs are in use, or reserved." in refused(late)
+        start(member)
+        assert room.sees(member) == "1"
+    finally:
+        terminal.run("gpus", "cancel", str(json.loads(made.stdout)["id"]))
+    assert "All GPUs are in use." in refused(late)
+    member.stop()
+    start(late)
+    assert room.sees(late) == "1"
+
+
 CROWD = 200
 
 # Names of people who are not there: what a long line costs is the hub's affair alone.

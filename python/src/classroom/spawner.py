@@ -22,7 +22,6 @@ from classroom.gpus.metrics import WAITED
 from classroom.gpus.offer import View, forget_recent, look, may_wait, measured, wants_gpu
 from classroom.gpus.placement import Full, Granted, Without, most
 from classroom.gpus.words import MAY_START_WITHOUT, start_page
-from classroom.groups import named
 from classroom.ready import answers
 from classroom.settings import Settings
 from classroom.storage.client import ask
@@ -118,15 +117,14 @@ class ClassroomSpawner(DockerSpawner):
             gpu: the student's rules; those that hold now unless told.
             recent: as in `classroom.gpus.offer.look`.
         """
-        mine, site = gpu or self.rules.gpu, self.settings.gpu
+        mine = gpu or self.rules.gpu
         return await look(
             self.engine,
             mine,
             self.db,
             self.container_name,
             self._rules_of_others,
-            site=site,
-            named=named(self.settings),
+            settings=self.settings,
             recent=recent,
         )
 

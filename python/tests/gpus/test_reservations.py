@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,12 +16,16 @@ from classroom.gpus import bookings
 from classroom.gpus.leases import Lease
 from classroom.gpus.offer import View
 from classroom.gpus.placement import Claim, Full, Granted, held, most, place
-from classroom.gpus.reservations import Reservation, ReservationError, check, claims
+from classroom.gpus.reservations import Reservation, ReservationError, check, claims, pools_of, share_out
 from classroom.gpus.words import clock, devices, notes, reservation
-from classroom.settings import Gpu
+from classroom.settings import Gpu, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.orm import Session
+
+    from classroom.gpus.inventory import Device
 
 NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
 HOUR = timedelta(hours=1)
@@ -36,6 +41,10 @@ def booked(count: int, begins: float = 0, ends: float = 1, *members: str, number
 def lease(name: str, *numbers: int, gpu: Gpu = ALONE) -> Lease:
     names = tuple(f"nvidia.com/gpu={number}" for number in numbers)
     return Lease(name, names, exclusive=gpu.policy == "exclusive", most=most(gpu))
+
+
+def everything(_group: str) -> Sequence[Device]:
+    return FOUR.devices
 
 
 def labels(found: tuple[Claim, ...]) -> list[list[str]]:
@@ -66,17 +75,17 @@ def labels(found: tuple[Claim, ...]) -> list[list[str]]:
     ],
 )
 def test_a_reservation_keeps(leases: list[Lease], reservations: list[Reservation], devices: list[list[str]]) -> None:
-    assert labels(claims(FOUR.devices, FOUR, leases, reservations)) == devices
+    assert labels(claims(everything, FOUR, leases, reservations)) == devices
 
 
 def test_what_is_reserved_is_the_members_and_they_take_it_first() -> None:
-    claimed = claims(FOUR.devices, FOUR, [lease("zoe", 0)], [booked(1, 0, 1, "ada")])
+    claimed = claims(everything, FOUR, [lease("zoe", 0)], [booked(1, 0, 1, "ada")])
     leases = [lease("zoe", 0)]
     assert place(ALONE, FOUR, leases, "ada", claimed) == place(ALONE, FOUR, leases)
     answer = place(ALONE, FOUR, leases, "ben", claimed)
     assert isinstance(answer, Granted)
     assert answer.names == ("nvidia.com/gpu=2",)
-    low = claims(FOUR.devices[2:], FOUR, [], [booked(1, 0, 1, "ada")])
+    low = claims(lambda _: FOUR.devices[2:], FOUR, [], [booked(1, 0, 1, "ada")])
     answer = place(ALONE, FOUR, [], "ada", low)
     assert isinstance(answer, Granted)
     assert answer.names == ("nvidia.com/gpu=2",), "others keep what is not reserved"
@@ -84,7 +93,7 @@ def test_what_is_reserved_is_the_members_and_they_take_it_first() -> None:
 
 def test_of_those_that_others_have_it_keeps_the_ones_they_have_had_longest() -> None:
     leases = [replace(lease(name, number), since=since) for number, (name, since) in enumerate(AGES)]
-    assert labels(claims(FOUR.devices, FOUR, leases, [booked(2)])) == [["1", "3"]]
+    assert labels(claims(everything, FOUR, leases, [booked(2)])) == [["1", "3"]]
 
 
 def test_it_keeps_them_from_a_while_before_it_begins() -> None:
@@ -96,6 +105,59 @@ def test_it_keeps_them_from_a_while_before_it_begins() -> None:
         True,
         False,
     ]
+
+
+CLASS: dict[str, Any] = {
+    "gpu": {"policy": "exclusive", "devices": ["0", "1"]},
+    "groups": {
+        "lab": {"gpu": {"devices": ["1", "2"]}},
+        "all": {"gpu": {"policy": "all"}},
+        "none": {"gpu": {"policy": "none"}},
+        "long": {"gpu": {"longestLease": "1d"}},
+        "big": {"memory": "8G"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "devices"),
+    [("", "01"), ("lab", "12"), ("all", "0123"), ("none", ""), ("long", "01"), ("big", "01"), ("the hub's", "01")],
+    ids=["instructors", "own", "every", "none", "as everyone", "no rules of its own", "not in the settings"],
+)
+def test_a_reservation_is_of_the_devices_that_its_group_can_use(group: str, devices: str) -> None:
+    pools = pools_of(Settings.model_validate(CLASS, by_name=False), FOUR)
+    assert "".join(device.label for device in pools(group)) == devices
+
+
+def test_a_group_gets_the_devices_that_it_alone_can_use_and_leaves_those_that_others_need() -> None:
+    pools = pools_of(Settings.model_validate(CLASS, by_name=False), FOUR)
+    lab, site, every = (replace(booked(2), group=group) for group in ("lab", "", "all"))
+    one = replace(lab, count=1)
+    assert labels(claims(pools, FOUR, [], [lab])) == [["1", "2"]]
+    assert labels(claims(pools, FOUR, [], [one, site])) == [["2"], ["0", "1"]], "the second can have nothing else"
+    assert labels(claims(pools, FOUR, [], [every, one, replace(site, count=1)])) == [["1", "3"], ["2"], ["0"]]
+    check(one, [site], NOON, pools)
+    with pytest.raises(ReservationError, match=r"number 7 \(2\). GPUs to hand out to group lab: 2. Reserve fewer"):
+        check(lab, [replace(site, id=7)], NOON, pools)
+    for group, said in (("lab", "GPUs to hand out to group lab: 2."), ("none", "No GPU is handed out to group none.")):
+        with pytest.raises(ReservationError, match=said):
+            check(replace(booked(3), group=group), [], NOON, pools)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.sampled_from("abcdef"), unique=True)), max_size=5))
+@settings(max_examples=300, deadline=None)
+def test_all_get_their_devices_wherever_that_can_be_and_who_comes_first_gets_as_many_as_alone(
+    wishes: list[tuple[int, list[str]]],
+) -> None:
+    found = share_out(wishes)
+    assert len(frozenset[str]().union(*found)) == sum(map(len, found)), "no device twice"
+    assert all(mine <= set(fit) for mine, (_, fit) in zip(found, wishes, strict=True))
+    # Hall's theorem: it can be where any of them together know as many devices as they want.
+    some = [each for size in range(1, len(wishes) + 1) for each in combinations(wishes, size)]
+    can_be = all(sum(count for count, _ in each) <= len(set[str]().union(*(fit for _, fit in each))) for each in some)
+    assert can_be == all(len(mine) == count for mine, (count, _) in zip(found, wishes, strict=True))
+    for number in range(len(wishes)):
+        assert [len(mine) for mine in share_out(wishes[:number])] == [len(mine) for mine in found[:number]]
 
 
 GROUPS = [ALONE, PAIR, SHARED, Gpu(policy="shared", students_per_device=1), Gpu(policy="all")]
@@ -110,12 +172,14 @@ def test_whoever_comes_and_goes_nobody_is_put_on_what_is_reserved_for_others(dat
     rules = {name: data.draw(st.sampled_from(GROUPS)) for name in names}
     running: dict[str, Lease] = {}
     reservations: list[Reservation] = []
+    some = st.lists(st.sampled_from(machine.devices), unique=True)
+    own = {group: data.draw(st.just(list(machine.devices)) | some) for group in ("lab", "art", "")}
     for _ in range(data.draw(st.integers(1, 25))):
         match data.draw(st.sampled_from(["start", "start", "start", "stop", "reserve", "cancel"])):
             case "start":
                 name = data.draw(st.sampled_from(names))
                 others = [each for each in running.values() if each.holder != name]
-                claimed = claims(machine.devices, machine, others, reservations)
+                claimed = claims(own.__getitem__, machine, others, reservations)
                 answer = place(rules[name], machine, others, name, claimed)
                 running.pop(name, None)
                 if isinstance(answer, Granted):
@@ -129,27 +193,31 @@ def test_whoever_comes_and_goes_nobody_is_put_on_what_is_reserved_for_others(dat
                 running.pop(data.draw(st.sampled_from(names)), None)
             case "reserve":
                 members = frozenset(data.draw(st.sets(st.sampled_from(names))))
-                wanted = Reservation(data.draw(st.integers(1, 4)), NOON, NOON + HOUR, "lab", members)
+                wanted = Reservation(
+                    data.draw(st.integers(1, 4)), NOON, NOON + HOUR, data.draw(st.sampled_from(sorted(own))), members
+                )
                 try:
-                    check(wanted, reservations, NOON, len(machine.devices))
+                    check(wanted, reservations, NOON, own.__getitem__)
                 except ReservationError:
                     continue
                 reservations.append(wanted)
             case "cancel":
                 reservations = reservations[:-1]
-        found = claims(machine.devices, machine, list(running.values()), reservations)
+        found = claims(own.__getitem__, machine, list(running.values()), reservations)
         assert [len(each.identities) for each in found] == [each.count for each in reservations]
         assert len(frozenset[str]().union(*(each.identities for each in found))) == sum(
             len(e.identities) for e in found
         )
-        assert found == claims(machine.devices, machine, list(reversed(running.values())), reservations)
+        for each, claim in zip(reservations, found, strict=True):
+            assert claim.identities <= {device.identity for device in own[each.group]}
+        assert found == claims(own.__getitem__, machine, list(reversed(running.values())), reservations)
 
 
 @pytest.mark.parametrize(
     ("wanted", "others", "said"),
     [
         (booked(4), [], None),
-        (booked(5), [], "GPUs to hand out: 4."),
+        (booked(5), [], "GPUs to hand out to group lab: 4."),
         (booked(1, 1, 1), [], "end before it begins"),
         (booked(1, 2, 1), [], "end before it begins"),
         (booked(1, -2, -1), [], "That time is over"),
@@ -180,10 +248,10 @@ def test_what_cannot_be_kept_is_refused_in_words(
     wanted: Reservation, others: list[Reservation], said: str | None
 ) -> None:
     if said is None:
-        check(wanted, others, NOON, 4)
+        check(wanted, others, NOON, everything)
         return
     with pytest.raises(ReservationError) as refused:
-        check(wanted, others, NOON, 4)
+        check(wanted, others, NOON, everything)
     assert said in str(refused.value)
 
 
@@ -203,8 +271,8 @@ def wish(count: int, group: str = "", hours: float = 1) -> Reservation:
 
 def test_a_reservation_is_kept_in_the_database_with_whoever_is_a_member_now(db: Session) -> None:
     people(db, lab=["ada", "ben"], other=["teacher", "cem"])
-    first = bookings.make(db, wish(2, "lab"), 4)
-    second = bookings.make(db, replace(wish(2), clear=True), 4)
+    first = bookings.make(db, wish(2, "lab"), everything)
+    second = bookings.make(db, replace(wish(2), clear=True), everything)
     assert (first.clear, second.clear) == (False, True)
     db.expire_all()
     assert [each.members for each in bookings.read(db)] == [{"ada", "ben"}, {"teacher"}]
@@ -217,7 +285,7 @@ def test_a_group_of_the_settings_has_the_members_that_these_name(db: Session) ->
     people(db, lab=["ada"])
     groups = {"lab": ("ben",), "staff": ("kim",)}
     for name, members in (("lab", {"ada", "ben"}), ("staff", {"kim"})):
-        assert bookings.make(db, wish(1, name), 4, groups).members == members
+        assert bookings.make(db, wish(1, name), everything, groups).members == members
     assert [each.members for each in bookings.read(db, named=groups)] == [{"ada", "ben"}, {"kim"}]
 
 
@@ -225,19 +293,20 @@ def test_a_group_of_the_settings_has_the_members_that_these_name(db: Session) ->
 def test_a_group_that_is_not_there_is_said(db: Session, group: str, said: str) -> None:
     people(db, lab=["ada"], other=[])
     with pytest.raises(ReservationError, match=said):
-        bookings.make(db, wish(1, group), 4)
+        bookings.make(db, wish(1, group), everything)
 
 
 def test_a_clock_that_jumps_ahead_and_back_loses_no_reservation(db: Session) -> None:
-    made = bookings.make(db, wish(1), 4)
+    made = bookings.make(db, wish(1), everything)
     assert bookings.read(db, now() + timedelta(days=4000)) == ()
     assert bookings.read(db) == (made,)
 
 
 def view(leases: list[Lease], *reservations: Reservation, when: datetime = NOON, **more: Any) -> View:
     in_force = [each for each in reservations if each.holds(when)]
-    claimed = claims(FOUR.devices, FOUR, leases, in_force)
-    return View(ALONE, FOUR, tuple(leases), reserved=reservations, claims=claimed, **more)
+    claimed = claims(everything, FOUR, leases, in_force)
+    given: dict[str, Any] = {"reserved": reservations, "claims": claimed, "pools": everything} | more
+    return View(ALONE, FOUR, tuple(leases), **given)
 
 
 def test_a_student_reads_what_is_reserved_and_until_when() -> None:
@@ -258,6 +327,11 @@ def test_what_is_reserved_for_later_is_said_before_and_not_after() -> None:
     begins, ends = clock(NOON + 2 * HOUR, NOON), clock(NOON + 3 * HOUR, NOON)
     assert notes(found, "ben", NOON) == [f"1 GPU is reserved from {begins} until {ends}."]
     assert notes(found, "ben", NOON + 4 * HOUR) == []
+    elsewhere = replace(
+        view([], booked(1, 2, 3, "ada")), gpu=Gpu(policy="exclusive", devices=("0",)), pools=lambda _: FOUR.devices[2:]
+    )
+    assert notes(elsewhere, "ben", NOON) == [], "what students could not have anyway is not their affair"
+    assert len(notes(elsewhere, "ada", NOON)) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from classroom.accounts.tables import now
 from classroom.api.base import Api, Body, Number, moment
 from classroom.gpus import bookings
 from classroom.gpus.offer import has_line, take_stock
-from classroom.gpus.placement import pool
-from classroom.gpus.reservations import Reservation, ReservationError
+from classroom.gpus.reservations import Reservation, ReservationError, pools_of
 from classroom.groups import gpu_rules, named
 
 if TYPE_CHECKING:
@@ -59,9 +58,9 @@ class Reservations(Api):
         begins, ends = _utc(body.begins), _utc(body.ends)
         if ends > now() + _FARTHEST:
             raise ReservationError("That is more than a year ahead: give an earlier --to.")
-        devices = len(pool(settings.gpu, await take_stock(settings.gpu)))
+        pools = pools_of(settings, await take_stock(settings.gpu))
         wanted = Reservation(body.count, begins, ends, body.group, made_by=self.who, clear=body.clear)
-        made = bookings.make(self.db, wanted, devices, named(settings))
+        made = bookings.make(self.db, wanted, pools, named(settings))
         self.log.info("%s reserves %s GPUs, number %s", self.who, made.count, made.id)
         self.answer({"reservation": _described(made)})
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from classroom.gpus.reservations import Pools
+
     Named = Mapping[str, Collection[str]]
 
 MOST = 1000
@@ -40,20 +42,20 @@ def read(db: Session, when: datetime | None = None, named: Named = _NOBODY) -> t
     )
 
 
-def make(db: Session, wanted: Reservation, devices: int, named: Named = _NOBODY) -> Reservation:
+def make(db: Session, wanted: Reservation, pools: Pools, named: Named = _NOBODY) -> Reservation:
     """Keep GPUs for a lecture.
 
     Args:
         db: the hub's database.
         wanted: what is to be kept; its members are looked up when they are needed.
-        devices: how many GPUs are handed out.
+        pools: of which devices each is.
         named: as for `read`.
 
     Raises:
         ReservationError: it cannot be kept.
     """
     when = now()
-    check(wanted, read(db, when), when, devices)
+    check(wanted, read(db, when), when, pools)
     known = {*db.scalars(select(orm.Group.name)), *named}
     if wanted.group and wanted.group not in known:
         said = ", ".join(sorted(known)) or "none yet"

@@ -17,22 +17,19 @@ from classroom.gpus.ending import Ages, Key, Notices, Wishes, key, to_clear, to_
 from classroom.gpus.idle import unused
 from classroom.gpus.metrics import ENDED, HELD, show
 from classroom.gpus.offer import View, look, measured
-from classroom.gpus.placement import pool, room_of
-from classroom.gpus.reservations import claims
 from classroom.gpus.words import span
-from classroom.groups import gpu_rules, named
+from classroom.groups import gpu_rules
 from classroom.notices import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
     from sqlalchemy.orm import Session
 
     from classroom.engine import Engine
     from classroom.gpus.leases import Lease
-    from classroom.gpus.placement import Room
     from classroom.notices import Board
-    from classroom.settings import Gpu, Settings
+    from classroom.settings import Settings
 
     Stop = Callable[[str, str], Awaitable[bool]]
     """Stops a student's server for a reason; False if it cannot be stopped now."""
@@ -81,9 +78,7 @@ class Keeper:
 
     async def _look(self) -> View:
         rules = partial(rules_of, self._db, self._settings)
-        view = await look(
-            self._engine, self._rules[0], self._db, "", rules, site=self._gpu, named=named(self._settings)
-        )
+        view = await look(self._engine, self._rules[0], self._db, "", rules, settings=self._settings)
         return await measured(view)
 
     async def _act(self, view: View) -> None:
@@ -113,7 +108,7 @@ class Keeper:
         overdue.sort(key=self._notices.first_to_go(ages))
         # Nobody's server is stopped for somebody who joined the line and went away.
         waiting = [each for each in view.line if self._board.is_there(each.name, _AT_THE_PAGE)]
-        wishes = Wishes(waiting, view.rules, partial(_room, view, self._gpu))
+        wishes = Wishes(waiting, view.rules, view.room)
         return to_end(overdue, view.leases, wishes, view.inventory, view.claims)
 
     async def _end(self, words: Mapping[Lease, Words], notice: Mapping[Lease, float], moment: float) -> None:
@@ -145,10 +140,3 @@ def _not_used(idle: float) -> Words:
         f"Nothing has run on your GPU for {span(idle)}. Run something on it to keep it.",
         f"Nothing had run on your GPU for {span(idle)}.",
     )
-
-
-def _room(view: View, site: Gpu, leases: Sequence[Lease]) -> Room:
-    """The machine with these leases in the place of those that there are."""
-    in_force = view.in_force
-    claimed = claims(pool(site, view.inventory), view.inventory, leases, in_force) if in_force else ()
-    return room_of(view.inventory, leases, claimed)

@@ -13,10 +13,10 @@ from classroom.accounts.tables import now
 from classroom.gpus import bookings, line, use
 from classroom.gpus.inventory import Inventory, stock_at
 from classroom.gpus.leases import LEASE, Lease, leases
-from classroom.gpus.placement import Claim, Full, Granted, Placement, Room, pool, room_of
-from classroom.gpus.reservations import Reservation, claims
+from classroom.gpus.placement import Claim, Full, Granted, Placement, Room, room_of
+from classroom.gpus.reservations import Reservation, claims, pools_of
 from classroom.gpus.sample import read
-from classroom.groups import gpu_rules
+from classroom.groups import gpu_rules, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from classroom.engine import Engine
+    from classroom.gpus.reservations import Pools
     from classroom.gpus.sample import Sample
     from classroom.settings import Gpu, Settings
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 WITHOUT = "no"
 """The one value of the one option of a start."""
 
-_NOBODY: bookings.Named = {}
 _RECENT = 1.0  # seconds
 
 _lately: dict[Engine, tuple[float, asyncio.Task[tuple[Lease, ...]]]] = {}
@@ -57,6 +57,8 @@ class View:
     """The devices that those in force keep."""
     in_force: tuple[Reservation, ...] = ()
     """Those of the reservations that keep devices now, a while before they begin."""
+    pools: Pools = lambda _group: ()
+    """Of which devices they are."""
     used: Mapping[str, float] | None = None
     """What each has used lately, in seconds, where that decides who is first in line."""
     sample: Sample | None = None
@@ -70,6 +72,10 @@ class View:
             gpu, before = self.rules(each.name), found[-1]
             found.append(before.after(gpu, before.answer(gpu, each.name), each.name))
         return tuple(found)
+
+    def room(self, leases: Sequence[Lease]) -> Room:
+        """The machine with these leases in the place of those that there are."""
+        return room_of(self.inventory, leases, claims(self.pools, self.inventory, leases, self.in_force))
 
     def rules(self, student: str) -> Gpu:
         """What holds for one of those in line."""
@@ -139,8 +145,7 @@ async def look(  # noqa: PLR0913 - all that is asked
     container: str,
     rules: Rules = lambda _names: {},
     *,
-    site: Gpu | None = None,
-    named: bookings.Named = _NOBODY,
+    settings: Settings,
     recent: bool = False,
 ) -> View:
     """Ask the machine, the engine and the line.
@@ -151,8 +156,7 @@ async def look(  # noqa: PLR0913 - all that is asked
         db: the hub's database.
         container: the student's. What an earlier one of that name holds is the same student's.
         rules: gives the rules for those in line, as far as they are not the same.
-        site: the site's rules, which say what can be reserved and who is first; the student's unless told.
-        named: members of groups beside JupyterHub's own (`classroom.groups.named`).
+        settings: of the class, which say what can be reserved, for whom, and who is first.
         recent: an answer of the engine that is a second old will do.
 
     Raises:
@@ -163,16 +167,17 @@ async def look(  # noqa: PLR0913 - all that is asked
     inventory, found = await take_stock(gpu), await (recent_leases if recent else all_leases)(engine)
     held = tuple(lease for lease in found if lease.container != container)
     when = now()
-    reserved = bookings.read(db, when, named)
+    reserved = bookings.read(db, when, named(settings))
     # Who started just before it begins would have it while the lecture waits.
-    lead = timedelta(seconds=(site or gpu).notice)
+    lead = timedelta(seconds=settings.gpu.notice)
     in_force = tuple(each for each in reserved if each.holds(when, lead))
-    claimed = claims(pool(site or gpu, inventory), inventory, held, in_force)
+    pools = pools_of(settings, inventory)
+    claimed = claims(pools, inventory, held, in_force)
     others = rules([each.name for each in line.read(db)])
-    used = use.lately(db) if (site or gpu).prefer_least_used else None
+    used = use.lately(db) if settings.gpu.prefer_least_used else None
     room = room_of(inventory, held, claimed)
     waiting = line.refresh(db, gpu, room, held, lambda name: others.get(name, gpu), used=used)
-    return View(gpu, inventory, held, waiting, others, reserved, claimed, in_force, used)
+    return View(gpu, inventory, held, waiting, others, reserved, claimed, in_force, pools, used)
 
 
 async def measured(view: View) -> View:

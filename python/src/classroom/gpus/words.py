@@ -64,10 +64,13 @@ def notes(view: View, student: str, when: datetime | None = None) -> list[str]:
     if view.used is not None:
         mine = span(view.used.get(student, 0.0))
         said = [f"Who has used GPUs least in the last {DAYS} days comes first, in whole hours. You have: {mine}."]
+    soon = (each for each in view.reserved if each.begins < when + _SOON and when < each.ends)
+    # Not those that are of others' devices.
+    known = {device.identity for device in pool(view.gpu, view.inventory)}
     return said + [
         reservation(each, when, mine=student in each.members)
-        for each in view.reserved
-        if each.begins < when + _SOON and when < each.ends
+        for each in soon
+        if student in each.members or any(device.identity in known for device in view.pools(each.group))
     ]
 
 
