@@ -346,7 +346,7 @@ in
       offer = mkOption {
         type = own.duration;
         default = "2m";
-        description = "When all GPUs are in use students wait in line. A free one is kept this long for the first, then passes on.";
+        description = "When all GPUs are in use students wait in line. Who does not open the server for so long when it is their turn loses it to the next.";
       };
       longestWait = mkOption {
         type = own.duration;

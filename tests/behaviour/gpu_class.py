@@ -76,6 +76,11 @@ class Class:
         text = self.server("exec", "classroom", "gpus", "--json", "--settings", self.server("settings").strip())
         return json.loads(text)
 
+    def database(self, script: str, *arguments: str) -> str:
+        """What a script prints that gets the path of the hub's database, then the arguments."""
+        state = json.loads(self.server("exec", "cat", self.server("settings").strip()))["paths"]["state"]
+        return self.server("exec", "python3", "-c", script, f"{state}/jupyterhub.sqlite", *arguments).strip()
+
     def write(self, spec: dict[str, Any] | str, name: str = "nvidia.json") -> None:
         text = spec if isinstance(spec, str) else json.dumps(spec)
         self.server("exec", "sh", "-c", 'printf %s "$1" > "$2"', "sh", text, f"{self.cdi}/{name}")

@@ -148,6 +148,7 @@ def _roles(c: Config, _settings: Settings, secrets: Secrets) -> None:
                 "read:users",
                 "admin:users",
                 "read:servers",
+                "start:servers",
                 "delete:servers",
                 "read:hub",
                 "proxy",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
+from urllib.parse import quote, urlparse
 
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from traitlets import Instance
 
+from classroom.client import HubClient
 from classroom.container import LABEL
 from classroom.engine import EngineAwayError, engine_at
 from classroom.gpus.inventory import stock_at
 from classroom.gpus.keeper import Keeper
 from classroom.gpus.placement import mistakes_of_class
+from classroom.gpus.turns import Turns
 from classroom.groups import gpu_rules, hands_out_gpus
 from classroom.notices import Board
 from classroom.settings import Settings
@@ -34,6 +36,8 @@ class ClassroomHub(JupyterHub):
 
     notices: Board
     """What students are told."""
+    turns: Turns
+    """Whose servers are started because it is their turn for a GPU."""
     _watcher: asyncio.Task[None] | None = None
     _gpu_watcher: asyncio.Task[None] | None = None
     _storage: Watch | None = None
@@ -136,10 +140,29 @@ class ClassroomHub(JupyterHub):
             self.template_vars["classroom_stopped"] = lambda user: self.notices.why(user.name) if user else ""
         super().init_tornado_settings()
 
-    async def _end_server(self, name: str, reason: str) -> bool:
-        """Stop a student's server; its page says why. False if it starts or stops just now, or cannot be stopped."""
+    async def start_server(self, name: str) -> None:
+        """Start a student's server by the hub's own API, which bounds, counts and shows it as one that they start.
+
+        Raises:
+            ClassroomError: the start was refused, or has failed already.
+        """
+        client = HubClient.of(self.class_settings)
+        await asyncio.to_thread(client.post, f"users/{quote(name, safe='')}/server", {})
+
+    def stage(self, name: str) -> str | None:
+        """`pending` while a student's server starts or stops, `ready` while it runs; None without one."""
+        user = self._find(name)
+        if user is None or not user.spawner.active:
+            return None
+        return "pending" if user.spawner.pending else "ready"
+
+    def _find(self, name: str) -> User | None:
         record = orm.User.find(self.db, name)
-        user = self.users[record] if record else None
+        return self.users[record] if record else None
+
+    async def end_server(self, name: str, reason: str) -> bool:
+        """Stop a student's server; its page says why. False if it starts or stops just now, or cannot be stopped."""
+        user = self._find(name)
         if user is None or not user.spawner.active or user.spawner.pending:
             return False
         self.log.warning("%s's server is stopped. %s", name, reason)
@@ -171,11 +194,12 @@ class ClassroomHub(JupyterHub):
                 self.log.error("GPUs: %s", mistake)
             if self.class_settings.storage.kind == "directory":
                 self._storage = Watch(self.class_settings.storage, self.log)
+        self.turns = Turns(self.db, self, self.class_settings.gpu.offer)
         await self.proxy.wait_up()
         await super().start()
         self._watcher = asyncio.create_task(self.proxy.watch())
         settings = self.class_settings
         if hands_out_gpus(settings) and issubclass(self.spawner_class, ClassroomSpawner):
             engine = engine_at(settings.docker.host)
-            keeper = Keeper(settings, engine, self.db, self.notices, self._end_server)
+            keeper = Keeper(settings, engine, self.db, board=self.notices, turns=self.turns, stop=self.end_server)
             self._gpu_watcher = asyncio.create_task(keeper.run())

@@ -327,7 +327,8 @@ class Gpu(_Section):
     students_per_device: int = Field(default=2, ge=1, le=1000)
     """With policy "shared": most students on one GPU. They share its memory: nothing keeps one from taking it all."""
     offer: Duration = Field(default=120, ge=10)
-    """When all GPUs are in use students wait in line. A free one is kept this long for the first, then passes on."""
+    """When all GPUs are in use students wait in line. Who does not open the server for so long when it is their turn
+    loses it to the next."""
     longest_wait: Duration = Field(default=4 * 3600, ge=60)
     """How long a place in line is kept at most."""
     prefer_least_used: bool = False

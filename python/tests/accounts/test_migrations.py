@@ -39,7 +39,7 @@ def test_they_run_once_and_leave_jupyterhubs_revision_alone(db: Session) -> None
 
 
 def test_they_can_be_taken_back(db: Session) -> None:
-    assert len(ours(db)) == 9
+    assert len(ours(db)) == 10
     migrations.downgrade(db.connection(), "base")
     db.commit()
     assert ours(db) == {migrations.VERSION_TABLE}

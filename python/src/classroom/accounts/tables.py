@@ -78,6 +78,16 @@ class Place(Base):
     """Since when a GPU is kept for the student."""
 
 
+class Offer(Base):
+    """A server that the hub started by turn and that nobody has opened (`classroom.gpus.turns`)."""
+
+    __tablename__ = "classroom_offers"
+
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    made: Mapped[datetime] = mapped_column(default=now)
+    """When it was started."""
+
+
 class SignUpCode(Base):
     """A code whose holder signs up without waiting for approval (`classroom.accounts.codes`)."""
 

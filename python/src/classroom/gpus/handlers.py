@@ -72,7 +72,12 @@ class LinePage(Page):
         if self.current_user is not None and self.current_user.name == spawner.user.name:
             self.settings["app"].notices.seen(spawner.user.name)
         self.set_header("Cache-Control", "no-store")
-        self.finish(standing(view, spawner.user.name))
+        name = spawner.user.name
+        found = standing(view, name)
+        mine = next((each.offered for each in view.line if each.name == name), None)
+        if found.get("turn") and not self.settings["app"].turns.begin(name, mine):
+            found = {"waiting": False}  # the hub tried, and it failed: the start page says why
+        self.finish(found)
 
     @web.authenticated
     @needs_scope("servers")

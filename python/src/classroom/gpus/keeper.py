@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from classroom.engine import Engine
     from classroom.gpus.leases import Lease
+    from classroom.gpus.turns import Turns
     from classroom.notices import Board
     from classroom.settings import Settings
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     """Stops a student's server for a reason; False if it cannot be stopped now."""
 
 _PAUSE = 15.0  # seconds, Prometheus' usual interval
+_BRISK = 3.0  # seconds, while somebody waits
 _AT_THE_PAGE = 90.0  # seconds; the page of who waits asks every 30
 
 _log = logging.getLogger(__name__)
@@ -55,26 +57,32 @@ _LECTURE = Words("reserved", *(2 * ["A lecture begins, for which your GPU is res
 
 
 class Keeper:
-    """Looks for ever: offers that nobody takes pass on by it, use is counted, leases end, the figures are set."""
+    """Looks for ever: turns come and pass on by it, use is counted, leases end, the figures are set."""
 
-    def __init__(self, settings: Settings, engine: Engine, db: Session, board: Board, stop: Stop) -> None:
+    def __init__(  # noqa: PLR0913 - all that it acts on
+        self, settings: Settings, engine: Engine, db: Session, *, board: Board, turns: Turns, stop: Stop
+    ) -> None:
         """Look at nothing yet."""
         self._settings, self._gpu = settings, settings.gpu
         self._rules = [gpu for gpu in gpu_rules(settings).values() if gpu.policy != "none"]
-        self._engine, self._db, self._board, self._stop = engine, db, board, stop
-        self._pause = min(_PAUSE, *(gpu.notice / 5 for gpu in self._rules))
+        self._engine, self._db, self._board, self._turns, self._stop = engine, db, board, turns, stop
+        self._pause = min(_PAUSE, self._gpu.offer / 5, *(gpu.notice / 5 for gpu in self._rules))
         self._meter, self._ages, self._notices = use.Meter(), Ages(), Notices()
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
+            pause = self._pause
             try:
-                await self._act(await self._look())
+                view = await self._look()
+                await self._turns.review(view)
+                await self._act(view)
+                pause = min(pause, _BRISK) if view.line or self._turns.busy else pause
             except (ClassroomError, docker.errors.APIError) as error:
                 _log.debug("The GPUs are left as they are: %s", error)
             except Exception:  # noqa: BLE001 - the task must outlive what nobody has foreseen
                 _log.exception("The GPUs are left as they are")
-            await asyncio.sleep(self._pause)
+            await asyncio.sleep(pause)
 
     async def _look(self) -> View:
         rules = partial(rules_of, self._db, self._settings)

@@ -107,15 +107,16 @@ def standing(view: View, student: str) -> dict[str, object]:
     place = view.place(student)
     if place is None:
         return {"waiting": False}
+    turn = not isinstance(view.answer(student), Full)
     return {
         "waiting": True,
-        "turn": not isinstance(view.answer(student), Full),
+        "turn": turn,
         "place": place + 1,
-        "text": _place(view, place),
+        "text": "It is your turn: your server starts." if turn else _place(view, place),
         "devices": devices(view, student),
         "notes": notes(view, student),
         # Two hundred who ask every few seconds are all that a hub can do; an offer must not pass by unseen.
-        "again": min(30, 2 + place, view.gpu.offer // 2),
+        "again": 1 if turn else min(30, 2 + place, view.gpu.offer // 2),
     }
 
 
@@ -154,7 +155,7 @@ def start_page(view: View, student: str, reason: str, urls: Mapping[str, str]) -
 <h1 class="h3">Waiting for a GPU</h1>
 <p class="lead" data-line-text role="status" aria-live="polite">{escape(_place(view, place))}</p></div>
 {table}
-<p>When it is your turn your server starts by itself: leave this page open. If it is closed then, the GPU is kept for
-you for {escape(kept)} and passes on. {escape(MAY_START_WITHOUT)}</p>
+<p>When it is your turn your server starts by itself, and this page goes to it: leave it open. If it is closed then,
+come back within {escape(kept)}, or the GPU passes on to who waits next. {escape(MAY_START_WITHOUT)}</p>
 <p><button {send} name="action" value="leave" class="btn btn-outline-danger">Leave the line</button> {without}</p>
 <noscript><p>Load this page again now and then to see your place.</p></noscript>"""

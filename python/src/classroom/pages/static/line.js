@@ -1,4 +1,4 @@
-// Keeps the place in line up to date, and starts the server when it is the student's turn.
+// Keeps the place in line up to date, and goes to the server that the hub starts when it is the student's turn.
 "use strict";
 
 const line = document.querySelector("[data-line]");
@@ -18,14 +18,14 @@ if (line) {
       const answer = await fetch(line.dataset.line, { cache: "no-store", redirect: "manual" });
       if (answer.ok) {
         const now = await answer.json();
-        if (!now.waiting || now.turn) {
+        if (!now.waiting) {
           // Its own page tells the rest: the server starts, or why the place is lost.
           window.location.assign(line.dataset.start);
           return;
         }
         again = now.again;
         text.textContent = now.text;
-        document.title = `${now.place}. in line - ${title}`;
+        document.title = now.turn ? title : `${now.place}. in line - ${title}`;
         list.replaceChildren(...now.devices.map((device) => {
           const row = document.createElement("tr");
           row.append(...[device.name, device.use].map((cell) => element("td", cell)));
