@@ -220,12 +220,17 @@ def test_who_has_had_a_gpu_for_long_is_told_in_the_notebook_and_it_passes_on_wit
     expect(page.get_by_text("It was stopped. Others waited for a GPU, and you had had yours for")).to_be_visible()
 
 
-def test_who_is_in_a_group_with_a_longer_lease_keeps_the_gpu_and_another_students_passes_on(room: Class) -> None:
+def test_who_is_put_into_a_group_with_a_longer_lease_keeps_the_gpu_and_another_students_passes_on(
+    room: Class, admin: Visitor
+) -> None:
     first, other, waiting = (room.student() for _ in range(3))
-    thesis = {"members": [first.name], "gpu": {"longestLease": "0s"}}
-    room.rules("exclusive", {"thesis": thesis}, devices=["0", "1"], longestLease="15s", notice="10s")
+    group = f"thesis-{first.name}"
+    room.rules(
+        "exclusive", {group: {"gpu": {"longestLease": "0s"}}}, devices=["0", "1"], longestLease="15s", notice="10s"
+    )
     start(first)
     start(other)
+    assert api(admin, "POST", f"groups/{group}", {"users": [first.name]}).status_code == 201
     kept, passed = room.sees(first), room.sees(other)
     join(waiting)
     wait_until(lambda: stands(waiting)["turn"], "a GPU is the next one's", 60)
