@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pynvml
@@ -14,9 +15,15 @@ import pynvml
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-_WITHOUT_ANSWER = (pynvml.NVMLError_NotSupported, pynvml.NVMLError_NoPermission, pynvml.NVMLError_FunctionNotFound)
+_WITHOUT_ANSWER = (
+    pynvml.NVMLError_NotSupported,
+    pynvml.NVMLError_NoPermission,
+    pynvml.NVMLError_FunctionNotFound,
+    pynvml.NVMLLibraryMismatchError,  # what pynvml makes of the last for some functions, and no NVMLError
+)
+_MEMINFO = Path("/proc/meminfo")
 
 
 class DriverError(ClassroomError):
@@ -95,7 +102,7 @@ class Driver:
         return tuple(readings)
 
     def _read(self, handle: Any, index: str, parent: Any = None) -> Reading:  # noqa: ANN401 - pointers of C
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        used, total = _memory(handle)
         uuid = pynvml.nvmlDeviceGetUUID(handle)
         uses = self._uses(handle, uuid) if parent is None else None
         busy = None
@@ -109,13 +116,10 @@ class Driver:
             index=index,
             uuid=uuid,
             name=pynvml.nvmlDeviceGetName(handle if parent is None else parent),
-            memory_used=memory.used,
-            memory_total=memory.total,
+            memory_used=used,
+            memory_total=total,
             use=busy,
-            processes=tuple(
-                Process(each.pid, each.usedGpuMemory or 0, None if uses is None else uses.get(each.pid, 0.0))
-                for each in running
-            ),
+            processes=_processes({each.pid: each.usedGpuMemory or 0 for each in running}, uses),
         )
 
     def _uses(self, handle: Any, uuid: str) -> dict[int, float] | None:  # noqa: ANN401 - as above
@@ -124,8 +128,8 @@ class Driver:
             samples = pynvml.nvmlDeviceGetProcessUtilization(handle, self._seen.get(uuid, 0))
         except pynvml.NVMLError_NotFound:
             return {}  # nothing ran
-        except _WITHOUT_ANSWER:
-            return None
+        except (pynvml.NVMLError_InsufficientSize, *_WITHOUT_ANSWER):
+            return None  # the first: there were more samples than the library had just said
         uses: dict[int, float] = {}
         for each in samples:
             self._seen[uuid] = max(self._seen.get(uuid, 0), each.timeStamp)
@@ -133,6 +137,29 @@ class Driver:
             if each.smUtil <= 100:
                 uses[each.pid] = max(uses.get(each.pid, 0.0), each.smUtil / 100)
         return uses
+
+
+def _processes(memory: Mapping[int, int], uses: Mapping[int, float] | None) -> tuple[Process, ...]:
+    """Those that hold memory, and those that were seen to run: some drivers list the first in a form of their own.
+
+    Args:
+        memory: bytes, by process.
+        uses: part of the time, by process that ran; None if the driver does not say.
+    """
+    if uses is None:
+        return tuple(Process(pid, held, None) for pid, held in memory.items())
+    return tuple(Process(pid, memory.get(pid, 0), uses.get(pid, 0.0)) for pid in {**memory, **uses})
+
+
+def _memory(handle: Any) -> tuple[int, int]:  # noqa: ANN401 - as above
+    """Bytes in use and in all; the machine's own where the GPU has none but that (DGX Spark, Jetson)."""
+    with suppress(*_WITHOUT_ANSWER):
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        return memory.used, memory.total
+    lines = (line.split() for line in _MEMINFO.read_text().splitlines())
+    kilobytes = {words[0]: int(words[1]) for words in lines}
+    total = kilobytes["MemTotal:"]
+    return 1024 * (total - kilobytes["MemAvailable:"]), 1024 * total
 
 
 def _instances(card: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - as above
