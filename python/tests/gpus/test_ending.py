@@ -90,6 +90,16 @@ def test_a_lecture_for_which_others_are_to_go_needs_no_lease_to_be_old() -> None
         assert [each.holder for each in found] == goes
 
 
+def test_a_gpu_that_would_only_be_kept_for_a_pair_ends_no_lease() -> None:
+    held = [lease("ada", 2, SHARED)]
+    three = inventory(nvidia(3))
+    rules = {"0": ALONE, "1": ALONE, "2": PAIR, "3": SHARED}
+    waiting = [Waiting(name, NOON) for name in rules]
+    found = Wishes(waiting, lambda name: rules[name], lambda leases: room_of(three, leases))
+    assert (found.served(held), found.served([])) == (3, 2), "the last shares with ada, and would not if she went"
+    assert to_end(held, held, found, three, ()) == ()
+
+
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_whose_lease_ends_somebody_else_is_served_for_it(data: st.DataObject) -> None:
@@ -108,7 +118,7 @@ def test_whose_lease_ends_somebody_else_is_served_for_it(data: st.DataObject) ->
     def served(without: list[Lease]) -> int:
         return found.served([each for each in held if each not in without])
 
-    assert served(list(goes)) == served(list(overdue)), "nobody who could be served is left out"
+    assert served(list(goes)) >= served(list(overdue)), "nobody who could be served is left out"
     for each in goes:
         assert served([other for other in goes if other != each]) < served(list(goes)), "it was needed"
 

@@ -93,13 +93,16 @@ def to_end(
     def served(without: Sequence[Lease]) -> int:
         return wishes.served([lease for lease in rest if lease not in without])
 
-    best = served(chosen)
-    if best == served(()):
-        return tuple(lecture)
-    for lease in reversed(tuple(chosen)):
-        fewer = [other for other in chosen if other is not lease]
-        if served(fewer) == best:
-            chosen = fewer
+    # More that is free may serve fewer: it is kept for who comes before them and needs still more.
+    best, before = served(chosen), 0
+    while before != len(chosen):
+        before = len(chosen)
+        for lease in reversed(tuple(chosen)):
+            fewer = [other for other in chosen if other is not lease]
+            if (count := served(fewer)) >= best:
+                chosen, best = fewer, count
+    if best <= served(()):
+        chosen = []
     return tuple(lease for lease in overdue if lease in lecture or lease in chosen)
 
 
