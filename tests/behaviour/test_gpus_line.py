@@ -233,11 +233,11 @@ def test_who_is_put_into_a_group_with_a_longer_lease_keeps_the_gpu_and_another_s
     assert api(admin, "POST", f"groups/{group}", {"users": [first.name]}).status_code == 201
     kept, passed = room.sees(first), room.sees(other)
     join(waiting)
-    wait_until(lambda: stands(waiting)["turn"], "a GPU is the next one's", 60)
-    assert not other.is_known
+    assert stands(waiting)["waiting"], "nobody is sent away for who is not at the page"
+    wait_until(lambda: waiting.is_known, "a GPU is the next one's", 60)
+    waiting.wait_ready()
+    assert (room.sees(waiting), other.is_known) == (passed, False)
     assert room.sees(first) == kept, "they have had theirs for longer"
-    start(waiting)
-    assert room.sees(waiting) == passed
 
 
 def test_what_is_reserved_for_a_group_with_gpus_of_its_own_is_of_those(room: Class, terminal: Terminal) -> None:
