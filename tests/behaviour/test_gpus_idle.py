@@ -6,19 +6,23 @@ The sample is written here as `classroom gpus sample` writes it, for no machine 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from behaviour.gpu_class import Class, start
+from behaviour.people import Visitor
 from behaviour.servers import Server, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
-CARD = {"uuid": "GPU-1", "name": "Test Card", "memory_used": 2 * 10**9, "memory_total": 80 * 10**9, "use": 0.25}
+PHONE, WIDE = (390, 844), (1280, 800)
+CARD = {"uuid": "GPU-1", "memory_used": 2 * 10**9, "memory_total": 80 * 10**9, "use": 0.25}
 
 
 @pytest.fixture
@@ -27,9 +31,9 @@ def measure(room: Class) -> Iterator[Callable[..., str]]:
     settings = json.loads(room.server("exec", "cat", room.server("settings").strip()))
     file = str(PurePosixPath(settings["paths"]["runtime"]) / "gpu-sample.json")
 
-    def write(*, watched: float = 3600, ago: float = 0, **idle: float) -> str:
+    def write(*, watched: float = 3600, ago: float = 0, card: str = "Test Card", **idle: float) -> str:
         containers = {_container(room, name): {"idle": seconds, "memory": 0} for name, seconds in idle.items()}
-        cards = [CARD | {"index": "0"}]
+        cards = [CARD | {"index": "0", "name": card}]
         said = {"version": 1, "taken": time.time() - ago, "watched": watched, "cards": cards, "containers": containers}
         room.server("exec", "sh", "-c", 'printf %s "$1" > "$2.new"; mv "$2.new" "$2"', "sh", json.dumps(said), file)
         return file
@@ -90,3 +94,54 @@ def test_who_finds_no_free_gpu_reads_what_the_cards_do(room: Class, measure: Cal
     page = other.visitor.get(f"/hub/spawn/{other.name}").text
     assert "GPU 0, Test Card" in page
     assert "(2.0 of 80.0 GB in use, busy 25% of the time)" in page
+
+
+@pytest.mark.parametrize("size", [PHONE, WIDE], ids=["phone", "wide"])
+def test_no_page_on_the_way_to_a_gpu_scrolls_sideways(  # noqa: PLR0917 - fixtures
+    room: Class,
+    measure: Callable[..., str],
+    browser: Browser,
+    contexts: list[BrowserContext],
+    admin: Visitor,
+    size: tuple[int, int],
+) -> None:
+    room.rules("exclusive", perStudent=4, samples=measure())
+    holder, other = room.student(), room.student()
+    start(holder)
+    holder.open()
+    measure(card="NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition")
+
+    def window(visitor: Visitor) -> Page:
+        contexts.append(browser.new_context(base_url=visitor.url, viewport={"width": size[0], "height": size[1]}))
+        kept = [{"name": c.name, "value": c.value or "", "url": visitor.url + c.path} for c in visitor.web.cookies.jar]
+        contexts[-1].add_cookies(kept)
+        return contexts[-1].new_page()
+
+    def fits(page: Page, title: str) -> None:
+        page.wait_for_load_state()
+        if shots := os.environ.get("CLASSROOM_SCREENSHOTS"):
+            page.screenshot(path=Path(shots) / f"{title}-{size[0]}.png", full_page=True)
+        too_wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert too_wide <= 0, f"{title}: {too_wide} pixels too wide"
+
+    page = window(holder.visitor)
+    for path in ("home", "token"):
+        page.goto(f"/hub/{path}")
+        fits(page, f"holder-{path}")
+    page = window(other.visitor)
+    page.goto(f"/hub/user/{other.name}/lab")
+    fits(page, "not-running")
+    page.goto("/hub/home")
+    fits(page, "home")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("heading", name="All GPUs are in use.").wait_for()
+    fits(page, "all-in-use")
+    page.get_by_role("button", name="Wait in line").click()
+    page.get_by_text("You are number 1 of 1 in line.").wait_for()
+    fits(page, "in-line")
+    instructor = window(admin)
+    instructor.goto("/hub/gpus")
+    fits(instructor, "gpus")
+    page.get_by_role("button", name="Start without a GPU").click()
+    page.wait_for_url("**/hub/spawn-pending/**")
+    fits(page, "starting")

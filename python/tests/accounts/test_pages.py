@@ -50,6 +50,11 @@ def test_an_error_is_said_in_plain_words(pages: Environment, status: int, messag
     assert f"{status} Its name" in text
 
 
+def test_a_sentence_of_ours_is_said_once(pages: Environment) -> None:
+    said = "This class uses no GPUs."
+    assert render(pages, "error.html", status_code=404, status_message=said, message=said).count(said) == 1
+
+
 def test_a_failed_start_says_what_the_spawner_said(pages: Environment) -> None:
     text = render(
         pages, "not_running.html", failed=True, failed_message="All GPUs are <taken>.", spawn_url="/hub/spawn"
