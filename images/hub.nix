@@ -69,6 +69,7 @@ dockerTools.streamLayeredImage {
     Cmd = [ "hub" ];
     Env = [
       "PATH=/bin"
+      "CLASSROOM_CONTAINER=1" # `classroom doctor` says its commands as compose/ has them
       "LANG=C.UTF-8"
       "TZDIR=${tzdata}/share/zoneinfo"
       "SSL_CERT_FILE=${cacert}/etc/ssl/certs/ca-bundle.crt"

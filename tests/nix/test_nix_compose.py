@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -124,6 +125,24 @@ def test_a_class_of_containers_outlives_a_restart_of_all_its_parts(compose: Comp
     used = json.loads(compose("exec", "-T", "hub", "classroom", "storage", "--json"))
     assert [home["student"] for home in used["homes"]] == ["ada"]
     assert (Path(server("settings").strip()).parent / "compose/homes/compose-home-ada/notes.txt").read_text() == "mine"
+
+
+def test_the_doctor_sees_the_whole_machine_and_says_commands_that_are_there(compose: Compose) -> None:
+    odd = {"clock", "disk"}  # the machine of the tests
+
+    def look(*words: str) -> dict[str, dict[str, Any]]:
+        return {each["about"]: each for each in json.loads(compose(*words, "--json"))["findings"]}
+
+    found = look("run", "--rm", "doctor")
+    assert {about for about, each in found.items() if each["state"] != "ok"} <= odd | {"backup"}, found
+    assert {"firewall", "GPUs", "engine's settings", "image", "websockets", "database"} <= set(found)
+    assert found["backup"]["mend"] == "docker compose run --rm backup create /backups/classroom"
+    assert "homes" in found["disk"]["says"]
+    assert "has not changed since" in found["engine's settings"]["says"]
+    inside = look("exec", "-T", "hub", "classroom", "doctor")
+    hidden = {about for about, each in inside.items() if each["mend"] == "docker compose run --rm doctor"}
+    assert {about for about, each in inside.items() if each["state"] != "ok"} <= odd | {"backup"} | hidden, inside
+    assert {"firewall", "driver"} <= hidden
 
 
 def test_a_backup_has_the_work_of_a_student(compose: Compose, server: Verb) -> None:

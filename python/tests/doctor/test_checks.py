@@ -21,6 +21,9 @@ from classroom.settings import Settings
 OK, WARNING, WRONG = State.OK, State.WARNING, State.WRONG
 GIB = 1024**3
 
+SPECIFICATION = """{"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": [
+    {"name": "0", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia0"}]}},
+    {"name": "1", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia1"}]}}]}"""
 GOOD = {"LiveRestoreEnabled": True, "CDISpecDirs": ["/etc/cdi"]}
 
 
@@ -39,6 +42,52 @@ def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gp
     assert len(found) == len(says)
     assert all(text in each.says and each.state is WRONG for text, each in zip(says, found, strict=True))
     assert all("/etc/docker/daemon.json" in (each.mend or "") for each in found)
+
+
+@pytest.mark.parametrize(
+    ("command", "typed"),
+    [
+        ("sudo classroom doctor", "docker compose run --rm doctor"),
+        ("classroom hub", "docker compose restart hub"),
+        ("nginx", "docker compose restart nginx"),
+        ("classroom network up", "docker compose restart network"),
+        ("classroom backup create /srv/backups/classroom", "docker compose run --rm backup create /backups/classroom"),
+        ("classroom backup create", "docker compose run --rm backup create"),
+        ("classroom upgrade status", "docker compose exec hub classroom upgrade status"),
+        (
+            "chmod 600 /var/lib/classroom/secrets/cli-token",
+            "docker compose run --rm --entrypoint chmod backup 600 /var/lib/classroom/secrets/cli-token",
+        ),
+        ("chmod a+rx /srv/faces", "chmod a+rx /srv/faces"),
+        ("journalctl -b -e -u classroom-hub", "docker compose logs hub"),
+        ("restart dockerd", "systemctl restart docker"),
+        ("timedatectl set-ntp true", "timedatectl set-ntp true"),
+    ],
+)
+def test_where_parts_are_containers_a_command_is_typed_beside_compose_yaml(
+    command: str, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert units.typed_here(command) == command
+    monkeypatch.setenv("CLASSROOM_CONTAINER", "1")
+    assert units.typed_here(command) == typed
+
+
+def test_a_container_that_does_not_see_the_machine_calls_none_of_its_files_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = Settings.model_validate(
+        {
+            "docker": {"host": f"unix://{tmp_path}/docker.sock"},
+            "gpu": {"policy": "all", "cdiDirs": [str(tmp_path)]},
+            "groups": {"ml": {"shared": ["/srv/faces"]}},
+        }
+    )
+    (tmp_path / "nvidia.json").write_text(SPECIFICATION)
+    monkeypatch.setenv("CLASSROOM_CONTAINER", "1")
+    monkeypatch.setattr(engine, "find_process", lambda _host: None)  # the machine of the tests may have an engine
+    assert [(each.about, each.state) for each in gpus.look(settings)] == [("GPUs", OK), ("driver", WARNING)]
+    with pytest.raises(PermissionError):
+        list(shared.look(settings))
 
 
 def test_a_file_that_is_newer_than_the_engine_waits_for_a_restart(tmp_path: Path) -> None:
@@ -216,10 +265,7 @@ def test_who_would_never_be_found_idle_is_said(tmp_path: Path, data: dict[str, A
 
 
 def test_a_device_whose_file_is_not_there_is_named(tmp_path: Path) -> None:
-    specification = """{"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": [
-        {"name": "0", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia0"}]}},
-        {"name": "1", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia1"}]}}]}"""
-    inventory = take_stock(parse(specification, is_yaml=False))
+    inventory = take_stock(parse(SPECIFICATION, is_yaml=False))
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/nvidia0").touch()
     (said,) = gpus.missing(inventory, tmp_path)

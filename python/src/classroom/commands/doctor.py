@@ -29,6 +29,7 @@ def doctor(
         findings: tuple[Finding, ...] = (wrong("settings", str(error), f"classroom check {settings_file}"),)
     else:
         findings = (ok("settings", f"{settings_file} is right."), *examine(report.checks(settings, nginx)))
+    findings = report.with_commands_of_this_class(findings)
     data = {"well": report.is_well(findings), "findings": [finding.as_data() for finding in findings]}
     show(report.as_screen(findings), data, as_json=as_json)
     if not report.is_well(findings):

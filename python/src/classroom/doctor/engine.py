@@ -92,7 +92,8 @@ def look_at_configuration(settings: Settings) -> Iterable[Finding]:
     process = find_process(settings.docker.host)
     file = process.file if process else Path("/etc/docker/daemon.json")
     findings = [*judge(info, wants_gpus=hands_out_gpus(settings), file=file), *waiting(process)]
-    yield from findings or [ok(CONFIGURATION, "Containers outlive its restart; its file has not changed since.")]
+    unchanged = "; its file has not changed since" if process else ""
+    yield from findings or [ok(CONFIGURATION, f"Containers outlive its restart{unchanged}.")]
 
 
 def judge(info: dict[str, Any], *, wants_gpus: bool, file: Path) -> Iterable[Finding]:
@@ -156,8 +157,11 @@ def judge_image(image: str, labels: dict[str, str], own: str, load: str) -> Find
 
 
 def find_process(host: str) -> Process | None:
-    """The engine's process, by the socket on which it listens or by its unit; None where neither tells."""
-    for pid in (_listener(host), _main_pid()):
+    """The engine's process, by the socket on which it listens or by its unit; None where neither tells.
+
+    In a container that sees the machine's processes, also by its name.
+    """
+    for pid in (_listener(host), _main_pid(), _namesake()):
         if pid and _read(pid, "comm").strip() == "dockerd":
             line = _read(pid, "cmdline").split("\0")
             return Process(pid, _config_file(line), _started(pid))
@@ -183,6 +187,28 @@ def _main_pid() -> int | None:
         re.search(r"\d+", units.ask("show", "docker.service", "--property=MainPID")) if units.has_systemd() else None
     )
     return int(found[0]) if found else None
+
+
+def _namesake() -> int | None:
+    """The only process of that name, where systemd, which may hold the engine's socket, cannot be asked."""
+    if not units.in_container():
+        return None
+    found = [int(each.name) for each in Path("/proc").glob("[0-9]*") if _read(int(each.name), "comm") == "dockerd\n"]
+    return found[0] if len(found) == 1 else None
+
+
+def machine(settings: Settings) -> Path:
+    """The root of the machine's files, which are not those of a container that a part of the class runs in.
+
+    Raises:
+        PermissionError: they are not to be seen from here.
+    """
+    if not units.in_container():
+        return Path("/")
+    process = find_process(settings.docker.host)
+    if process is None:
+        raise PermissionError
+    return process.root
 
 
 def _option(line: str) -> Path | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classroom.doctor import units
-from classroom.doctor.findings import ok, warning, wrong
+from classroom.doctor import engine, units
+from classroom.doctor.findings import ok, only_root, warning, wrong
 from classroom.gpus.inventory import stock_at
 from classroom.gpus.placement import mistakes_of_class
 from classroom.gpus.sample import read
@@ -15,6 +14,7 @@ from classroom.groups import gpu_rules, hands_out_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from classroom.doctor.findings import Finding
     from classroom.gpus.inventory import Inventory
@@ -30,8 +30,13 @@ _LIBRARIES = (
 )
 
 
-def look(settings: Settings, root: Path = Path("/")) -> Iterable[Finding]:
-    """Whether the machine has what the settings hand out."""
+def look(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
+    """Whether the machine has what the settings hand out.
+
+    Args:
+        settings: the class's.
+        root: of the machine's files; found out unless told.
+    """
     if not hands_out_gpus(settings):
         yield ok(ABOUT, "The settings give none to students.")
         return
@@ -40,10 +45,15 @@ def look(settings: Settings, root: Path = Path("/")) -> Iterable[Finding]:
         "nvidia-container-toolkit-cdi-generator", "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     )
     said = [wrong(ABOUT, f"{each}.", written) for each in mistakes_of_class(rules, inventory)]
-    said += [wrong(ABOUT, each, written) for each in missing(inventory, root)]
+    try:
+        root = root or engine.machine(settings)
+        said += [wrong(ABOUT, each, written) for each in missing(inventory, root)]
+        driver = list(look_at_driver(root))
+    except PermissionError:
+        driver = [only_root(DRIVER)]
     policies = ", ".join(dict.fromkeys(gpu.policy for gpu in rules.values()))
     yield from said or [ok(ABOUT, f"{len(inventory.devices)} for the class, policy {policies}.")]
-    yield from look_at_driver(root)
+    yield from driver
     asks = [f"{where}.idle" for where, gpu in rules.items() if gpu.idle and gpu.policy != "none"]
     if asks and read(settings.gpu.samples) is None:
         yield wrong(

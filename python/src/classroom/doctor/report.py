@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,14 @@ def checks(settings: Settings, address: str | None = None) -> list[Check]:
         Check(state.BACKUP, functools.partial(state.look_at_backup, settings)),
         Check(units.ABOUT, units.look),
     ]
+
+
+def with_commands_of_this_class(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The same, each command as it is typed where this class runs."""
+    return tuple(
+        dataclasses.replace(finding, mend=units.typed_here(finding.mend)) if finding.mend else finding
+        for finding in findings
+    )
 
 
 def is_well(findings: Sequence[Finding]) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classroom.container import USER
-from classroom.doctor.engine import find_process
+from classroom.doctor import engine
 from classroom.doctor.findings import ok, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from classroom.doctor.findings import Finding
     from classroom.settings import Settings
@@ -28,8 +28,8 @@ def look(settings: Settings) -> Iterable[Finding]:
             groups.setdefault(path, []).append(name)
     if not groups:
         return
-    process = find_process(settings.docker.host)
-    root = process.root if process else Path("/")
+    process = engine.find_process(settings.docker.host)
+    root = process.root if process else engine.machine(settings)
     said = [finding for path, names in groups.items() for finding in judge(path, ", ".join(names), root)]
     yield from said or [ok(ABOUT, f"{len(groups)}, each there and for students to read.")]
 

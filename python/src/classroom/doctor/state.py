@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from classroom import database, upgrade
 from classroom.backup import record
+from classroom.doctor import units
 from classroom.doctor.findings import ok, warning, wrong
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ _OLD = timedelta(days=8)
 def look_at_secrets(state: Path) -> Iterable[Finding]:
     """Whether anybody else can read what the hub must keep to itself."""
     if not state.exists():
-        yield wrong(SECRETS, f"{state} is not there: the hub makes it at its first start.", "classroom hub")
+        start = units.restart("classroom-hub", "classroom hub")
+        yield wrong(SECRETS, f"{state} is not there: the hub makes it at its first start.", start)
         return
     found = list(_open_ones(state))
     yield from found or [ok(SECRETS, f"Nobody else can read them ({state / 'secrets'}).")]
@@ -55,7 +57,8 @@ def look_at_database(state: Path) -> Iterable[Finding]:
     """Whether it can be read, is whole, and is of a version that this one can use."""
     file = database.file_of(state)
     if not file.exists():
-        yield wrong(DATABASE, f"{file} is not there: the hub makes it at its first start.", "classroom hub")
+        start = units.restart("classroom-hub", "classroom hub")
+        yield wrong(DATABASE, f"{file} is not there: the hub makes it at its first start.", start)
         return
     if not upgrade.fits(database.revisions(file)):
         yield wrong(DATABASE, "It is of a newer version than what is installed.", "classroom upgrade status")

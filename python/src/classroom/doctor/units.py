@@ -1,7 +1,8 @@
-"""systemd, where it runs: which units have failed, and how a part is started."""
+"""What runs the parts of a class, systemd or containers: which units have failed, and how a part is started."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -19,6 +20,19 @@ _RUNS = Path("/run/systemd/system")  # sd_booted(3)
 _OURS = re.compile(r"(classroom-|docker|containerd|nginx|nvidia-|acme-|cloudflared-).*")
 _TIMEOUT = 5  # seconds
 _CREDENTIALS = Path("/run/credentials")
+_CONTAINER = "CLASSROOM_CONTAINER"  # images/hub.nix sets it
+# What an operator types beside images/compose/compose.yaml, whose parts have their places in the image.
+_COMPOSE = (
+    ("sudo classroom doctor", "docker compose run --rm doctor"),
+    ("classroom (hub|proxy)|(nginx)", r"docker compose restart \1\2"),
+    ("classroom network up(.*)", r"docker compose restart network\1"),
+    ("classroom backup create /srv/backups/classroom", "docker compose run --rm backup create /backups/classroom"),
+    ("classroom backup (.*)", r"docker compose run --rm backup \1"),
+    ("(classroom .*)", r"docker compose exec hub \1"),
+    ("(chmod|chown|rm) (.*/var/lib/classroom.*)", r"docker compose run --rm --entrypoint \1 backup \2"),
+    ("journalctl -b -e -u classroom-(.*)", r"docker compose logs \1"),
+    ("dockerd, .*|restart dockerd", "systemctl restart docker"),
+)
 
 
 def has_systemd() -> bool:
@@ -34,6 +48,20 @@ def restart(unit: str, otherwise: str) -> str:
         otherwise: the command where systemd does not run.
     """
     return f"systemctl restart {unit}" if has_systemd() else otherwise
+
+
+def in_container() -> bool:
+    """Whether this is a part of a class whose parts are containers: little of the machine is seen from there."""
+    return _CONTAINER in os.environ
+
+
+def typed_here(command: str) -> str:
+    """A command as the operator of this class types it: on the machine, not in a container."""
+    if in_container():
+        for pattern, beside in _COMPOSE:
+            if found := re.fullmatch(pattern, command):
+                return found.expand(beside)
+    return command
 
 
 def credential(unit: str, name: str) -> Path:
