@@ -42,7 +42,7 @@ app.add_typer(gpus.app, name="gpus", rich_help_panel=CLASS)
 gpus.app.command()(reservations.reserve)
 gpus.app.command()(reservations.reservations)
 gpus.app.command()(reservations.cancel)
-app.add_typer(storage.app, name="storage", rich_help_panel=CLASS)
+app.command(rich_help_panel=CLASS)(storage.storage)
 app.command(rich_help_panel=MACHINE)(doctor)
 app.add_typer(backup.app, name="backup", rich_help_panel=MACHINE)
 app.add_typer(upgrade.app, name="upgrade", rich_help_panel=MACHINE)
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 @app.command(rich_help_panel=MACHINE)
-def check(file: Annotated[Path, typer.Argument(help="The settings file.")]) -> None:
+def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="The settings file.")]) -> None:
     """Say whether a settings file is right; name each mistake and what to write instead."""
     settings = load_settings(file)
     typer.echo(f"{file}: right. {_summary(settings)}")

@@ -66,7 +66,7 @@ def _commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN4
 
 def _arguments(command: Any) -> list[str]:  # noqa: ANN401 - as above
     return [
-        each.metavar or each.name.upper() if each.required else f"[{(each.metavar or each.name.upper()).strip('[]')}]"
+        (each.metavar if each.required else f"[{each.metavar}]") + "..." * (each.nargs != 1)
         for each in command.params
         if each.param_type_name == "argument"
     ]

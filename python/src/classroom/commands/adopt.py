@@ -40,8 +40,9 @@ def adopt(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Take over accounts with their passwords, files and keys of the docker-compose project, which is only read.
 
-    Files go into the folder work of each home. The lines for the settings are printed: they are yours to write. A
-    second run changes nothing; one that was killed goes on.
+    Files go into the folder work of each home. The lines for the settings are
+    printed: they are yours to write. A second run changes nothing; one that
+    was killed goes on.
     """
     from classroom.adopt.takeover import Takeover  # noqa: PLC0415 - the engine's client takes a while to import
     from classroom.adopt.wishes import as_lines  # noqa: PLC0415 - as above

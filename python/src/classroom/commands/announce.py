@@ -12,7 +12,9 @@ _PATH = "classroom/announcement"
 
 
 def announce(
-    text: Annotated[str | None, typer.Argument(help="What every page is to say.", show_default=False)] = None,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="What every page is to say.", show_default=False)
+    ] = None,
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     clear: Annotated[bool, typer.Option("--clear", help="Take the notice back.")] = False,
     as_json: AsJson = False,

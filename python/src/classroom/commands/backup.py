@@ -31,7 +31,7 @@ app = typer.Typer(help="Accounts, secrets, settings and homes, saved while stude
 Place = Annotated[
     str | None,
     typer.Argument(
-        metavar="[PLACE]",
+        metavar="PLACE",
         help="A folder, or any repository of restic's; unless given, backup.repository of the settings.",
     ),
 ]
@@ -115,7 +115,8 @@ def restore(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Put a class back, on this machine or another, or one student's home.
 
-    A whole class is restored while its hub is stopped. Killed halfway, it goes on when it is run again.
+    A whole class is restored while its hub is stopped. Killed halfway,
+    it goes on when it is run again.
     """
     from classroom.backup.restore import restore_all, restore_student  # noqa: PLC0415 - as above
 

@@ -11,7 +11,7 @@ from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, sh
 from classroom.groups import class_of
 from classroom.settings import load_settings
 
-app = typer.Typer(help="The GPUs of this machine.")
+app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)
@@ -20,7 +20,7 @@ def gpus(
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Show the GPUs of this machine: who holds which, since when, by which policy."""
+    """Show who holds which GPU, since when, by which policy; or do one of the commands below."""
     if context.invoked_subcommand:
         return
     from classroom.gpus.report import look  # noqa: PLC0415 - the engine's client takes a while to import
@@ -34,7 +34,9 @@ def gpus(
 
 @app.command("test")
 def try_out(
-    student: Annotated[str | None, typer.Argument(help="Ask this student's running server instead.")] = None,
+    student: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Ask this student's running server instead.")
+    ] = None,
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     group: Annotated[str | None, typer.Option(help="With the image, limits and GPUs of this group.")] = None,
     as_json: AsJson = False,

@@ -65,7 +65,7 @@ def reservations(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson
 
 
 def cancel(
-    numbers: Annotated[list[int], typer.Argument(metavar="NUMBER...", help="As the list says.", show_default=False)],
+    numbers: Annotated[list[int], typer.Argument(metavar="NUMBER", help="As the list says.", show_default=False)],
     settings_file: SettingsFile = DEFAULT_SETTINGS,
 ) -> None:
     """Take reservations back."""

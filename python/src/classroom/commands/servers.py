@@ -44,7 +44,7 @@ def list_(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = Fals
 
 @app.command()
 def stop(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Usernames.", show_default=False)] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Usernames.", show_default=False)] = None,
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     everyone: Annotated[bool, typer.Option("--all", help="All that run.")] = False,
     as_json: AsJson = False,
@@ -65,7 +65,7 @@ def stop(
 
 @app.command()
 def logs(
-    name: Annotated[str, typer.Argument(help="The student.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The student.", show_default=False)],
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=10_000, help="The last so many.")] = 100,
     as_json: AsJson = False,

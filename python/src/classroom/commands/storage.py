@@ -11,18 +11,9 @@ import typer
 from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show
 from classroom.settings import load_settings
 
-app = typer.Typer(help="Students' homes: how much is in them.")
 
-
-@app.callback(invoke_without_command=True)
-def storage(
-    context: typer.Context,
-    settings_file: SettingsFile = DEFAULT_SETTINGS,
-    as_json: AsJson = False,
-) -> None:
+def storage(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
     """Show what each student's home holds, of how much, since when unchanged; those of removed students too."""
-    if context.invoked_subcommand:
-        return
     from classroom.storage.report import look  # noqa: PLC0415 - the engine's client takes a while to import
 
     found = look(load_settings(settings_file))

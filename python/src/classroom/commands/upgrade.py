@@ -32,7 +32,9 @@ def status(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = Fal
 
 @app.command()
 def rollback(
-    copy: Annotated[str, typer.Argument(help="The copy's file name; unless given, the newest that fits.")] = "",
+    copy: Annotated[
+        str, typer.Argument(metavar="FILE", help="The copy's file name; unless given, the newest that fits.")
+    ] = "",
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,

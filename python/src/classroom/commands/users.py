@@ -22,7 +22,7 @@ from classroom.settings import Settings, load_settings
 
 app = typer.Typer(help="Accounts of students and instructors.", no_args_is_help=True)
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Usernames.", show_default=False)]
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Usernames.", show_default=False)]
 Output = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="STEM", help="Write STEM.csv and a sheet to print, STEM.html."),
@@ -82,7 +82,7 @@ def add(  # noqa: PLR0913, PLR0917 - options of a command
 
 @app.command()
 def approve(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Usernames.", show_default=False)] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Usernames.", show_default=False)] = None,
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     everyone: Annotated[bool, typer.Option("--all", help="All who wait.")] = False,
     as_json: AsJson = False,

@@ -17,7 +17,7 @@ _PASSWORD = frozenset({"add", "give-password"})
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="A CSV file with the columns name, full name, group.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file with the columns name, full name, group.")],
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")] = False,
     output: Output = None,
@@ -25,8 +25,9 @@ def import_(
 ) -> None:
     """Have all people of a list have an account; with a mistake in the list nothing is done.
 
-    One-time passwords are written to FILE-passwords.csv and FILE-passwords.html, a sheet to print and cut. A second run
-    of the same list changes nothing.
+    One-time passwords are written to FILE-passwords.csv and
+    FILE-passwords.html, a sheet to print and cut. A second run of the same
+    list changes nothing.
     """
     from classroom import class_list  # noqa: PLC0415 - for this command only
     from classroom.client import RefusedError  # noqa: PLC0415 - as above

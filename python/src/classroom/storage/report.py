@@ -76,7 +76,8 @@ class Report:
     def as_table(self) -> Table:
         """For people; those who hold most come first, removed students last."""
         used = sum(row.held.size or 0 for row in self.rows)
-        caption = f"{written(used)} in {len(self.rows)} homes" + (f", {written(self.free)} free" if self.free else "")
+        homes = "1 home" if len(self.rows) == 1 else f"{len(self.rows)} homes"
+        caption = f"{written(used)} in {homes}" + (f", {written(self.free)} free" if self.free else "")
         table = Table(caption=caption, box=None)
         for column in ("Student", "Used", "Of", "Files", "Last change", "Removed"):
             table.add_column(column, no_wrap=True, justify="right" if column in {"Used", "Of", "Files"} else "left")
