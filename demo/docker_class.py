@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import docker
 import docker.errors
@@ -17,7 +18,10 @@ from classroom.container import LABEL
 from classroom.engine import API_VERSION
 from classroom.errors import ClassroomError
 from classroom.network import bridge_down, bridge_up
-from classroom.settings import Settings, load_settings
+from classroom.settings_file import load_settings
+
+if TYPE_CHECKING:
+    from classroom.settings import Settings
 
 _PROBE = """
 import sys, urllib.request

@@ -12,7 +12,8 @@ from classroom.accounts.groups import gpu_rules as gpu_rules_of
 from classroom.accounts.groups import rules
 from classroom.errors import ClassroomError
 from classroom.groups import class_of, effective, gpu_rules, hands_out_gpus, images, membership
-from classroom.settings import Settings, load_settings
+from classroom.settings import Settings
+from classroom.settings_file import load_settings
 
 GIB = 1024**3
 

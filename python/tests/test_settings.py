@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from classroom.errors import ClassroomError
-from classroom.settings import Settings, json_schema, load_settings
+from classroom.settings import Settings
+from classroom.settings_file import json_schema, load_settings
 
 
 def load(tmp_path: Path, data: object, environment: dict[str, str] | None = None) -> Settings:

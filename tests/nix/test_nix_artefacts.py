@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from classroom.secrets import GIVEN
-from classroom.settings import Settings, load_settings
+from classroom.settings import Settings
+from classroom.settings_file import load_settings
 from nix_evaluation import HERE, NixError, build
 
 HOSTS = sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix"))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from classroom.settings import Group, Settings, json_schema
+from classroom.settings import Group, Settings
+from classroom.settings_file import json_schema
 from nix_evaluation import evaluate
 
 # Settings without an option, and why.

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from classroom.nginx import Front, render
-from classroom.settings import load_settings
+from classroom.settings_file import load_settings
 from stack.common import REPOSITORY
 from stack.world import ADDRESSES
 

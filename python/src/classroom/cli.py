@@ -26,7 +26,8 @@ from classroom.commands.announce import announce
 from classroom.commands.common import DEFAULT_SETTINGS, SettingsFile
 from classroom.commands.doctor import doctor
 from classroom.errors import ClassroomError
-from classroom.settings import Settings, json_schema, load_settings
+from classroom.settings import Settings
+from classroom.settings_file import json_schema, load_settings
 
 app = typer.Typer(help="JupyterHub for a class on a GPU server.", no_args_is_help=True, pretty_exceptions_enable=False)
 

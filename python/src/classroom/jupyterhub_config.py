@@ -7,7 +7,7 @@ from traitlets.config import get_config
 
 from classroom.configure import configure
 from classroom.secrets import load_or_create
-from classroom.settings import load_settings
+from classroom.settings_file import load_settings
 
 settings = load_settings(Path(os.environ["CLASSROOM_SETTINGS"]))
 configure(get_config(), settings, load_or_create(settings.paths.state))

@@ -13,7 +13,7 @@ from classroom.backup.lock import refuse_unfinished
 from classroom.errors import ClassroomError
 from classroom.proxy import command, environment
 from classroom.secrets import load_or_create
-from classroom.settings import load_settings
+from classroom.settings_file import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,156 +1,48 @@
 """settings.json: the one contract between Nix, the hub, the CLI and the tests.
 
-Keys are camelCase as in the NixOS options of the same names; attributes are snake_case. A TOML file with the same keys
-is accepted too. `load_settings` names every mistake by its path and says what to write instead.
+Keys are camelCase as in the NixOS options of the same names; attributes are snake_case. `classroom.settings_types` says
+what values are, `classroom.settings_file` reads the file.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import tomllib
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from classroom.errors import ClassroomError
 from classroom.groups import mistakes
+from classroom.settings_types import (
+    AccountName,
+    Duration,
+    GroupName,
+    Image,
+    Listen,
+    LogLevel,
+    Policy,
+    Size,
+    TcpListen,
+    Url,
+    write_seconds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,31}"
-"""What a new account may be called: safe in URLs, container names and volume names."""
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-
-# The original docker-compose project was set by these; they keep their names and win over the file.
-_ENVIRONMENT = {
-    "DOCKER_NETWORK_NAME": ("network", "name"),
-    "JUPYTERHUB_EXTERNAL_URL": ("site", "externalUrl"),
-    "JUPYTERHUB_LOG_LEVEL": ("site", "logLevel"),
-}
-
-
-def _seconds(value: object) -> object:
-    match = re.fullmatch(r"(\d+)([smhd])", value) if isinstance(value, str) else None
-    if match:
-        return int(match[1]) * _UNITS[match[2]]
-    if isinstance(value, str | bool):
-        raise ValueError('write a duration such as "90s", "60m" or "2h"')  # noqa: TRY004 - pydantic takes ValueError
-    return value
-
-
-def _bytes(value: object) -> object:
-    match = re.fullmatch(r"(\d+)([KMGT]?)", value) if isinstance(value, str) else None
-    if match:
-        return int(match[1]) * _SIZES[match[2]]
-    if isinstance(value, str | bool):
-        raise ValueError('write a size such as "512M" or "4G"')  # noqa: TRY004 - pydantic takes ValueError
-    return value
-
-
-def _write_seconds(value: int) -> str:
-    unit = next((unit for unit in "dhm" if value and value % _UNITS[unit] == 0), "s")
-    return f"{value // _UNITS[unit]}{unit}"
-
-
-def _write_bytes(value: int) -> str | int:
-    unit = next((unit for unit in "TGMK" if value % _SIZES[unit] == 0), "")
-    return f"{value // _SIZES[unit]}{unit}" if unit else value
-
-
-def _account_name(value: str) -> str:
-    if not re.fullmatch(NAME_PATTERN, value):
-        raise ValueError(
-            "write a name of at most 32 lower-case letters, digits, dots, dashes or underscores, "
-            "beginning with a letter or digit"
-        )
-    return value
-
-
-def _listen(value: str) -> str:
-    if re.fullmatch(r"unix:/.+", value):
-        return value
-    match = re.fullmatch(r"([0-9.]+|\[[0-9a-f:]+\]):(\d+)", value)
-    if not match or not 0 < int(match[2]) < 65536:
-        raise ValueError('write "unix:/path/to/socket" or "address:port", such as "127.0.0.1:8081"')
-    return value
-
-
-def _tcp_listen(value: str) -> str:
-    if value.startswith("unix:"):
-        raise ValueError('the hub listens on TCP: write "address:port", such as "127.0.0.1:8081"')
-    return _listen(value)
-
-
-def _url(value: str) -> str:
-    if value == "":
-        return value
-    if not re.fullmatch(r"https?://[^/\s]+(/[^\s?#]*)?", value):
-        raise ValueError('write the address that browsers use, such as "https://class.example.org/"')
-    return value if value.endswith("/") else value + "/"
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
-def _group_name(value: str) -> str:
-    if not 0 < len(value) <= 64 or not value.isprintable() or value.strip() != value or set(value) & set("/,"):
-        raise ValueError("name a group by at most 64 characters without a slash or a comma")
-    return value
-
-
-def _demand_own_names(environment: Mapping[str, str]) -> None:
-    for name in environment:
-        if name.startswith(("JUPYTERHUB_", "JPY_", "CLASSROOM_", "LD_")) or not re.fullmatch(r"[A-Za-z_]\w*", name):
-            raise ValueError(f"environment.{name} is not yours to set: choose another name")
-
-
-Duration = Annotated[
-    int,
-    BeforeValidator(_seconds, json_schema_input_type=int | str),
-    PlainSerializer(_write_seconds, when_used="json"),
-    Field(ge=0),
-]
-"""Seconds, written as an integer or as "90s", "60m", "2h", "1d"."""
-Size = Annotated[
-    int,
-    BeforeValidator(_bytes, json_schema_input_type=int | str),
-    PlainSerializer(_write_bytes, when_used="json"),
-    Field(gt=0),
-]
-"""Bytes, written as an integer or as "512M", "4G" (powers of 1024)."""
-AccountName = Annotated[str, AfterValidator(_account_name)]
-Listen = Annotated[str, AfterValidator(_listen)]
-TcpListen = Annotated[str, AfterValidator(_tcp_listen)]
-Url = Annotated[str, AfterValidator(_url)]
-Image = Annotated[str, Field(pattern=r"^[a-z0-9][^\s]*$")]
-"""What the engine calls an image."""
-GroupName = Annotated[str, AfterValidator(_group_name)]
-Policy = Literal["none", "all", "devices", "exclusive", "shared"]
-LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
     )
+
+
+def _demand_own_names(environment: Mapping[str, str]) -> None:
+    for name in environment:
+        if name.startswith(("JUPYTERHUB_", "JPY_", "CLASSROOM_", "LD_")) or not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise ValueError(f"environment.{name} is not yours to set: choose another name")
 
 
 class Site(_Section):
@@ -355,7 +247,7 @@ class Gpu(_Section):
             if 0 < seconds <= self.notice:
                 raise ValueError(
                     f"{name} is no longer than notice, which is taken from it: "
-                    f'write {name} = "{_write_seconds(2 * self.notice)}" or more'
+                    f'write {name} = "{write_seconds(2 * self.notice)}" or more'
                 )
         return self
 
@@ -490,77 +382,3 @@ class Settings(_Section):
         if found := mistakes(self):
             raise ValueError("\n".join(found))
         return self
-
-
-def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
-    """Read settings from a JSON or (by its suffix) TOML file.
-
-    Args:
-        path: the file.
-        environment: variables that win over the file; `os.environ` unless told.
-
-    Raises:
-        ClassroomError: the file cannot be read or has mistakes, one line each: path, what is wrong, what to write.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClassroomError(f"{path}: cannot be read ({error}); name a readable settings file") from error
-    try:
-        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
-        kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise ClassroomError(f"{path}: not valid {kind}: {error}") from error
-    if not isinstance(data, dict):
-        raise ClassroomError(f'{path}: must hold an object; write {{"admins": ["teacher"]}} for the smallest one')
-    _apply_environment(data, os.environ if environment is None else environment)
-    try:
-        return Settings.model_validate(data, by_name=False)
-    except ValidationError as error:
-        lines = (line for item in error.errors() for line in _explain(item).splitlines())
-        raise ClassroomError("\n".join(f"{path}: {line}" for line in lines)) from error
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of settings.json, as an editor or the NixOS option test reads it."""
-    return Settings.model_json_schema(by_alias=True, mode="validation")
-
-
-def _apply_environment(data: dict[str, Any], environment: Mapping[str, str]) -> None:
-    for name, (section, key) in _ENVIRONMENT.items():
-        if environment.get(name):
-            part = data.setdefault(section, {})
-            if isinstance(part, dict):
-                part[key] = environment[name]
-
-
-def _explain(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a TypedDict of Any
-    where = ".".join(str(part) for part in item["loc"] if part != "[key]") or "the file"
-    if item["type"] == "extra_forbidden":
-        return f"{where}: no such setting{_nearest(item['loc'])}"
-    message: str = item["msg"].removeprefix("Value error, ")
-    if not item["loc"] and message != item["msg"]:
-        return message  # about several sections: it names them itself
-    given = item["input"]
-    shown = f", not {json.dumps(given, default=str)[:80]}" if isinstance(given, str | int | float | bool | None) else ""
-    return f"{where}: {message}{shown}"
-
-
-def _nearest(location: tuple[int | str, ...]) -> str:
-    import difflib  # noqa: PLC0415 - only for a mistake
-
-    model: type[BaseModel] = Settings
-    kind: Any = None
-    for part in location[:-1]:
-        if get_origin(kind) is dict:
-            kind = get_args(kind)[1]
-        else:
-            kind = next((f.annotation for f in model.model_fields.values() if f.alias == part), None)
-        if get_origin(kind) is dict:
-            continue
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-            return ""
-        model = kind
-    known = [field.alias or name for name, field in model.model_fields.items()]
-    close = difflib.get_close_matches(str(location[-1]), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

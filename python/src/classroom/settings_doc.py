@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from classroom.settings import Settings, json_schema
+from classroom.settings import Settings
+from classroom.settings_file import json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from classroom.adopt import config
 from classroom.adopt.original import text
-from classroom.settings import NAME_PATTERN
+from classroom.settings_types import NAME_PATTERN
 
 if TYPE_CHECKING:
     import ast

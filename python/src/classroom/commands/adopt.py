@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show, table
-from classroom.settings import Settings, load_settings
+from classroom.settings import Settings
+from classroom.settings_file import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

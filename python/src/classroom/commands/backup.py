@@ -16,7 +16,8 @@ from rich.text import Text
 
 from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show
 from classroom.errors import ClassroomError
-from classroom.settings import Settings, load_settings
+from classroom.settings import Settings
+from classroom.settings_file import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

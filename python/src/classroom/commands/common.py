@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from classroom.settings import Settings, load_settings
+from classroom.settings import Settings
+from classroom.settings_file import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,7 +8,7 @@ import typer
 
 from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show
 from classroom.errors import ClassroomError
-from classroom.settings import load_settings
+from classroom.settings_file import load_settings
 
 
 def doctor(

@@ -9,7 +9,7 @@ import typer
 
 from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show
 from classroom.groups import class_of
-from classroom.settings import load_settings
+from classroom.settings_file import load_settings
 
 app = typer.Typer()
 

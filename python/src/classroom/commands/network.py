@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from classroom.commands.common import DEFAULT_SETTINGS, SettingsFile
-from classroom.settings import load_settings
+from classroom.settings_file import load_settings
 
 app = typer.Typer(help="The class bridge and its firewall rules.", no_args_is_help=True)
 

@@ -17,7 +17,7 @@ from classroom.commands.common import (
     table,
     when,
 )
-from classroom.settings import load_settings
+from classroom.settings_file import load_settings
 
 app = typer.Typer(help="Students' servers.", no_args_is_help=True)
 

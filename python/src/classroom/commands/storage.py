@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show
-from classroom.settings import load_settings
+from classroom.settings_file import load_settings
 
 
 def storage(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:

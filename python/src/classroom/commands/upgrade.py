@@ -11,7 +11,7 @@ from rich.text import Text
 
 from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show
 from classroom.running import refuse_while_hub_runs
-from classroom.settings import load_settings
+from classroom.settings_file import load_settings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -18,7 +18,8 @@ from classroom.commands.common import (
     when,
 )
 from classroom.commands.handouts import WORDS, Handouts, login_slips, reserved
-from classroom.settings import Settings, load_settings
+from classroom.settings import Settings
+from classroom.settings_file import load_settings
 
 app = typer.Typer(help="Accounts of students and instructors.", no_args_is_help=True)
 

@@ -19,7 +19,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from classroom.errors import ClassroomError
-from classroom.settings import load_settings
+from classroom.settings_file import load_settings
 from classroom.storage import folders, quota
 
 if TYPE_CHECKING:
