@@ -24,6 +24,8 @@ let
   gpus =
     if cfg.gpu.policy != "none" then ''gpu.policy is "${cfg.gpu.policy}"'' else "groups give GPUs to students";
 
+  policies = [ cfg.gpu.policy ] ++ lib.mapAttrsToList (_: group: group.gpu.policy) cfg.groups;
+
   # A reference has a tag; a name is one of ours.
   unknown = lib.filterAttrs (
     _: group: group.image != null && !cfg.images ? ${group.image} && builtins.match ".*[:@].*" group.image == null
@@ -105,6 +107,14 @@ in
       {
         assertion = cfg.gpu.devices != [ ] -> lib.elem cfg.gpu.policy [ "devices" "exclusive" "shared" ];
         message = ''services.classroom.gpu.devices is set, and policy "${cfg.gpu.policy}" takes no devices. Write services.classroom.gpu.policy = "devices";'';
+      }
+      {
+        assertion = cfg.gpu.mps.enable -> lib.any (policy: lib.elem policy [ "all" "devices" "shared" ]) policies;
+        message = ''services.classroom.gpu.mps is on and nobody shares a GPU. Write services.classroom.gpu.policy = "shared";'';
+      }
+      {
+        assertion = cfg.gpu.mps.memory != null -> cfg.gpu.mps.enable;
+        message = "services.classroom.gpu.mps.memory bounds the programs of the service, which is off. Write services.classroom.gpu.mps.enable = true;";
       }
       {
         assertion = cfg.gpu.isWanted -> nvidia.enable;

@@ -28,6 +28,48 @@ in
       before = [ "docker.service" ];
     };
 
+    # /dev/shm of those who share a GPU by MPS: half of the machine's memory at most, and each container's own bound holds.
+    systemd.mounts = lib.mkIf cfg.gpu.mps.enable [
+      {
+        what = "classroom-mps";
+        where = "/run/classroom-mps/shm";
+        type = "tmpfs";
+        options = "mode=1777,nosuid,nodev";
+        requiredBy = [ "classroom-mps.service" ];
+        before = [ "classroom-mps.service" ];
+      }
+    ];
+    systemd.services.classroom-mps = lib.mkIf cfg.gpu.mps.enable {
+      description = "CUDA's Multi-Process Service";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "nvidia-container-toolkit-cdi-generator.service" ];
+      before = [ "classroom-hub.service" ];
+      path = [ "/run/current-system/sw" ]; # where the driver's programs are
+      environment.LD_LIBRARY_PATH = "/run/opengl-driver/lib";
+      serviceConfig = hardening // {
+        ExecStart = "${lib.getExe cfg.package} gpus mps --settings ${cfg.settingsFile}";
+        # root: its servers run as the user of whoever connects.
+        PrivateUsers = false;
+        CapabilityBoundingSet = [ "CAP_KILL" "CAP_SETGID" "CAP_SETUID" ];
+        SystemCallFilter = [ "@system-service" ];
+        RuntimeDirectory = "classroom-mps";
+        RuntimeDirectoryMode = "0755";
+        RuntimeDirectoryPreserve = true; # containers that run have it mounted
+        BindPaths = [ "/run/classroom-mps/shm:/dev/shm" ]; # as in its clients
+        UMask = "0022";
+        KillMode = "mixed"; # it tells its daemon to quit
+        Restart = "always";
+        RestartSec = 10;
+        PrivateDevices = false;
+        DeviceAllow = [ "char-nvidia* rw" ];
+        ProcSubset = "all"; # CUDA reads /proc/driver/nvidia
+        ProtectProc = "default"; # its clients
+        RestrictAddressFamilies = [ "AF_UNIX" ];
+        IPAddressDeny = "any";
+        MemoryDenyWriteExecute = false; # as the hub
+      };
+    };
+
     # Who uses which GPU how much: the hub may see neither the machine's processes nor the devices.
     systemd.services.classroom-gpus = {
       description = "Measures what the GPUs do";

@@ -378,6 +378,23 @@ in
         default = "10m";
         description = "How long before a server is stopped for its GPU the student is told in the notebook; what is open is saved.";
       };
+      mps = {
+        enable = mkOption {
+          type = types.bool;
+          default = false;
+          description = ''
+            CUDA's Multi-Process Service, for students with policy `shared`, `devices` or `all`: programs on one GPU run
+            at once, and not in turns. It isolates nothing, and one program's fault ends the others (docs/gpus.md). The
+            unit `classroom-mps` runs it; to restart that ends what computes.
+          '';
+        };
+        memory = mkOption {
+          type = types.nullOr own.size;
+          default = null;
+          example = "8G";
+          description = "The most of a GPU's memory that each program may take; null: all of it. A student may run several.";
+        };
+      };
       cdiDirs = mkOption {
         type = types.nonEmptyListOf (types.strMatching "/.+");
         default = [ "/etc/cdi" "/var/run/cdi" ];

@@ -43,6 +43,10 @@ let
         preferLeastUsed
         studentsPerDevice
         ;
+      mps = {
+        inherit (cfg.gpu.mps) enable memory;
+        folder = "/run/classroom-mps";
+      };
       samples = "/run/classroom-gpus/sample.json";
     };
     storage = {

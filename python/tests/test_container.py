@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from classroom.container import Order, create_arguments
-from classroom.settings import Network, Student
+from classroom.container import MPS, Order, create_arguments
+from classroom.settings import Mps, Network, Student
 
 ORDER = Order(name="classroom-ada", user="ada", home="classroom-home-ada", environment={"HOME": "/evil", "A": "1"})
 
@@ -52,6 +52,14 @@ def test_shared_folders_are_beside_the_home_and_read_only() -> None:
     assert (mount["Type"], mount["Source"], mount["Target"]) == ("bind", "/srv/data/faces", "/srv/shared/faces")
     assert mount["ReadOnly"] is True
     assert mount["BindOptions"] == {"Propagation": "rprivate"}
+
+
+def test_a_client_of_mps_has_its_pipes_read_only_and_the_clients_shared_memory() -> None:
+    order = replace(ORDER, mps=Mps(enable=True, folder=Path("/run/mps")))
+    host = create_arguments(order, Student(), Network())["host_config"]
+    found = {mount["Target"]: (mount["Source"], mount["ReadOnly"]) for mount in host["Mounts"]}
+    assert found[MPS] == ("/run/mps/pipe", True)
+    assert found["/dev/shm"] == ("/run/mps/shm", False)
 
 
 def test_labels_say_who_which_image_and_what_else_is_ordered() -> None:

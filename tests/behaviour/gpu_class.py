@@ -18,7 +18,7 @@ Verb = Callable[..., str]
 
 CHANGED = (
     "devices", "perStudent", "studentsPerDevice", "offer", "preferLeastUsed", "longestLease", "idle", "samples",
-    "notice",
+    "notice", "mps",
 )  # fmt: skip
 NONE: dict[str, Any] = dict.fromkeys(CHANGED) | {"policy": "none"}
 

@@ -204,3 +204,32 @@ def test_the_command_and_the_instructors_page_show_who_holds_what(room: Class, a
     answer = student.visitor.get("/hub/gpus")
     assert answer.status_code == 403
     assert '/hub/gpus"' not in student.visitor.get("/hub/home").text
+
+
+def test_who_shares_a_gpu_by_mps_has_its_pipes_and_the_shared_memory_of_all_clients(room: Class) -> None:
+    folder = f"{room.cdi}-mps"
+    mps = {"enable": True, "memory": "8G", "folder": folder}
+    room.rules("shared", devices=["0"], studentsPerDevice=4, mps=mps)
+    early, _ = room.started()
+    assert "CUDA_MPS" not in inside(room, early, "env"), "it has never run: without it, but started"
+    room.server("exec", "mkdir", "-m", "1777", "-p", f"{folder}/pipe", f"{folder}/shm")
+    room.server("exec", "touch", f"{folder}/pipe/control")
+    one, other = room.started()[0], room.started()[0]
+    told = inside(room, one, "env").splitlines()
+    assert "CUDA_MPS_PIPE_DIRECTORY=/run/classroom-mps" in told
+    assert "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT=0=8192M" in told
+    assert (
+        inside(room, one, "ls /run/classroom-mps; rm -f /run/classroom-mps/control || echo kept") == "control\nkept\n"
+    )
+    assert inside(room, one, "echo hello > /dev/shm/greeting") == ""
+    assert inside(room, other, "cat /dev/shm/greeting") == "hello\n"
+    without = room.student()
+    start_without(without)
+    assert "CUDA_MPS" not in inside(room, without, "env")
+    assert inside(room, without, "ls /dev/shm") == ""
+
+
+def inside(room: Class, student: Server, script: str) -> str:
+    """What a student's shell prints."""
+    found = room.server("docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={student.name}").strip()
+    return room.server("docker", "exec", "--user", "1000", found, "sh", "-c", f"{{ {script}; }} 2>/dev/null || true")

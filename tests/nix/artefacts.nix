@@ -85,6 +85,7 @@ rec {
     );
 
   host = name: artefacts [ (../hosts + "/${name}.nix") ];
+  hostWith = name: module: artefacts [ (../hosts + "/${name}.nix") module ];
   settings = module: (machine [ ../hosts/minimal.nix module ]).services.classroom.settingsFile;
 
   optionsDoc = pkgs.callPackage ../../nix/options-doc.nix { };

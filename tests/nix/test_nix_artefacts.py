@@ -24,8 +24,13 @@ ARTEFACTS = f'(import {HERE}/artefacts.nix {{ gixy = "{ENVIRONMENT}/bin/gixy"; e
 DIRECTIVES = ("http.conf", "server.conf", "containers.conf")
 
 # `systemd-analyze security`, 0 to 10. The network unit holds CAP_NET_ADMIN, the homes' with a quota CAP_SYS_ADMIN; the
-# backup's is root that reads every file and goes to the network.
-EXPOSURE = {"classroom-network.service": 2.5, "classroom-homes.service": 2.5, "classroom-backup.service": 2.2}
+# backup's is root that reads every file and goes to the network; that of MPS is root that becomes others, with devices.
+EXPOSURE = {
+    "classroom-network.service": 2.5,
+    "classroom-homes.service": 2.5,
+    "classroom-backup.service": 2.2,
+    "classroom-mps.service": 3.0,
+}
 
 
 pytestmark = pytest.mark.usefixtures("debian")
@@ -87,6 +92,24 @@ def test_units_are_understood_and_harmless(
     name, artefacts = host
     units = sorted((artefacts / "units").glob("classroom-*.service"))
     assert len(units) == {"everything": 6, "gpu": 5}.get(name, 4)
+    verify(units, record_property)
+
+
+def test_what_serves_programs_on_a_gpu_becomes_a_student_and_little_else(
+    record_property: Callable[[str, object], None],
+) -> None:
+    artefacts = build(
+        f'{ARTEFACTS}.hostWith "gpu" {{ services.classroom.gpu.mps = {{ enable = true; memory = "8G"; }}; }}'
+    )
+    unit = artefacts / "units/classroom-mps.service"
+    verify([unit], record_property)
+    assert "CapabilityBoundingSet=CAP_KILL CAP_SETGID CAP_SETUID\n" in unit.read_text()
+    found = load_settings(artefacts / "settings.json", environment={}).gpu.mps
+    assert (found.memory, f"RuntimeDirectory={found.folder.name}\n" in unit.read_text()) == (8 * 1024**3, True)
+
+
+def verify(units: list[Path], record_property: Callable[[str, object], None]) -> None:
+    """systemd understands them, and finds little that they could do harm with."""
     verified = subprocess.run(["systemd-analyze", "verify", *units], check=False, text=True, capture_output=True)
     # Units of NixOS that these name are not on this machine.
     said = [line for line in verified.stderr.splitlines() if "classroom" in line and "not found" not in line]

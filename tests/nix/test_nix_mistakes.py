@@ -37,6 +37,14 @@ ASSERTIONS = {
     "no devices": ('class.gpu.policy = "devices";', 'services.classroom.gpu.devices = [ "0" ];'),
     "devices for nobody": ('class.gpu.devices = [ "0" ];', 'services.classroom.gpu.policy = "devices";'),
     "devices beside all": ('class.gpu.policy = "all"; class.gpu.devices = [ "0" ];', 'policy "all" takes no devices'),
+    "MPS without anybody who shares": (
+        'class.gpu.policy = "exclusive"; class.gpu.mps.enable = true;',
+        'services.classroom.gpu.policy = "shared";',
+    ),
+    "a bound of an MPS that is off": (
+        'class.gpu.policy = "shared"; class.gpu.mps.memory = "8G";',
+        "services.classroom.gpu.mps.enable = true;",
+    ),
     "a GPU policy without the toolkit": (
         'class.gpu.policy = "all"; class.gpu.driver = false;',
         "hardware.nvidia-container-toolkit.enable = true;",

@@ -19,6 +19,7 @@ FIXED = {
     ("docker", "host"): "the module configures the engine",
     ("storage", "helper"): "the module's socket unit",
     ("gpu", "samples"): "the module's unit",
+    ("gpu", "mps", "folder"): "the module's unit",
 }
 
 # Options whose default is made of others; the hosts of tests/hosts show them.

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 from docker.types import DeviceRequest, HostConfig, LogConfig, Mount
 
 from classroom.engine import API_VERSION
+from classroom.gpus.mps import pipes, shared_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from classroom.settings import Network, Student
+    from classroom.settings import Mps, Network, Student
 
 HOME = "/home/jovyan"
 USER = "1000:100"
 """jovyan of the Jupyter Docker Stacks: the same homes and images run there and on Zero-to-JupyterHub."""
 PORT = 8888
+MPS = "/run/classroom-mps"
+"""Where a container has the pipes of CUDA's Multi-Process Service."""
 SHARED = "/srv/shared"
 """Where a container has its shared folders. Not in the home: the engine would make folders of root's there."""
 LABEL = "org.classroom."
@@ -61,6 +64,8 @@ class Order:
     """CDI names of the devices that the student gets."""
     shared: tuple[Path, ...] = ()
     """Folders of the machine that the student reads, each below `SHARED` by its own name."""
+    mps: Mps | None = None
+    """CUDA's Multi-Process Service, for who is a client of it."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Beside those that every container has."""
 
@@ -70,7 +75,11 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
     host = HostConfig(
         version=API_VERSION,
         auto_remove=True,
-        mounts=[home_mount(order.home, order.user), *map(_shared, order.shared)],
+        mounts=[
+            home_mount(order.home, order.user),
+            *map(_shared, order.shared),
+            *(mps_mounts(order.mps) if order.mps else ()),
+        ],
         network_mode=network.name,
         dns=[str(address) for address in network.resolvers] or None,
         read_only=True,
@@ -120,6 +129,15 @@ def home_mount(home: str, user: str) -> Mount:
         # The engine refuses a folder that is not there; nobody but the root helper makes homes.
         return Mount(HOME, home, type="bind", propagation="rprivate")
     return Mount(HOME, home, type="volume", labels={LABEL + "user": user})
+
+
+def mps_mounts(mps: Mps) -> tuple[Mount, Mount]:
+    """What a client of CUDA's Multi-Process Service has: its pipes, never changed, and all clients' /dev/shm."""
+    pipe, shm = str(pipes(mps)), str(shared_memory(mps))
+    return (
+        Mount(MPS, pipe, type="bind", read_only=True, propagation="rprivate"),
+        Mount("/dev/shm", shm, type="bind", propagation="rprivate"),
+    )
 
 
 def _shared(folder: Path) -> Mount:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from classroom.groups import mistakes
+from classroom.gpus.mps import serves
+from classroom.groups import gpu_rules, mistakes
 from classroom.settings_types import (
     AccountName,
     Duration,
@@ -205,6 +206,23 @@ class Storage(_Section):
         return self
 
 
+class Mps(_Section):
+    """CUDA's Multi-Process Service, for who shares a GPU: programs run at once, not in turns. It isolates nothing."""
+
+    enable: bool = False
+    """Students with policy shared, devices or all are its clients. `classroom gpus mps` runs it."""
+    memory: Size | None = Field(default=None, ge=1024**2)
+    """The most of a GPU's memory that each program may take; null means all of it. A student may run several."""
+    folder: Path = Path("/run/classroom-mps")
+    """Where `classroom gpus mps` keeps its pipes and log."""
+
+    @model_validator(mode="after")
+    def _is_on(self) -> Self:
+        if self.memory and not self.enable:
+            raise ValueError("memory bounds the programs of the service, which is off: write enable = true")
+        return self
+
+
 class Gpu(_Section):
     """Which GPUs students see. Devices are CDI names."""
 
@@ -234,6 +252,7 @@ class Gpu(_Section):
     """How long before a server is stopped for its GPU the student is told in the notebook; what is open is saved."""
     samples: Path = Path("/run/classroom-gpus/sample.json")
     """Where `classroom gpus sample` says what the GPUs do: names, memory, use, and who has not used theirs."""
+    mps: Mps = Mps()
     cdi_dirs: tuple[Path, ...] = Field(default=(Path("/etc/cdi"), Path("/var/run/cdi")), min_length=1)
     """Where the driver's toolkit writes what the GPUs are called; the same folders as the engine's."""
 
@@ -375,6 +394,12 @@ class Settings(_Section):
     def _homes_of_processes(self) -> Self:
         if self.spawner == "process" and self.storage.kind == "directory":
             raise ValueError('storage.kind "directory" is for containers: leave it out or write spawner = "docker"')
+        return self
+
+    @model_validator(mode="after")
+    def _mps_is_for_somebody(self) -> Self:
+        if self.gpu.mps.enable and not any(map(serves, gpu_rules(self).values())):
+            raise ValueError('gpu.mps: nobody shares a GPU: write policy = "shared", or enable = false')
         return self
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
@@ -13,12 +14,13 @@ from traitlets import Instance, Tuple, Unicode
 
 from classroom.accounts.groups import gpu_rules, rules
 from classroom.accounts.homes import home_location
-from classroom.container import GROUPS, LABEL, PORT, Order, create_arguments
+from classroom.container import GROUPS, LABEL, MPS, PORT, Order, create_arguments
 from classroom.engine import Engine, EngineAwayError, engine_at, is_about_devices, missing_folder
 from classroom.errors import ClassroomError
 from classroom.gpus import line
 from classroom.gpus.leases import labels as lease_labels
 from classroom.gpus.metrics import WAITED
+from classroom.gpus.mps import client_environment, pipes, serves, shared_memory
 from classroom.gpus.offer import View, forget_recent, look, may_wait, measured, wants_gpu
 from classroom.gpus.placement import Full, Granted, Without, most
 from classroom.gpus.words import MAY_START_WITHOUT, start_page
@@ -244,6 +246,25 @@ class ClassroomSpawner(DockerSpawner):
             labels=lease_labels(names, identities, holds.gpu.policy, most(holds.gpu))
             | {GROUPS: ",".join(holds.groups)},
         )
+        if names and serves(holds.gpu):
+            await self._make_client(order, holds)
+        else:
+            await self._make(order, holds)
+
+    async def _make_client(self, order: Order, holds: Effective) -> None:
+        """Make a container whose programs run by CUDA's Multi-Process Service; without it where it has never run."""
+        mps = holds.gpu.mps
+        count = 0 if any(name.endswith("=all") for name in order.devices) else len(order.devices)
+        environment = {**order.environment, **client_environment(mps, MPS, count)}
+        try:
+            await self._make(replace(order, environment=environment, mps=mps), holds)
+        except docker.errors.APIError as error:
+            if missing_folder(error) not in {pipes(mps), shared_memory(mps)}:
+                raise
+            self.log.warning("%s: without CUDA MPS, which has not run here: start it", self._log_name)
+            await self._make(order, holds)
+
+    async def _make(self, order: Order, holds: Effective) -> None:
         arguments = create_arguments(order, holds.student, self.settings.network)
         try:
             created = await self.docker("create_container", **arguments)

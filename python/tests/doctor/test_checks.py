@@ -264,6 +264,22 @@ def test_who_would_never_be_found_idle_is_said(tmp_path: Path, data: dict[str, A
     assert (asks in said[0]) if asks else said == []
 
 
+def test_an_mps_that_does_not_run_is_said(tmp_path: Path) -> None:
+    mps = {"enable": True, "memory": "8G", "folder": "/run/mps"}
+    settings = Settings.model_validate({"gpu": {"policy": "shared", "mps": mps}}, by_name=False)
+    pipe = tmp_path / "run/mps/pipe"
+    (said,) = gpus.look_at_mps(settings, tmp_path)
+    assert "Its daemon does not run" in said.says
+    pipe.mkdir(parents=True)
+    (pipe / "nvidia-cuda-mps-control.pid").write_text("17\n")
+    (said,) = gpus.look_at_mps(settings, tmp_path)
+    assert "Its daemon does not run" in said.says, "it ran once"
+    (tmp_path / "proc/17").mkdir(parents=True)
+    (said,) = gpus.look_at_mps(settings, tmp_path)
+    assert said.says == "Its daemon runs; a program may take 8.6 GB."
+    assert list(gpus.look_at_mps(Settings(), tmp_path)) == []
+
+
 def test_a_device_whose_file_is_not_there_is_named(tmp_path: Path) -> None:
     inventory = take_stock(parse(SPECIFICATION, is_yaml=False))
     (tmp_path / "dev").mkdir()

@@ -26,6 +26,8 @@ class Library:
     """What a function returns if not success."""
     processes: list[tuple[int, int]] = field(default_factory=list)
     """Number and bytes."""
+    clients: list[tuple[int, int]] = field(default_factory=list)
+    """The same of those that run by CUDA's Multi-Process Service."""
     samples: list[tuple[int, int, int]] = field(default_factory=list)
     """Number, time stamp, percent."""
     instances: int = 0
@@ -73,13 +75,10 @@ class Library:
         return 0 if index.value < self.instances else NOT_FOUND
 
     def _nvmlDeviceGetComputeRunningProcesses_v3(self, _handle: Any, count: Any, found: Any) -> int:
-        if found is None:
-            count._obj.value = len(self.processes)
-            return pynvml.NVML_ERROR_INSUFFICIENT_SIZE if self.processes else 0
-        count._obj.value = len(self.processes)
-        for place, (pid, memory) in enumerate(self.processes):
-            found[place].pid, found[place].usedGpuMemory = pid, memory
-        return 0
+        return listed(self.processes, count, found)
+
+    def _nvmlDeviceGetMPSComputeRunningProcesses_v3(self, _handle: Any, count: Any, found: Any) -> int:
+        return listed(self.clients, count, found)
 
     def _nvmlDeviceGetProcessUtilization(self, _handle: Any, found: Any, count: Any, since: Any) -> int:
         new = [each for each in self.samples if each[1] > since.value]
@@ -91,6 +90,15 @@ class Library:
         for place, (pid, stamp, percent) in enumerate(new):
             found[place].pid, found[place].timeStamp, found[place].smUtil = pid, stamp, percent
         return 0
+
+
+def listed(processes: list[tuple[int, int]], count: Any, found: Any) -> int:
+    count._obj.value = len(processes)
+    if found is None:
+        return pynvml.NVML_ERROR_INSUFFICIENT_SIZE if processes else 0
+    for place, (pid, memory) in enumerate(processes):
+        found[place].pid, found[place].usedGpuMemory = pid, memory
+    return 0
 
 
 @pytest.fixture
@@ -140,6 +148,11 @@ def test_samples_that_come_between_two_questions_do_no_harm(library: Library) ->
 def test_who_is_at_work_is_known_without_the_list_of_processes(library: Library, status: int) -> None:
     library.samples, library.status = [(7, 1, 30)], {"nvmlDeviceGetComputeRunningProcesses_v3": status}
     assert read().processes == (Process(7, 0, 0.3),)
+
+
+def test_whose_use_counts_as_a_servers_is_not_taken_for_idle(library: Library) -> None:
+    library.processes, library.clients, library.samples = [(7, 100), (9, 5)], [(8, 200)], [(7, 1, 95)]
+    assert set(read().processes) == {Process(7, 100, 0.95), Process(8, 200, None), Process(9, 5, 0.0)}
 
 
 def test_a_figure_that_nobody_measured_is_no_use(library: Library) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, show
+from classroom.errors import ClassroomError
 from classroom.groups import class_of
 from classroom.settings_file import load_settings
 
@@ -49,6 +50,18 @@ def try_out(
     show(table(found), as_data(found), as_json=as_json)
     if not all(each.works for each in found):
         raise typer.Exit(1)
+
+
+@app.command()
+def mps(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
+    """Run CUDA's Multi-Process Service, as gpu.mps says (as root). NixOS runs it as classroom-mps.service."""
+    from classroom.gpus.mps import run  # noqa: PLC0415 - the driver's library is for this command only
+
+    settings = load_settings(settings_file)
+    if not settings.gpu.mps.enable:
+        raise ClassroomError(f"{settings_file}: gpu.mps is off; write enable = true in gpu.mps")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    run(settings.gpu.mps)
 
 
 @app.command()

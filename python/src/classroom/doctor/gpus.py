@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from classroom.doctor import engine, units
 from classroom.doctor.findings import ok, only_root, warning, wrong
 from classroom.gpus.inventory import stock_at
+from classroom.gpus.mps import PID_FILE, pipes
 from classroom.gpus.placement import mistakes_of_class
 from classroom.gpus.sample import read
+from classroom.gpus.words import gigabytes
 from classroom.groups import gpu_rules, hands_out_gpus
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from classroom.gpus.inventory import Inventory
     from classroom.settings import Settings
 
-ABOUT, DRIVER = "GPUs", "driver"
+ABOUT, DRIVER, MPS = "GPUs", "driver", "CUDA MPS"
 _LIBRARIES = (
     "run/opengl-driver/lib",  # NixOS
     "usr/lib/x86_64-linux-gnu",
@@ -48,7 +50,7 @@ def look(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
     try:
         root = root or engine.machine(settings)
         said += [wrong(ABOUT, each, written) for each in missing(inventory, root)]
-        driver = list(look_at_driver(root))
+        driver = [*look_at_driver(root), *look_at_mps(settings, root)]
     except PermissionError:
         driver = [only_root(DRIVER)]
     policies = ", ".join(dict.fromkeys(gpu.policy for gpu in rules.values()))
@@ -89,6 +91,25 @@ def look_at_driver(root: Path) -> Iterable[Finding]:
         yield wrong(DRIVER, f"The kernel module is {module} and the libraries are {there}: CUDA refuses.", "reboot")
     else:
         yield ok(DRIVER, f"NVIDIA {module}, kernel module and libraries.")
+
+
+def look_at_mps(settings: Settings, root: Path) -> Iterable[Finding]:
+    """Whether the daemon of CUDA's Multi-Process Service runs, where the settings want it."""
+    mps = settings.gpu.mps
+    if not mps.enable:
+        return
+    try:
+        number = (root / str(pipes(mps) / PID_FILE).lstrip("/")).read_text(encoding="ascii").strip()
+    except (FileNotFoundError, ValueError):
+        number = ""
+    if number and (root / "proc" / number).exists():
+        yield ok(MPS, f"Its daemon runs; a program may take {gigabytes(mps.memory)} GB." if mps.memory else "It runs.")
+    else:
+        yield wrong(
+            MPS,
+            "Its daemon does not run: students who share a GPU compute in turns, and nothing bounds their memory.",
+            units.restart("classroom-mps", "classroom gpus mps"),
+        )
 
 
 def loaded(root: Path) -> str | None:

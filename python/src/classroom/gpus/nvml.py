@@ -15,7 +15,7 @@ import pynvml
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _WITHOUT_ANSWER = (
     pynvml.NVMLError_NotSupported,
@@ -112,6 +112,10 @@ class Driver:
         running = []
         with suppress(*_WITHOUT_ANSWER):
             running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        clients: set[int] = set()
+        with suppress(*_WITHOUT_ANSWER):
+            mps = pynvml.nvmlDeviceGetMPSComputeRunningProcesses(handle)
+            clients, running = {each.pid for each in mps}, [*running, *mps]
         return Reading(
             index=index,
             uuid=uuid,
@@ -119,7 +123,7 @@ class Driver:
             memory_used=used,
             memory_total=total,
             use=busy,
-            processes=_processes({each.pid: each.usedGpuMemory or 0 for each in running}, uses),
+            processes=_processes({each.pid: each.usedGpuMemory or 0 for each in running}, uses, clients),
         )
 
     def _uses(self, handle: Any, uuid: str) -> dict[int, float] | None:  # noqa: ANN401 - as above
@@ -139,16 +143,21 @@ class Driver:
         return uses
 
 
-def _processes(memory: Mapping[int, int], uses: Mapping[int, float] | None) -> tuple[Process, ...]:
+def _processes(
+    memory: Mapping[int, int], uses: Mapping[int, float] | None, clients: Collection[int]
+) -> tuple[Process, ...]:
     """Those that hold memory, and those that were seen to run: some drivers list the first in a form of their own.
 
     Args:
         memory: bytes, by process.
         uses: part of the time, by process that ran; None if the driver does not say.
+        clients: those that run by CUDA's Multi-Process Service. Whose use it counts as its server's is not known.
     """
     if uses is None:
         return tuple(Process(pid, held, None) for pid, held in memory.items())
-    return tuple(Process(pid, memory.get(pid, 0), uses.get(pid, 0.0)) for pid in {**memory, **uses})
+    return tuple(
+        Process(pid, memory.get(pid, 0), uses.get(pid, None if pid in clients else 0.0)) for pid in {**memory, **uses}
+    )
 
 
 def _memory(handle: Any) -> tuple[int, int]:  # noqa: ANN401 - as above

@@ -14,11 +14,12 @@ from docker.types import DeviceRequest, HostConfig
 from rich.table import Table
 from rich.text import Text
 
-from classroom.container import ENVIRONMENT, HOME, LABEL, USER
+from classroom.container import ENVIRONMENT, HOME, LABEL, MPS, USER, mps_mounts
 from classroom.engine import API_VERSION
 from classroom.errors import ClassroomError
 from classroom.gpus.inventory import stock_at
 from classroom.gpus.leases import LEASE, leases
+from classroom.gpus.mps import client_environment, pipes, serves
 from classroom.gpus.placement import held, pool
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def trials(settings: Settings, student: str | None = None) -> Iterator[Outcome]:
 
 
 def _try(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # noqa: ANN401 - docker-py is untyped
-    student = settings.student
+    student, mps = settings.student, settings.gpu.mps
     host = HostConfig(
         version=API_VERSION,
         network_mode="none",
@@ -142,6 +143,7 @@ def _try(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # n
         mem_limit=student.memory,
         memswap_limit=student.memory,
         device_requests=[DeviceRequest(driver="cdi", device_ids=[device])],
+        mounts=list(mps_mounts(mps)) if serves(settings.gpu) and pipes(mps).is_dir() else None,
     )
     try:
         made = client.create_container(
@@ -149,7 +151,9 @@ def _try(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # n
             command=_PROGRAM,
             user=USER,
             working_dir=HOME,
-            environment=dict(student.environment) | ENVIRONMENT,
+            environment=dict(student.environment)
+            | ENVIRONMENT
+            | (client_environment(mps, MPS, 1) if host.get("Mounts") else {}),
             labels={LABEL + "trial": device},
             host_config=host,
         )

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from classroom.errors import ClassroomError
+from classroom.gpus import mps
+from classroom.gpus.mps import client_environment, environment, orders, serves
+from classroom.settings import Gpu, Mps, Settings
+
+GIB = 1024**3
+ON = Mps(enable=True, memory=8 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("policy", "enable", "served"),
+    [
+        ("shared", True, True),
+        ("all", True, True),
+        ("devices", True, True),
+        ("exclusive", True, False),
+        ("none", True, False),
+        ("shared", False, False),
+    ],
+)
+def test_only_who_shares_a_gpu_is_a_client(policy: str, *, enable: bool, served: bool) -> None:
+    devices = ("0",) if policy == "devices" else ()
+    assert serves(Gpu.model_validate({"policy": policy, "devices": devices, "mps": {"enable": enable}})) is served
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"policy": "exclusive", "mps": {"enable": True}}, "nobody shares a GPU"),
+        ({"policy": "shared", "mps": {"memory": "8G"}}, "write enable = true"),
+        ({"policy": "shared", "mps": {"enable": True, "memory": "1K"}}, "greater than or equal to 1048576"),
+    ],
+)
+def test_a_mistake_is_a_sentence(given: object, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Settings.model_validate({"gpu": given})
+
+
+def test_a_group_that_shares_is_enough() -> None:
+    shared = {"ml": {"gpu": {"policy": "shared"}}}
+    Settings.model_validate({"gpu": {"policy": "exclusive", "mps": {"enable": True}}, "groups": shared})
+
+
+def test_it_is_off_unless_asked_for() -> None:
+    assert Settings().gpu.mps.enable is False
+
+
+def test_every_gpu_is_bounded_by_its_uuid_before_anybody_connects() -> None:
+    assert orders(ON, ["GPU-a", "GPU-b"]) == (
+        "set_default_device_pinned_mem_limit GPU-a 8192M\nset_default_device_pinned_mem_limit GPU-b 8192M\n"
+    )
+    assert orders(Mps(enable=True), ["GPU-a"]) == ""
+
+
+def test_a_students_programs_know_the_pipes_and_the_bound() -> None:
+    assert client_environment(ON, "/run/mps", 2) == {
+        "CUDA_MPS_PIPE_DIRECTORY": "/run/mps",
+        "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT": "0=8192M,1=8192M",
+    }
+    assert client_environment(ON, "/run/mps", 0) == {"CUDA_MPS_PIPE_DIRECTORY": "/run/mps"}
+    assert client_environment(Mps(enable=True), "/run/mps", 1) == {"CUDA_MPS_PIPE_DIRECTORY": "/run/mps"}
+
+
+def test_nobody_finds_the_daemon_who_does_not_look_for_it() -> None:
+    assert environment(Mps())["CUDA_MPS_PIPE_DIRECTORY"] == "/run/classroom-mps/pipe"
+
+
+def test_a_machine_without_nvidias_program_is_told_which_package_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(ClassroomError, match="nvidia-cuda-mps-control is not on this machine"):
+        mps.run(ON)
+
+
+# Stands for NVIDIA's program, which needs a card: takes orders by a file as that does by a pipe, and keeps them.
+DAEMON = """#!/bin/sh
+pipes=$CUDA_MPS_PIPE_DIRECTORY
+if [ "$1" = -f ]; then
+    [ -e "$pipes/left" ] && exit 9
+    stat -c %a "$pipes" > "$pipes/mode"
+    [ /dev/shm -ef "$pipes/../shm" ] && : > "$CUDA_MPS_LOG_DIRECTORY/shared"
+    echo $$ > "$pipes/nvidia-cuda-mps-control.pid"
+    while [ ! -e "$pipes/quit" ]; do sleep 0.05; done
+    exit 0
+fi
+[ -e "$pipes/nvidia-cuda-mps-control.pid" ] || { echo "Cannot find MPS control daemon process"; exit 1; }
+while read -r order; do
+    case $order in *GPU-bad*) echo "Device not found"; exit 1;; quit) : > "$pipes/quit";; esac
+    echo "$order" >> "$CUDA_MPS_LOG_DIRECTORY/orders"
+done
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    if os.geteuid() != 0:
+        pytest.skip("it is root that mounts")
+    program = tmp_path / "bin/nvidia-cuda-mps-control"
+    program.parent.mkdir()
+    program.write_text(DAEMON)
+    program.chmod(0o755)
+    return tmp_path
+
+
+def start(machine: Path, uuid: str) -> subprocess.Popen[str]:
+    """The command, on a machine whose driver names one GPU; what it mounts goes with it."""
+    code = f"""
+import logging
+from pathlib import Path
+from classroom.gpus import mps
+from classroom.settings import Mps
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+mps._gpus = lambda: [{uuid!r}]
+mps.run(Mps(enable=True, memory={8 * GIB}, folder=Path({str(machine / "mps")!r})))
+"""
+    path = f"{machine / 'bin'}:{os.environ['PATH']}"
+    command = ["unshare", "--mount", sys.executable, "-c", code]
+    return subprocess.Popen(command, env=os.environ | {"PATH": path}, text=True, stderr=subprocess.PIPE)
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline()
+
+
+def test_the_folder_opens_once_the_bound_is_set_and_an_end_is_told_to_the_daemon(machine: Path) -> None:
+    pipe = machine / "mps/pipe"
+    pipe.mkdir(parents=True)
+    (pipe / "left").touch()
+    before = pipe.stat().st_ino
+    process = start(machine, "GPU-a")
+    assert "CUDA MPS serves 1 GPUs" in read_line(process)
+    assert ((pipe / "mode").read_text().strip(), pipe.stat().st_mode & 0o1777) == ("700", 0o1777)
+    assert (machine / "mps/log/shared").exists(), "servers and clients have one /dev/shm"
+    assert pipe.stat().st_ino == before, "containers have it mounted"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    told = (machine / "mps/log/orders").read_text().splitlines()
+    assert [line for line in told if line != "get_server_list"] == [
+        "set_default_device_pinned_mem_limit GPU-a 8192M",
+        "quit",
+    ]
+
+
+def test_a_bound_that_is_not_taken_lets_nobody_in(machine: Path) -> None:
+    process = start(machine, "GPU-bad")
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "did not take" in said
+    assert "Device not found" in said
+    assert (machine / "mps/pipe").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_daemon_that_ends_is_told(machine: Path) -> None:
+    process = start(machine, "GPU-a")
+    read_line(process)
+    (machine / "mps/pipe/quit").touch()
+    end = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < end:
+        time.sleep(0.1)
+    assert process.returncode == 1
+    assert process.stderr is not None
+    assert "nvidia-cuda-mps-control ended with 0" in process.stderr.read()
