@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -45,6 +46,13 @@ def test_a_class_starts_stops_and_is_found_again(checkout: Path) -> None:
     teacher = teacher_with_a_password(first)
     teacher.start_server("teacher")
     assert len(still_running(checkout)) > 3
+    said = subprocess.run(
+        [Path(sys.executable).with_name("classroom"), "doctor", "--json", f"--settings={checkout}/.demo/settings.json"],
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert [each for each in json.loads(said.stdout)["findings"] if each["state"] == "wrong"] == []
     first.press_ctrl_c()
     assert "Nothing of the demo runs any more" in first.said
     assert not still_running(checkout)

@@ -18,6 +18,11 @@ def test_secrets_are_made_once_and_only_for_their_owner(tmp_path: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
+def test_nobody_else_may_look_into_a_new_state_directory(tmp_path: Path) -> None:
+    load_or_create(tmp_path / "state", {})
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700, "there will be a database in it"
+
+
 def test_the_values_are_not_shown(tmp_path: Path) -> None:
     secrets = load_or_create(tmp_path, {})
     assert secrets.proxy_token not in repr(secrets)

@@ -125,8 +125,9 @@ class HubClient:
             done = "Nothing was done."
         else:
             done = "Whether it was done is not known: look before you try again."
+        why = getattr(reason, "strerror", None) or reason
         return (
-            f"The hub at {self.address} does not answer ({reason}). {done} Start it (systemctl start classroom-hub), "
+            f"The hub at {self.address} does not answer ({why}). {done} Start it (systemctl start classroom-hub), "
             "or name the settings it runs with: --settings FILE."
         )
 

@@ -28,6 +28,17 @@ class EngineAwayError(ClassroomError):
     """The engine does not answer. What it runs may well be alive."""
 
 
+class EngineSilentError(ClassroomError):
+    """The engine does not answer a command of the operator's."""
+
+    exit_status = 3
+
+    def __init__(self, host: str, error: BaseException) -> None:
+        """Say where it was asked and why there is no answer."""
+        reason = str(error) if isinstance(error, docker.errors.APIError) else _reason(error)
+        super().__init__(f"{host}: the Docker engine does not answer ({reason}); start it, or run this as root")
+
+
 class Engine:
     """One Docker Engine, shared by all spawners of a hub."""
 
@@ -89,4 +100,4 @@ def engine_at(host: str) -> Engine:
 def _reason(error: BaseException) -> str:
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
-    return str(error) or type(error).__name__
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__

@@ -56,7 +56,7 @@ def load_or_create(state: Path, environment: Mapping[str, str] | None = None) ->
     `JUPYTERHUB_CRYPT_KEY` (keys separated by semicolons) wins over both.
 
     Args:
-        state: the state directory; `secrets/` under it is made 0700, its files 0600.
+        state: the state directory; it and `secrets/` under it are made 0700, files 0600.
         environment: `os.environ` unless told.
 
     Raises:
@@ -107,7 +107,9 @@ def backup_password(state: Path, *, make: bool, environment: Mapping[str, str] |
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Two steps: `parents` are made as the umask has them, and beside the secrets there will be a database.
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
     except OSError as error:
         raise ClassroomError(

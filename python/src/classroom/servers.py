@@ -11,7 +11,7 @@ import docker
 import docker.errors
 
 from classroom.container import GROUPS, LABEL, listed
-from classroom.engine import API_VERSION
+from classroom.engine import API_VERSION, EngineSilentError
 from classroom.errors import ClassroomError
 from classroom.gpus.leases import LEASE
 
@@ -24,12 +24,6 @@ _THREADS = 16
 _GIB = 1024**3
 # A student's program chooses what it writes; it must not move the operator's cursor or set the window's title.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-class EngineSilentError(ClassroomError):
-    """The engine does not answer."""
-
-    exit_status = 3
 
 
 @dataclass(frozen=True)
@@ -161,6 +155,4 @@ def _ask(settings: Settings, question: Callable[[], Any]) -> Any:  # noqa: ANN40
     try:
         return question()
     except (docker.errors.DockerException, OSError) as error:
-        raise EngineSilentError(
-            f"{settings.docker.host}: the Docker engine does not answer ({error}); start it, or run this as root"
-        ) from error
+        raise EngineSilentError(settings.docker.host, error) from error

@@ -71,5 +71,15 @@ def test_an_engine_that_is_away_is_one_sentence(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "jupyterhub.sqlite") as database:
         database.execute("CREATE TABLE classroom_homes (username TEXT, location TEXT, archived_at TEXT)")
     settings = {"paths": {"state": tmp_path}, "docker": {"host": f"unix://{tmp_path}/none.sock"}}
-    with pytest.raises(ClassroomError, match="the Docker engine does not answer"):
+    with pytest.raises(ClassroomError, match=r"the Docker engine does not answer \(No such file or directory\);"):
         look(Settings.model_validate(settings))
+
+
+def test_homes_of_plain_processes_are_counted_without_an_engine(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "jupyterhub.sqlite") as database:
+        database.execute("CREATE TABLE classroom_homes (username TEXT, location TEXT, archived_at TEXT)")
+        database.execute("INSERT INTO classroom_homes VALUES ('ada', 'home-ada', NULL), ('ben', 'home-ben', NULL)")
+    (tmp_path / "homes/home-ada").mkdir(parents=True)
+    (tmp_path / "homes/home-ada/notes.txt").write_text("mine")
+    found = look(Settings.model_validate({"spawner": "process", "paths": {"state": tmp_path}}))
+    assert [(row.student, row.held.files) for row in found.rows] == [("ada", 2), ("ben", None)]

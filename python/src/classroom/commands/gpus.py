@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,11 @@ from classroom.commands.common import DEFAULT_SETTINGS, AsJson, SettingsFile, sh
 from classroom.errors import ClassroomError
 from classroom.groups import class_of
 from classroom.settings_file import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from classroom.settings import Settings
 
 app = typer.Typer()
 
@@ -26,7 +31,7 @@ def gpus(
         return
     from classroom.gpus.report import look  # noqa: PLC0415 - the engine's client takes a while to import
 
-    found = look(load_settings(settings_file))
+    found = look(_with_containers(settings_file))
     show(found.as_table(), found.as_data(), as_json=as_json)
     if not as_json:
         for mistake in found.mistakes:
@@ -45,7 +50,7 @@ def try_out(
     """Start the students' image on each GPU and say what PyTorch finds there. Ends with 1 if one does not work."""
     from classroom.gpus.trial import as_data, table, trials  # noqa: PLC0415 - as above
 
-    settings = load_settings(settings_file)
+    settings = _with_containers(settings_file)
     found = list(trials(settings if group is None else class_of(settings, group), student))
     show(table(found), as_data(found), as_json=as_json)
     if not all(each.works for each in found):
@@ -77,3 +82,10 @@ def sample(
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     sampler.run(load_settings(settings_file).gpu.samples)
+
+
+def _with_containers(settings_file: Path) -> Settings:
+    settings = load_settings(settings_file)
+    if settings.spawner == "process":
+        raise ClassroomError('spawner is "process": servers see the GPUs that the hub sees, and none is handed out.')
+    return settings

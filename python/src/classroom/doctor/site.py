@@ -82,6 +82,11 @@ def look_at_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
         yield from _look_at_websockets(settings, place)
         return
     places = " or ".join(place.listen for place in tried)
+    if (trial := _front_of_a_trial(settings)) and not address:
+        says = f"Nothing answers at {places}; browsers reach the proxy itself, at {trial.listen}."
+        yield warning(NGINX, f"{says} For a trial that will do.")
+        yield from _look_at_websockets(settings, trial)
+        return
     yield wrong(NGINX, f"Nothing answers at {places}: no browser reaches the class.", start)
 
 
@@ -111,7 +116,7 @@ def _look_at_websockets(settings: Settings, front: Place) -> Iterable[Finding]:
             )
             return
     if outcome is None:
-        yield ok(WEBSOCKETS, "A message came back through Nginx and the proxy.")
+        yield ok(WEBSOCKETS, "A message came back by the way that browsers take.")
     else:
         text = f"{outcome}: kernels and terminals do not work."
         yield wrong(WEBSOCKETS, text, "include modules/nginx/server.conf in the server that browsers reach")
@@ -128,6 +133,19 @@ def fronts(settings: Settings) -> list[Place]:
             Place("127.0.0.1:80", host, headers=behind),
         ]
     return [Place(f"127.0.0.1:{parts.port or 80}", host)]
+
+
+def _front_of_a_trial(settings: Settings) -> Place | None:
+    """Where the proxy answers browsers if nothing is in front of it, as in `make demo`."""
+    listen = settings.proxy.listen
+    if settings.site.external_url or listen.startswith("unix:"):
+        return None
+    place = Place(listen.replace("0.0.0.0", "127.0.0.1"))  # noqa: S104 - to connect to
+    try:
+        answered = ask(place, "GET", f"{_base(settings)}hub/health", {}).status == 200
+    except OSError:
+        return None
+    return place if answered else None
 
 
 def _front(settings: Settings, address: str) -> Place:

@@ -11,8 +11,7 @@ import docker.errors
 from rich.table import Table
 from rich.text import Text
 
-from classroom.engine import API_VERSION
-from classroom.errors import ClassroomError
+from classroom.engine import API_VERSION, EngineSilentError
 from classroom.gpus.inventory import stock_at
 from classroom.gpus.leases import LEASE, leases
 from classroom.gpus.placement import held, mistakes_of_class, pool_of_class
@@ -154,14 +153,12 @@ def look(settings: Settings) -> Report:
     """The report of this machine.
 
     Raises:
-        ClassroomError: the engine does not answer.
+        EngineSilentError: the engine does not answer.
     """
     inventory = stock_at(settings.gpu.cdi_dirs).read()
     try:
         client = docker.APIClient(base_url=settings.docker.host, version=API_VERSION, timeout=20)
         containers = client.containers(all=True, filters={"label": [LEASE]})
     except (docker.errors.DockerException, OSError) as error:
-        raise ClassroomError(
-            f"{settings.docker.host}: the Docker engine does not answer ({error}); start it, or run this as root"
-        ) from error
+        raise EngineSilentError(settings.docker.host, error) from error
     return report(settings.gpu, inventory, leases(containers), read(settings.gpu.samples), gpu_rules(settings))

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from classroom.container import ENVIRONMENT, HOME, LABEL, MPS, USER, mps_mounts
-from classroom.engine import API_VERSION
+from classroom.engine import API_VERSION, EngineSilentError
 from classroom.errors import ClassroomError
 from classroom.gpus.inventory import stock_at
 from classroom.gpus.leases import LEASE, leases
@@ -123,9 +123,7 @@ def trials(settings: Settings, student: str | None = None) -> Iterator[Outcome]:
             said = said if works else "\n".join([said, *wrong])
             yield Outcome(device.label, works, said, ", ".join(sorted(holders)))
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise ClassroomError(
-            f"{settings.docker.host}: the Docker engine does not answer ({error}); start it, or run this as root"
-        ) from error
+        raise EngineSilentError(settings.docker.host, error) from error
 
 
 def _try(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # noqa: ANN401 - docker-py is untyped

@@ -8,20 +8,20 @@ import os
 import sqlite3
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
 from rich.table import Table
 from rich.text import Text
 
-from classroom.engine import Engine
+from classroom.engine import Engine, EngineSilentError
 from classroom.errors import ClassroomError
 from classroom.storage import folders
 from classroom.storage.client import ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from classroom.settings import Settings, Storage
 
@@ -118,7 +118,10 @@ def look(settings: Settings) -> Report:
     homes = _homes(settings.paths.state)
     storage = settings.storage
     names = [home for _, home, _ in homes]
-    if storage.path is None:
+    mistakes: tuple[str, ...] = ()
+    if settings.spawner == "process":
+        held = {name: _read(settings.paths.state / "homes" / name) or Held() for name in names}
+    elif storage.path is None:
         held, mistakes = _volumes(settings, names)
     else:
         held, mistakes = asyncio.run(_folders(storage, names))
@@ -163,23 +166,29 @@ def _volumes(settings: Settings, homes: list[str]) -> tuple[dict[str, Held], tup
     try:
         volumes = client.df()["Volumes"] or []
     except (docker.errors.DockerException, OSError) as error:
-        raise ClassroomError(
-            f"{settings.docker.host}: the Docker engine does not answer ({error}); start it, or run this as root"
-        ) from error
+        raise EngineSilentError(settings.docker.host, error) from error
     return {volume["Name"]: _volume(volume) for volume in volumes if volume["Name"] in homes}, ()
 
 
 def _volume(volume: Mapping[str, Any]) -> Held:
     # What the engine does not know root finds where the engine keeps it.
-    with contextlib.suppress(OSError):
-        found = os.open(volume["Mountpoint"], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if held := _read(Path(volume["Mountpoint"])):
+        return held
+    size = (volume.get("UsageData") or {}).get("Size", -1)
+    return Held(size if size >= 0 else None)
+
+
+def _read(home: Path) -> Held | None:
+    """What is in a folder; None where it may not be seen."""
+    try:
+        found = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             use = folders.use(found)
         finally:
             os.close(found)
-        return Held(use.size, use.files, datetime.fromtimestamp(use.changed, UTC).isoformat())
-    size = (volume.get("UsageData") or {}).get("Size", -1)
-    return Held(size if size >= 0 else None)
+    except OSError:
+        return None
+    return Held(use.size, use.files, datetime.fromtimestamp(use.changed, UTC).isoformat())
 
 
 def _free(path: Path) -> int | None:
