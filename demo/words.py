@@ -50,6 +50,8 @@ def _steps(options: Options) -> list[str]:
         f"2. In a private window (or another browser) open {options.address}hub/authorize,",
         f"   sign in as {TEACHER} and approve the student.",
         "3. Back in the first window, sign in as the student and run a cell of Welcome.ipynb.",
+        "4. In a terminal, in this folder, as the instructor or operator of a class would:",
+        "   .demo/environment/bin/classroom users list --settings .demo/settings.json",
     ]
     if os.environ.get("SSH_CONNECTION") and not options.open_to_others:
         tunnel = f"ssh -L {options.port}:127.0.0.1:{options.port} THIS-MACHINE"
