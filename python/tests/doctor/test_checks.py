@@ -53,6 +53,7 @@ def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gp
         ("classroom network up", "docker compose restart network"),
         ("classroom backup create /srv/backups/classroom", "docker compose run --rm backup create /backups/classroom"),
         ("classroom backup create", "docker compose run --rm backup create"),
+        ("classroom gpus sample", "classroom gpus sample"),
         ("classroom upgrade status", "docker compose exec hub classroom upgrade status"),
         (
             "chmod 600 /var/lib/classroom/secrets/cli-token",

@@ -28,7 +28,7 @@ _COMPOSE = (
     ("classroom network up(.*)", r"docker compose restart network\1"),
     ("classroom backup create /srv/backups/classroom", "docker compose run --rm backup create /backups/classroom"),
     ("classroom backup (.*)", r"docker compose run --rm backup \1"),
-    ("(classroom .*)", r"docker compose exec hub \1"),
+    ("(classroom (?!gpus (?:sample|mps)$).*)", r"docker compose exec hub \1"),
     ("(chmod|chown|rm) (.*/var/lib/classroom.*)", r"docker compose run --rm --entrypoint \1 backup \2"),
     ("journalctl -b -e -u classroom-(.*)", r"docker compose logs \1"),
     ("dockerd, .*|restart dockerd", "systemctl restart docker"),
