@@ -63,7 +63,9 @@ class Card:
         self.attached = False
         self.bounded = False
 
-    def client(self, gigabytes: int, seconds: float, *, bound: bool, shared: bool) -> subprocess.Popen[str]:
+    def client(
+        self, gigabytes: int, seconds: float, *, bound: bool, shared: bool, fixed: bool = True
+    ) -> subprocess.Popen[str]:
         """A student's program.
 
         Args:
@@ -71,12 +73,15 @@ class Card:
             seconds: that it computes.
             bound: it has the variables of a container, the bound among them; else the pipes alone.
             shared: it has the service's /dev/shm; else one of its own.
+            fixed: it cannot change the pipes' folder, as in a container.
         """
         own = client_environment(self.mps, str(pipes(self.mps)), 1)
         if not bound:
             del own["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"]
         memory = f"--bind {shared_memory(self.mps)}" if shared else "-t tmpfs tmpfs"
-        script = f'mount {memory} /dev/shm && mount -t proc proc /proc && exec "$@"'
+        folder = pipes(self.mps)
+        read_only = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} && " if fixed else ""
+        script = f'{read_only}mount {memory} /dev/shm && mount -t proc proc /proc && exec "$@"'
         inside = ["unshare", "--mount", "--ipc", "--pid", "--fork", "sh", "-c", script, "sh", *USER]
         program = [sys.executable, "-c", _CLIENT, str(gigabytes), str(seconds)]
         kept = {"PATH", "LD_LIBRARY_PATH", "PYTHONPATH"}
@@ -97,6 +102,9 @@ class Card:
 
     def attaches_with_shm_of_its_own(self) -> str:
         return self.said(self.client(1, 1, bound=True, shared=False))
+
+    def attaches_where_it_may_change_the_pipes(self) -> str:
+        return self.said(self.client(1, 1, bound=True, shared=True, fixed=False))
 
     def bound_holds_without_the_variable(self) -> str:
         text = self.said(self.client(4, 1, bound=False, shared=True))
@@ -136,6 +144,7 @@ def main() -> int:
         questions: list[Callable[[], object]] = [
             card.attaches,
             card.attaches_with_shm_of_its_own,
+            card.attaches_where_it_may_change_the_pipes,
             card.bound_holds_without_the_variable,
             card.two_at_once,
             card.a_student_gives_orders,
