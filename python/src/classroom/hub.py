@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlparse
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from jupyterhub.user import User
 
 _START_PAUSE = 2.0  # seconds between two tries while the engine is away
+
+_starts = ThreadPoolExecutor(64, thread_name_prefix="start")
+"""Their own: a start needs asyncio's threads to come to an end, and would wait for those that wait for it."""
 
 
 class ClassroomHub(JupyterHub):
@@ -147,7 +151,8 @@ class ClassroomHub(JupyterHub):
             ClassroomError: the start was refused, or has failed already.
         """
         client = HubClient.of(self.class_settings)
-        await asyncio.to_thread(client.post, f"users/{quote(name, safe='')}/server", {})
+        path = f"users/{quote(name, safe='')}/server"
+        await asyncio.get_running_loop().run_in_executor(_starts, client.post, path, {})
 
     def stage(self, name: str) -> str | None:
         """`pending` while a student's server starts or stops, `ready` while it runs; None without one."""
