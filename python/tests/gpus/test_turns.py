@@ -7,9 +7,11 @@ import pytest
 from jupyterhub import orm
 from machines import inventory, nvidia
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from classroom.accounts.tables import Offer, now
+from classroom.client import RefusedError
 from classroom.errors import ClassroomError
 from classroom.gpus.leases import Lease
 from classroom.gpus.line import Waiting
@@ -166,3 +168,38 @@ def test_a_server_that_has_gone_is_forgotten(db: Session) -> None:
     hub.stages.clear()
     asyncio.run(settled(Turns(db, hub, 60), seen()))
     assert untaken(db) == []
+
+
+def test_a_start_that_the_hub_puts_off_is_tried_again_with_the_same_offer(db: Session) -> None:
+    class Busy(Hub):
+        async def start_server(self, name: str) -> None:
+            self.started.append(name)
+            if len(self.started) == 1:
+                raise RefusedError("Too many users trying to log in right now.", 429, {})
+
+    hub = Busy()
+
+    async def scene() -> None:
+        turns = Turns(db, hub, 60)
+        for _ in range(3):
+            await settled(turns, seen("ada", offered=JOINED))
+
+    asyncio.run(scene())
+    assert hub.started == ["ada", "ada"]
+
+
+def test_a_database_that_fails_once_takes_nobodys_turn(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub()
+
+    def locked() -> None:
+        monkeypatch.undo()
+        raise OperationalError("COMMIT", {}, Exception("database is locked"))
+
+    async def scene() -> None:
+        turns = Turns(db, hub, 60)
+        monkeypatch.setattr(db, "commit", locked)
+        for _ in range(2):
+            await settled(turns, seen("ada", offered=JOINED))
+
+    asyncio.run(scene())
+    assert (hub.started, untaken(db)) == (["ada"], ["ada"])

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from jupyterhub import orm
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from classroom.accounts.tables import Offer, now
+from classroom.client import RefusedError
 from classroom.errors import ClassroomError
 from classroom.gpus.metrics import ENDED
 from classroom.gpus.placement import Full
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 _SERVERS = "jupyterhub-user-"
 """How JupyterHub's names of servers begin where browsers sign in to them."""
+
+_PUT_OFF = 429
+"""What JupyterHub answers while too many servers start at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,13 +93,19 @@ class Turns:
 
     async def _start(self, name: str) -> None:
         _log.info("It is %s's turn: the server is started", name)
-        self._db.merge(Offer(name=name, made=now()))
-        self._db.commit()
         try:
+            self._db.merge(Offer(name=name, made=now()))
+            self._db.commit()
             await self._host.start_server(name)
+        except SQLAlchemyError:
+            _log.exception("%s's server is not started yet", name)
+            self._db.rollback()
+            self._tried.pop(name, None)
         except ClassroomError as error:
             _log.warning("%s's server cannot be started: %s", name, error)
             opened(self._db, name)
+            if isinstance(error, RefusedError) and error.status == _PUT_OFF:
+                self._tried.pop(name, None)
         finally:
             del self._starting[name]
 
