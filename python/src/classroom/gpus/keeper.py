@@ -6,9 +6,10 @@ import asyncio
 import logging
 import time
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import docker.errors
+from sqlalchemy.exc import SQLAlchemyError
 
 from classroom.accounts.groups import gpu_rules as rules_of
 from classroom.errors import ClassroomError
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 _PAUSE = 15.0  # seconds, Prometheus' usual interval
 _BRISK = 3.0  # seconds, while somebody waits
 _AT_THE_PAGE = 90.0  # seconds; the page of who waits asks every 30
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -72,17 +75,25 @@ class Keeper:
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            pause = self._pause
-            try:
-                view = await self._look()
-                await self._turns.review(view)
-                await self._act(view)
-                pause = min(pause, _BRISK) if view.line or self._turns.busy else pause
-            except (ClassroomError, docker.errors.APIError) as error:
-                _log.debug("The GPUs are left as they are: %s", error)
-            except Exception:  # noqa: BLE001 - the task must outlive what nobody has foreseen
-                _log.exception("The GPUs are left as they are")
-            await asyncio.sleep(pause)
+            view = await self._tried(self._look())
+            if view is not None:
+                # What ails one must not keep the other from its work.
+                await self._tried(self._turns.review(view))
+                await self._tried(self._act(view))
+            is_brisk = view is not None and (view.line or self._turns.busy)
+            await asyncio.sleep(min(self._pause, _BRISK) if is_brisk else self._pause)
+
+    async def _tried(self, step: Awaitable[_T]) -> _T | None:
+        try:
+            return await step
+        except (ClassroomError, docker.errors.APIError) as error:
+            _log.debug("The GPUs are left as they are: %s", error)
+        except SQLAlchemyError:
+            _log.exception("The GPUs are left as they are")
+            self._db.rollback()  # or the hub's one session takes nothing more
+        except Exception:  # noqa: BLE001 - the task must outlive what nobody has foreseen
+            _log.exception("The GPUs are left as they are")
+        return None
 
     async def _look(self) -> View:
         rules = partial(rules_of, self._db, self._settings)
