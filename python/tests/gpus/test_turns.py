@@ -16,7 +16,7 @@ from classroom.errors import ClassroomError
 from classroom.gpus.leases import Lease
 from classroom.gpus.line import Waiting
 from classroom.gpus.offer import View
-from classroom.gpus.turns import Turns, opened
+from classroom.gpus.turns import Turns, forget
 from classroom.settings import Gpu
 
 JOINED = now()
@@ -135,8 +135,8 @@ def test_an_open_notebook_keeps_its_server(db: Session) -> None:
     hub = Hub()
     asyncio.run(settled(Turns(db, hub, 60), seen("ada", offered=JOINED)))
     hub.stages["ada"] = "ready"
-    opened(db, "ada")
-    opened(db, "nobody")
+    forget(db, "ada")
+    forget(db, "nobody")
     asyncio.run(settled(Turns(db, hub, 0), seen("ben", holder="ada")))
     assert (hub.ended, untaken(db)) == ([], [])
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jupyterhub.scopes import needs_scope
 
 from classroom.api.base import Api
-from classroom.gpus.turns import opened
+from classroom.gpus.turns import forget
 from classroom.groups import gpu_rules
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Notices(Api):
     @needs_scope("users:activity")
     async def get(self, user_name: str) -> None:
         """The notice, if there is one. `again`: when to ask next, in seconds."""
-        opened(self.db, user_name)  # none but an open notebook asks
+        forget(self.db, user_name)  # opened: none but an open notebook asks
         board: Board = self.settings["app"].notices
         notice = board.of(user_name)
         settings: Settings = self.settings["app"].class_settings

@@ -50,8 +50,8 @@ class Host(Protocol):
         """`pending` while a student's server starts or stops, `ready` while it runs; None without one."""
 
 
-def opened(db: Session, name: str) -> None:
-    """Note that a student has opened the server."""
+def forget(db: Session, name: str) -> None:
+    """Note that no server waits for a student to come: it has been opened, has gone, or was never started."""
     if offer := db.get(Offer, name):
         db.delete(offer)
         db.commit()
@@ -103,7 +103,7 @@ class Turns:
             self._tried.pop(name, None)
         except ClassroomError as error:
             _log.warning("%s's server cannot be started: %s", name, error)
-            opened(self._db, name)
+            forget(self._db, name)
             if isinstance(error, RefusedError) and error.status == _PUT_OFF:
                 self._tried.pop(name, None)
         finally:
@@ -128,7 +128,7 @@ class Turns:
                 continue
             if await self._host.end_server(name, "It was your turn, but nobody opened the server: the GPU passed on."):
                 ENDED.labels("not opened").inc()
-                opened(self._db, name)
+                forget(self._db, name)
 
     @property
     def busy(self) -> bool:
@@ -141,7 +141,7 @@ class Turns:
         for offer in self._db.scalars(select(Offer)).all():
             stage = "pending" if offer.name in self._starting else self._host.stage(offer.name)
             if stage is None or (stage == "ready" and _has_signed_in(self._db, offer)):
-                opened(self._db, offer.name)
+                forget(self._db, offer.name)
             elif stage == "ready":
                 found.append(offer.name)
         return found
