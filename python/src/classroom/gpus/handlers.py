@@ -69,13 +69,12 @@ class LinePage(Page):
             view = await measured(await spawner.look_at_gpus(recent=True))
         except _NO_ANSWER as error:
             raise web.HTTPError(503, str(error)) from error
-        if self.current_user is not None and self.current_user.name == spawner.user.name:
-            self.settings["app"].notices.seen(spawner.user.name)
+        name, hub = spawner.user.name, self.settings["app"]
+        if self.current_user is not None and self.current_user.name == name:
+            hub.notices.seen(name)
         self.set_header("Cache-Control", "no-store")
-        name = spawner.user.name
-        found = standing(view, name)
-        mine = next((each.offered for each in view.line if each.name == name), None)
-        if found.get("turn") and not self.settings["app"].turns.begin(name, mine):
+        found, place = standing(view, name), view.place(name)
+        if place is not None and found["turn"] and not hub.turns.begin(name, view.line[place].offered):
             found = {"waiting": False}  # the hub tried, and it failed: the start page says why
         self.finish(found)
 

@@ -128,6 +128,7 @@ def trials(settings: Settings, student: str | None = None) -> Iterator[Outcome]:
 
 def _try(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # noqa: ANN401 - docker-py is untyped
     student, mps = settings.student, settings.gpu.mps
+    is_client = serves(settings.gpu) and pipes(mps).is_dir()
     host = HostConfig(
         version=API_VERSION,
         network_mode="none",
@@ -141,7 +142,7 @@ def _try(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # n
         mem_limit=student.memory,
         memswap_limit=student.memory,
         device_requests=[DeviceRequest(driver="cdi", device_ids=[device])],
-        mounts=list(mps_mounts(mps)) if serves(settings.gpu) and pipes(mps).is_dir() else None,
+        mounts=list(mps_mounts(mps)) if is_client else None,
     )
     try:
         made = client.create_container(
@@ -151,7 +152,7 @@ def _try(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # n
             working_dir=HOME,
             environment=dict(student.environment)
             | ENVIRONMENT
-            | (client_environment(mps, MPS, 1) if host.get("Mounts") else {}),
+            | (client_environment(mps, MPS, 1) if is_client else {}),
             labels={LABEL + "trial": device},
             host_config=host,
         )
