@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,31}"
 """What a new account may be called: safe in URLs, container names and volume names."""
@@ -15,20 +18,19 @@ _SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
 def _seconds(value: object) -> object:
-    match = re.fullmatch(r"(\d+)([smhd])", value) if isinstance(value, str) else None
-    if match:
-        return int(match[1]) * _UNITS[match[2]]
-    if isinstance(value, str | bool):
-        raise ValueError('write a duration such as "90s", "60m" or "2h"')  # noqa: TRY004 - pydantic takes ValueError
-    return value
+    return _counted(value, _UNITS, 'write a duration such as "90s", "60m" or "2h"')
 
 
 def _bytes(value: object) -> object:
-    match = re.fullmatch(r"(\d+)([KMGT]?)", value) if isinstance(value, str) else None
+    return _counted(value, _SIZES, 'write a size such as "512M" or "4G"')
+
+
+def _counted(value: object, units: Mapping[str, int], mistake: str) -> object:
+    match = re.fullmatch(rf"(\d+)({'|'.join(units)})", value) if isinstance(value, str) else None
     if match:
-        return int(match[1]) * _SIZES[match[2]]
+        return int(match[1]) * units[match[2]]
     if isinstance(value, str | bool):
-        raise ValueError('write a size such as "512M" or "4G"')  # noqa: TRY004 - pydantic takes ValueError
+        raise ValueError(mistake)  # noqa: TRY004 - pydantic takes ValueError
     return value
 
 
