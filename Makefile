@@ -40,12 +40,13 @@ test-quota: $(VENV)/ready  ## slow: quotas of homes on ext4 and XFS, in a machin
 test-packages:  ## Debian packages that the tests use (as root)
 	tests/install-packages $(DEBIAN_PACKAGES)
 
-lint: $(VENV)/ready  ## ruff and mypy
+lint: $(VENV)/ready  ## ruff, mypy, import-linter
 	$(VENV)/bin/ruff check --config python/pyproject.toml $(LINTED)
 	$(VENV)/bin/ruff format --check --config python/pyproject.toml $(LINTED)
 	cd python && ../$(VENV)/bin/mypy -p classroom
 	cd python && ../$(VENV)/bin/mypy -p stack -p student_image
 	cd python && ../$(VENV)/bin/mypy ../demo
+	cd python && ../$(VENV)/bin/lint-imports --no-logo pyproject.toml
 
 format: $(VENV)/ready  ## let ruff write
 	$(VENV)/bin/ruff check --fix --config python/pyproject.toml $(LINTED)

@@ -14,14 +14,14 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from classroom.container import LABEL
-from classroom.engine import API_VERSION
+from classroom.docker.client import API_VERSION
+from classroom.docker.container import LABEL
+from classroom.docker.network import bridge_down, bridge_up
 from classroom.errors import ClassroomError
-from classroom.network import bridge_down, bridge_up
-from classroom.settings_file import load_settings
+from classroom.settings.file import load_settings
 
 if TYPE_CHECKING:
-    from classroom.settings import Settings
+    from classroom.settings.models import Settings
 
 _PROBE = """
 import sys, urllib.request

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from demo.options import Options
 
 OLDEST_API = (1, 44)
-"""As in classroom.engine: Docker 25, of which 26 is the first that is good for GPUs."""
+"""As in classroom.docker.client: Docker 25, of which 26 is the first that is good for GPUs."""
 _TIMEOUT = 10  # seconds
 
 

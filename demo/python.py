@@ -115,7 +115,7 @@ class PythonEnvironment:
         text = f"Metadata-Version: 2.1\nName: classroom\nVersion: {version}\n"
         (metadata / "METADATA").write_text(text, encoding="utf-8")
         program = self.folder / "bin" / "classroom"
-        program.write_text(f"#!{self.python}\nfrom classroom.cli import main\n\nmain()\n", encoding="utf-8")
+        program.write_text(f"#!{self.python}\nfrom classroom.cli.main import main\n\nmain()\n", encoding="utf-8")
         program.chmod(0o755)
         mark.write_text(key, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-# Types that the settings share with python/src/classroom/settings_types.py; tests/nix holds the two against each other.
+# Types that the settings share with python/src/classroom/settings/types.py; tests/nix holds the two against each other.
 { lib }:
 let
   inherit (lib) types;

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from classroom.cli import app
+from classroom.cli.main import app
 
 TOP = Path(__file__).parents[2]
 PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]

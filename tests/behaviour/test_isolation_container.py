@@ -156,7 +156,7 @@ def test_what_signs_a_students_cookies_is_not_in_the_home(kernel: Kernel) -> Non
     assert kept == ""
 
 
-@pytest.mark.parametrize("module", ["classroom.spawner", "classroom.accounts", "nativeauthenticator", "docker"])
+@pytest.mark.parametrize("module", ["classroom.spawner.docker", "classroom.accounts", "nativeauthenticator", "docker"])
 def test_the_hubs_side_of_the_program_is_not_in_the_image(module: str, kernel: Kernel) -> None:
     with pytest.raises(CodeError, match="ModuleNotFoundError"):
         kernel.run(f"import {module}")

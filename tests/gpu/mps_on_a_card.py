@@ -23,9 +23,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from classroom.gpus import nvml
-from classroom.gpus.mps import client_environment, environment, pipes, shared_memory
-from classroom.settings import Mps
+from classroom.gpus.mps import client_environment, environment
+from classroom.gpus.telemetry import nvml
+from classroom.settings.models import Mps
 
 HERE = Path(__file__).parent
 BOUND = 2 * 1024**3
@@ -75,11 +75,11 @@ class Card:
             shared: it has the service's /dev/shm; else one of its own.
             fixed: it cannot change the pipes' folder, as in a container.
         """
-        own = client_environment(self.mps, str(pipes(self.mps)), 1)
+        own = client_environment(self.mps, str(self.mps.pipes), 1)
         if not bound:
             del own["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"]
-        memory = f"--bind {shared_memory(self.mps)}" if shared else "-t tmpfs tmpfs"
-        folder = pipes(self.mps)
+        memory = f"--bind {self.mps.shared_memory}" if shared else "-t tmpfs tmpfs"
+        folder = self.mps.pipes
         read_only = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} && " if fixed else ""
         script = f'{read_only}mount {memory} /dev/shm && mount -t proc proc /proc && exec "$@"'
         inside = ["unshare", "--mount", "--ipc", "--pid", "--fork", "sh", "-c", script, "sh", *USER]
@@ -156,7 +156,7 @@ def main() -> int:
         except Exception as error:  # noqa: BLE001 - the answer is what is wanted
             answers["the service"] = repr(error)
         finally:
-            subprocess.run(["umount", shared_memory(card.mps)], check=False, capture_output=True)
+            subprocess.run(["umount", card.mps.shared_memory], check=False, capture_output=True)
     right = card.attached and card.bounded
     text = json.dumps(answers | {"right": right}, indent=2)
     (HERE / f"{name}-mps.json").write_text(text + "\n")
@@ -177,7 +177,7 @@ def _running(mps: Mps) -> Iterator[None]:
         [sys.executable, "-c", _SERVICE, mps.model_dump_json()], text=True, stderr=subprocess.PIPE
     )
     end = time.monotonic() + 30
-    while not (pipes(mps).is_dir() and pipes(mps).stat().st_mode & 0o1000):
+    while not (mps.pipes.is_dir() and mps.pipes.stat().st_mode & 0o1000):
         if service.poll() is not None or time.monotonic() > end:
             service.kill()
             raise RuntimeError(f"it does not start: {service.communicate()[1][-800:]}")

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from classroom.gpus import nvml
-from classroom.gpus.sampler import Sampler
+from classroom.gpus.telemetry import nvml
+from classroom.gpus.telemetry.collector import Sampler
 from classroom.student.gpu import examine
 
 HERE = Path(__file__).parent

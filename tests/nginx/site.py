@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from classroom.nginx import Front, render
-from classroom.settings import Settings
+from classroom.hub.nginx import Front, render
+from classroom.settings.models import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 from nginx.site import DIRECTIVES
 
-from classroom.nginx import render
+from classroom.hub.nginx import render
 
 
 def gixy(config: Path) -> subprocess.CompletedProcess[str]:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from classroom.secrets import GIVEN
-from classroom.settings import Settings
-from classroom.settings_file import load_settings
+from classroom.settings.file import load_settings
+from classroom.settings.models import Settings
 from nix_evaluation import HERE, NixError, build
 
 HOSTS = sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix"))

@@ -103,7 +103,7 @@ def test_an_image_works_below_a_read_only_root(archive: Path, loaded: str, serve
     assert server(*run, loaded, "python", "-c", "import classroom.student; import jupyterlab").strip() == ""
     # The hub's side is not there to be read.
     assert "no" in server(
-        *run, loaded, "sh", "-c", "python -c 'import classroom.hub' 2>/dev/null && echo yes || echo no"
+        *run, loaded, "sh", "-c", "python -c 'import classroom.hub.app' 2>/dev/null && echo yes || echo no"
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from classroom.settings import Group, Settings
-from classroom.settings_file import json_schema
+from classroom.settings.file import json_schema
+from classroom.settings.models import Group, Settings
 from nix_evaluation import evaluate
 
 # Settings without an option, and why.

@@ -59,7 +59,7 @@ def run(check: Path, folder: Path) -> str:
     """What a program prints in the machine, as its root, with three disks at /srv: ext4, xfs and plain (ext4).
 
     Args:
-        check: the program; it may import `classroom.storage` and `classroom.settings`.
+        check: the program; it may import `classroom.storage` and `classroom.settings.models`.
         folder: where the machine is put together.
     """
     release = _kernel(folder / "kernel")

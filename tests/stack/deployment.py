@@ -6,8 +6,8 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from classroom.nginx import Front, render
-from classroom.settings_file import load_settings
+from classroom.hub.nginx import Front, render
+from classroom.settings.file import load_settings
 from stack.common import REPOSITORY
 from stack.world import ADDRESSES
 

@@ -107,7 +107,7 @@ class Supervisor:
         layout = self.layout
 
         def python(*arguments: str) -> Callable[[], Sequence[str]]:
-            start = "from classroom.cli import main; main()"
+            start = "from classroom.cli.main import main; main()"
             return lambda: [sys.executable, "-c", start, *arguments, "--settings", str(layout.settings)]
 
         return [
@@ -179,7 +179,7 @@ class Supervisor:
     def _network_up(self) -> None:
         # While the engine is down the bridge and its rules stay as they are; so do they when the hub is restarted then.
         if self.parts["engine"].running:
-            command = [sys.executable, "-c", "from classroom.cli import main; main()", "network", "up"]
+            command = [sys.executable, "-c", "from classroom.cli.main import main; main()", "network", "up"]
             run([*command, "--settings", str(self.layout.settings)], environment=self.environment())
 
     def docker(self) -> list[str]:

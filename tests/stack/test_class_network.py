@@ -53,7 +53,7 @@ class Class:
         return done.stdout + done.stderr
 
     def network(self, verb: str, *, check: bool = True) -> str:
-        program = "from classroom.cli import main; main()"
+        program = "from classroom.cli.main import main; main()"
         return self.ask("exec", sys.executable, "-c", program, "network", verb, check=check)
 
     def settings(self, **network: object) -> None:

@@ -72,7 +72,7 @@ def test_the_content_changes_with_what_the_student_gets_and_with_nothing_else(tm
     lock.write_text("a==1\n")
     plan = build.Plan("image", None, lock=lock, source=tmp_path / "classroom", student_files=tmp_path / "absent")
     system, environment, image = plan.keys
-    (tmp_path / "classroom/spawner.py").write_text("the hub's side\n")
+    (tmp_path / "classroom/errors.py").write_text("the hub's side\n")
     (tmp_path / "classroom/student/__pycache__").mkdir()
     (tmp_path / "classroom/student/__pycache__/server.pyc").touch()
     assert plan.keys == (system, environment, image)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from classroom.accounts import service
 from classroom.accounts.homes import archive_home, home_location
-from classroom.accounts.tables import Home
+from classroom.db.models import Home
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

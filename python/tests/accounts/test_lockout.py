@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from classroom.accounts import lockout as module
 from classroom.accounts.lockout import Lockout
-from classroom.accounts.tables import FailedLogin, now
+from classroom.db.models import FailedLogin, now
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -7,8 +7,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from classroom.accounts import migrations
-from classroom.accounts.tables import Base
+from classroom.db import migrations
+from classroom.db.models import Base
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:

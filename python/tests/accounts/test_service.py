@@ -10,7 +10,7 @@ from tornado.web import HTTPError
 from classroom.accounts import passwords, service
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.service import State
-from classroom.accounts.tables import Account
+from classroom.db.models import Account
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from backup_class import Class
 
-from classroom import upgrade
+from classroom.db import upgrade
 
-STOCK = Path(__file__).parents[1] / "upgrade" / "stock.sql"
+STOCK = Path(__file__).parents[1] / "db" / "stock.sql"
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ import pytest
 from backup_class import Class, need
 from quick_key import make_quick
 
-from classroom.backup import record
+from classroom.backup import last_backup
 from classroom.storage.quota import ATTRIBUTE
 
 PASSWORD = {"RESTIC_PASSWORD": "of = these tests"}
@@ -210,8 +210,8 @@ def test_two_at_once_are_told(school: Class, archive: list[str]) -> None:
             sys.executable,
             "-c",
             (
-                "import pathlib, sys; from classroom.backup import lock\n"
-                "with lock.held(pathlib.Path(sys.argv[1]), 'A backup'): print(flush=True); sys.stdin.read()"
+                "import pathlib, sys; from classroom.db import state_lock\n"
+                "with state_lock.held(pathlib.Path(sys.argv[1]), 'A backup'): print(flush=True); sys.stdin.read()"
             ),
             school.state,
         ],
@@ -259,7 +259,7 @@ def test_a_restore_onto_a_full_disk_leaves_what_was_there(
 def test_a_hub_does_not_start_on_half_a_class(school: Class) -> None:
     (school.state / "restore-unfinished.json").write_text("{}")
     hub = subprocess.run(
-        [sys.executable, "-c", "from classroom.cli import main; main()", "hub", f"--settings={school.settings}"],
+        [sys.executable, "-c", "from classroom.cli.main import main; main()", "hub", f"--settings={school.settings}"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert hub.returncode == 1
@@ -469,11 +469,11 @@ def test_an_archive_replaces_a_file_only_when_told(school: Class, archive: list[
 
 def test_the_last_backup_is_on_record(school: Class, archive: list[str]) -> None:
     made = school.done("create", *archive)
-    last = record.read(school.state)
-    assert last == record.Last(last.made if last else "", made["where"], archive=True, problems=())
+    last = last_backup.read(school.state)
+    assert last == last_backup.Last(last.made if last else "", made["where"], archive=True, problems=())
     assert last.age(datetime.now(UTC)) < timedelta(minutes=2)
     shutil.rmtree(school.state)
-    assert record.read(school.state) is None
+    assert last_backup.read(school.state) is None
 
 
 @pytest.fixture

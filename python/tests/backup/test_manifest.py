@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from classroom.backup.manifest import Manifest, Move, SavedHome, load, moves, renamed
-from classroom.database import Revisions
+from classroom.db.sqlite import Revisions
 from classroom.errors import ClassroomError
 
 ADA = SavedHome("ada", "classroom-home-ada", Path("/v/classroom-home-ada/_data"))

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from classroom.doctor import certificate
-from classroom.doctor.findings import State
+from classroom.doctor.checks import State
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 KEY = ec.generate_private_key(ec.SECP256R1())

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from classroom.backup.record import Last
-from classroom.doctor import engine, gpus, machine, shared, units
-from classroom.doctor.findings import State
+from classroom.backup.last_backup import Last
+from classroom.doctor import engine, gpus, machine, shared_folders, units
+from classroom.doctor.checks import State
 from classroom.doctor.state import judge_backup
 from classroom.gpus.cdi import parse
-from classroom.gpus.inventory import take_stock
-from classroom.settings import Settings
+from classroom.gpus.inventory import discover
+from classroom.settings.models import Settings
 
 OK, WARNING, WRONG = State.OK, State.WARNING, State.WRONG
 GIB = 1024**3
@@ -88,7 +88,7 @@ def test_a_container_that_does_not_see_the_machine_calls_none_of_its_files_missi
     monkeypatch.setattr(engine, "find_process", lambda _host: None)  # the machine of the tests may have an engine
     assert [(each.about, each.state) for each in gpus.look(settings)] == [("GPUs", OK), ("driver", WARNING)]
     with pytest.raises(PermissionError):
-        list(shared.look(settings))
+        list(shared_folders.look(settings))
 
 
 def test_a_file_that_is_newer_than_the_engine_waits_for_a_restart(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_shared_folder_is_there_and_for_students_to_read(
         if owner != (0, 0) and os.geteuid():
             pytest.skip("only root gives folders away")
         os.chown(folder, *owner) if not os.geteuid() else None
-    found = list(shared.judge(Path("/srv/faces"), "ml", tmp_path))
+    found = list(shared_folders.judge(Path("/srv/faces"), "ml", tmp_path))
     assert len(found) == len(says)
     assert all(text in each.says and each.state is WRONG for text, each in zip(says, found, strict=True))
 
@@ -282,7 +282,7 @@ def test_an_mps_that_does_not_run_is_said(tmp_path: Path) -> None:
 
 
 def test_a_device_whose_file_is_not_there_is_named(tmp_path: Path) -> None:
-    inventory = take_stock(parse(SPECIFICATION, is_yaml=False))
+    inventory = discover(parse(SPECIFICATION, is_yaml=False))
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/nvidia0").touch()
     (said,) = gpus.missing(inventory, tmp_path)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 from rich.console import Console
 
-from classroom.doctor.findings import Check, Finding, NotSeenError, State, examine, ok, warning, wrong
+from classroom.doctor.checks import Check, Finding, NotSeenError, State, examine, ok, warning, wrong
 from classroom.doctor.report import as_screen, is_well, summary
 from classroom.errors import ClassroomError
 

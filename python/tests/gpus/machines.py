@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from classroom.gpus.cdi import parse
-from classroom.gpus.inventory import Inventory, take_stock
+from classroom.gpus.inventory import Inventory, discover
 
 
 def nvidia(cards: int, *, uuids: bool = False) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def fake(count: int) -> dict[str, Any]:
 
 
 def inventory(*specs: dict[str, Any]) -> Inventory:
-    return take_stock(device for each in specs for device in parse(json.dumps(each), is_yaml=False))
+    return discover(device for each in specs for device in parse(json.dumps(each), is_yaml=False))
 
 
 def _device(name: str, *paths: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from machines import fake, inventory, nvidia, spec, with_mig
 
 from classroom.errors import ClassroomError
 from classroom.gpus.cdi import parse
-from classroom.gpus.inventory import Inventory, Stock
+from classroom.gpus.inventory import CdiCache, Inventory
 
 AMD = spec(
     [
@@ -100,7 +100,7 @@ def test_a_malformed_file_is_named_by_what_is_wrong(text: str, suffix: str, said
 def test_a_malformed_file_leaves_the_others_to_count(tmp_path: Path) -> None:
     (tmp_path / "amd.json").write_text(json.dumps(AMD))
     (tmp_path / "nvidia.yaml").write_text("kind: nvidia.com/gpu\ndevices: [")
-    found = Stock([tmp_path]).read()
+    found = CdiCache([tmp_path]).read()
     assert labels(found) == ["amd.com/gpu=0", "amd.com/gpu=1"]
     (problem,) = found.problems
     assert problem.startswith(f"{tmp_path}/nvidia.yaml: not valid YAML")
@@ -110,16 +110,16 @@ def test_a_malformed_file_leaves_the_others_to_count(tmp_path: Path) -> None:
 def test_a_file_that_is_not_text_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "b.json").mkdir()
-    assert len(Stock([tmp_path]).read().problems) == 2
+    assert len(CdiCache([tmp_path]).read().problems) == 2
 
 
 def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "nvidia.yaml").write_text(yaml.safe_dump(nvidia(3, uuids=True)))
-    assert Stock([tmp_path]).read().devices == inventory(nvidia(3, uuids=True)).devices
+    assert CdiCache([tmp_path]).read().devices == inventory(nvidia(3, uuids=True)).devices
 
 
 def test_files_are_read_again_when_they_change(tmp_path: Path) -> None:
-    stock = Stock([tmp_path, tmp_path / "missing"])
+    stock = CdiCache([tmp_path, tmp_path / "missing"])
     assert labels(stock.read()) == []
     file = tmp_path / "nvidia.json"
     file.write_text(json.dumps(nvidia(2)))
@@ -139,10 +139,10 @@ def test_a_later_folder_wins_and_the_same_name_twice_in_one_is_nobodys(tmp_path:
         folder.mkdir()
     (first / "a.json").write_text(json.dumps(nvidia(1)))
     (second / "a.json").write_text(json.dumps(nvidia(2)))
-    assert Stock([first, second]).read().problems == ()
-    assert labels(Stock([first, second]).read()) == ["0", "1"]
+    assert CdiCache([first, second]).read().problems == ()
+    assert labels(CdiCache([first, second]).read()) == ["0", "1"]
     (second / "b.json").write_text(json.dumps(spec([{"name": "1"}])))
-    found = Stock([first, second]).read()
+    found = CdiCache([first, second]).read()
     assert labels(found) == ["0"]
     assert "Remove one of the two files" in found.problems[0]
 
@@ -151,5 +151,5 @@ def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     tmp_path.chmod(0)
-    assert "let the hub's user read it" in Stock([tmp_path]).read().problems[0]
+    assert "let the hub's user read it" in CdiCache([tmp_path]).read().problems[0]
     tmp_path.chmod(0o700)

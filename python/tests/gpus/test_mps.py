@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from classroom.errors import ClassroomError
 from classroom.gpus import mps
-from classroom.gpus.mps import client_environment, environment, orders, serves
-from classroom.settings import Gpu, Mps, Settings
+from classroom.gpus.mps import client_environment, environment, orders
+from classroom.settings.models import Gpu, Mps, Settings
 
 GIB = 1024**3
 ON = Mps(enable=True, memory=8 * GIB)
@@ -32,7 +32,7 @@ ON = Mps(enable=True, memory=8 * GIB)
 )
 def test_only_who_shares_a_gpu_is_a_client(policy: str, *, enable: bool, served: bool) -> None:
     devices = ("0",) if policy == "devices" else ()
-    assert serves(Gpu.model_validate({"policy": policy, "devices": devices, "mps": {"enable": enable}})) is served
+    assert Gpu.model_validate({"policy": policy, "devices": devices, "mps": {"enable": enable}}).uses_mps is served
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def start(machine: Path, uuid: str) -> subprocess.Popen[str]:
 import logging
 from pathlib import Path
 from classroom.gpus import mps
-from classroom.settings import Mps
+from classroom.settings.models import Mps
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 mps._gpus = lambda: [{uuid!r}]
 mps.run(Mps(enable=True, memory={8 * GIB}, folder=Path({str(machine / "mps")!r})))

@@ -8,8 +8,8 @@ from rich.console import Console
 from classroom.gpus.inventory import Inventory
 from classroom.gpus.leases import Lease
 from classroom.gpus.report import Report, report
-from classroom.gpus.sample import Card, Sample
-from classroom.settings import Gpu
+from classroom.gpus.telemetry.sample import Card, Sample
+from classroom.settings.models import Gpu
 
 NOON = 1_800_000_000
 

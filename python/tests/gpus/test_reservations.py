@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from jupyterhub import orm
 from machines import inventory, nvidia
 
-from classroom.accounts.tables import now
-from classroom.gpus import bookings
+from classroom.db.models import now
+from classroom.gpus.allocation import Busy, Claim, Granted, held, most, place
 from classroom.gpus.leases import Lease
-from classroom.gpus.offer import View
-from classroom.gpus.placement import Claim, Full, Granted, held, most, place
-from classroom.gpus.reservations import Reservation, ReservationError, check, claims, pools_of, share_out
-from classroom.gpus.words import clock, devices, notes, reservation
-from classroom.settings import Gpu, Settings
+from classroom.gpus.reservations import store
+from classroom.gpus.reservations.policy import Reservation, ReservationError, check, claims, pools_of, share_out
+from classroom.gpus.snapshot import GpuSnapshot
+from classroom.gpus.text import clock, devices, notes, reservation
+from classroom.settings.models import Gpu, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -271,48 +271,48 @@ def wish(count: int, group: str = "", hours: float = 1) -> Reservation:
 
 def test_a_reservation_is_kept_in_the_database_with_whoever_is_a_member_now(db: Session) -> None:
     people(db, lab=["ada", "ben"], other=["teacher", "cem"])
-    first = bookings.make(db, wish(2, "lab"), everything)
-    second = bookings.make(db, replace(wish(2), clear=True), everything)
+    first = store.make(db, wish(2, "lab"), everything)
+    second = store.make(db, replace(wish(2), clear=True), everything)
     assert (first.clear, second.clear) == (False, True)
     db.expire_all()
-    assert [each.members for each in bookings.read(db)] == [{"ada", "ben"}, {"teacher"}]
-    assert bookings.cancel(db, [first.id, 99]) == (first.id,)
-    assert [each.id for each in bookings.read(db)] == [second.id]
-    assert bookings.read(db, now() + 2 * HOUR) == ()
+    assert [each.members for each in store.read(db)] == [{"ada", "ben"}, {"teacher"}]
+    assert store.cancel(db, [first.id, 99]) == (first.id,)
+    assert [each.id for each in store.read(db)] == [second.id]
+    assert store.read(db, now() + 2 * HOUR) == ()
 
 
 def test_a_group_of_the_settings_has_the_members_that_these_name(db: Session) -> None:
     people(db, lab=["ada"])
     groups = {"lab": ("ben",), "staff": ("kim",)}
     for name, members in (("lab", {"ada", "ben"}), ("staff", {"kim"})):
-        assert bookings.make(db, wish(1, name), everything, groups).members == members
-    assert [each.members for each in bookings.read(db, named=groups)] == [{"ada", "ben"}, {"kim"}]
+        assert store.make(db, wish(1, name), everything, groups).members == members
+    assert [each.members for each in store.read(db, named=groups)] == [{"ada", "ben"}, {"kim"}]
 
 
 @pytest.mark.parametrize(("group", "said"), [("nobody's", "There is no group nobody's. Groups: lab, other.")])
 def test_a_group_that_is_not_there_is_said(db: Session, group: str, said: str) -> None:
     people(db, lab=["ada"], other=[])
     with pytest.raises(ReservationError, match=said):
-        bookings.make(db, wish(1, group), everything)
+        store.make(db, wish(1, group), everything)
 
 
 def test_a_clock_that_jumps_ahead_and_back_loses_no_reservation(db: Session) -> None:
-    made = bookings.make(db, wish(1), everything)
-    assert bookings.read(db, now() + timedelta(days=4000)) == ()
-    assert bookings.read(db) == (made,)
+    made = store.make(db, wish(1), everything)
+    assert store.read(db, now() + timedelta(days=4000)) == ()
+    assert store.read(db) == (made,)
 
 
-def view(leases: list[Lease], *reservations: Reservation, when: datetime = NOON, **more: Any) -> View:
+def view(leases: list[Lease], *reservations: Reservation, when: datetime = NOON, **more: Any) -> GpuSnapshot:
     in_force = [each for each in reservations if each.holds(when)]
     claimed = claims(everything, FOUR, leases, in_force)
     given: dict[str, Any] = {"reserved": reservations, "claims": claimed, "pools": everything} | more
-    return View(ALONE, FOUR, tuple(leases), **given)
+    return GpuSnapshot(ALONE, FOUR, tuple(leases), **given)
 
 
 def test_a_student_reads_what_is_reserved_and_until_when() -> None:
     found = view([lease("zoe", 0), lease("kim", 1)], booked(2, 0, 3.5, "ada"))
     answer = found.answer("ben")
-    assert isinstance(answer, Full)
+    assert isinstance(answer, Busy)
     assert answer.reason == "All GPUs are in use, or reserved."
     assert isinstance(found.answer("ada"), Granted)
     (said,) = notes(found, "ben", NOON)

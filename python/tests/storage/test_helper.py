@@ -18,7 +18,7 @@ from classroom.storage.client import ask
 from classroom.storage.helper import LONGEST, answer, serve
 
 HOME = "classroom-home-ada"
-COMMAND = [sys.executable, "-c", "from classroom.cli import main; main()", "homes-helper"]
+COMMAND = [sys.executable, "-c", "from classroom.cli.main import main; main()", "homes-helper"]
 
 
 @pytest.fixture

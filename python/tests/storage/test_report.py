@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from classroom.errors import ClassroomError
-from classroom.settings import Settings
+from classroom.settings.models import Settings
 from classroom.storage.report import Held, Report, Row, look, written
 
 G = 1024**3

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from classroom.student.watch import Watch, is_write, last_at_work
+from classroom.student.activity import Watch, is_write, last_at_work
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 

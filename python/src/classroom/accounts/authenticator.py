@@ -2,8 +2,7 @@
 
 Its traits, for `configure`: the stock ones `admin_users`, `minimum_password_length`, `allowed_failed_logins`,
 `seconds_before_next_try`, `enable_signup`, `open_signup` mean what they say upstream; ours are `address_tries`,
-`bcrypt_rounds`, `secrets_dir`, `max_waiting`, `site_title`. `JupyterHub.template_paths` must hold
-`classroom.pages.TEMPLATES`.
+`bcrypt_rounds`, `secrets_dir`, `max_waiting`. The pages are in `classroom.web`.
 """
 
 from __future__ import annotations
@@ -16,16 +15,15 @@ from jupyterhub import orm, roles
 from nativeauthenticator import NativeAuthenticator
 from nativeauthenticator.orm import UserInfo
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from tornado import web
 from traitlets import Bool, Integer, Unicode
 
-from classroom import api
-from classroom.accounts import announcement, codes, first_password, handlers, migrations, passwords, service
+from classroom.accounts import admin_password_file, passwords, service, signup_codes
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.hashing import Hasher
 from classroom.accounts.lockout import Lockout
 from classroom.accounts.names import MAX_KEPT_NAME, is_new_name, new_name
+from classroom.db import migrations
 
 if TYPE_CHECKING:
     from jupyterhub.app import JupyterHub
@@ -62,7 +60,6 @@ class ClassroomAuthenticator(NativeAuthenticator):
     )
     secrets_dir = Unicode("secrets", config=True, help="Folder for the instructors' one-time passwords.")
     max_waiting = Integer(1000, config=True, help="Sign-ups that may wait for approval; more are turned away.")
-    site_title = Unicode("Classroom", config=True, help="What the pages call the site.")
 
     def __init__(self, **kwargs: object) -> None:
         # Upstream warns that the shared session is to go; NativeAuthenticator has no other.
@@ -84,28 +81,9 @@ class ClassroomAuthenticator(NativeAuthenticator):
             self.request_otp = True
 
     def get_handlers(self, app: JupyterHub) -> list[tuple[Any, ...]]:
-        """Our pages, in the place of upstream's."""
-        app.template_vars.setdefault("classroom_title", self.site_title)
-        app.template_vars.setdefault("classroom_waiting", self._waiting_for)
-        app.template_vars.setdefault("classroom_announcement", self._announcement)
-        return [*handlers.ROUTES, *api.ROUTES]
-
-    def _waiting_for(self, user: User | None) -> int:
-        """The number beside "Approve students" in the navigation."""
-        if user is None or not getattr(user, "admin", False):
-            return 0
-        try:
-            return service.waiting_count(self.db)
-        except SQLAlchemyError:
-            # The page that says so must not fail for the same reason.
-            return 0
-
-    def _announcement(self, _user: User | None) -> str:
-        try:
-            said = announcement.read(self.db)
-        except SQLAlchemyError:
-            return ""  # as above
-        return "" if said is None else said.text
+        """Return none: `classroom.web.routes` has the pages, and upstream's must not be reached."""
+        del app
+        return []
 
     # -- login -----------------------------------------------------------------------------------------------------
 
@@ -226,7 +204,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         # Looked at again: of two who hashed with the same code at the same time one gets it.
         if service.find(self.db, name) is not None:
             raise NameTakenError(name)
-        found = codes.find(self.db, code) if code else None
+        found = signup_codes.find(self.db, code) if code else None
         by = f"sign-up code {found.hint}…" if found else "open sign-up" if approved else None
         service.create(self.db, name, hashed, full_name=full_name, approved_by=by, code=found)
         return name, approved
@@ -237,7 +215,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         if not self.lockout.begin(guesser, address):
             raise AccountError("Too many wrong sign-up codes. Wait some minutes, then try again.", 429)
         try:
-            codes.find(self.db, code)
+            signup_codes.find(self.db, code)
         except AccountError as error:
             if error.status == 404:
                 self.lockout.fail(guesser, address)
@@ -270,7 +248,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
             password = passwords.one_time_password()
             (hashed,) = await self.hasher.hash_made([password])
         service.set_password(self.db, name, hashed, must_change=True)
-        first_password.forget(self.secrets_dir, name)
+        admin_password_file.forget(self.secrets_dir, name)
         return password
 
     async def add_user(self, user: User | orm.User) -> None:
@@ -295,7 +273,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
             return
         password = passwords.one_time_password()
         try:
-            path = first_password.write(self.secrets_dir, name, password)
+            path = admin_password_file.write(self.secrets_dir, name, password)
         except OSError as error:
             self.log.error(  # noqa: TRY400
                 "%s has no password, and a one-time password cannot be written: %s. Mend that and restart the hub.",
@@ -315,7 +293,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
     def delete_user(self, user: User) -> None:
         """Remove the account and set its home aside."""
         service.remove(self.db, user.name)
-        first_password.forget(self.secrets_dir, user.name)
+        admin_password_file.forget(self.secrets_dir, user.name)
         self.allowed_users.discard(user.name)
 
 

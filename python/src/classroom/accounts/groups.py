@@ -8,14 +8,14 @@ from jupyterhub import orm
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from classroom.groups import Effective, effective, membership
+from classroom.settings.groups import Effective, effective, membership
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy.orm import Session
 
-    from classroom.settings import Gpu, Settings
+    from classroom.settings.models import Gpu, Settings
 
 
 def rules(db: Session, settings: Settings, names: Collection[str]) -> dict[str, Effective]:

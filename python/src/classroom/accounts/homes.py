@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from classroom.accounts.tables import Home, now
+from classroom.db.models import Home, now
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
 
-from classroom.accounts.tables import FailedLogin, now
+from classroom.db.models import FailedLogin, now
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

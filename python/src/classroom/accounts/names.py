@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from classroom.accounts.errors import AccountError
-from classroom.settings_types import NAME_PATTERN
+from classroom.settings.types import NAME_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -22,7 +22,7 @@ from tornado import web
 from classroom.accounts import passwords
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.homes import archive_home
-from classroom.accounts.tables import Account, FailedLogin, now
+from classroom.db.models import Account, FailedLogin, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from classroom.accounts.tables import SignUpCode
+    from classroom.db.models import SignUpCode
 
 COMMAND_LINE = "the command line"
 """Who did it, where the operator's command did."""

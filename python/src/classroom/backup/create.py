@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from classroom import database
-from classroom.backup import archive, homes, lock, record
+from classroom.backup import archive, homes, last_backup
 from classroom.backup.manifest import FILE, FOLDER, Manifest
-from classroom.backup.swap import stage
+from classroom.db import sqlite, state_lock
 from classroom.errors import ClassroomError
+from classroom.files import stage
 from classroom.secrets import GIVEN, credential
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from classroom.backup.archive import Archive
     from classroom.backup.restic import Repository
-    from classroom.settings import Settings
+    from classroom.settings.models import Settings
 
 
 @dataclass(frozen=True)
@@ -63,23 +63,23 @@ def create(
     """
     homes.refuse_without_rights(settings, "create")
     state = settings.paths.state
-    with lock.held(state, "A backup"), stage(state / FOLDER) as folder:
-        copy = folder / database.NAME
-        database.copy(database.file_of(state), copy)
+    with state_lock.held(state, "A backup"), stage(state / FOLDER) as folder:
+        copy = folder / sqlite.NAME
+        sqlite.copy(sqlite.file_of(state), copy)
         found = homes.find(settings, copy) if settings.backup.homes else homes.Found((), ())
         manifest = Manifest(
             made=datetime.now(UTC).isoformat(timespec="seconds"),
             host=socket.gethostname(),
             prefix=settings.docker.prefix,
             versions={name: version(name) for name in ("classroom", "jupyterhub", "jupyterhub-nativeauthenticator")},
-            database=database.revisions(copy),
+            database=sqlite.revisions(copy),
             folder=folder,
             settings=settings_file.name,
             homes=found.homes,
         )
         _fill(folder, manifest, settings_file, state)
         paths = [folder, *(home.path for home in found.homes)]
-        accounts = len(database.rows(copy, "SELECT 1 FROM users_info"))
+        accounts = len(sqlite.rows(copy, "SELECT 1 FROM users_info"))
         if isinstance(target, archive.Archive):
             size = target.write(paths)
             made = Made(str(target.file), str(target.file), len(found.homes), accounts, None, size, 0, found.problems)
@@ -97,7 +97,7 @@ def create(
                 found.problems + unreadable,
             )
         is_archive = made.files is None
-        record.write(state, record.Last(manifest.made, made.where, is_archive, made.problems))
+        last_backup.write(state, last_backup.Last(manifest.made, made.where, is_archive, made.problems))
     return made
 
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import docker.errors
 import requests.exceptions
 
-from classroom import database
 from classroom.backup.manifest import SavedHome
-from classroom.container import LABEL
-from classroom.engine import engine_at
+from classroom.db import sqlite
+from classroom.docker.client import engine_at
+from classroom.docker.container import LABEL
 from classroom.errors import ClassroomError
 from classroom.storage import folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from classroom.settings import Settings
+    from classroom.settings.models import Settings
 
 _WHERE = "only it knows where homes are"
 
@@ -47,9 +47,7 @@ def find(settings: Settings, copy: Path) -> Found:
     """
     owners = {
         str(location): (str(user), archived is not None)
-        for user, location, archived in database.rows(
-            copy, "SELECT username, location, archived_at FROM classroom_homes"
-        )
+        for user, location, archived in sqlite.rows(copy, "SELECT username, location, archived_at FROM classroom_homes")
     }
     folder = _there(settings)
     places = _volumes(settings) if folder is None else _folders(folder, settings.docker.prefix)
@@ -65,7 +63,7 @@ def find(settings: Settings, copy: Path) -> Found:
 
 def locations(file: Path) -> dict[str, str]:
     """The home of each account, from a database."""
-    rows = database.rows(file, "SELECT username, location FROM classroom_homes WHERE archived_at IS NULL")
+    rows = sqlite.rows(file, "SELECT username, location FROM classroom_homes WHERE archived_at IS NULL")
     return {str(user): str(location) for user, location in rows}
 
 

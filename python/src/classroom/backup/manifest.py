@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classroom.database import Revisions
+from classroom.db.sqlite import Revisions
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:

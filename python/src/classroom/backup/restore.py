@@ -14,20 +14,21 @@ import sqlite3
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from classroom import database, upgrade, whole
-from classroom.backup import homes, lock
-from classroom.backup.lock import UNFINISHED
+from classroom import files
+from classroom.backup import homes
 from classroom.backup.manifest import Manifest, Move, moves
-from classroom.backup.swap import stage, swap
+from classroom.db import sqlite, state_lock, upgrade
+from classroom.db.state_lock import UNFINISHED
 from classroom.errors import ClassroomError
-from classroom.running import refuse_while_hub_runs
+from classroom.files import own_like, stage, swap
+from classroom.hub.liveness import refuse_while_hub_runs
 from classroom.storage import quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from classroom.settings import Settings
+    from classroom.settings.models import Settings
 
 STAGE = ".classroom-restore"
 
@@ -74,8 +75,8 @@ def restore_student(
     """
     homes.refuse_without_rights(settings, "restore")
     state = settings.paths.state
-    with lock.held(state, "A restore"):
-        file = database.file_of(state)
+    with state_lock.held(state, "A restore"):
+        file = sqlite.file_of(state)
         chosen = moves(manifest, settings.docker.prefix, student, homes.locations(file) if file.exists() else {})
         location = chosen[0].location
         if settings.spawner == "process":
@@ -110,7 +111,7 @@ def restore_all(
         )
     state = settings.paths.state
     _make_state(state)
-    with lock.held(state, "A restore"):
+    with state_lock.held(state, "A restore"):
         refuse_while_hub_runs(settings, "to restore a class")
         if running := homes.busy(settings):
             raise ClassroomError(
@@ -156,15 +157,15 @@ def _put_state(
     with stage(state / STAGE) as beside:
         source.restore([manifest.folder], beside)
         folder = _below(beside, manifest.folder)
-        saved = folder / database.NAME
+        saved = folder / sqlite.NAME
         _settle(saved, manifest.prefix, settings.docker.prefix)
         for path in (folder / "secrets", *(folder / "secrets").iterdir(), folder / "settings" / manifest.settings):
-            database.own_like(path, state)
+            own_like(path, state)
         other = _put_settings(folder / "settings" / manifest.settings, settings_file, state)
         swap(folder / "secrets", state / "secrets")
-        kept = str(upgrade.set_aside(state, "restore").file) if database.file_of(state).exists() else None
+        kept = str(upgrade.set_aside(state, "restore").file) if sqlite.file_of(state).exists() else None
         # Last: what has accounts is complete.
-        database.put(saved, database.file_of(state))
+        sqlite.put(saved, sqlite.file_of(state))
     return kept, other
 
 
@@ -176,7 +177,7 @@ def _put_settings(saved: Path, settings_file: Path, state: Path) -> str | None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(saved, target)
         if target != settings_file:
-            database.own_like(target, state)
+            own_like(target, state)
     except OSError as error:
         raise ClassroomError(f"{target}: cannot be written ({error.strerror}); mend the folder's owner") from error
     return str(target)
@@ -197,8 +198,8 @@ def _settle(file: Path, old: str, new: str) -> None:
 
 def _refuse_if_not_empty(settings: Settings, chosen: tuple[Move, ...]) -> None:
     state = settings.paths.state
-    file = database.file_of(state)
-    accounts = len(database.rows(file, "SELECT 1 FROM users_info")) if file.exists() else 0
+    file = sqlite.file_of(state)
+    accounts = len(sqlite.rows(file, "SELECT 1 FROM users_info")) if file.exists() else 0
     taken = [move.location for move in chosen if _has_files(homes.make(settings, move.location, move.home.user))]
     if accounts or taken:
         raise ClassroomError(
@@ -246,4 +247,4 @@ class _Journal:
         self.file.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        whole.write(self.file, json.dumps({"backup": self.backup, "done": sorted(self.done)}))
+        files.write_atomically(self.file, json.dumps({"backup": self.backup, "done": sorted(self.done)}))

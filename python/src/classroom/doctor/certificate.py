@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from classroom.doctor import units
-from classroom.doctor.findings import ok, reason, warning, wrong
+from classroom.doctor.checks import ok, reason, warning, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from classroom.doctor.findings import Finding
+    from classroom.doctor.checks import Finding
 
 ABOUT = "certificate"
 _SOON = timedelta(days=14)  # ACME renews a month before the end

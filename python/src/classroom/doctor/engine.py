@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import docker
 import docker.errors
 
-from classroom.container import LABEL
+from classroom.docker.client import API_VERSION
+from classroom.docker.container import LABEL
 from classroom.doctor import units
-from classroom.doctor.findings import NotSeenError, ok, only_root, warning, wrong
-from classroom.engine import API_VERSION
-from classroom.groups import hands_out_gpus, images
+from classroom.doctor.checks import NotSeenError, ok, only_root, warning, wrong
+from classroom.settings.groups import hands_out_gpus, images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from classroom.doctor.findings import Finding
-    from classroom.settings import Settings
+    from classroom.doctor.checks import Finding
+    from classroom.settings.models import Settings
 
 ABOUT, CONFIGURATION, IMAGE = "engine", "engine's settings", "image"
 _OLDEST = 26  # the first with devices by CDI (https://docs.docker.com/engine/release-notes/26.0/)

@@ -6,21 +6,21 @@ import re
 from typing import TYPE_CHECKING
 
 from classroom.doctor import engine, units
-from classroom.doctor.findings import ok, only_root, warning, wrong
-from classroom.gpus.inventory import stock_at
-from classroom.gpus.mps import PID_FILE, pipes
-from classroom.gpus.placement import mistakes_of_class
-from classroom.gpus.sample import read
-from classroom.gpus.words import gigabytes
-from classroom.groups import gpu_rules, hands_out_gpus
+from classroom.doctor.checks import ok, only_root, warning, wrong
+from classroom.gpus.allocation import mistakes_of_class
+from classroom.gpus.inventory import cdi_cache_at
+from classroom.gpus.mps import PID_FILE
+from classroom.gpus.telemetry.sample import read
+from classroom.settings.groups import gpu_rules, hands_out_gpus
+from classroom.units import gigabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from classroom.doctor.findings import Finding
+    from classroom.doctor.checks import Finding
     from classroom.gpus.inventory import Inventory
-    from classroom.settings import Settings
+    from classroom.settings.models import Settings
 
 ABOUT, DRIVER, MPS = "GPUs", "driver", "CUDA MPS"
 _LIBRARIES = (
@@ -42,7 +42,7 @@ def look(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
     if not hands_out_gpus(settings):
         yield ok(ABOUT, "The settings give none to students.")
         return
-    rules, inventory = gpu_rules(settings), stock_at(settings.gpu.cdi_dirs).read()
+    rules, inventory = gpu_rules(settings), cdi_cache_at(settings.gpu.cdi_dirs).read()
     written = units.restart(
         "nvidia-container-toolkit-cdi-generator", "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     )
@@ -99,7 +99,7 @@ def look_at_mps(settings: Settings, root: Path) -> Iterable[Finding]:
     if not mps.enable:
         return
     try:
-        number = (root / str(pipes(mps) / PID_FILE).lstrip("/")).read_text(encoding="ascii").strip()
+        number = (root / str(mps.pipes / PID_FILE).lstrip("/")).read_text(encoding="ascii").strip()
     except (FileNotFoundError, ValueError):
         number = ""
     if number and (root / "proc" / number).exists():

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classroom.doctor import engine
-from classroom.doctor.findings import Finding, NotSeenError, State, ok, warning
+from classroom.doctor.checks import Finding, NotSeenError, State, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from classroom.settings import Settings
+    from classroom.settings.models import Settings
 
 DISK, CLOCK = "disk", "clock"
 _GIB = 1024**3

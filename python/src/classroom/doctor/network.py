@@ -7,16 +7,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from classroom.docker.firewall import chain_name, machine_resolvers, rules, table_name
+from classroom.docker.network import is_as_wanted
 from classroom.doctor import engine
-from classroom.doctor.findings import ok, only_root, wrong
-from classroom.firewall import chain_name, machine_resolvers, rules, table_name
-from classroom.network import is_as_wanted
+from classroom.doctor.checks import ok, only_root, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from classroom.doctor.findings import Finding
-    from classroom.settings import Network, Settings
+    from classroom.doctor.checks import Finding
+    from classroom.settings.models import Network, Settings
 
 BRIDGE, FIREWALL = "class bridge", "firewall"
 _UP = "classroom network up"

@@ -11,16 +11,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from classroom.doctor import certificate, engine, gpus, machine, network, shared, site, state, units
-from classroom.doctor.findings import Check, State
+from classroom.doctor import certificate, engine, gpus, machine, network, shared_folders, site, state, units
+from classroom.doctor.checks import Check, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
 
-    from classroom.doctor.findings import Finding
-    from classroom.settings import Settings
+    from classroom.doctor.checks import Finding
+    from classroom.settings.models import Settings
 
 _MARKS = {State.OK: ("ok", "green"), State.WARNING: ("look", "yellow"), State.WRONG: ("wrong", "bold red")}
 
@@ -46,7 +46,7 @@ def checks(settings: Settings, address: str | None = None) -> list[Check]:
             Check(network.BRIDGE, functools.partial(network.look, settings)),
             Check(network.FIREWALL, functools.partial(network.look_at_firewall, settings)),
             Check(gpus.ABOUT, functools.partial(gpus.look, settings)),
-            Check(shared.ABOUT, functools.partial(shared.look, settings)),
+            Check(shared_folders.ABOUT, functools.partial(shared_folders.look, settings)),
         ]
     return [
         *made,

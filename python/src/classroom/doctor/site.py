@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from classroom.doctor import units, websocket
-from classroom.doctor.findings import NotSeenError, ok, only_root, reason, warning, wrong
-from classroom.doctor.wire import Place, ask
+from classroom.doctor.checks import NotSeenError, ok, only_root, reason, warning, wrong
+from classroom.doctor.http import Place, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from classroom.doctor.findings import Finding
-    from classroom.settings import Settings
+    from classroom.doctor.checks import Finding
+    from classroom.settings.models import Settings
 
 HUB, PROXY, NGINX, WEBSOCKETS = "hub", "proxy", "Nginx", "websockets"
 _PREFIX = "classroom-doctor-"

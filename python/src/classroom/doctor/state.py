@@ -6,17 +6,17 @@ import stat
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from classroom import database, upgrade
-from classroom.backup import record
+from classroom.backup import last_backup
+from classroom.db import sqlite, upgrade
 from classroom.doctor import units
-from classroom.doctor.findings import ok, warning, wrong
+from classroom.doctor.checks import ok, warning, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from classroom.doctor.findings import Finding
-    from classroom.settings import Settings
+    from classroom.doctor.checks import Finding
+    from classroom.settings.models import Settings
 
 SECRETS, DATABASE, BACKUP = "secrets", "database", "backup"
 _OLD = timedelta(days=8)
@@ -46,7 +46,7 @@ def _open_ones(state: Path) -> Iterator[Finding]:
         elif status.st_uid != owner.st_uid:
             yield wrong(SECRETS, f"{path} is not the hub's own.", f"chown --reference={state} {path}")
     # Hashes of passwords and tokens; JupyterHub makes the file as the hub's umask has it.
-    file = database.file_of(state)
+    file = sqlite.file_of(state)
     if file.exists() and owner.st_mode & 0o005 and file.stat().st_mode & 0o004:
         yield wrong(
             SECRETS, f"Others can read {file}: accounts and the hashes of their passwords.", f"chmod 700 {state}"
@@ -55,15 +55,15 @@ def _open_ones(state: Path) -> Iterator[Finding]:
 
 def look_at_database(state: Path) -> Iterable[Finding]:
     """Whether it can be read, is whole, and is of a version that this one can use."""
-    file = database.file_of(state)
+    file = sqlite.file_of(state)
     if not file.exists():
         start = units.restart("classroom-hub", "classroom hub")
         yield wrong(DATABASE, f"{file} is not there: the hub makes it at its first start.", start)
         return
-    if not upgrade.fits(database.revisions(file)):
+    if not upgrade.fits(sqlite.revisions(file)):
         yield wrong(DATABASE, "It is of a newer version than what is installed.", "classroom upgrade status")
         return
-    (found,) = database.rows(file, "PRAGMA quick_check(1)")[0]
+    (found,) = sqlite.rows(file, "PRAGMA quick_check(1)")[0]
     if found != "ok":
         yield wrong(DATABASE, f"It is damaged ({found}).", "classroom upgrade rollback")
         return
@@ -73,10 +73,10 @@ def look_at_database(state: Path) -> Iterable[Finding]:
 
 def look_at_backup(settings: Settings) -> Iterable[Finding]:
     """How old the last backup is, and whether all of the class is in it."""
-    yield judge_backup(record.read(settings.paths.state), settings.backup.repository, datetime.now(UTC))
+    yield judge_backup(last_backup.read(settings.paths.state), settings.backup.repository, datetime.now(UTC))
 
 
-def judge_backup(last: record.Last | None, repository: str | None, now: datetime) -> Finding:
+def judge_backup(last: last_backup.Last | None, repository: str | None, now: datetime) -> Finding:
     """What the last backup is worth.
 
     Args:

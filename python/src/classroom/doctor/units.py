@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classroom.doctor.findings import ok, wrong
+from classroom.doctor.checks import ok, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from classroom.doctor.findings import Finding
+    from classroom.doctor.checks import Finding
 
 ABOUT = "units"
 _RUNS = Path("/run/systemd/system")  # sd_booted(3)

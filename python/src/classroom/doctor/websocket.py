@@ -11,12 +11,12 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from classroom.doctor.findings import reason
+from classroom.doctor.checks import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from classroom.doctor.wire import Place
+    from classroom.doctor.http import Place
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TIMEOUT = 4  # seconds

@@ -66,7 +66,7 @@ def qualified(name: str) -> str:
     return name if "=" in name else f"nvidia.com/gpu={name}"
 
 
-def take_stock(found: Iterable[Named], problems: Iterable[str] = ()) -> Inventory:
+def discover(found: Iterable[Named], problems: Iterable[str] = ()) -> Inventory:
     """Make an inventory of what the specifications name: each GPU once, whatever its names."""
     every = list(found)
     gpus = [each for each in every if each.kind.endswith("/gpu")]
@@ -94,7 +94,7 @@ def _order(name: str) -> tuple[str, int, list[tuple[int, int, str]]]:
     return kind, 0 if re.fullmatch(r"\d+(:\d+)?", short) else 1, parts
 
 
-class Stock:
+class CdiCache:
     """Reads the specifications again whenever a file has changed. Takes a while then: call it in a thread."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -118,9 +118,9 @@ class Stock:
 
 
 @cache
-def stock_at(folders: tuple[Path, ...]) -> Stock:
+def cdi_cache_at(folders: tuple[Path, ...]) -> CdiCache:
     """The stock of these folders: read once however many ask."""
-    return Stock(folders)
+    return CdiCache(folders)
 
 
 def _look(folders: Iterable[Path]) -> tuple[tuple[tuple[Path, int, int, int], ...], tuple[str, ...]]:
@@ -159,7 +159,7 @@ def _load(paths: Iterable[Path], problems: Iterable[str]) -> Inventory:
             else:
                 twice.discard(device.qualified)
             named[device.qualified] = (path, device)
-    return take_stock((device for name, (_, device) in named.items() if name not in twice), said)
+    return discover((device for name, (_, device) in named.items() if name not in twice), said)
 
 
 def _parse_file(path: Path) -> tuple[Named, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from classroom.container import LABEL, listed
+from classroom.docker.container import LABEL, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from classroom.accounts.tables import now
-from classroom.gpus.placement import loads, pool_of_class
-from classroom.gpus.sample import cards
+from classroom.db.models import now
+from classroom.gpus.allocation import loads, pool_of_class
+from classroom.gpus.telemetry.sample import cards
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from classroom.gpus.offer import View
-    from classroom.settings import Gpu
+    from classroom.gpus.snapshot import GpuSnapshot
+    from classroom.settings.models import Gpu
 
 DEVICES = Gauge("classroom_gpu_devices", "GPUs that are handed out to students")
 LEASES = Gauge("classroom_gpu_leases", "Students on a GPU", ["device"])
@@ -33,7 +33,7 @@ WAITED = Histogram(
 )
 
 
-def show(view: View, rules: Collection[Gpu] = ()) -> None:
+def show(view: GpuSnapshot, rules: Collection[Gpu] = ()) -> None:
     """Set the gauges to what a look has found, and the sampler: what it does not know has no figure.
 
     Args:
@@ -43,9 +43,9 @@ def show(view: View, rules: Collection[Gpu] = ()) -> None:
     devices = pool_of_class(rules or [view.gpu], view.inventory)
     counts = loads(view.inventory, view.leases)
     DEVICES.set(len(devices))
-    WAITING.set(len(view.line))
+    WAITING.set(len(view.queue))
     RESERVED.set(sum(len(each.identities) for each in view.claims))
-    joined = min((each.joined for each in view.line), default=None)
+    joined = min((each.joined for each in view.queue), default=None)
     WAITING_LONGEST.set(max(0.0, (now() - joined).total_seconds()) if joined else 0)
     LEASES.clear()
     for device in view.inventory.devices:

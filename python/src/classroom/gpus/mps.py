@@ -24,13 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from classroom.settings import Gpu, Mps
+    from classroom.settings.models import Mps
 
 PROGRAM = "nvidia-cuda-mps-control"
 PID_FILE = "nvidia-cuda-mps-control.pid"
 """Which the daemon writes beside its pipes."""
-POLICIES = frozenset({"all", "devices", "shared"})
-"""Those under which several students are on one GPU."""
 _MIB = 1024**2
 _BOUND = 20  # seconds that the daemon has to answer, and to end
 _PAUSE = 0.2  # seconds
@@ -38,24 +36,9 @@ _PAUSE = 0.2  # seconds
 _log = logging.getLogger(__name__)
 
 
-def serves(gpu: Gpu) -> bool:
-    """Whether students with these rules are clients of the service."""
-    return gpu.mps.enable and gpu.policy in POLICIES
-
-
-def pipes(mps: Mps) -> Path:
-    """The folder by which clients find the daemon."""
-    return mps.folder / "pipe"
-
-
-def shared_memory(mps: Mps) -> Path:
-    """The folder that clients and servers have as /dev/shm."""
-    return mps.folder / "shm"
-
-
 def environment(mps: Mps) -> dict[str, str]:
     """The daemon's own, and that of whoever gives it orders."""
-    return {"CUDA_MPS_PIPE_DIRECTORY": str(pipes(mps)), "CUDA_MPS_LOG_DIRECTORY": str(mps.folder / "log")}
+    return {"CUDA_MPS_PIPE_DIRECTORY": str(mps.pipes), "CUDA_MPS_LOG_DIRECTORY": str(mps.folder / "log")}
 
 
 def client_environment(mps: Mps, where: str, devices: int) -> dict[str, str]:
@@ -96,15 +79,15 @@ def run(mps: Mps) -> None:
         )
     uuids = _gpus()
     _make_folders(mps)
-    _mount(shared_memory(mps))
+    _mount(mps.shared_memory)
     signal.signal(signal.SIGTERM, _end)
     own = os.environ | environment(mps)
-    daemon = subprocess.Popen(_command(program, shared_memory(mps)), env=own)
+    daemon = subprocess.Popen(_command(program, mps.shared_memory), env=own)
     try:
         _await(program, own, daemon)
         _tell(program, own, orders(mps, uuids))
         # Now its clients may come: a server that was started before would know of no bound.
-        pipes(mps).chmod(0o1777)
+        mps.pipes.chmod(0o1777)
         _log.info("CUDA MPS serves %d GPUs below %s", len(uuids), mps.folder)
         status = daemon.wait()
     finally:
@@ -113,7 +96,7 @@ def run(mps: Mps) -> None:
 
 
 def _gpus() -> list[str]:
-    from classroom.gpus import nvml  # noqa: PLC0415 - the driver's library is for the command only, not for settings
+    from classroom.gpus.telemetry import nvml  # noqa: PLC0415 - the driver's library is for the command only, not for settings
 
     with nvml.driver() as driver:
         found = driver.read()
@@ -131,14 +114,14 @@ def _megabytes(size: int) -> str:
 
 def _make_folders(mps: Mps) -> None:
     try:
-        modes = {mps.folder: 0o755, pipes(mps): 0o700, mps.folder / "log": 0o700, shared_memory(mps): 0o1777}
+        modes = {mps.folder: 0o755, mps.pipes: 0o700, mps.folder / "log": 0o700, mps.shared_memory: 0o1777}
         for folder, mode in modes.items():
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(mode)
         # What an earlier daemon and its clients left behind. The folders stay: containers that run have them mounted.
-        for left in pipes(mps).iterdir():
+        for left in mps.pipes.iterdir():
             left.unlink()
-        for left in shared_memory(mps).iterdir():
+        for left in mps.shared_memory.iterdir():
             if left.is_symlink() or not left.is_dir():
                 left.unlink()
             else:

@@ -11,21 +11,21 @@ import docker.errors
 from rich.table import Table
 from rich.text import Text
 
-from classroom.engine import API_VERSION, EngineSilentError
-from classroom.gpus.inventory import stock_at
+from classroom.docker.client import API_VERSION, EngineSilentError
+from classroom.gpus.allocation import held, mistakes_of_class, pool_of_class
+from classroom.gpus.inventory import cdi_cache_at
 from classroom.gpus.leases import LEASE, leases
-from classroom.gpus.placement import held, mistakes_of_class, pool_of_class
-from classroom.gpus.sample import read
-from classroom.gpus.words import gigabytes, percent, span
-from classroom.groups import gpu_rules
+from classroom.gpus.telemetry.sample import read
+from classroom.settings.groups import gpu_rules
+from classroom.units import gigabytes, percent, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from classroom.gpus.inventory import Device, Inventory
     from classroom.gpus.leases import Lease
-    from classroom.gpus.sample import Sample
-    from classroom.settings import Gpu, Settings
+    from classroom.gpus.telemetry.sample import Sample
+    from classroom.settings.models import Gpu, Settings
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def look(settings: Settings) -> Report:
     Raises:
         EngineSilentError: the engine does not answer.
     """
-    inventory = stock_at(settings.gpu.cdi_dirs).read()
+    inventory = cdi_cache_at(settings.gpu.cdi_dirs).read()
     try:
         client = docker.APIClient(base_url=settings.docker.host, version=API_VERSION, timeout=20)
         containers = client.containers(all=True, filters={"label": [LEASE]})

@@ -7,12 +7,12 @@ import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING
 
-from classroom.container import HOME
+from classroom.docker.container import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from classroom.engine import Engine
+    from classroom.docker.client import Engine
 
 _IN_MEMORY = 16 * 1024**2  # bytes
 

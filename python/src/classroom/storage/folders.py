@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OWNER = (1000, 100)
-"""User and group of the student in the container (`classroom.container.USER`)."""
+"""User and group of the student in the container (`classroom.docker.container.USER`)."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -19,14 +19,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from classroom.errors import ClassroomError
-from classroom.settings_file import load_settings
+from classroom.settings.file import load_settings
 from classroom.storage import folders, quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from classroom.settings import Storage
+    from classroom.settings.models import Storage
 
 LONGEST = 1024
 """Bytes of a request."""

@@ -15,7 +15,7 @@ import docker.errors
 from rich.table import Table
 from rich.text import Text
 
-from classroom.engine import Engine, EngineSilentError
+from classroom.docker.client import Engine, EngineSilentError
 from classroom.errors import ClassroomError
 from classroom.storage import folders
 from classroom.storage.client import ask
@@ -23,7 +23,7 @@ from classroom.storage.client import ask
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from classroom.settings import Settings, Storage
+    from classroom.settings.models import Settings, Storage
 
 _AT_ONCE = 4
 _PATIENCE = 600.0  # seconds for one home to be counted

@@ -11,7 +11,7 @@ from classroom.storage.client import ask
 if TYPE_CHECKING:
     from logging import Logger
 
-    from classroom.settings import Storage
+    from classroom.settings.models import Storage
 
 _PAUSE = 60.0  # seconds
 

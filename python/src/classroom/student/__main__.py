@@ -17,17 +17,17 @@ def main() -> None:
     if not sys.flags.isolated:
         # A package in the home could otherwise take the place of one of ours before the first request is checked.
         os.execv(sys.executable, [sys.executable, "-I", "-m", "classroom.student", *sys.argv[1:]])  # noqa: S606
-    from classroom.student import lean, places  # noqa: PLC0415 - before anything of Jupyter reads its environment
+    from classroom.student import import_stubs, paths  # noqa: PLC0415 - before anything of Jupyter reads its environment
 
-    os.environ.update(places.missing(os.environ))
-    places.make(os.environ)
+    os.environ.update(paths.missing(os.environ))
+    paths.make(os.environ)
     if shared := os.environ.get("CLASSROOM_SHARED"):
-        places.show_shared(Path(os.environ["HOME"]), Path(shared))
+        paths.show_shared(Path(os.environ["HOME"]), Path(shared))
     # Nothing that an import makes is garbage: a sixth of the time. `StudentServerApp.start` turns collection on again.
     gc.disable()
-    with lean.stand_ins():
+    with import_stubs.stand_ins():
         from classroom.student.server import StudentServer  # noqa: PLC0415
-    lean.no_builds()
+    import_stubs.no_builds()
     StudentServer.launch_instance()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from traitlets.config import Config
 
-from classroom.student.watch import CHATTER, OUTPUT
+from classroom.student.activity import CHATTER, OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

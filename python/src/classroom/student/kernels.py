@@ -12,7 +12,7 @@ from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
-from classroom.student.watch import Watch
+from classroom.student.activity import Watch
 
 _LAUNCHER = "classroom.student.kernel"
 

@@ -18,12 +18,12 @@ from tornado.log import app_log
 from traitlets import default
 
 from classroom.student import report
+from classroom.student.activity import is_write, last_at_work
 from classroom.student.config import EXTENSIONS, default_url, server_config, surroundings
 from classroom.student.login import StudentIdentityProvider
 from classroom.student.notice import NoticeHandler
-from classroom.student.places import memory, takes_writes
+from classroom.student.paths import memory, takes_writes
 from classroom.student.terminals import ProcessorTime
-from classroom.student.watch import is_write, last_at_work
 
 if TYPE_CHECKING:
     from traitlets.config import Config

@@ -1,0 +1,1 @@
+"""The hub's database: our tables, their migrations, and the SQLite file."""

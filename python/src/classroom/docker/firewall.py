@@ -1,0 +1,193 @@
+"""The firewall rules of the class bridge: what students' containers reach, and who reaches them.
+
+The rules are two nftables tables of our own. They only ever refuse, before Docker's rules and the machine's are asked,
+so it does not matter in which order these are loaded, whether they are of iptables or nftables, or that Docker writes
+its own anew at every start. A table is replaced in one transaction: there is no moment without rules.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, collapse_addresses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from classroom.errors import ClassroomError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from classroom.settings.models import Network
+
+# Cloud metadata: credentials of the machine. On these addresses of every cloud; allow does not open them.
+_METADATA = ("169.254.0.0/16", "168.63.129.16", "192.0.0.0/24", "100.100.100.200")
+# Not the internet (RFC 6890): the networks that the machine is in, and what no router forwards.
+_PRIVATE = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/3",
+)
+# A student's program is told at once instead of waiting for a timeout.
+_REFUSE = "reject with icmpx admin-prohibited"
+
+
+def rules_up(network: Network) -> None:
+    """Put the firewall rules in place. They name the bridge and hold before it is there.
+
+    Raises:
+        ClassroomError: nft is missing, or this is not root.
+    """
+    resolvers = network.resolvers or (machine_resolvers() if network.internet else ())
+    _nft(rules(network, resolvers))
+    # nftables can add a drop to other tables' verdicts, never an accept: where the machine's own firewall refuses what
+    # it does not know (ufw does), the one port for the containers is opened there.
+    if shutil.which("iptables"):
+        _run(["iptables-restore", "-w", "--noflush"], stdin=opening(network))
+        hook = ["INPUT", "-j", chain_name(network)]
+        if _run(["iptables", "-w", "-C", *hook], check=False).returncode:
+            _run(["iptables", "-w", "-I", *hook])
+
+
+def rules_down(network: Network) -> None:
+    """Remove the rules; nothing if there are none.
+
+    Raises:
+        ClassroomError: as `rules_up`.
+    """
+    _nft("".join(_removal(family, network) for family in ("inet", "bridge")))
+    if shutil.which("iptables"):
+        chain = chain_name(network)
+        _run(["iptables", "-w", "-D", "INPUT", "-j", chain], check=False)
+        _run(["iptables", "-w", "-F", chain], check=False)
+        _run(["iptables", "-w", "-X", chain], check=False)
+
+
+def rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
+    """The rules as nft reads them (nft(8)); reading them twice is reading them once.
+
+    Student to student is dropped twice: as packets (where br_netfilter shows them), and as frames between the bridge's
+    ports, which no sysctl turns off. Frames are told by their addresses, because not every kernel can tell the bridge;
+    without the right to make raw packets no container has others.
+
+    Args:
+        network: which bridge, and what containers on it may reach.
+        resolvers: name servers, of which port 53 is open wherever they are.
+    """
+    bridge = network.bridge
+    to_resolvers = _to(resolvers, "meta l4proto { tcp, udp } th dport 53 accept")
+    forward = [
+        "ct state established,related accept",
+        *to_resolvers,
+        *_to(_METADATA, _REFUSE),
+        *_to(network.allow, "accept"),
+        *_to(_PRIVATE, _REFUSE),
+        "accept" if network.internet else _REFUSE,
+    ]
+    to_machine = [
+        "ct state established,related accept",
+        f"ip daddr {network.gateway} tcp dport {network.api_port} accept",
+        *to_resolvers,
+        _REFUSE,
+    ]
+    return f"""{_removal("inet", network)}table inet {table_name(network)} {{
+    chain forward {{
+        type filter hook forward priority filter - 10; policy accept;
+        oifname "{bridge}" ct state established,related accept
+        oifname "{bridge}" drop
+        iifname "{bridge}" meta nfproto ipv6 drop
+        iifname "{bridge}" goto from_student
+    }}
+    chain input {{
+        type filter hook input priority filter - 10; policy accept;
+        iifname "{bridge}" goto to_machine
+    }}
+    chain from_student {{
+        {_lines(forward)}
+    }}
+    chain to_machine {{
+        {_lines(to_machine)}
+    }}
+}}
+{_removal("bridge", network)}table bridge {table_name(network)} {{
+    chain forward {{
+        type filter hook forward priority filter; policy accept;
+        ip saddr {network.subnet} drop
+        ip daddr {network.subnet} drop
+        arp saddr ip {network.subnet} drop
+    }}
+}}
+"""
+
+
+def opening(network: Network) -> str:
+    """What the machine's own iptables rules must let in, as iptables-restore reads it."""
+    chain = chain_name(network)
+    return (
+        f"*filter\n:{chain} - [0:0]\n"
+        f"-A {chain} -i {network.bridge} -d {network.gateway} -p tcp --dport {network.api_port} -j ACCEPT\n"
+        "COMMIT\n"
+    )
+
+
+def machine_resolvers(
+    files: Iterable[Path] = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")),
+) -> tuple[IPv4Address, ...]:
+    """The name servers that the engine gives to containers when it is told none: the machine's, unless on loopback."""
+    found: list[IPv4Address] = []
+    for file in files:
+        if not file.is_file():
+            continue
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            words = line.split()
+            if len(words) > 1 and words[0] == "nameserver":
+                with contextlib.suppress(AddressValueError):  # an IPv6 one: containers have no IPv6
+                    found.append(IPv4Address(words[1]))
+    return tuple(dict.fromkeys(address for address in found if not address.is_loopback))
+
+
+def _to(addresses: Iterable[IPv4Address | IPv4Network | str], verdict: str) -> list[str]:
+    """A rule on packets to any of these addresses; none for none. Networks that lie within others are left out."""
+    nets = collapse_addresses(IPv4Network(str(address)) for address in addresses)
+    text = ", ".join(str(net) if net.prefixlen < 32 else str(net.network_address) for net in nets)
+    return [f"ip daddr {{ {text} }} {verdict}"] if text else []
+
+
+def _lines(statements: Sequence[str]) -> str:
+    return "\n        ".join(statements)
+
+
+def _removal(family: str, network: Network) -> str:
+    """Naming a table makes it, so that deleting it never fails."""
+    return f"table {family} {table_name(network)}\ndelete table {family} {table_name(network)}\n"
+
+
+def table_name(network: Network) -> str:
+    """Both tables of nftables, inet and bridge, have this name."""
+    return "classroom_" + "".join(each if each.isalnum() else "_" for each in network.bridge)
+
+
+def chain_name(network: Network) -> str:
+    """The chain of iptables that INPUT jumps to."""
+    return f"CLASSROOM-{network.bridge}"  # at most 28 characters, of which 15 are the bridge's
+
+
+def _nft(text: str) -> None:
+    if not shutil.which("nft"):
+        raise ClassroomError("nft is not installed, and without it students would not be kept apart: install nftables")
+    _run(["nft", "-f", "-"], stdin=text)
+
+
+def _run(command: list[str], *, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, check=False, text=True, input=stdin, capture_output=True)
+    if check and done.returncode:
+        what = (done.stderr or done.stdout).strip()
+        advice = "; run this as root" if "ermitted" in what or "ermission" in what else ""
+        raise ClassroomError(f"{command[0]} failed: {what}{advice}")
+    return done

@@ -1,0 +1,125 @@
+"""The class bridge, a network of Docker's, and its firewall rules (`classroom network up`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.errors
+import requests.exceptions
+from docker.types import IPAMConfig, IPAMPool
+
+from classroom.docker.client import API_VERSION
+from classroom.docker.firewall import rules_down, rules_up
+from classroom.errors import ClassroomError
+
+if TYPE_CHECKING:
+    from classroom.settings.models import Network
+
+_OPTIONS = {
+    "com.docker.network.bridge.enable_icc": "false",
+    "com.docker.network.bridge.enable_ip_masquerade": "true",
+}
+_TIMEOUT = 60  # seconds for a call of the engine
+
+
+def network_up(network: Network, docker_host: str) -> None:
+    """Make the rules, then the bridge; what is already right stays. Needs root.
+
+    Raises:
+        ClassroomError: a program or a right is missing, the engine is away, or another network is in the way.
+    """
+    rules_up(network)
+    bridge_up(network, docker_host)
+
+
+def network_down(network: Network, docker_host: str) -> None:
+    """Remove the bridge, then the rules. Needs root.
+
+    Raises:
+        ClassroomError: containers are still in it, or as `network_up`.
+    """
+    bridge_down(network, docker_host)
+    rules_down(network)
+
+
+def bridge_up(network: Network, docker_host: str) -> None:
+    """Make Docker's network with its bridge; an equal one stays, an unused other one of the same name is replaced.
+
+    Raises:
+        ClassroomError: the engine is away, or another network is in the way.
+    """
+    client = _client(docker_host)
+    try:
+        for found in client.networks(names=[network.name]):
+            if found["Name"] != network.name:
+                continue
+            if is_as_wanted(found, network):
+                return
+            _remove(client, network.name, "has other settings than settings.json says")
+        pool = IPAMPool(subnet=str(network.subnet), gateway=str(network.gateway))
+        client.create_network(
+            network.name,
+            driver="bridge",
+            options={**_OPTIONS, "com.docker.network.bridge.name": network.bridge},
+            ipam=IPAMConfig(pool_configs=[pool]),
+            enable_ipv6=False,
+            labels={"org.classroom.keep": "network"},  # what `docker system prune` is told to leave
+        )
+    except docker.errors.APIError as error:
+        raise ClassroomError(
+            f"network {network.name} on {network.subnet} cannot be made ({error.explanation}); "
+            "choose another network.subnet or network.bridge if it is taken"
+        ) from error
+    except requests.exceptions.RequestException as error:
+        raise _away(docker_host) from error
+    finally:
+        client.close()
+
+
+def bridge_down(network: Network, docker_host: str) -> None:
+    """Remove Docker's network with its bridge, if it is there.
+
+    Raises:
+        ClassroomError: the engine is away, or containers are still in the network.
+    """
+    client = _client(docker_host)
+    try:
+        if any(found["Name"] == network.name for found in client.networks(names=[network.name])):
+            _remove(client, network.name, "cannot be removed")
+    except requests.exceptions.RequestException as error:
+        raise _away(docker_host) from error
+    finally:
+        client.close()
+
+
+def _client(docker_host: str) -> docker.APIClient:
+    return docker.APIClient(base_url=docker_host, version=API_VERSION, timeout=_TIMEOUT)
+
+
+def _away(docker_host: str) -> ClassroomError:
+    return ClassroomError(f"no Docker engine answers at {docker_host}: start it, or mend docker.host in settings.json")
+
+
+def is_as_wanted(found: dict[str, Any], network: Network) -> bool:
+    """Whether a network of Docker's is what the settings say."""
+    wanted = {**_OPTIONS, "com.docker.network.bridge.name": network.bridge}
+    pools = [(pool.get("Subnet"), pool.get("Gateway")) for pool in found["IPAM"]["Config"] or []]
+    options = found["Options"] or {}
+    return (
+        found["Driver"] == "bridge"
+        and not found["EnableIPv6"]
+        and pools == [(str(network.subnet), str(network.gateway))]
+        and all(options.get(name) == value for name, value in wanted.items())
+    )
+
+
+def _remove(client: docker.APIClient, name: str, reason: str) -> None:
+    try:
+        client.remove_network(name)
+    except docker.errors.APIError as error:
+        used = [each["Name"] for each in client.inspect_network(name)["Containers"].values()]
+        raise ClassroomError(
+            f"network {name} {reason} and is in use ({', '.join(used) or error.explanation}); "
+            "stop the students' servers first"
+        ) from error

@@ -1,0 +1,1 @@
+"""GPU telemetry: the driver's answers, the collector, and the sample that the hub reads."""

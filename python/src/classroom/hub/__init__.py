@@ -1,0 +1,1 @@
+"""The hub application: configuration, launch, proxy and Nginx."""

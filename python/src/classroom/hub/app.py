@@ -1,0 +1,220 @@
+"""JupyterHub as an application of its own: what it does differently at start."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlparse
+
+from jupyterhub import orm
+from jupyterhub.app import JupyterHub
+from traitlets import Instance
+
+from classroom.docker.client import EngineAwayError, engine_at
+from classroom.docker.container import LABEL
+from classroom.gpus.allocation import mistakes_of_class
+from classroom.gpus.autostart import Autostart
+from classroom.gpus.controller import GpuController
+from classroom.gpus.inventory import cdi_cache_at
+from classroom.hub_api import HubClient
+from classroom.notices import Board
+from classroom.settings.groups import gpu_rules, hands_out_gpus
+from classroom.settings.models import Settings
+from classroom.spawner.docker import ClassroomSpawner
+from classroom.storage.watch import Watch
+from classroom.web.routes import ROUTES
+from classroom.web.template_vars import template_vars
+
+if TYPE_CHECKING:
+    from jupyterhub.user import User
+
+_START_PAUSE = 2.0  # seconds between two tries while the engine is away
+
+_starts = ThreadPoolExecutor(64, thread_name_prefix="start")
+"""Their own: a start needs asyncio's threads to come to an end, and would wait for those that wait for it."""
+
+
+class ClassroomHub(JupyterHub):
+    """A hub whose restart no student notices."""
+
+    class_settings = Instance(Settings, config=True, help="The class's settings.")
+
+    notices: Board
+    """What students are told."""
+    turns: Autostart
+    """Whose servers are started because it is their turn for a GPU."""
+    _watcher: asyncio.Task[None] | None = None
+    _gpu_watcher: asyncio.Task[None] | None = None
+    _storage: Watch | None = None
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
+        super().__init__(**kwargs)
+        self.notices = Board()
+
+    async def init_spawners(self) -> int:
+        """Take up the servers that run.
+
+        Upstream stops every server whose spawner cannot tell, or which does not answer in time: a hub that starts while
+        the engine is away, or while the machine is busy, would end every student's work. Here only the engine's word
+        counts, and until it is heard a server is taken as running.
+
+        Returns:
+            how many servers were looked at.
+        """
+        found = self.db.query(orm.Spawner).filter(orm.Spawner.server != None).all()  # noqa: E711 - SQLAlchemy's way
+        servers = [(self.users[each.user], each.name) for each in found]
+        for user, name in servers:
+            user.spawners[name]._check_pending = True  # noqa: SLF001 - as upstream: nobody may start it meanwhile
+        await asyncio.gather(*(self._take_up(user, name) for user, name in servers))
+        if issubclass(self.spawner_class, ClassroomSpawner):
+            self._orphans = asyncio.create_task(self._remove_orphans())
+        self.db.commit()
+        return len(servers)
+
+    async def _take_up(self, user: User, name: str) -> None:
+        spawner = user.spawners[name]
+        try:
+            gone = await spawner.poll() is not None
+            if not gone and isinstance(spawner, ClassroomSpawner):
+                await self._update_address(spawner)
+        except Exception:
+            self.log.exception("%s could not be looked at: taken as running", spawner._log_name)  # noqa: SLF001
+            gone = False
+        if gone:
+            self.log.warning("%s stopped while the hub was away", spawner._log_name)  # noqa: SLF001
+            await self._forget(user, name)
+        else:
+            spawner.add_poll_callback(self._stopped, user, name)
+            spawner.start_polling()
+        spawner._check_pending = False  # noqa: SLF001
+
+    async def _update_address(self, spawner: ClassroomSpawner) -> None:
+        """Ask the engine where the server listens: a hub that was killed during a start does not know it yet."""
+        while True:
+            try:
+                url = await spawner.running_url()
+            except EngineAwayError:
+                if spawner.server.ip:
+                    return
+                await asyncio.sleep(_START_PAUSE)
+            else:
+                if url:
+                    parts = urlparse(url)
+                    spawner.server.ip, spawner.server.port = parts.hostname, parts.port
+                    self.db.commit()
+                return
+
+    async def _stopped(self, user: User, name: str) -> None:
+        self.log.warning("%s's server stopped", user.name)
+        await self.proxy.delete_user(user, name)
+        await self._forget(user, name)
+
+    async def _forget(self, user: User, name: str) -> None:
+        try:
+            await user.stop(name)
+        except Exception:
+            self.log.exception("%s's server could not be cleared away", user.name)
+
+    async def _remove_orphans(self) -> None:
+        """Remove containers of this class that no server record knows: their hub was killed while it stopped them.
+
+        Homes stay. A container without a record has no valid token: nobody can reach it.
+        """
+        settings = self.class_settings
+        engine = engine_at(settings.docker.host)
+        filters = {"label": [LABEL + "user", f"{LABEL}network={settings.network.name}"]}
+        while True:
+            try:
+                containers: list[dict[str, Any]] = await engine.call("containers", all=True, filters=filters)
+                break
+            except EngineAwayError:
+                await asyncio.sleep(_START_PAUSE)
+        for container in containers:
+            name = container["Labels"][LABEL + "user"]
+            record = orm.User.find(self.db, name)
+            if not (record and any(spawner.server for spawner in record.orm_spawners.values())):
+                self.log.warning("Removing a container of %s that no server record knows", name)
+                await engine.call("remove_container", container["Id"], force=True)
+
+    def init_handlers(self) -> None:
+        """Put our pages and API before JupyterHub's own of the same paths."""
+        super().init_handlers()
+        self.handlers[:0] = self.add_url_prefix(self.hub_prefix, list(ROUTES))
+
+    def init_tornado_settings(self) -> None:
+        """Set the variables of the templates; the instructors' pages say what is wrong with the GPUs."""
+        self.template_vars |= template_vars(self.db, self.class_settings.site.title)
+        if issubclass(self.spawner_class, ClassroomSpawner):
+            self.template_vars["classroom_gpu_mistakes"] = self._gpu_mistakes
+            self.template_vars["classroom_storage_mistakes"] = self._storage_mistakes
+            self.template_vars["classroom_gpus"] = hands_out_gpus(self.class_settings)
+            self.template_vars["classroom_stopped"] = lambda user: self.notices.why(user.name) if user else ""
+        super().init_tornado_settings()
+
+    async def start_server(self, name: str) -> None:
+        """Start a student's server by the hub's own API, which bounds, counts and shows it as one that they start.
+
+        Raises:
+            ClassroomError: the start was refused, or has failed already.
+        """
+        client = HubClient.of(self.class_settings)
+        path = f"users/{quote(name, safe='')}/server"
+        await asyncio.get_running_loop().run_in_executor(_starts, client.post, path, {})
+
+    def stage(self, name: str) -> str | None:
+        """`pending` while a student's server starts or stops, `ready` while it runs; None without one."""
+        user = self._find(name)
+        if user is None or not user.spawner.active:
+            return None
+        return "pending" if user.spawner.pending else "ready"
+
+    def _find(self, name: str) -> User | None:
+        record = orm.User.find(self.db, name)
+        return self.users[record] if record else None
+
+    async def end_server(self, name: str, reason: str) -> bool:
+        """Stop a student's server; its page says why. False if it starts or stops just now, or cannot be stopped."""
+        user = self._find(name)
+        if user is None or not user.spawner.active or user.spawner.pending:
+            return False
+        self.log.warning("%s's server is stopped. %s", name, reason)
+        self.notices.stopped(name, reason)
+        await self.proxy.delete_user(user, "")
+        await self._forget(user, "")
+        return True
+
+    def _gpu_mistakes(self, user: User | None) -> tuple[str, ...]:
+        if user is None or not getattr(user, "admin", False):
+            return ()
+        return self._look_at_gpus()
+
+    def _storage_mistakes(self, user: User | None) -> tuple[str, ...]:
+        if user is None or not getattr(user, "admin", False):
+            return ()
+        return self._storage.mistakes if self._storage else ()
+
+    def _look_at_gpus(self) -> tuple[str, ...]:
+        settings = self.class_settings
+        if not hands_out_gpus(settings):
+            return ()
+        return mistakes_of_class(gpu_rules(settings), cdi_cache_at(settings.gpu.cdi_dirs).read())
+
+    async def start(self) -> None:
+        """Start once the proxy answers, then keep its routes."""
+        if issubclass(self.spawner_class, ClassroomSpawner):
+            for mistake in self._look_at_gpus():
+                self.log.error("GPUs: %s", mistake)
+            if self.class_settings.storage.kind == "directory":
+                self._storage = Watch(self.class_settings.storage, self.log)
+        self.turns = Autostart(self.db, self, self.class_settings.gpu.offer)
+        await self.proxy.wait_up()
+        await super().start()
+        self._watcher = asyncio.create_task(self.proxy.watch())
+        settings = self.class_settings
+        if hands_out_gpus(settings) and issubclass(self.spawner_class, ClassroomSpawner):
+            engine = engine_at(settings.docker.host)
+            keeper = GpuController(
+                settings, engine, self.db, board=self.notices, turns=self.turns, stop=self.end_server
+            )
+            self._gpu_watcher = asyncio.create_task(keeper.run())

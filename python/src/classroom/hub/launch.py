@@ -1,0 +1,102 @@
+"""Start the hub or the proxy from settings, with the mistakes of operators said in one line each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from classroom.db.state_lock import refuse_unfinished
+from classroom.errors import ClassroomError
+from classroom.hub.proxy import command, environment
+from classroom.secrets import load_or_create
+from classroom.settings.file import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from classroom.settings.models import Settings
+
+
+def run_hub(settings_file: Path, tell: Callable[[str], None]) -> None:
+    """Bring the database to this version's form, then run the hub until it is told to stop.
+
+    Args:
+        settings_file: the class's.
+        tell: called with what an operator should know of the start.
+
+    Raises:
+        ClassroomError: wrong settings or secrets, the port is taken, or the database is of a newer version.
+    """
+    settings = load_settings(settings_file)
+    load_or_create(settings.paths.state)
+    _check_port(settings.hub.listen)
+    refuse_unfinished(settings.paths.state)
+    from classroom.db.upgrade import prepare  # noqa: PLC0415 - takes a second to import
+
+    if kept := prepare(settings.paths.state):
+        tell(
+            f"The database was brought from {kept.revisions} to the form of this version. As it was: {kept.file} "
+            "(the way back: classroom upgrade rollback)"
+        )
+    os.environ["CLASSROOM_SETTINGS"] = str(settings_file.resolve())
+    # JupyterHub writes files beside its database only, but some libraries look at where they are started.
+    os.chdir(settings.paths.state)
+    # A script's shell has what it starts with & ignore SIGINT. The hub's services would inherit that, and SIGINT is
+    # how they are told to stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    from classroom.hub.app import ClassroomHub  # noqa: PLC0415 - as above
+
+    config = Path(__file__).with_name("jupyterhub_config.py")
+    ClassroomHub.launch_instance([f"--config={config}"])
+
+
+def run_proxy(settings_file: Path) -> None:
+    """Become the proxy: this process is replaced by it.
+
+    Raises:
+        ClassroomError: wrong settings or secrets, the port is taken, or the program is not there.
+    """
+    settings = load_settings(settings_file)
+    secrets = load_or_create(settings.paths.state)
+    _clear(settings)
+    line = command(settings.proxy, hub_url(settings))
+    program = shutil.which(line[0])
+    if not program:
+        raise ClassroomError(f"{line[0]}: not found; install configurable-http-proxy or name it in proxy.command")
+    os.execve(program, line, environment(os.environ, secrets.proxy_token))  # noqa: S606 - no shell
+
+
+def hub_url(settings: Settings) -> str:
+    """Where the proxy and Nginx reach the hub."""
+    return f"http://{settings.hub.listen}"
+
+
+def _clear(settings: Settings) -> None:
+    """Make room for the proxy's listeners: a killed proxy leaves its sockets behind."""
+    for listen in (settings.proxy.listen, settings.proxy.api):
+        if not listen.startswith("unix:"):
+            _check_port(listen)
+            continue
+        path = Path(listen.removeprefix("unix:"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ClassroomError(f"{path}: cannot be made ({error.strerror}); mend the folder's owner") from error
+
+
+def _check_port(listen: str) -> None:
+    host, _, port = listen.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            raise ClassroomError(
+                f"{listen}: cannot be listened on ({error.strerror}); stop what uses it or choose another port"
+            ) from error

@@ -1,0 +1,113 @@
+"""The hub's side of configurable-http-proxy, which is a process of its own and outlives the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import aiohttp
+from jupyterhub.httpclient import fetch
+from jupyterhub.proxy import ConfigurableHTTPProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from classroom.settings.models import Proxy
+
+_WATCH_INTERVAL = 1.0  # seconds: one request over a local socket; a student who reloads meanwhile is sent to the hub
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=5)
+
+
+class ClassroomProxy(ConfigurableHTTPProxy):
+    """A proxy whose idea of activity is not believed and whose routes come back as soon as it is back."""
+
+    async def get_all_routes(self) -> dict[str, Any]:
+        """The proxy's routes without its figures of activity.
+
+        The proxy counts every poll of an open JupyterLab tab as activity, and the hub takes the later of its figure and
+        the server's own report: an abandoned tab would never be culled.
+        """
+        routes: dict[str, Any] = await super().get_all_routes()
+        for route in routes.values():
+            route["data"].pop("last_activity", None)
+        return routes
+
+    async def watch(self) -> None:
+        """Bring the routes back whenever the proxy has lost them. Runs until it is cancelled.
+
+        Upstream looks every five minutes; a restarted proxy knows no route at all, not even the hub's.
+        """
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL)
+            try:
+                routes = await self._look()
+                if routes is not None and not any("hub" in route for route in routes.values()):
+                    self.log.warning("The proxy has lost its routes: bringing them back")
+                    await self.check_routes(self.app.users, self.app._service_map)  # noqa: SLF001 - upstream does so too
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next look may find the proxy well
+                self.log.warning("The proxy could not be looked at: %s", error)
+
+    async def wait_up(self) -> None:
+        """Wait until the proxy answers, with a line in the log now and then."""
+        waited = 0
+        while await self._look() is None:
+            if waited % 30 == 0:
+                self.log.warning("Waiting for the proxy at %s: start it with `classroom proxy`", self.api_url)
+            await asyncio.sleep(1)
+            waited += 1
+
+    async def _look(self) -> dict[str, Any] | None:
+        """The proxy's own table of routes; None when it does not answer."""
+        try:
+            response = await fetch(
+                f"{self.api_url}/api/routes",
+                headers={"Authorization": f"token {self.auth_token}"},
+                timeout=_WATCH_TIMEOUT,
+            )
+            table: dict[str, Any] = await response.json()
+        except (OSError, aiohttp.ClientConnectionError):
+            return None
+        return table
+
+
+def command(proxy: Proxy, hub_url: str) -> list[str]:
+    """The proxy's command line. Its token comes by the environment variable CONFIGPROXY_AUTH_TOKEN.
+
+    Args:
+        proxy: where it listens. With `--error-path=FOLDER` in its command, error pages come from there and not from the
+            hub: they can be shown while the hub is away.
+        hub_url: where requests go that no route claims, before the hub has said its own.
+    """
+    line = [*proxy.command, *_listen("", proxy.listen), *_listen("api-", proxy.api)]
+    line += [f"--default-target={hub_url}", "--log-level=warn"]
+    if not any(part.startswith("--error-path") for part in proxy.command):
+        line.append(f"--error-target={hub_url.rstrip('/')}/hub/error")
+    if proxy.listen.startswith("unix:"):
+        # Nginx has set these headers; over a socket the proxy would add "undefined" as the client's address.
+        line.append("--no-x-forward")
+    return line
+
+
+def address(listen: str, scheme: str = "http") -> str:
+    """A listen address as the URL that JupyterHub's client takes ("http+unix://%2Frun%2F…" for a socket).
+
+    The socket's path is in the place of a host, which clients write in small letters: capitals are encoded as well.
+    """
+    if listen.startswith("unix:"):
+        path = quote(listen.removeprefix("unix:"), safe="")
+        return f"{scheme}+unix://" + re.sub(r"(%..)|([A-Z])", lambda each: each[1] or f"%{ord(each[2]):02X}", path)
+    return f"{scheme}://{listen}"
+
+
+def environment(base: Mapping[str, str], token: str) -> dict[str, str]:
+    """What the proxy's process is given."""
+    return dict(base) | {"CONFIGPROXY_AUTH_TOKEN": token}
+
+
+def _listen(prefix: str, listen: str) -> list[str]:
+    if listen.startswith("unix:"):
+        return [f"--{prefix}socket={listen.removeprefix('unix:')}"]
+    host, _, port = listen.rpartition(":")
+    return [f"--{prefix}ip={host}", f"--{prefix}port={port}"]

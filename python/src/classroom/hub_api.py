@@ -1,0 +1,169 @@
+"""The hub's API, as the `classroom` command asks it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlparse
+
+from classroom.errors import ClassroomError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from classroom.settings.models import Settings
+
+_TIMEOUT = 300  # seconds: thousands of accounts, or servers that take long to stop
+_CREDENTIALS = Path("/run/credentials/classroom-hub.service")
+"""Where systemd keeps the credentials of the hub's unit; root may read them (systemd.exec(5))."""
+
+
+class HubAwayError(ClassroomError):
+    """The hub does not answer. Nothing was done, unless the message says that it is not known."""
+
+    exit_status = 3
+
+
+class NoTokenError(ClassroomError):
+    """The hub's token for the command cannot be read, or the hub does not accept it."""
+
+    exit_status = 4
+
+
+class RefusedError(ClassroomError):
+    """The hub answered that it will not.
+
+    Args:
+        message: the hub's own words.
+        status: of HTTP.
+        data: the hub's answer.
+    """
+
+    def __init__(self, message: str, status: int, data: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.data = data
+
+
+@dataclass(frozen=True)
+class HubClient:
+    """Asks the hub of this machine, past Nginx and the proxy."""
+
+    address: str
+    """Of the hub's API, with a slash at the end."""
+    token: str = field(repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> HubClient:
+        """The hub of these settings, with the token that it keeps for this command.
+
+        Raises:
+            NoTokenError: the token cannot be read.
+        """
+        base = urlparse(settings.site.external_url).path or "/"
+        return cls(f"http://{settings.hub.listen}{quote(base)}hub/api/", read_token(settings.paths.state))
+
+    def get(self, path: str) -> dict[str, Any]:
+        """What the hub says. Errors as for `ask`."""
+        return self.ask("GET", path)
+
+    def post(self, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the hub do something. Errors as for `ask`."""
+        return self.ask("POST", path, data)
+
+    def ask(self, method: str, path: str, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send a request.
+
+        Args:
+            method: of HTTP.
+            path: under /hub/api/.
+            data: the body.
+
+        Raises:
+            HubAwayError: no answer.
+            NoTokenError: the hub does not know the token.
+            RefusedError: the hub answers with an error.
+        """
+        request = urllib.request.Request(  # noqa: S310 - always http, of the settings
+            self.address + path,
+            method=method,
+            data=None if data is None else json.dumps(data).encode(),
+            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
+        )
+        # Past any proxy of the environment: the hub listens on this machine.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=_TIMEOUT) as answer:
+                return _parsed(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self._refusal(error.code, error.read()) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise HubAwayError(self._away(error, method)) from error
+
+    def _refusal(self, status: int, body: bytes) -> ClassroomError:
+        data = _parsed(body)
+        message = str(data.get("message") or f"The hub answers with status {status}.")
+        if status in {401, 403} and ("credentials" in message or "scopes" in message):
+            return NoTokenError(
+                f"The hub at {self.address} does not accept this command's token ({message}). "
+                "It may have got a new one: restart the hub (systemctl restart classroom-hub), then try again."
+            )
+        if status >= 500:
+            message = f"The hub could not do it: {message} Its log says more (journalctl -u classroom-hub)."
+        return RefusedError(message, status, data)
+
+    def _away(self, error: Exception, method: str) -> str:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ConnectionRefusedError) or method == "GET":
+            done = "Nothing was done."
+        else:
+            done = "Whether it was done is not known: look before you try again."
+        why = getattr(reason, "strerror", None) or reason
+        return (
+            f"The hub at {self.address} does not answer ({why}). {done} Start it (systemctl start classroom-hub), "
+            "or name the settings it runs with: --settings FILE."
+        )
+
+
+def read_token(state: Path, environment: Mapping[str, str] | None = None) -> str:
+    """The token that the hub keeps for this command. Unlike the hub, this makes none.
+
+    Args:
+        state: the hub's state directory.
+        environment: `os.environ` unless told.
+
+    Raises:
+        NoTokenError: there is none, or it is not for this user to read.
+    """
+    env = os.environ if environment is None else environment
+    folders = [Path(env["CREDENTIALS_DIRECTORY"])] if env.get("CREDENTIALS_DIRECTORY") else []
+    for path in [*(folder / "cli-token" for folder in (*folders, _CREDENTIALS)), state / "secrets" / "cli-token"]:
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            continue
+        except PermissionError as error:
+            raise NoTokenError(
+                f"{path}: only root and the hub's user may read this. Run the command with sudo, or as that user."
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise NoTokenError(f"{path}: cannot be read ({error}); mend it or remove it and restart the hub") from error
+    raise NoTokenError(
+        f"{state / 'secrets' / 'cli-token'}: not there. The hub makes it at its first start: start the hub, or name "
+        "its settings with --settings FILE."
+    )
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

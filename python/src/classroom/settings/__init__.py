@@ -1,0 +1,1 @@
+"""Settings: the models, the reader of settings.json, groups and the reference page."""

@@ -1,0 +1,98 @@
+"""settings.json, or a TOML file with the same keys, read: every mistake by its path, with what to write instead."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from classroom.errors import ClassroomError
+from classroom.settings.models import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# The original docker-compose project was set by these; they keep their names and win over the file.
+_ENVIRONMENT = {
+    "DOCKER_NETWORK_NAME": ("network", "name"),
+    "JUPYTERHUB_EXTERNAL_URL": ("site", "externalUrl"),
+    "JUPYTERHUB_LOG_LEVEL": ("site", "logLevel"),
+}
+
+
+def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read settings from a JSON or (by its suffix) TOML file.
+
+    Args:
+        path: the file.
+        environment: variables that win over the file; `os.environ` unless told.
+
+    Raises:
+        ClassroomError: the file cannot be read or has mistakes, one line each: path, what is wrong, what to write.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClassroomError(f"{path}: cannot be read ({error}); name a readable settings file") from error
+    try:
+        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        raise ClassroomError(f"{path}: not valid {kind}: {error}") from error
+    if not isinstance(data, dict):
+        raise ClassroomError(f'{path}: must hold an object; write {{"admins": ["teacher"]}} for the smallest one')
+    _apply_environment(data, os.environ if environment is None else environment)
+    try:
+        return Settings.model_validate(data, by_name=False)
+    except ValidationError as error:
+        lines = (line for item in error.errors() for line in _explain(item).splitlines())
+        raise ClassroomError("\n".join(f"{path}: {line}" for line in lines)) from error
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of settings.json, as an editor or the NixOS option test reads it."""
+    return Settings.model_json_schema(by_alias=True, mode="validation")
+
+
+def _apply_environment(data: dict[str, Any], environment: Mapping[str, str]) -> None:
+    for name, (section, key) in _ENVIRONMENT.items():
+        if environment.get(name):
+            part = data.setdefault(section, {})
+            if isinstance(part, dict):
+                part[key] = environment[name]
+
+
+def _explain(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a TypedDict of Any
+    where = ".".join(str(part) for part in item["loc"] if part != "[key]") or "the file"
+    if item["type"] == "extra_forbidden":
+        return f"{where}: no such setting{_nearest(item['loc'])}"
+    message: str = item["msg"].removeprefix("Value error, ")
+    if not item["loc"] and message != item["msg"]:
+        return message  # about several sections: it names them itself
+    given = item["input"]
+    shown = f", not {json.dumps(given, default=str)[:80]}" if isinstance(given, str | int | float | bool | None) else ""
+    return f"{where}: {message}{shown}"
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    import difflib  # noqa: PLC0415 - only for a mistake
+
+    model: type[BaseModel] = Settings
+    kind: Any = None
+    for part in location[:-1]:
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            kind = next((f.annotation for f in model.model_fields.values() if f.alias == part), None)
+        if get_origin(kind) is dict:
+            continue
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return ""
+        model = kind
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

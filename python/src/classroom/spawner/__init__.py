@@ -1,0 +1,1 @@
+"""Spawners: students' servers in containers, or as processes for a demonstration."""

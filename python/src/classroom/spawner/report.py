@@ -1,0 +1,158 @@
+"""Students' servers for the operator: what the hub says of them, and what the engine measures."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.errors
+
+from classroom.docker.client import API_VERSION, EngineSilentError
+from classroom.docker.container import GROUPS, LABEL, listed
+from classroom.errors import ClassroomError
+from classroom.gpus.leases import LEASE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from classroom.settings.models import Settings
+
+_THREADS = 16
+_GIB = 1024**3
+# A student's program chooses what it writes; it must not move the operator's cursor or set the window's title.
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True)
+class Running:
+    """One server."""
+
+    name: str
+    state: str
+    """running, or what it is about to do."""
+    started: str | None
+    """ISO 8601, UTC."""
+    last_activity: str | None
+    container: str | None
+    gpus: tuple[str, ...] = ()
+    """CDI names."""
+    groups: tuple[str, ...] = ()
+    """By which the server was started; a change of group takes effect at the next start."""
+    image: str | None = None
+    memory: int | None = None
+    """Bytes, without the files that the kernel could drop from its cache."""
+    memory_limit: int | None = None
+    cpus: float | None = None
+    """Processor time, in cores, over the last second."""
+
+    @property
+    def memory_shown(self) -> str:
+        """Memory and its bound, in GiB."""
+        if self.memory is None:
+            return ""
+        bound = f" of {self.memory_limit / _GIB:.3g}" if self.memory_limit else ""
+        return f"{self.memory / _GIB:.2f}{bound} GiB"
+
+    @property
+    def cpus_shown(self) -> str:
+        """Cores."""
+        return "" if self.cpus is None else f"{self.cpus:.2f}"
+
+    def as_data(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def look(settings: Settings, servers: Iterable[Mapping[str, Any]]) -> tuple[Running, ...]:
+    """Lay what the engine measures beside what the hub says.
+
+    Args:
+        settings: of the class.
+        servers: as the hub's API lists them.
+
+    Raises:
+        ClassroomError: the engine does not answer.
+    """
+    found = [
+        Running(each["name"], each["state"], each["started"], each["last_activity"], each["container"])
+        for each in servers
+    ]
+    if not found or settings.spawner != "docker":
+        return tuple(found)
+    client = _client(settings)
+    containers = _ask(settings, lambda: _containers(client, settings))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return tuple(pool.map(lambda each: _measured(client, each, containers.get(each.name)), found))
+
+
+def log(settings: Settings, name: str, lines: int) -> str:
+    """The last lines that a student's server wrote, without what would steer a terminal.
+
+    Raises:
+        ClassroomError: there is no such server, or the engine does not answer.
+    """
+    if settings.spawner != "docker":
+        raise ClassroomError("Servers that are plain processes write into the hub's own log.")
+    client = _client(settings)
+    container = _ask(settings, lambda: _containers(client, settings)).get(name)
+    if container is None:
+        raise ClassroomError(f"{name} has no server, and what it wrote went with it. See: classroom servers list")
+    text: bytes = _ask(settings, lambda: client.logs(container["Id"], tail=lines))
+    return plain(text.decode("utf-8", "replace"))
+
+
+def plain(text: str) -> str:
+    """Without escape sequences and control characters; lines and tabs stay."""
+    return _ESCAPES.sub("", text.replace("\r\n", "\n"))
+
+
+def usage(stats: Mapping[str, Any]) -> tuple[int | None, int | None, float | None]:
+    """Memory, its bound, and cores in use, from the engine's answer, which holds two samples.
+
+    https://docs.docker.com/reference/api/engine/version/v1.44/#operation/ContainerStats
+    """
+    memory = stats.get("memory_stats") or {}
+    details = memory.get("stats") or {}
+    # cgroup v2, v1
+    cache = details.get("inactive_file", details.get("total_inactive_file", 0))
+    used = memory.get("usage")
+    now, before = stats.get("cpu_stats") or {}, stats.get("precpu_stats") or {}
+    if "system_cpu_usage" not in now or "system_cpu_usage" not in before:
+        return (None if used is None else max(0, used - cache)), memory.get("limit"), None
+    mine = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
+    machine = now["system_cpu_usage"] - before["system_cpu_usage"]
+    cpus = mine / machine * now.get("online_cpus", 1) if machine > 0 else None
+    return (None if used is None else max(0, used - cache)), memory.get("limit"), cpus
+
+
+def _measured(client: docker.APIClient, server: Running, container: Mapping[str, Any] | None) -> Running:
+    if container is None:
+        return server
+    labels = container["Labels"]
+    server = replace(
+        server, gpus=listed(labels, LEASE), groups=listed(labels, GROUPS), image=labels.get(LABEL + "image")
+    )
+    try:
+        memory, limit, cpus = usage(client.stats(container["Id"], stream=False))
+    except (docker.errors.DockerException, OSError):
+        return server  # stopped meanwhile
+    return replace(server, memory=memory, memory_limit=limit, cpus=cpus)
+
+
+def _client(settings: Settings) -> docker.APIClient:
+    return docker.APIClient(base_url=settings.docker.host, version=API_VERSION, timeout=20, max_pool_size=_THREADS)
+
+
+def _containers(client: docker.APIClient, settings: Settings) -> dict[str, Mapping[str, Any]]:
+    filters = {"label": [LABEL + "user", f"{LABEL}network={settings.network.name}"]}
+    return {each["Labels"][LABEL + "user"]: each for each in client.containers(all=True, filters=filters)}
+
+
+def _ask(settings: Settings, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - docker-py is untyped
+    try:
+        return question()
+    except (docker.errors.DockerException, OSError) as error:
+        raise EngineSilentError(settings.docker.host, error) from error

@@ -1,0 +1,49 @@
+"""What every page says."""
+
+from __future__ import annotations
+
+from jupyterhub.scopes import needs_scope
+from pydantic import Field
+
+from classroom.accounts.errors import AccountError
+from classroom.web import announcement
+from classroom.web.api.base import Api, Body, moment
+
+
+class _Said(Body):
+    text: str = Field(min_length=1, max_length=announcement.MAX_CHARACTERS)
+
+
+class AnnouncementApi(Api):
+    """/hub/api/classroom/announcement."""
+
+    @needs_scope("admin:users")
+    async def get(self) -> None:
+        """What the pages say now; text is null where they say nothing."""
+        self._tell()
+
+    @needs_scope("admin:users")
+    async def put(self) -> None:
+        """Have them say this."""
+        text = "".join(letter for letter in self.body(_Said).text if letter.isprintable() or letter == "\n").strip()
+        if not text:
+            raise AccountError("The text is empty.")
+        announcement.say(self.db, text, self.who)
+        self.log.info("%s: every page says %r", self.who, text)
+        self._tell()
+
+    @needs_scope("admin:users")
+    async def delete(self) -> None:
+        """Have them say nothing."""
+        announcement.clear(self.db)
+        self._tell()
+
+    def _tell(self) -> None:
+        said = announcement.read(self.db)
+        self.answer(
+            {
+                "text": said and said.text,
+                "since": moment(said.made) if said else None,
+                "by": said and said.made_by,
+            }
+        )

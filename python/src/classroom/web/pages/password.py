@@ -1,0 +1,137 @@
+"""A new password: one's own, the first one after a one-time password, and a student's by the instructor."""
+
+from __future__ import annotations
+
+from jupyterhub.scopes import needs_scope
+from jupyterhub.utils import url_path_join
+from tornado import web
+
+from classroom.accounts import admin_password_file, service
+from classroom.accounts.errors import AccountError
+from classroom.accounts.passwords import MAX_BYTES, rules
+from classroom.web.pages.base import Page, fingerprint
+from classroom.web.pages.login import CHANGE_TICKET
+
+CHANGE_MINUTES = 15
+
+
+class ChangePasswordPage(Page):
+    """/hub/change-password: for a person who is signed in, or who just typed a right one-time password."""
+
+    async def get(self) -> None:
+        """The form."""
+        name = self._first_time()
+        if name is None and self.current_user is None:
+            self.redirect(self.get_login_url() + "?next=" + url_path_join(self.hub.base_url, "change-password"))
+            return
+        await self._form(first=name is not None)
+
+    async def post(self) -> None:
+        """Change it, or say in the form what is wrong."""
+        first_name = self._first_time()
+        if first_name is None and self.current_user is None:
+            self.notify("Too much time passed. Sign in again.")
+            self.redirect(self.get_login_url())
+            return
+        try:
+            await self._change(first_name or self.current_user.name, first=first_name is not None)
+        except AccountError as error:
+            await self._form(str(error), first=first_name is not None, status=error.status)
+
+    async def _change(self, name: str, *, first: bool) -> None:
+        auth = self.authenticator
+        old = self.field("old_password", "The present password", MAX_BYTES)
+        new = self.field("new_password", "The new password", MAX_BYTES)
+        if new != self.field("new_password_confirmation", "The repeated password", MAX_BYTES):
+            raise AccountError("The two new passwords are not the same. Type them again.")
+        auth.demand_good_password(name, new)
+        before = service.find(self.db, name)
+        if not first:
+            await self._demand_present_password(name, old)
+        elif before is not None and await auth.hasher.verify(new, before[0].password):
+            raise AccountError("This is the one-time password. Choose another one.")
+        hashed = await auth.hasher.hash(new)
+        after = service.find(self.db, name)
+        if before is None or after is None or (first and self._first_time() != name):
+            raise service.no_account(name)
+        service.set_password(
+            self.db, name, hashed, must_change=False, keep_session=None if first else self.get_session_cookie()
+        )
+        admin_password_file.forget(auth.secrets_dir, name)
+        self.log.info("%s changed their password", name)
+        if first:
+            self.clear_ticket(CHANGE_TICKET)
+            user = await self.login_user({"username": name, "password": new})
+            if user is None:
+                self.notify("Your password is changed. Sign in with it.")
+                self.redirect(self.get_login_url())
+                return
+            self._jupyterhub_user = user
+            self.redirect(self.get_next_url(user))
+            return
+        self.set_login_cookie(self.current_user)
+        self.notify("Your password is changed. Other browsers were signed out.")
+        self.redirect(self.request.path)
+
+    async def _demand_present_password(self, name: str, old: str) -> None:
+        outcome = (await self.authenticator.check(name, old, self.request.remote_ip or "", signed_in=True)).value
+        if outcome == "locked":
+            raise AccountError("Too many wrong passwords. Wait some minutes, then try again.", 429)
+        if outcome == "wrong":
+            raise AccountError("Your present password is not right. Type it again.", 403)
+
+    def _first_time(self) -> str | None:
+        """Who typed a right one-time password, which still is the password, and may set another without a session."""
+        mark, _, name = self.ticket(CHANGE_TICKET, minutes=CHANGE_MINUTES).partition(" ")
+        found = service.find(self.db, name) if name else None
+        if found is None or not found[1].must_change or fingerprint(found[0].password) != mark:
+            return None
+        return name
+
+    async def _form(self, error: str = "", *, first: bool, status: int = 200) -> None:
+        await self.show(
+            "change-password.html",
+            status,
+            error=error,
+            first=first,
+            account_name=self._first_time() if first else self.current_user.name,
+            rules=rules(self.authenticator.minimum_password_length),
+            minimum=self.authenticator.minimum_password_length,
+            action=self.request.uri,
+        )
+
+
+class ResetPasswordPage(Page):
+    """/hub/change-password/<name>: an instructor gives a one-time password, made or chosen."""
+
+    @web.authenticated
+    @needs_scope("admin:users")
+    async def get(self, name: str) -> None:
+        """Ask whether to."""
+        if name == self.current_user.name:
+            self.redirect(url_path_join(self.hub.base_url, "change-password"))
+            return
+        self._demand(name)
+        await self.show("reset-password.html", account_name=name, password="")
+
+    @web.authenticated
+    @needs_scope("admin:users")
+    async def post(self, name: str) -> None:
+        """Make the one-time password and show it once."""
+        self._demand(name)
+        try:
+            chosen = self.field("new_password", "The new password", MAX_BYTES)
+            password = await self.authenticator.give_one_time_password(name, chosen)
+        except AccountError as error:
+            await self.show("reset-password.html", error.status, account_name=name, password="", error=str(error))
+            return
+        self.log.info("%s gave %s a one-time password", self.current_user.name, name)
+        self.set_header("Cache-Control", "no-store")
+        await self.show("reset-password.html", account_name=name, password=password)
+
+    def _demand(self, name: str) -> None:
+        if service.find(self.db, name) is None:
+            raise web.HTTPError(404, str(service.no_account(name)))
+        user = self.find_user(name)
+        if user is not None and user.admin and not self.current_user.admin:
+            raise web.HTTPError(403, "Only an instructor may give an instructor a new password.")

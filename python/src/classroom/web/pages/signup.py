@@ -1,0 +1,96 @@
+"""Sign-up."""
+
+from __future__ import annotations
+
+from jupyterhub.utils import url_path_join
+from tornado import web
+
+from classroom.accounts import signup_codes
+from classroom.accounts.errors import AccountError, NameTakenError
+from classroom.accounts.names import MAX_KEPT_NAME, RULE
+from classroom.accounts.passwords import MAX_BYTES, rules
+from classroom.web.pages.base import STALE_FORM, Page
+from classroom.web.pages.login import remember_waiting
+from classroom.web.text import query
+
+FULL_NAME_CHARACTERS = 100
+
+
+class SignUpPage(Page):
+    """The page /hub/signup."""
+
+    async def get(self) -> None:
+        """The empty form, with the rules; a link may bring the sign-up code along."""
+        await self._form(code=self.get_query_argument("code", "")[: signup_codes.MAX_CHARACTERS])
+
+    def check_xsrf_cookie(self) -> None:
+        """Checked in `post`, so that the form comes back with what was typed."""
+        if self.request.method != "POST":
+            super().check_xsrf_cookie()
+
+    async def post(self) -> None:
+        """Make the account, or say in the form what is wrong."""
+        typed = {"username": "", "full_name": "", "code": ""}
+        try:
+            typed["username"] = self.field("username", "The username", MAX_KEPT_NAME).strip()
+            full_name = self.field("full_name", "Your name", FULL_NAME_CHARACTERS).strip()
+            # Without marks that turn the reading direction and mix up the instructor's list.
+            typed["full_name"] = "".join(letter for letter in full_name if letter.isprintable())
+            typed["code"] = self.field("code", "The sign-up code", signup_codes.MAX_CHARACTERS).strip()
+            self._demand_fresh_form()
+            name, approved = await self._make(self._password(), **typed)
+        except AccountError as error:
+            await self._form(error, **typed)
+            return
+        if approved:
+            self.notify("Your account is ready. Sign in with your username and password.")
+            self.redirect(url_path_join(self.hub.base_url, "login") + "?" + query(username=name))
+            return
+        remember_waiting(self, name)
+        self.redirect(url_path_join(self.hub.base_url, "waiting"))
+
+    def _demand_fresh_form(self) -> None:
+        try:
+            super().check_xsrf_cookie()
+        except web.HTTPError as error:
+            raise AccountError(STALE_FORM, 403) from error
+
+    def _password(self) -> str:
+        # The fields have stock's names, so that what fills in its form fills in ours.
+        password = self.field("signup_password", "The password", MAX_BYTES)
+        if password != self.field("signup_password_confirmation", "The repeated password", MAX_BYTES):
+            raise AccountError("The two passwords are not the same. Type them again.")
+        return password
+
+    async def _make(self, password: str, *, username: str, full_name: str, code: str) -> tuple[str, bool]:
+        auth, address = self.authenticator, self.request.remote_ip or ""
+        try:
+            return await auth.sign_up(username, password, full_name, code=code, address=address)
+        except NameTakenError:
+            # The same person again (a double click, the back button): same password, same outcome.
+            name = auth.normalize_username(username)
+            outcome = (await auth.check(name, password, address)).value
+            if outcome == "waiting" or (code and outcome == "ok"):
+                return name, outcome == "ok"
+            raise
+
+    async def _form(
+        self, error: AccountError | None = None, *, username: str = "", full_name: str = "", code: str = ""
+    ) -> None:
+        auth = self.authenticator
+        has_codes = bool(code) or signup_codes.any_open(self.db)
+        await self.show(
+            "signup.html",
+            200 if error is None else error.status,
+            error=str(error or ""),
+            username=username,
+            full_name=full_name,
+            code=code,
+            has_codes=has_codes,
+            needs_code=not auth.enable_signup,
+            enabled=auth.enable_signup or has_codes,
+            approval=not auth.open_signup,
+            name_rule=RULE,
+            rules=rules(auth.minimum_password_length),
+            minimum=auth.minimum_password_length,
+        )

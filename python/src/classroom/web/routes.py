@@ -1,0 +1,52 @@
+"""Routes of the pages and of the HTTP API, below `/hub`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from classroom.web.api.accounts import AccountAction, Accounts
+from classroom.web.api.adoption import Adoption
+from classroom.web.api.announcement import AnnouncementApi
+from classroom.web.api.notices import Notices
+from classroom.web.api.reservations import Reservations, ReservationsCancelled
+from classroom.web.api.servers import Servers, ServersStopped
+from classroom.web.api.signup_codes import Codes, CodesRevoked
+from classroom.web.assets import STATIC
+from classroom.web.pages.approve import ApprovePage
+from classroom.web.pages.base import NotAllowed, StaticFiles
+from classroom.web.pages.gpus import GpuPage, LinePage
+from classroom.web.pages.login import LoginPage, WaitingPage
+from classroom.web.pages.password import ChangePasswordPage, ResetPasswordPage
+from classroom.web.pages.signup import SignUpPage
+
+PAGES: list[tuple[Any, ...]] = [
+    (r"/login", LoginPage),
+    (r"/signup", SignUpPage),
+    (r"/waiting", WaitingPage),
+    (r"/authorize", ApprovePage),
+    (r"/gpus", GpuPage),
+    (r"/gpu-line/([^/]+)", LinePage),
+    (r"/change-password", ChangePasswordPage),
+    (r"/change-password/([^/]+)", ResetPasswordPage),
+    # Upstream approves and discards by GET under these: a link or an image in a notebook could.
+    (r"/authorize/([^/]*)", NotAllowed),
+    (r"/discard/([^/]*)", NotAllowed),
+    (r"/classroom-static/(.*)", StaticFiles, {"path": str(STATIC)}),
+]
+
+API: list[tuple[Any, ...]] = [
+    (r"/api/classroom/accounts", Accounts),
+    (r"/api/classroom/accounts/(approve|revoke|remove|reset-password)", AccountAction),
+    (r"/api/classroom/adopt", Adoption),
+    (r"/api/classroom/codes", Codes),
+    (r"/api/classroom/codes/revoke", CodesRevoked),
+    (r"/api/classroom/notices/([^/]+)", Notices),
+    (r"/api/classroom/reservations", Reservations),
+    (r"/api/classroom/reservations/cancel", ReservationsCancelled),
+    (r"/api/classroom/servers", Servers),
+    (r"/api/classroom/servers/stop", ServersStopped),
+    (r"/api/classroom/announcement", AnnouncementApi),
+]
+"""For the `classroom` command and instructors' programs."""
+
+ROUTES = [*PAGES, *API]

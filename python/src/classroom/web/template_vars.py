@@ -1,0 +1,43 @@
+"""Template variables that every page has: the class's title, the announcement, the number of waiting sign-ups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from classroom.accounts import service
+from classroom.web import announcement
+
+if TYPE_CHECKING:
+    from jupyterhub.user import User
+    from sqlalchemy.orm import Session
+
+
+def template_vars(db: Session, title: str) -> dict[str, Any]:
+    """Return the variables, for `JupyterHub.template_vars`; functions are called anew for each page.
+
+    Args:
+        db: the hub's session.
+        title: the class's.
+    """
+
+    def waiting(user: User | None) -> int:
+        """Return the number beside "Approve students" in the navigation."""
+        if user is None or not getattr(user, "admin", False):
+            return 0
+        try:
+            return service.waiting_count(db)
+        except SQLAlchemyError:
+            # The page that says so must not fail for the same reason.
+            return 0
+
+    def announced(_user: User | None) -> str:
+        """Return the announcement; empty without one."""
+        try:
+            current = announcement.read(db)
+        except SQLAlchemyError:
+            return ""  # as above
+        return "" if current is None else current.text
+
+    return {"classroom_title": title, "classroom_waiting": waiting, "classroom_announcement": announced}

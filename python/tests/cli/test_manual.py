@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+import typer.main
+
+from classroom.cli.main import app
+from classroom.cli.manual import page
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return page(typer.main.get_command(app))
+
+
+def test_every_command_is_in_it(text: str) -> None:
+    for line in (
+        ".SS classroom users add NAME...",
+        ".SS classroom adopt DIR",
+        ".SS classroom network up",
+        ".SS classroom storage",
+        "\\fB\\-\\-dry\\-run\\fR, \\fB\\-n\\fR",
+    ):
+        assert line in text
+    assert "settings\\-doc" not in text, "what is hidden is for those who work on the program"
+
+
+def test_the_formatter_has_nothing_to_say(text: str) -> None:
+    groff = shutil.which("groff")
+    if groff is None:
+        pytest.skip("groff is not installed")
+    done = subprocess.run(
+        [groff, "-ww", "-man", "-Tutf8", "-P-cbou"], input=text, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert "classroom users import" in done.stdout

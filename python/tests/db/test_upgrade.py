@@ -1,0 +1,195 @@
+"""From a site of stock JupyterHub 5.5.4 and NativeAuthenticator 1.3.0 to ours, and back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import bcrypt
+import pytest
+from jupyterhub import orm
+from sqlalchemy import create_engine, text
+from traitlets.config import Config
+
+from classroom.accounts import service
+from classroom.accounts.authenticator import ClassroomAuthenticator
+from classroom.accounts.homes import home_location
+from classroom.db import migrations, sqlite, upgrade
+from classroom.db.sqlite import Revisions
+from classroom.errors import ClassroomError
+
+HERE = Path(__file__).parent
+STOCK = Revisions(hub="4621fec11365", classroom=None)
+PEOPLE: dict[str, dict[str, object]] = json.loads((HERE / "stock.json").read_text(encoding="utf-8"))
+"""Who is in stock.sql, which make_stock.py printed: the database of a real hub."""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """The state directory of a stock site."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    with sqlite3.connect(folder / "jupyterhub.sqlite") as made:
+        made.executescript((HERE / "stock.sql").read_text(encoding="utf-8"))
+    made.close()
+    return folder
+
+
+def accounts(state: Path) -> list[tuple[object, ...]]:
+    query = "SELECT username, hex(password), is_authorized FROM users_info ORDER BY username"
+    return sqlite.rows(state / "jupyterhub.sqlite", query)
+
+
+def dump(file: Path) -> str:
+    with sqlite3.connect(file) as opened:
+        found = "\n".join(opened.iterdump())
+    opened.close()
+    return found
+
+
+def authenticator(state: Path) -> ClassroomAuthenticator:
+    """As the hub makes it at its start."""
+    db = orm.new_session_factory(f"sqlite:///{state}/jupyterhub.sqlite")()
+    settings = {"admin_users": {"teacher"}, "secrets_dir": str(state / "secrets")}
+    return ClassroomAuthenticator(config=Config({"ClassroomAuthenticator": settings}), _deprecated_db_session=db)
+
+
+def test_accounts_passwords_and_homes_of_a_stock_site_survive(state: Path) -> None:
+    before = accounts(state)
+    kept = upgrade.prepare(state)
+    assert kept is not None
+    assert (kept.reason, kept.revisions) == ("upgrade", STOCK)
+    auth = authenticator(state)
+    found = {each.name: each for each in service.entries(auth.db)}
+    assert {name: each.state.value for name, each in found.items()} == {
+        name: "approved" if account["approved"] else "waiting" for name, account in PEOPLE.items()
+    }
+    assert {name for name, each in found.items() if each.is_admin} == {"teacher"}
+    for name, account in PEOPLE.items():
+        info, _ = service.find(auth.db, name) or pytest.fail(name)
+        assert bcrypt.checkpw(str(account["password"]).encode(), info.password), name
+    homes = {name: home_location(auth.db, name, f"{place}-x") for place, name in enumerate(PEOPLE)}
+    auth.db.close()
+    assert accounts(state) == before
+    assert upgrade.prepare(state) is None, "a second start has nothing to do"
+    again = authenticator(state)
+    assert {name: home_location(again.db, name, "another") for name in PEOPLE} == homes
+    again.db.close()
+
+
+def test_the_way_back_gives_the_old_hub_what_it_had(state: Path) -> None:
+    before = dump(state / "jupyterhub.sqlite")
+    upgrade.prepare(state)
+    authenticator(state).db.close()
+    assert upgrade.look(state).found == upgrade.look(state).head
+    put_back = upgrade.rollback(state)
+    assert put_back.revisions == STOCK
+    assert dump(state / "jupyterhub.sqlite") == before
+    assert [each.reason for each in upgrade.look(state).copies] == ["rollback", "upgrade"]
+    assert upgrade.look(state).must_migrate
+    forth = upgrade.rollback(state)
+    assert forth.reason == "rollback", "and forth again"
+
+
+def test_a_database_of_a_newer_version_is_refused_with_the_way_back(state: Path) -> None:
+    upgrade.prepare(state)
+    newer(state, "9999")
+    changed = dump(state / "jupyterhub.sqlite")
+    with pytest.raises(ClassroomError, match=r"newer version.*run classroom upgrade rollback to put back the copy of"):
+        upgrade.prepare(state)
+    assert dump(state / "jupyterhub.sqlite") == changed
+    assert not upgrade.look(state).fits
+    assert upgrade.rollback(state).revisions == STOCK
+    assert upgrade.prepare(state)
+
+
+def test_our_own_newer_tables_are_noticed_too(state: Path) -> None:
+    upgrade.prepare(state)
+    with sqlite3.connect(state / "jupyterhub.sqlite") as opened:
+        opened.execute(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '9999'")  # noqa: S608 - a constant
+    opened.close()
+    assert not upgrade.look(state).fits
+
+
+def test_a_migration_that_fails_changes_nothing(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = dump(state / "jupyterhub.sqlite")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(migrations, "upgrade", fail)  # JupyterHub's own have run by then
+    with pytest.raises(ClassroomError, match="is as it was"):
+        upgrade.prepare(state)
+    assert dump(state / "jupyterhub.sqlite") == before
+    assert [path.name for path in state.iterdir() if "migrating" in path.name] == []
+
+
+def test_a_migration_leaves_the_logging_alone(state: Path) -> None:
+    import logging  # noqa: PLC0415 - for this test only
+
+    before = logging.getLogger().handlers[:]
+    upgrade.prepare(state)
+    assert logging.getLogger().handlers == before
+
+
+def test_a_new_site_has_nothing_to_migrate(tmp_path: Path) -> None:
+    assert upgrade.prepare(tmp_path) is None
+    assert upgrade.look(tmp_path).found is None
+    with pytest.raises(ClassroomError, match="No copy to go back to"):
+        upgrade.rollback(tmp_path)
+
+
+def test_copies_are_bounded_and_the_last_of_each_form_is_kept(state: Path) -> None:
+    upgrade.prepare(state)
+    for _ in range(upgrade.KEPT + 3):
+        upgrade.set_aside(state, "rollback")
+    kept = upgrade.copies(state)
+    assert len(kept) == upgrade.KEPT + 1
+    assert kept[-1].revisions == STOCK
+    assert all(each.file.stat().st_mode & 0o777 == 0o600 for each in kept)
+    assert (state / upgrade.FOLDER).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_copy_that_is_not_there_is_named_with_those_that_are(state: Path) -> None:
+    made = upgrade.set_aside(state, "rollback")
+    with pytest.raises(ClassroomError, match=f"named none.sqlite.*{made.file.name}"):
+        upgrade.rollback(state, "none.sqlite")
+
+
+def test_a_copy_is_whole_while_others_write(state: Path, tmp_path: Path) -> None:
+    file = state / "jupyterhub.sqlite"
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as writing:
+        writing.execute(text("DELETE FROM users_info"))  # not committed yet
+        sqlite.copy(file, tmp_path / "copy.sqlite")
+    assert len(sqlite.rows(tmp_path / "copy.sqlite", "SELECT 1 FROM users_info")) == len(PEOPLE)
+    assert sqlite.rows(file, "SELECT 1 FROM users_info") == []
+    engine.dispose()
+
+
+def test_a_damaged_database_is_no_copy(state: Path, tmp_path: Path) -> None:
+    file = state / "jupyterhub.sqlite"
+    with file.open("r+b") as opened:
+        opened.seek(8192)
+        opened.write(b"\xff" * 40000)
+    with pytest.raises(ClassroomError):
+        sqlite.copy(file, tmp_path / "copy.sqlite")
+    assert list(tmp_path.glob("*copy*")) == []
+
+
+def test_what_is_no_database_is_said(tmp_path: Path) -> None:
+    (tmp_path / "jupyterhub.sqlite").write_text("no database at all, and longer than a header" * 40)
+    with pytest.raises(ClassroomError, match="cannot be read as a database"):
+        upgrade.look(tmp_path)
+
+
+def newer(state: Path, revision: str) -> None:
+    """As a later JupyterHub leaves it."""
+    draft = state / "draft"
+    shutil.copy(state / "jupyterhub.sqlite", draft)
+    with sqlite3.connect(draft) as opened:
+        opened.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    opened.close()
+    draft.replace(state / "jupyterhub.sqlite")

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from classroom.docker.container import MPS, Order, create_arguments
+from classroom.settings.models import Mps, Network, Student
+
+ORDER = Order(name="classroom-ada", user="ada", home="classroom-home-ada", environment={"HOME": "/evil", "A": "1"})
+
+
+def arguments(**student: Any) -> dict[str, Any]:
+    return create_arguments(ORDER, Student(**student), Network())
+
+
+def test_a_container_can_do_no_more_than_run_notebooks() -> None:
+    host = arguments()["host_config"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["ReadonlyRootfs"] is True
+    assert host["Init"] is True
+    assert "Privileged" not in host
+    assert "Binds" not in host
+    assert arguments()["user"] == "1000:100"
+
+
+def test_the_limits_are_those_of_the_settings() -> None:
+    host = arguments(cpus=1.5, memory="2G", shared_memory="512M", tmp="256M", processes=100)["host_config"]
+    assert host["Memory"] == host["MemorySwap"] == 2 * 1024**3
+    assert (host["CpuQuota"], host["CpuPeriod"]) == (150_000, 100_000)
+    assert host["ShmSize"] == 512 * 1024**2
+    assert host["PidsLimit"] == 100
+    assert f"size={256 * 1024**2}" in host["Tmpfs"]["/tmp"]
+
+
+def test_the_home_is_a_named_volume_and_nothing_else_is_mounted() -> None:
+    (mount,) = arguments()["host_config"]["Mounts"]
+    assert (mount["Type"], mount["Source"], mount["Target"]) == ("volume", "classroom-home-ada", "/home/jovyan")
+
+
+def test_a_home_that_is_a_folder_is_mounted_and_not_made() -> None:
+    order = replace(ORDER, home="/srv/homes/classroom-home-ada")
+    (mount,) = create_arguments(order, Student(), Network())["host_config"]["Mounts"]
+    assert (mount["Type"], mount["Source"]) == ("bind", "/srv/homes/classroom-home-ada")
+    assert not mount.get("BindOptions", {}).get("CreateMountpoint")
+
+
+def test_shared_folders_are_beside_the_home_and_read_only() -> None:
+    order = replace(ORDER, shared=(Path("/srv/data/faces"),))
+    _, mount = create_arguments(order, Student(), Network())["host_config"]["Mounts"]
+    assert (mount["Type"], mount["Source"], mount["Target"]) == ("bind", "/srv/data/faces", "/srv/shared/faces")
+    assert mount["ReadOnly"] is True
+    assert mount["BindOptions"] == {"Propagation": "rprivate"}
+
+
+def test_a_client_of_mps_has_its_pipes_read_only_and_the_clients_shared_memory() -> None:
+    order = replace(ORDER, mps=Mps(enable=True, folder=Path("/run/mps")))
+    host = create_arguments(order, Student(), Network())["host_config"]
+    found = {mount["Target"]: (mount["Source"], mount["ReadOnly"]) for mount in host["Mounts"]}
+    assert found[MPS] == ("/run/mps/pipe", True)
+    assert found["/dev/shm"] == ("/run/mps/shm", False)
+
+
+def test_labels_say_who_which_image_and_what_else_is_ordered() -> None:
+    labels = create_arguments(replace(ORDER, labels={"org.classroom.lease": "a"}), Student(), Network())["labels"]
+    assert labels["org.classroom.user"] == "ada"
+    assert labels["org.classroom.image"] == "classroom-student:latest"
+    assert labels["org.classroom.lease"] == "a"
+
+
+def test_the_settings_cannot_take_a_variable_from_the_server() -> None:
+    made = arguments(environment={"JUPYTER_RUNTIME_DIR": "/home/jovyan", "COURSE": "ml"})["environment"]
+    assert made["JUPYTER_RUNTIME_DIR"] == "/tmp/jupyter"
+    assert made["COURSE"] == "ml"
+    assert made["A"] == "1"
+
+
+def test_devices_are_asked_for_by_their_cdi_names() -> None:
+    names = ("nvidia.com/gpu=0", "amd.com/gpu=1")
+    host = create_arguments(replace(ORDER, devices=names), Student(), Network())["host_config"]
+    (request,) = host["DeviceRequests"]
+    assert (request["Driver"], request["DeviceIDs"]) == ("cdi", list(names))
+    assert "DeviceRequests" not in arguments()["host_config"]

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from machines import fake, inventory, nvidia, spec, with_mig
+
+from classroom.gpus import allocation
+from classroom.gpus.allocation import Busy, Granted, NoGpu, Placement, loads, mistakes, most, place
+from classroom.gpus.inventory import Inventory
+from classroom.gpus.leases import Lease
+from classroom.settings.models import Gpu
+
+FOUR = inventory(nvidia(4))
+
+
+def gpu(policy: str, **more: Any) -> Gpu:
+    return Gpu.model_validate({"policy": policy} | more)
+
+
+def held(*devices: str, exclusive: bool = False, most: int = 0) -> Lease:
+    return Lease("ada", tuple(f"nvidia.com/gpu={each}" for each in devices), exclusive=exclusive, most=most)
+
+
+def short(placement: Placement) -> list[str] | str:
+    if isinstance(placement, Granted):
+        return [name.removeprefix("nvidia.com/gpu=") for name in placement.names]
+    return type(placement).__name__
+
+
+@pytest.mark.parametrize(
+    ("rules", "machine", "leases", "answer"),
+    [
+        (gpu("none"), FOUR, [], []),
+        (gpu("all"), FOUR, [held("0")], ["all"]),
+        (gpu("all"), inventory(fake(2)), [], ["0", "1"]),
+        (gpu("all"), FOUR, [held("1", exclusive=True)], ["0", "2", "3"]),
+        (gpu("all"), Inventory(), [], "NoGpu"),
+        (gpu("devices", devices=["1", "3"]), FOUR, [held("1")], ["1", "3"]),
+        (gpu("devices", devices=["1", "7"]), FOUR, [], ["1"]),
+        (gpu("devices", devices=["7"]), FOUR, [], "NoGpu"),
+        (gpu("devices", devices=["1"]), FOUR, [held("1", exclusive=True)], "Busy"),
+        (gpu("devices", devices=["nvidia.com/gds=all"]), inventory(spec([{"name": "all"}], "nvidia.com/gds")), [],
+         ["nvidia.com/gds=all"]),
+        (gpu("exclusive"), FOUR, [], ["0"]),
+        (gpu("exclusive"), FOUR, [held("0"), held("2")], ["1"]),
+        (gpu("exclusive", per_student=2), FOUR, [held("1")], ["0", "2"]),
+        (gpu("exclusive", per_student=2), FOUR, [held("1", "2", "3")], "Busy"),
+        (gpu("exclusive", per_student=5), FOUR, [], "NoGpu"),
+        (gpu("exclusive", devices=["2"]), FOUR, [], ["2"]),
+        (gpu("exclusive", devices=["2"]), FOUR, [held("2")], "Busy"),
+        (gpu("exclusive"), FOUR, [held("all")], "Busy"),
+        (gpu("exclusive"), inventory(with_mig(1, 2)), [held("0:0")], ["0:1"]),
+        (gpu("shared"), FOUR, [held("0")], ["1"]),
+        (gpu("shared"), FOUR, [held("0"), held("1"), held("2"), held("3")], ["0"]),
+        (gpu("shared", students_per_device=1), FOUR, [held("0"), held("1"), held("2"), held("3")], "Busy"),
+        (gpu("shared"), FOUR, [held("all"), held("all")], "Busy"),
+        (gpu("shared", devices=["3"], students_per_device=9), FOUR, [held("0", exclusive=True)], ["3"]),
+        (gpu("shared"), inventory(nvidia(2)), [held("0", exclusive=True), held("1"), held("1")], "Busy"),
+        (gpu("shared"), Inventory(), [], "NoGpu"),
+        (gpu("shared", students_per_device=9), inventory(nvidia(1)), [held("0", most=2)], ["0"]),
+        (gpu("shared", students_per_device=9), inventory(nvidia(1)), [held("0", most=2), held("0", most=9)], "Busy"),
+        (gpu("shared"), inventory(nvidia(2)), [held("0", most=9), held("0", most=9), held("1", exclusive=True)],
+         "Busy"),
+        (gpu("all"), inventory(nvidia(2)), [held("0", most=1)], ["1"]),
+        (gpu("all"), inventory(nvidia(2)), [held("0", most=2)], ["all"]),
+        (gpu("devices", devices=["0"]), inventory(nvidia(2)), [held("0", most=1)], "Busy"),
+    ],
+
+)  # fmt: skip
+def test_a_student_gets(rules: Gpu, machine: Inventory, leases: list[Lease], answer: list[str] | str) -> None:
+    assert short(place(rules, machine, leases)) == answer
+
+
+def test_a_device_that_has_changed_its_name_under_a_student_stays_theirs() -> None:
+    lease = Lease("ada", ("nvidia.com/gpu=GPU-gone",), ("/dev/nvidia0",), exclusive=True)
+    assert short(place(gpu("exclusive"), FOUR, [lease])) == ["1"]
+
+
+def test_a_lease_by_uuid_holds_the_device_of_that_index() -> None:
+    machine = inventory(nvidia(2, uuids=True))
+    assert short(place(gpu("exclusive"), machine, [held("GPU-00000000")])) == ["1"]
+
+
+def test_a_device_that_has_vanished_holds_up_nobody() -> None:
+    assert short(place(gpu("exclusive"), inventory(nvidia(1)), [held("3", exclusive=True)])) == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "machine", "said"),
+    [
+        (gpu("none"), Inventory(problems=("broken",)), []),
+        (gpu("exclusive"), FOUR, []),
+        (gpu("exclusive", per_student=4), FOUR, []),
+        (gpu("exclusive", per_student=5), FOUR, ["gpu.perStudent is 5, and GPUs to hand out: 4."]),
+        (gpu("devices", devices=["0", "9"]), FOUR, ["gpu.devices: 9 does not exist; this machine has 0, 1, 2, 3"]),
+        (gpu("shared"), Inventory(), ["no specification in /etc/cdi, /var/run/cdi names a GPU"]),
+        (gpu("all"), Inventory(FOUR.devices, FOUR.names, ("file broken",)), ["file broken"]),
+    ],
+    ids=["none", "right", "just right", "too many", "no such device", "no driver", "broken file"],
+)
+def test_the_operator_is_told_what_this_machine_cannot_keep(rules: Gpu, machine: Inventory, said: list[str]) -> None:
+    found = mistakes(rules, machine)
+    assert len(found) == len(said)
+    assert all(part in whole for part, whole in zip(said, found, strict=True))
+
+
+RULES = st.one_of(
+    st.builds(
+        lambda count, devices: gpu("exclusive", per_student=count, devices=devices),
+        st.integers(1, 3),
+        st.sampled_from([[], ["0", "1"]]),
+    ),
+    st.builds(
+        lambda count, devices: gpu("shared", students_per_device=count, devices=devices),
+        st.integers(1, 4),
+        st.sampled_from([[], ["1"]]),
+    ),
+    st.just(gpu("all")),
+    st.just(gpu("devices", devices=["0", "2"])),
+    st.just(gpu("none")),
+)
+MACHINES = st.sampled_from([inventory(nvidia(n, uuids=n % 2 == 0)) for n in range(7)] + [inventory(with_mig(2, 3))])
+
+
+class Class:
+    """A model of an afternoon: the engine keeps containers, the hub remembers nothing between two calls."""
+
+    def __init__(self, rules: list[Gpu], machine: Inventory) -> None:
+        """Students are in as many groups as there are rules."""
+        self.rules, self.machine = rules, machine
+        self.containers: dict[str, Lease] = {}
+
+    def start(self, student: str) -> None:
+        rules = self.rules[sum(student.encode()) % len(self.rules)]
+        others = [lease for lease in self.containers.values() if lease.holder != student]
+        answer = place(rules, self.machine, others)
+        assert answer == place(rules, self.machine, list(reversed(others))), "the answer hangs on the order"
+        if isinstance(answer, Granted):
+            exclusive = rules.policy == "exclusive"
+            lease = Lease(student, answer.names, answer.identities, exclusive, most=most(rules))
+            self.check(rules, lease, others)
+            self.containers[student] = lease
+        else:
+            self.containers.pop(student, None)
+            if isinstance(answer, Busy):
+                self.check_full(rules, others)
+
+    def check(self, rules: Gpu, lease: Lease, others: list[Lease]) -> None:
+        before = loads(self.machine, others)
+        after = loads(self.machine, [*others, lease])
+        mine = [device for device in self.machine.devices if after.count(device) > before.count(device)]
+        assert not any(before.is_taken(device) for device in mine), "a device of someone's own was given away"
+        for device in mine:
+            promises = [each.most for each in [*others, lease] if each.most and device.identity in on(self, each)]
+            assert after.count(device) <= min(promises, default=99), "more than one of them was promised"
+        if rules.policy == "exclusive":
+            assert len(mine) == rules.per_student
+            assert all(before.count(device) == 0 for device in mine)
+        if rules.policy == "shared":
+            (device,) = mine
+            open_ = [other for other in self.pool(rules) if before.admits(other)]
+            assert before.count(device) == min(before.count(other) for other in open_), "not the least loaded"
+
+    def check_full(self, rules: Gpu, others: list[Lease]) -> None:
+        before = loads(self.machine, others)
+        free = [device for device in self.pool(rules) if before.count(device) == 0]
+        if rules.policy == "exclusive":
+            assert len(free) < rules.per_student, "told full while enough was free"
+        if rules.policy == "shared":
+            assert not free
+
+    def pool(self, rules: Gpu) -> list[Any]:
+        names = {f"nvidia.com/gpu={name}" for name in rules.devices}
+        return [device for device in self.machine.devices if not names or names & set(device.names)]
+
+
+def on(room: Class, lease: Lease) -> set[str]:
+    return allocation.held(room.machine, lease)
+
+
+GROUPS = st.lists(RULES, min_size=1, max_size=3)
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_any_afternoon_keeps_the_rules(data: st.DataObject) -> None:
+    room = Class(data.draw(GROUPS), data.draw(MACHINES))
+    for _ in range(data.draw(st.integers(1, 30))):
+        match data.draw(st.sampled_from(["start", "start", "start", "stop", "rules", "machine"])):
+            case "start":
+                room.start(data.draw(st.sampled_from("abcdefgh")))
+            case "stop":
+                room.containers.pop(data.draw(st.sampled_from("abcdefgh")), None)
+            case "rules":
+                room.rules = data.draw(GROUPS)
+            case "machine":
+                room.machine = data.draw(MACHINES)
+
+
+def test_ten_thousand_random_sequences_of_start_stop_crash_and_restart_keep_the_rules() -> None:
+    dice = random.Random(4)  # noqa: S311
+    machines = [inventory(nvidia(n)) for n in (1, 2, 4, 8)]
+    policies = [gpu("exclusive"), gpu("exclusive", per_student=2), gpu("shared"), gpu("shared", students_per_device=3)]
+    mixed = [*([each] for each in policies), policies[:3], policies[1:], [gpu("all"), policies[2]]]
+    for _ in range(10_000):
+        room = Class(dice.choice(mixed), dice.choice(machines))
+        for _ in range(dice.randint(4, 16)):
+            student, what = f"s{dice.randrange(12)}", dice.random()
+            if what < 0.7:
+                room.start(student)
+            elif what < 0.9:  # stopped, killed, culled: the container is gone, however
+                room.containers.pop(student, None)
+            elif what < 0.95:  # the machine went down: no container outlives it
+                room.containers.clear()
+            else:  # a hub that starts with other rules finds the containers as they are
+                room.rules = dice.choice(mixed)
+
+
+def test_a_thousand_leases_on_64_devices_are_placed_in_under_a_millisecond_each() -> None:
+    machine, rules = inventory(nvidia(64, uuids=True)), gpu("shared", students_per_device=16)
+    leases: list[Lease] = []
+    times = []
+    for number in range(1000):
+        begin = time.thread_time()
+        answer = place(rules, machine, leases)
+        times.append(time.thread_time() - begin)
+        assert isinstance(answer, Granted)
+        leases.append(Lease(f"s{number}", answer.names, answer.identities))
+    counts = loads(machine, leases)
+    assert {counts.count(device) for device in machine.devices} <= {15, 16}
+    # Processor time, which others on this machine do not lengthen.
+    assert sum(times[-100:]) / 100 < 0.001
+
+
+def test_without_is_not_full() -> None:
+    answer = place(gpu("exclusive", per_student=9), FOUR, [held("0")])
+    assert isinstance(answer, NoGpu)
+    assert "9 GPUs" in answer.reason

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from machines import inventory, nvidia
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from classroom.db.models import Offer
+from classroom.errors import ClassroomError
+from classroom.gpus.autostart import Autostart
+from classroom.gpus.controller import GpuController
+from classroom.gpus.snapshot import GpuSnapshot
+from classroom.notices import Board
+from classroom.settings.models import Settings
+
+
+class Ailing(Autostart):
+    """Turns that cannot be looked at."""
+
+    def __init__(self, db: Session, fails: Callable[[Session], None]) -> None:
+        super().__init__(db, cast("Any", None), 60)
+        self._fails = fails
+
+    async def review(self, view: GpuSnapshot) -> None:
+        assert view.inventory.devices
+        self._fails(self._db)
+
+
+def is_locked(_db: Session) -> None:
+    raise OperationalError("COMMIT", {}, Exception("database is locked"))
+
+
+def is_left_half_done(db: Session) -> None:
+    db.execute(text("INSERT INTO classroom_offers VALUES ('ada', '2027-01-15')"))
+    db.commit()
+    db.add(Offer(name="ada"))
+    db.flush()
+
+
+def is_away(_db: Session) -> None:
+    raise ClassroomError("the engine is away")
+
+
+def is_wrong(_db: Session) -> None:
+    raise ValueError("nobody has foreseen this")
+
+
+@pytest.mark.parametrize("fails", [is_locked, is_left_half_done, is_away, is_wrong])
+def test_what_ails_the_line_keeps_no_lease_from_its_end(
+    db: Session, monkeypatch: pytest.MonkeyPatch, fails: Callable[[Session], None]
+) -> None:
+    settings = Settings.model_validate({"gpu": {"policy": "exclusive"}})
+    keeper = GpuController(
+        settings, cast("Any", None), db, board=Board(), turns=Ailing(db, fails), stop=cast("Any", None)
+    )
+    acted = asyncio.Event()
+
+    async def look() -> GpuSnapshot:
+        return GpuSnapshot(settings.gpu, inventory(nvidia(1)), ())
+
+    async def act(_view: GpuSnapshot) -> None:
+        db.execute(text("SELECT 1"))
+        acted.set()
+
+    monkeypatch.setattr(keeper, "_look", look)
+    monkeypatch.setattr(keeper, "_act", act)
+
+    async def scene() -> None:
+        task = asyncio.create_task(keeper.run())
+        await asyncio.wait_for(acted.wait(), 5)
+        task.cancel()
+
+    asyncio.run(scene())
+
+
+def test_a_flush_that_fails_is_what_it_says(db: Session) -> None:
+    with pytest.raises(IntegrityError):
+        is_left_half_done(db)

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from machines import inventory, nvidia
+
+from classroom.gpus.allocation import Claim, capacity_of, most
+from classroom.gpus.leases import Lease
+from classroom.gpus.preemption import Ages, Demand, Key, Notices, key, to_clear, to_end
+from classroom.gpus.queue import QueueEntry
+from classroom.notices import Board, Notice
+from classroom.settings.models import Gpu
+
+NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
+TWO = inventory(nvidia(2))
+ALONE, PAIR = Gpu(policy="exclusive"), Gpu(policy="exclusive", per_student=2)
+SHARED, SECOND = Gpu(policy="shared"), Gpu(policy="exclusive", devices=("1",))
+
+
+def lease(name: str, number: int, gpu: Gpu = ALONE) -> Lease:
+    exclusive = gpu.policy == "exclusive"
+    return Lease(name, (f"nvidia.com/gpu={number}",), exclusive=exclusive, container=f"c-{name}", most=most(gpu))
+
+
+def wishes(*rules: Gpu) -> Demand:
+    waiting = [QueueEntry(str(number), NOON) for number in range(len(rules))]
+    return Demand(waiting, lambda name: rules[int(name)], lambda leases: capacity_of(TWO, leases))
+
+
+def ending(held: list[Lease], overdue: int, *rules: Gpu, claims: tuple[Claim, ...] = ()) -> list[str]:
+    """Who is to go, where so many of the leases have lasted long enough: the first is to go first."""
+    return [each.holder for each in to_end(held[:overdue], held, wishes(*rules), TWO, claims)]
+
+
+FULL = [lease("ada", 0), lease("ben", 1)]
+CROWD = [lease(f"{name}{number}", number, SHARED) for number in range(2) for name in ("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("held", "overdue", "waiting", "goes"),
+    [
+        (FULL, 2, [], []),
+        (FULL, 0, [ALONE], []),
+        (FULL, 2, [ALONE], ["ada"]),
+        (FULL, 2, [ALONE, ALONE], ["ada", "ben"]),
+        (FULL, 2, [ALONE] * 5, ["ada", "ben"]),
+        (FULL, 2, [PAIR], ["ada", "ben"]),
+        (FULL, 1, [PAIR], []),
+        (FULL, 2, [SECOND], ["ben"]),
+        (FULL, 1, [SECOND], []),
+        (FULL[:1], 1, [ALONE], []),
+        (FULL[:1], 1, [ALONE, ALONE], ["ada"]),
+        (CROWD, 4, [SHARED], ["a0"]),
+        (CROWD, 4, [ALONE], ["a0", "b0"]),
+    ],
+    ids=[
+        "nobody waits",
+        "nobody has had theirs for long",
+        "one for one",
+        "two for two",
+        "no more than there are",
+        "both for who needs two",
+        "not one alone: it would help nobody",
+        "the one that is wanted",
+        "not one that nobody who waits may have",
+        "another is free",
+        "and one more is needed",
+        "one of those who share",
+        "all of one for who is to have it alone",
+    ],
+)
+def test_no_more_leases_end_than_help(held: list[Lease], overdue: int, waiting: list[Gpu], goes: list[str]) -> None:
+    assert ending(held, overdue, *waiting) == goes
+
+
+def test_a_lecture_that_has_begun_needs_what_is_reserved_for_it() -> None:
+    first = TWO.devices[0].identity
+    assert ending(FULL, 2, claims=(Claim(frozenset({"cem"}), frozenset({first})),)) == ["ada"]
+    assert ending(FULL, 2, claims=(Claim(frozenset({"ada"}), frozenset({first})),)) == []
+    assert ending(FULL, 0, claims=(Claim(frozenset(), frozenset({first})),)) == []
+
+
+def test_a_lecture_for_which_others_are_to_go_needs_no_lease_to_be_old() -> None:
+    first = frozenset({TWO.devices[0].identity})
+    for members, clear, goes in [({"cem"}, True, ["ada"]), ({"cem"}, False, []), ({"ada"}, True, [])]:
+        found = to_clear(FULL, TWO, [Claim(frozenset(members), first, clear=clear)])
+        assert [each.holder for each in found] == goes
+
+
+def test_a_gpu_that_would_only_be_kept_for_a_pair_ends_no_lease() -> None:
+    held = [lease("ada", 2, SHARED)]
+    three = inventory(nvidia(3))
+    rules = {"0": ALONE, "1": ALONE, "2": PAIR, "3": SHARED}
+    waiting = [QueueEntry(name, NOON) for name in rules]
+    found = Demand(waiting, lambda name: rules[name], lambda leases: capacity_of(three, leases))
+    assert (found.served(held), found.served([])) == (3, 2), "the last shares with ada, and would not if she went"
+    assert to_end(held, held, found, three, ()) == ()
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_whose_lease_ends_somebody_else_is_served_for_it(data: st.DataObject) -> None:
+    machine = inventory(nvidia(data.draw(st.integers(1, 4))))
+    kinds = st.sampled_from([ALONE, PAIR, SHARED])
+    gpu = data.draw(kinds)
+    devices = data.draw(st.lists(st.integers(0, len(machine.devices) - 1), max_size=4, unique=True))
+    held = [lease(f"h{number}", number, gpu) for number in devices]
+    overdue = data.draw(st.permutations(held))[: data.draw(st.integers(0, 4))]
+    rules = data.draw(st.lists(kinds, max_size=5))
+    waiting = [QueueEntry(str(number), NOON) for number in range(len(rules))]
+    found = Demand(waiting, lambda name: rules[int(name)], lambda leases: capacity_of(machine, leases))
+    goes = to_end(overdue, held, found, machine, ())
+    assert set(goes) <= set(overdue)
+
+    def served(without: list[Lease]) -> int:
+        return found.served([each for each in held if each not in without])
+
+    assert served(list(goes)) >= served(list(overdue)), "nobody who could be served is left out"
+    for each in goes:
+        assert served([other for other in goes if other != each]) < served(list(goes)), "it was needed"
+
+
+def test_a_clock_that_jumps_makes_no_lease_too_old() -> None:
+    ages, one = Ages(), Lease("ada", (), since=1_000, container="c")
+    assert ages.look([one], 50, 1_100)[key(one)] == 100
+    assert ages.look([one], 65, 999_999_999)[key(one)] == 115
+    assert ages.look([one], 80, 0)[key(one)] == 130
+    assert ages.look([], 95, 1_145) == {}
+    ahead = Lease("ada", (), since=9_999, container="c")
+    assert ages.look([ahead], 110, 1_160) == {Key("c", 9_999): 0}, "made before the clock was set back"
+
+
+def test_who_is_to_go_is_told_first_and_goes_no_sooner() -> None:
+    notices = Notices()
+    ada, ben = FULL
+    step = notices.review({ada: 600}, 0)
+    assert (step.tell, step.withdraw, step.stop) == ((ada,), (), ())
+    assert notices.review({ada: 600}, 599).stop == ()
+    assert notices.review({ada: 600, ben: 60}, 600).stop == (ada,)
+    assert notices.review({ada: 600, ben: 60}, 615).tell == ()
+    assert notices.review({ben: 60}, 659).stop == ()
+    assert notices.review({ben: 60}, 660).stop == (ben,), "each has the notice of their own rules"
+
+
+def test_a_notice_is_taken_back_when_nobody_waits_any_more_and_begins_anew_after_that() -> None:
+    notices = Notices()
+    (ada, _) = FULL
+    notices.review({ada: 600}, 0)
+    assert notices.review({}, 300).withdraw == (ada,)
+    assert notices.review({ada: 600}, 310).tell == (ada,)
+    assert notices.review({ada: 600}, 900).stop == ()
+    assert notices.review({ada: 600}, 910).stop == (ada,)
+
+
+def test_who_has_been_told_goes_before_others_who_have_had_theirs_longer() -> None:
+    notices = Notices()
+    ada, ben = FULL
+    ages = {key(ada): 100.0, key(ben): 200.0}
+    assert sorted(FULL, key=notices.first_to_go(ages)) == [ben, ada]
+    notices.review({ada: 600}, 0)
+    assert sorted(FULL, key=notices.first_to_go(ages)) == [ada, ben]
+
+
+def test_the_board_says_what_is_to_come_and_afterwards_why() -> None:
+    board = Board()
+    board.give("ada", Notice("Others wait.", 100))
+    found = board.of("ada")
+    assert found is not None
+    assert (found.seconds(40), found.seconds(200)) == (60, 0)
+    board.stopped("ada", "Others waited.")
+    assert (board.of("ada"), board.why("ada"), board.why("ben")) == (None, "Others waited.", "")
+    board.started("ada")
+    assert board.why("ada") == ""
+
+
+def test_only_who_looks_at_the_page_counts_as_waiting() -> None:
+    board = Board()
+    board.seen("ada")
+    assert board.is_there("ada", 60)
+    assert not board.is_there("ada", -1)
+    assert not board.is_there("ben", 60)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from classroom.gpus.snapshot import options_from_form, wants_gpu
+from classroom.units import span
+
+
+@pytest.mark.parametrize(
+    ("form", "wants"),
+    [
+        ({}, True),
+        ({"_xsrf": ["2|a"]}, True),
+        ({"gpu": ["no"]}, False),
+        ({"gpu": ["no", "no"]}, None),
+        ({"gpu": ["yes"]}, None),
+        ({"gpu": ["nvidia.com/gpu=0"]}, None),
+        ({"image": ["evil"]}, None),
+        ({"gpu": ["no"], "image": ["evil"]}, None),
+    ],
+)
+def test_a_start_has_one_option_and_that_one_value(form: dict[str, list[str]], wants: Any) -> None:
+    assert wants_gpu(options_from_form(form)) is wants
+
+
+@pytest.mark.parametrize("options", [{"gpu": False}, {"gpu": None}, {"gpu": ["no"]}, {"GPU": "no"}, {1: 2}])
+def test_an_option_by_the_api_is_judged_alike(options: dict[str, object]) -> None:
+    assert wants_gpu(options) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-9999, "0 min"), (59, "0 min"), (60, "1 min"), (3600, "1 h 0 min"), (7500, "2 h 5 min"), (100_000, "1 d 3 h")],
+)
+def test_a_duration_reads_as_people_say_it(seconds: float, text: str) -> None:
+    assert span(seconds) == text

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from machines import inventory, nvidia
+
+from classroom.gpus import queue, usage
+from classroom.gpus.allocation import capacity_of
+from classroom.gpus.leases import Lease
+from classroom.gpus.snapshot import GpuSnapshot
+from classroom.gpus.text import notes, standing
+from classroom.settings.models import Gpu
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+TODAY = date(2027, 1, 15)
+TWO = inventory(nvidia(2))
+FAIR = Gpu(policy="exclusive", prefer_least_used=True)
+
+
+def lease(name: str, *numbers: int, since: int = 1) -> Lease:
+    return Lease(name, tuple(f"nvidia.com/gpu={number}" for number in numbers), since=since, container=f"c-{name}")
+
+
+def ago(days: int) -> date:
+    return TODAY - timedelta(days=days)
+
+
+def test_use_is_what_passes_between_two_looks_by_the_clock_that_never_jumps() -> None:
+    meter = usage.Meter()
+    assert meter.count(TWO, [lease("ada", 0)], 100) == {}
+    assert meter.count(TWO, [lease("ada", 0), lease("ben", 1)], 115) == {"ada": 15}
+    assert meter.count(TWO, [lease("ben", 1)], 130) == {"ben": 15}
+    assert meter.count(TWO, [lease("ben", 1, since=9)], 145) == {}, "another container: between the two there was none"
+    assert meter.count(TWO, [lease("cem", 0, 1)], 160) == {}
+    assert meter.count(TWO, [lease("cem", 0, 1)], 175) == {"cem": 30}, "two at once count twice"
+    assert meter.count(TWO, [lease("cem", 7)], 190) == {"cem": 0}, "a device that has vanished is of no use"
+
+
+@pytest.mark.parametrize(
+    ("rows", "today", "seconds"),
+    [
+        ([(TODAY, 10), (TODAY, 5)], TODAY, 15),
+        ([(ago(6), 10), (ago(7), 500)], TODAY, 10),
+        ([(TODAY, 10)], ago(400), 0),
+        ([(TODAY + timedelta(days=400), 500), (TODAY, 10)], TODAY, 10),
+    ],
+    ids=["one day", "seven days", "a clock set back", "written down while the clock was ahead"],
+)
+def test_the_last_seven_days_count(db: Session, rows: list[tuple[date, float]], today: date, seconds: float) -> None:
+    for day, used in rows:
+        usage.add(db, {"ada": used}, day)
+    assert usage.lately(db, today).get("ada", 0) == seconds
+    assert usage.lately(db, TODAY) != {}, "and nothing is lost by it"
+
+
+def test_the_oldest_rows_go_and_no_clock_has_a_say_in_it(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "_MOST_ROWS", 2)
+    for days in (3, 2, 1, 0):
+        usage.add(db, {"ada": 1}, ago(days))
+    assert usage.lately(db, TODAY) == {"ada": 2}
+
+
+def view(db: Session, *leases: Lease) -> GpuSnapshot:
+    used = usage.lately(db)
+    waiting = queue.refresh(db, FAIR, capacity_of(TWO, leases), leases, used=used)
+    return GpuSnapshot(FAIR, TWO, leases, waiting, used=used)
+
+
+def test_who_has_used_least_is_first_and_an_offer_stays_with_whom_it_was_made_to(db: Session) -> None:
+    usage.add(db, {"ada": 7300, "ben": 1, "cem": 3500})
+    for name in ("ada", "ben", "cem"):
+        queue.join(db, name)
+    full = lease("zoe", 0, 1)
+    assert [each.name for each in view(db, full).queue] == ["ben", "cem", "ada"], (
+        "minutes are no reason to be overtaken"
+    )
+    one = view(db, lease("zoe", 0))
+    assert [(each.name, each.offered is not None) for each in one.queue] == [
+        ("ben", True),
+        ("cem", False),
+        ("ada", False),
+    ]
+    queue.leave(db, "ben")
+    assert [each.offered is not None for each in view(db, lease("zoe", 0)).queue] == [True, False]
+    queue.join(db, "dan")
+    usage.add(db, {"cem": 3600})
+    found = view(db, lease("zoe", 0))
+    assert [each.name for each in found.queue] == ["cem", "dan", "ada"]
+    assert standing(found, "ada")["text"] == "You are number 3 of 3 in line."
+    assert "comes first, in whole hours. You have: 2 h 1 min." in notes(found, "ada")[0]
+
+
+def test_without_the_setting_who_came_first_is_first(db: Session) -> None:
+    usage.add(db, {"ada": 7200})
+    for name in ("ada", "ben"):
+        queue.join(db, name)
+    found = queue.refresh(db, Gpu(policy="exclusive"), capacity_of(TWO, [lease("zoe", 0, 1)]), [])
+    assert [each.name for each in found] == ["ada", "ben"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.none() | st.integers(0, 30_000)), max_size=20))
+def test_nobody_stands_behind_one_who_has_used_more_and_equals_stay_in_order(
+    rows: list[tuple[bool, int | None]],
+) -> None:
+    used = {str(number): float(seconds) for number, (_, seconds) in enumerate(rows) if seconds is not None}
+    moment = queue.now()
+    before = [queue.QueueEntry(str(n), moment, moment if offered else None) for n, (offered, _) in enumerate(rows)]
+    after = queue.ordered(before, used)
+    keys = [(each.offered is None, usage.rank(used.get(each.name, 0)), int(each.name)) for each in after]
+    assert keys == sorted(keys)
+    assert set(after) == set(before)

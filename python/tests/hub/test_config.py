@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from traitlets.config import Config
+
+from classroom.hub.config import configure
+from classroom.secrets import Secrets
+from classroom.settings.models import Settings
+
+SECRETS = Secrets(
+    cookie_secret=b"c" * 32, crypt_keys=("00" * 32,), proxy_token="proxy", cli_token="cli", metrics_token="metrics"
+)
+
+
+def made(**settings: Any) -> Config:
+    c = Config()
+    # JupyterHub's own loader makes these lists when they are first touched.
+    c.JupyterHub.services, c.JupyterHub.load_roles = [], []
+    configure(c, Settings.model_validate(settings), SECRETS)
+    return c
+
+
+def test_a_hub_that_stops_leaves_the_containers_running() -> None:
+    assert made().JupyterHub.cleanup_servers is False
+
+
+def test_a_hub_without_an_engine_takes_its_processes_along() -> None:
+    assert made(spawner="process").JupyterHub.cleanup_servers is True
+
+
+def test_the_proxy_is_a_process_of_its_own() -> None:
+    c = made(proxy={"api": "127.0.0.1:8001"})
+    assert c.ConfigurableHTTPProxy.should_start is False
+    assert c.ConfigurableHTTPProxy.api_url == "http://127.0.0.1:8001"
+    assert c.ConfigurableHTTPProxy.auth_token == "proxy"
+
+
+def test_a_class_may_live_under_a_path() -> None:
+    assert made(site={"externalUrl": "https://example.org/class"}).JupyterHub.base_url == "/class/"
+
+
+def test_a_class_without_an_address_takes_the_browsers() -> None:
+    site = made(site={"externalUrl": ""}).JupyterHub
+    assert (site.public_url, site.base_url) == ("", "/")
+
+
+def test_admins_come_from_the_settings() -> None:
+    assert made(admins=["teacher"]).Authenticator.admin_users == {"teacher"}
+
+
+def test_sign_up_without_approval_is_open() -> None:
+    assert made(accounts={"approval": False}).NativeAuthenticator.open_signup is True
+    assert made().NativeAuthenticator.open_signup is False
+
+
+def test_containers_know_the_hub_by_the_gateways_address() -> None:
+    c = made(network={"subnet": "10.9.0.0/16", "apiPort": 9000})
+    assert c.Spawner.hub_connect_url == "http://10.9.0.1:9000"
+
+
+def test_upstreams_report_of_activity_is_off() -> None:
+    assert made().Spawner.environment["JUPYTERHUB_ACTIVITY_INTERVAL"] == "0"
+
+
+@pytest.mark.parametrize(("idle", "interval"), [("60m", "60"), (20, "5"), (1, "1")])
+def test_activity_is_reported_often_enough_for_the_culler(idle: object, interval: str) -> None:
+    assert made(culling={"idle": idle}).Spawner.environment["CLASSROOM_ACTIVITY_INTERVAL"] == interval
+
+
+def test_the_culler_may_stop_servers_and_nothing_else() -> None:
+    c = made(culling={"idle": "30m"})
+    (service,) = [each for each in c.JupyterHub.services if each["name"] == "culler"]
+    (role,) = [each for each in c.JupyterHub.load_roles if each["name"] == "culler"]
+    assert "--timeout=1800" in service["command"]
+    assert "delete:servers" in role["scopes"]
+    assert not any(scope.startswith("admin") for scope in role["scopes"])
+
+
+def test_without_culling_there_is_no_culler() -> None:
+    assert [each["name"] for each in made(culling={"enable": False}).JupyterHub.services] == ["cli", "metrics"]
+
+
+def test_a_collector_reads_metrics_and_nothing_else() -> None:
+    (role,) = [each for each in made().JupyterHub.load_roles if each["services"] == ["metrics"]]
+    assert role["scopes"] == ["read:metrics"]
+
+
+def test_no_role_may_enter_a_students_server() -> None:
+    scopes = {scope for role in made().JupyterHub.load_roles for scope in role["scopes"]}
+    assert not any(scope.startswith("access:") for scope in scopes)
+
+
+def test_the_database_lies_in_the_state_directory() -> None:
+    assert made(paths={"state": str(Path("/srv/class"))}).JupyterHub.db_url == "sqlite:////srv/class/jupyterhub.sqlite"

@@ -1,0 +1,70 @@
+"""The hub as a process of its own: how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from demo_user import PROXY, free_port
+
+pytestmark = pytest.mark.skipif(not PROXY.exists(), reason="the proxy is not installed: make .cache/node/ready")
+
+
+def classroom(*words: str) -> list[str]:
+    return [sys.executable, "-c", "from classroom.cli.main import main; main()", *words]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Path]:
+    """A class whose proxy runs."""
+    file = tmp_path / "settings.json"
+    content = {
+        "spawner": "process",
+        "paths": {"state": str(tmp_path / "state"), "runtime": str(tmp_path)},
+        "hub": {"listen": f"127.0.0.1:{free_port()}"},
+        "proxy": {
+            "listen": f"127.0.0.1:{free_port()}",
+            "api": f"127.0.0.1:{free_port()}",
+            "command": [str(PROXY)],
+        },
+    }
+    file.write_text(json.dumps(content))
+    proxy = subprocess.Popen(classroom("proxy", "--settings", str(file)))
+    yield file
+    proxy.terminate()
+    proxy.wait()
+
+
+def has_started(hub: subprocess.Popen[bytes], address: str) -> bool:
+    """It answers, and so does its service."""
+    assert hub.poll() is None
+    services = Path(f"/proc/{hub.pid}/task/{hub.pid}/children").read_text().split()
+    try:
+        return bool(services) and httpx.get(f"http://{address}/hub/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_hub_that_a_script_started_in_the_background_stops_at_once(settings: Path) -> None:
+    # What a shell without job control does with commands that end with &.
+    ignoring = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+    hub = subprocess.Popen([*ignoring, *classroom("hub", "--settings", str(settings))])
+    address = json.loads(settings.read_text())["hub"]["listen"]
+    try:
+        end = time.monotonic() + 60
+        while not has_started(hub, address):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        begin = time.monotonic()
+        hub.terminate()
+        hub.wait(60)
+        assert time.monotonic() - begin < 8  # upstream gives each of three signals ten seconds
+    finally:
+        hub.kill()
+        hub.wait()

@@ -1,0 +1,61 @@
+"""`classroom adopt` where no hub and no engine answers: what an operator sees who plans."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def adopt(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    start = "from classroom.cli.main import main; main()"
+    line = [sys.executable, "-c", start, "adopt", *map(str, arguments)]
+    return subprocess.run(
+        line, capture_output=True, text=True, timeout=60, check=False, env=os.environ | {"COLUMNS": "200"}
+    )
+
+
+def test_a_dry_run_needs_no_hub(folder: Path, settings_file: Path) -> None:
+    (folder / "data/student-notebooks/Ada").mkdir()
+    (folder / "data/student-notebooks/Ada/x").write_text("")
+    (folder / "data/student-notebooks/carl").mkdir()
+    (folder / "data/student-notebooks/carl/x").write_text("")
+    done = adopt(folder, "--dry-run", "--settings", settings_file)
+    assert done.returncode == 0, done.stderr
+    assert "The hub does not run" in done.stdout
+    assert "ada " in done.stdout
+    assert "eve " in done.stdout
+    assert "; waits for approval" in done.stdout
+    assert '"admins": [' in done.stdout
+    assert "keep them and sign in as before: müller, anna@example.org" in done.stdout
+    assert "Left behind. Ada: no account has this name" in done.stderr
+    assert "Left behind. Files and no account: carl; run classroom users add carl, then this again." in done.stderr
+    assert done.stdout.endswith("Nothing was done: this was a dry run.\n")
+
+
+def test_programs_read_the_same(folder: Path, settings_file: Path) -> None:
+    found = json.loads(adopt(folder, "--dry-run", "--json", "--settings", settings_file).stdout)
+    assert found["dryRun"]
+    files = {each["name"]: each["files"] for each in found["people"]}
+    assert (files["ada"], files["grace"], files["eve"]) == (1, 1, 0)
+    assert found["settings"] == {"admins": ["teacher"]}
+    assert found["original"]["database"] == str(folder / "data/jupyterhub.sqlite")
+
+
+def test_nothing_is_done_while_the_engine_or_the_hub_is_away(folder: Path, settings_file: Path) -> None:
+    done = adopt(folder, "--settings", settings_file)
+    assert done.returncode == 1
+    assert "docker.sock does not answer" in done.stderr or "run sudo classroom adopt" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["none", "data/student-notebooks/ada"])
+def test_a_wrong_folder_is_one_sentence(folder: Path, settings_file: Path, wrong: str) -> None:
+    done = adopt(folder / wrong, "--dry-run", "--settings", settings_file)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "; name the one" in done.stderr

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from classroom.errors import ClassroomError
+from classroom.migrate_compose.project_files import find, match
+
+
+def names(folder: Path, *accounts: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    found = match(folder / "data/student-notebooks", frozenset(accounts))
+    return {name: path.name for name, path in found.found.items()}, found.left
+
+
+def fill(folder: Path, *students: str) -> None:
+    for student in students:
+        place = folder / "data/student-notebooks" / student
+        place.mkdir(exist_ok=True)
+        (place / "notebook.ipynb").write_text("{}")
+
+
+def test_all_that_the_set_up_made_is_found(folder: Path) -> None:
+    found = find(folder, None, None, None)
+    assert found.database == folder / "data/jupyterhub.sqlite"
+    assert found.notebooks == folder / "data/student-notebooks"
+    assert (found.users, found.environment, found.config) == (
+        folder / "config/users.txt",
+        folder / ".env",
+        folder / "config/jupyterhub_config.py",
+    )
+
+
+def test_a_database_in_the_engines_volume_is_found(folder: Path, tmp_path: Path) -> None:
+    volume = tmp_path / "_data"
+    volume.mkdir()
+    (folder / "data/jupyterhub.sqlite").rename(volume / "jupyterhub.sqlite")
+    assert find(folder, None, None, volume).database == volume / "jupyterhub.sqlite"
+    assert find(folder, None, None, None).database is None
+
+
+def mistaken(folder: Path, wrong: str) -> Path:
+    """A folder with something wrong; what is to be adopted then."""
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.mkdir()
+    match wrong:
+        case "no such folder":
+            return folder / "none"
+        case "a file":
+            return folder / "docker-compose.yml"
+        case "another project":
+            return elsewhere
+        case "a loop":
+            (elsewhere / "loop").symlink_to(elsewhere / "loop")
+            return elsewhere / "loop"
+    place, target = {
+        "notebooks elsewhere": ("data/student-notebooks", elsewhere),
+        "database elsewhere": ("data/jupyterhub.sqlite", Path("/etc/passwd")),
+        "users elsewhere": ("config/users.txt", Path("/etc/passwd")),
+        "secrets elsewhere": (".env", Path("/etc/shadow")),
+    }[wrong]
+    path = folder / place
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.symlink_to(target)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("no such folder", "there is no such folder; name the one with the original's files"),
+        ("a loop", "there is no such folder"),
+        ("a file", "is a file; name the folder that it is in"),
+        ("another project", "neither docker-compose.yml nor data/student-notebooks is in it; name the one where"),
+        ("notebooks elsewhere", "a link out of the folder, to .*elsewhere; name what it leads to: --notebooks /"),
+        ("database elsewhere", "a link out of the folder, to /etc/passwd; name what it leads to: --database /etc/"),
+        ("users elsewhere", "a link out of the folder, to /etc/passwd; put the file itself there"),
+        ("secrets elsewhere", "a link out of the folder, to /etc/shadow; put the file itself there"),
+    ],
+)
+def test_what_is_not_the_originals_is_refused_with_what_to_do(folder: Path, wrong: str, said: str) -> None:
+    with pytest.raises(ClassroomError, match=said):
+        find(mistaken(folder, wrong), None, None, None)
+
+
+def test_folders_that_go_away_meanwhile_are_one_sentence(folder: Path) -> None:
+    with pytest.raises(ClassroomError, match=r"none: cannot be read \(No such file or directory\); run this as root"):
+        match(folder / "none", frozenset())
+
+
+def test_what_is_named_must_be_there(folder: Path) -> None:
+    with pytest.raises(ClassroomError, match="no such file"):
+        find(folder, folder / "none.sqlite", None, None)
+    with pytest.raises(ClassroomError, match="no such folder"):
+        find(folder, None, folder / "none", None)
+
+
+def test_folders_are_found_under_the_names_that_the_spawner_mounted(folder: Path) -> None:
+    fill(folder, "mary-2dann", "anna-40example-2eorg")
+    (folder / "data/student-notebooks/mary-ann").mkdir()  # made by the original, and never mounted
+    found, left = names(folder, "ada", "grace", "mary-ann", "anna@example.org")
+    assert found == {
+        "ada": "ada",
+        "grace": "grace",
+        "mary-ann": "mary-2dann",
+        "anna@example.org": "anna-40example-2eorg",
+    }
+    assert left == ()
+
+
+@pytest.mark.parametrize(
+    ("folders", "accounts", "said"),
+    [
+        (["Ada"], ["ada"], "Ada: no account has this name, and ada differs from it by capital letters only"),
+        (["Zoe", "zoe"], [], "Zoe: differs from zoe by capital letters only"),
+        (["mary-ann", "mary-2dann"], ["mary-ann"], "mary-ann: mary-ann and mary-2dann both hold files of theirs"),
+    ],
+    ids=["an account", "two folders", "two of one student"],
+)
+def test_names_that_collide_are_named_with_what_to_do(
+    folder: Path, folders: list[str], accounts: list[str], said: str
+) -> None:
+    fill(folder, *folders)
+    _, left = names(folder, *accounts)
+    assert said in "\n".join(left)
+    assert "run this again" in left[0]
+
+
+def test_links_and_files_among_the_folders_are_left_behind(folder: Path) -> None:
+    notebooks = folder / "data/student-notebooks"
+    (notebooks / "eve").symlink_to("/etc")
+    (notebooks / "README.md").write_text("not a student")
+    found, left = names(folder, "ada", "eve")
+    assert "eve" not in found
+    assert sorted(each.partition(":")[0] for each in left) == ["README.md", "eve"]
+    assert "a link to /etc; put the folder itself there" in "\n".join(left)

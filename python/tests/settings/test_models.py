@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from classroom.errors import ClassroomError
+from classroom.settings.file import json_schema, load_settings
+from classroom.settings.models import Settings
+
+
+def load(tmp_path: Path, data: object, environment: dict[str, str] | None = None) -> Settings:
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps(data))
+    return load_settings(file, environment or {})
+
+
+def test_an_empty_file_is_a_class_with_the_defaults(tmp_path: Path) -> None:
+    settings = load(tmp_path, {})
+    assert settings == Settings()
+    assert str(settings.network.gateway) == "10.213.0.1"
+
+
+def test_toml_says_the_same_as_json(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('admins = ["teacher"]\n[student]\nmemory = "8G"\n')
+    assert load_settings(file, {}) == load(tmp_path, {"admins": ["teacher"], "student": {"memory": "8G"}})
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("90s", 90), ("60m", 3600), ("2h", 7200), ("1d", 86400), (5, 5)])
+def test_durations_are_read_in_their_units(tmp_path: Path, written: object, seconds: int) -> None:
+    assert load(tmp_path, {"culling": {"idle": written}}).culling.idle == seconds
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"admns": ["t"]}, "admns: no such setting; did you mean admins?"),
+        ({"culling": {"idel": 5}}, "culling.idel: no such setting; did you mean idle?"),
+        ({"admins": ["Bad Name"]}, "admins.0: write a name of at most 32 lower-case letters"),
+        ({"student": {"memory": "4 GB"}}, 'student.memory: write a size such as "512M" or "4G", not "4 GB"'),
+        ({"student": {"environment": {"LD_PRELOAD": "x"}}}, "environment.LD_PRELOAD is not yours to set"),
+        ({"gpu": {"policy": "devices"}}, 'write devices = ["0"]'),
+        ({"gpu": {"policy": "all", "devices": ["0"]}}, "leave devices out"),
+        ({"gpu": {"longestLease": "10m"}}, 'write longestLease = "20m" or more'),
+        ({"gpu": {"idle": "5m"}}, 'write idle = "20m" or more'),
+        ({"storage": {"kind": "directory"}}, 'storage: kind "directory" needs a path: write path = "/srv/homes"'),
+        ({"storage": {"quota": "10G"}}, 'write kind = "directory" or leave them out'),
+        ({"storage": {"kind": "directory", "path": "homes"}}, "path must begin at the root"),
+        ({"storage": {"kind": "directory", "path": "/a/../b"}}, "path must begin at the root"),
+        (
+            {"storage": {"kind": "directory", "path": "/h", "files": 5000}},
+            'files goes with a quota: write quota = "10G"',
+        ),
+        ({"storage": {"kind": "directory", "path": "/h", "quota": "lots"}}, "storage.quota: write a size such as"),
+        (
+            {"spawner": "process", "storage": {"kind": "directory", "path": "/h"}},
+            'leave it out or write spawner = "docker"',
+        ),
+        ({"network": {"subnet": "10.0.0.0/30"}}, "network: subnet holds fewer than 13 containers"),
+        ({"network": {"subnet": "10.0.0.7/24"}}, "network.subnet:"),
+        ({"hub": {"listen": "unix:/x"}}, "hub.listen: the hub listens on TCP"),
+        ({"hub": {"listen": "127.0.0.1:99999"}}, 'write "unix:/path/to/socket" or "address:port"'),
+        ({"site": {"externalUrl": "class.example.org"}}, "write the address that browsers use"),
+        ({"accounts": {"passwordLength": 4}}, "accounts.passwordLength: Input should be greater than or equal to 8"),
+        ([], "must hold an object"),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_a_mistake_is_named_by_its_path_with_what_to_write(tmp_path: Path, data: object, message: str) -> None:
+    with pytest.raises(ClassroomError) as error:
+        load(tmp_path, data)
+    assert message in str(error.value)
+
+
+def test_every_mistake_has_a_line_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(ClassroomError) as error:
+        load(tmp_path, {"a": 1, "b": 2})
+    assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "not valid JSON"), ("\x00", "not valid JSON")])
+def test_a_file_that_is_not_json_says_so(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(text)
+    with pytest.raises(ClassroomError, match=message):
+        load_settings(file, {})
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ClassroomError, match="name a readable settings file"):
+        load_settings(tmp_path / "none.json", {})
+
+
+def test_the_original_environment_variables_win(tmp_path: Path) -> None:
+    environment = {
+        "DOCKER_NETWORK_NAME": "jupyter",
+        "JUPYTERHUB_EXTERNAL_URL": "https://class.example.org",
+        "JUPYTERHUB_LOG_LEVEL": "debug",
+    }
+    settings = load(tmp_path, {"site": {"logLevel": "ERROR"}}, environment)
+    assert settings.network.name == "jupyter"
+    assert settings.site.external_url == "https://class.example.org/"
+    assert settings.site.log_level == "DEBUG"
+
+
+def test_settings_written_out_are_read_back_the_same(tmp_path: Path) -> None:
+    settings = load(tmp_path, {"student": {"memory": "6G", "tmp": 1000}, "culling": {"idle": "90s", "kernelIdle": 0}})
+    written = settings.model_dump(mode="json", by_alias=True)
+    assert written["student"]["memory"] == "6G"
+    assert written["culling"]["idle"] == "90s"
+    assert load(tmp_path, written) == settings
+
+
+def test_the_schema_describes_every_setting() -> None:
+    schema = json_schema()
+    sections = {"Settings": schema} | schema["$defs"]
+    missing = [
+        f"{name}.{key}"
+        for name, section in sections.items()
+        for key, value in section["properties"].items()
+        if not value.get("description") and "$ref" not in value and name != "Settings"
+    ]
+    assert missing == []
+    assert schema["additionalProperties"] is False
+
+
+def test_the_settings_that_the_readme_shows_are_right(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    file = tmp_path / "settings.toml"
+    file.write_text(readme.partition("```toml\n")[2].partition("```")[0])
+    assert load_settings(file, {}).admins == ("teacher",)

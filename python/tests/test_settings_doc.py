@@ -1,9 +1,0 @@
-from pathlib import Path
-
-from classroom.settings_doc import render
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
-
-
-def test_the_settings_page_says_what_the_program_says() -> None:
-    assert DOCUMENT.read_text() == render(), "run: make docs"

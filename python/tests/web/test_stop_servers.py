@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from classroom.gpus import queue
+from classroom.web.stop_servers import stop_servers
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+def test_a_closed_account_waits_for_no_gpu(db: Session) -> None:
+    for name in ("ada", "ben"):
+        queue.join(db, name)
+    asyncio.run(stop_servers(SimpleNamespace(db=db), SimpleNamespace(name="ada", spawners={})))
+    assert [each.name for each in queue.read(db)] == ["ben"]
