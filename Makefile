@@ -44,7 +44,7 @@ lint: $(VENV)/ready  ## ruff, mypy, import-linter
 	$(VENV)/bin/ruff check --config python/pyproject.toml $(LINTED)
 	$(VENV)/bin/ruff format --check --config python/pyproject.toml $(LINTED)
 	cd python && ../$(VENV)/bin/mypy -p classroom
-	cd python && ../$(VENV)/bin/mypy -p stack -p student_image
+	cd python && ../$(VENV)/bin/mypy -p stack -p student_image -p support
 	cd python && ../$(VENV)/bin/mypy ../demo
 	cd python && ../$(VENV)/bin/lint-imports --no-logo pyproject.toml
 

@@ -5,15 +5,10 @@ from __future__ import annotations
 import html
 import random
 import re
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PASSWORD = "four plain words here"
 
@@ -104,11 +99,3 @@ def api(visitor: Visitor, method: str, path: str, body: dict[str, object] | None
     """JupyterHub's API with the cookies of a person."""
     headers = {"X-XSRFToken": visitor.xsrf or "", "Referer": f"{visitor.url}/hub/admin"}
     return visitor.web.request(method, f"/hub/api/{path}", headers=headers, json=body)
-
-
-def until(met: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < end, f"not so after {seconds} s"
-        time.sleep(0.2)

@@ -13,25 +13,13 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from behaviour.people import Visitor, said
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import TracebackType
 
     import httpx
-
-
-def wait_until(true: Callable[[], bool], what: str, bound: float = 60, pause: float = 0.2) -> float:
-    """Wait for a condition and give the seconds it took.
-
-    Raises:
-        AssertionError: it did not come true within the bound.
-    """
-    begin = time.monotonic()
-    while not true():
-        assert time.monotonic() - begin < bound, f"not within {bound} s: {what}"
-        time.sleep(pause)
-    return time.monotonic() - begin
 
 
 class CodeError(Exception):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from behaviour.people import Visitor, api, is_approved, is_waiting, said, until
+from behaviour.people import Visitor, api, is_approved, is_waiting, said
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,9 +165,11 @@ def test_closing_an_account_stops_its_server(admin: Visitor, student: Visitor, n
     del student
     assert api(admin, "POST", f"users/{name}/server").status_code in {201, 202}
     if ready:
-        until(lambda: api(admin, "GET", f"users/{name}").json()["servers"].get("", {}).get("ready"))
+        wait_until(
+            lambda: api(admin, "GET", f"users/{name}").json()["servers"].get("", {}).get("ready"), "the server is up"
+        )
     admin.act("revoke", name)
-    until(lambda: not api(admin, "GET", f"users/{name}").json()["servers"])
+    wait_until(lambda: not api(admin, "GET", f"users/{name}").json()["servers"], "the server is gone")
     assert not api(admin, "GET", f"users/{name}").json()["pending"]
 
 

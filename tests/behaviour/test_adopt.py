@@ -13,8 +13,9 @@ import pytest
 
 from behaviour.original import BATTERY, COLOGNE, LONG, Original
 from behaviour.people import Visitor, api, is_waiting, said
-from behaviour.servers import Server, wait_until
+from behaviour.servers import Server
 from behaviour.terminal import Done, Terminal
+from support.waiting import wait_until
 
 Verb = Callable[..., str]
 

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from behaviour.people import PASSWORD, Visitor, said
-from behaviour.servers import Server, wait_until
+from behaviour.servers import Server
 from behaviour.terminal import Terminal
+from support.waiting import wait_until
 
 Verb = Callable[..., str]
 Lines = frozenset[str]

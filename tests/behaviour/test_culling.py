@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from behaviour.people import PASSWORD
-from behaviour.servers import CodeError, Kernel, Server, wait_until
+from behaviour.servers import CodeError, Kernel, Server
+from support.waiting import wait_until
 
 IDLE = 24  # seconds
 KERNEL_IDLE = 10

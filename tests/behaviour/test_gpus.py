@@ -11,7 +11,8 @@ import pytest
 
 from behaviour.gpu_class import Class, devices, refused, start, start_without
 from behaviour.people import Visitor, api
-from behaviour.servers import CodeError, Server, wait_until
+from behaviour.servers import CodeError, Server
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -17,7 +17,8 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from behaviour.gpu_class import Class, start
 from behaviour.people import Visitor
-from behaviour.servers import Server, wait_until
+from behaviour.servers import Server
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 

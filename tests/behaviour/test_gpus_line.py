@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from behaviour.gpu_class import Class, refused, start, start_without
 from behaviour.people import PASSWORD, Visitor, api
-from behaviour.servers import Server, wait_until
+from behaviour.servers import Server
 from behaviour.terminal import Terminal
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -11,7 +11,8 @@ import pytest
 
 from behaviour import containers
 from behaviour.people import api
-from behaviour.servers import Kernel, Server, wait_until
+from behaviour.servers import Kernel, Server
+from support.waiting import wait_until
 
 Verb = Callable[..., str]
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from behaviour import containers
-from behaviour.servers import CodeError, Kernel, Server, wait_until
+from behaviour.servers import CodeError, Kernel, Server
+from support.waiting import wait_until
 
 Verb = Callable[..., str]
 

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from behaviour.people import PASSWORD
-from behaviour.servers import Server, wait_until
+from behaviour.servers import Server
+from support.waiting import wait_until
 
 SECONDS = 1000
 START = 60 * SECONDS

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from behaviour.people import Visitor
-from behaviour.servers import Kernel, Server, wait_until
+from behaviour.servers import Kernel, Server
+from support.waiting import wait_until
 
 Verb = Callable[..., str]
 
@@ -73,7 +75,9 @@ def test_a_cell_goes_on_while_hub_proxy_and_nginx_restart(work: tuple[Server, Ke
 
 def test_a_restarted_proxy_has_its_routes_back_within_five_seconds(work: tuple[Server, Kernel], server: Verb) -> None:
     server("restart", "proxy")
-    assert wait_until(lambda: work[0].get("api/status").status_code == 200, "the route is back", 30, 0.1) < 5
+    begin = time.monotonic()
+    wait_until(lambda: work[0].get("api/status").status_code == 200, "the route is back", 30, 0.1)
+    assert time.monotonic() - begin < 5
 
 
 def test_a_hub_that_starts_while_the_engine_is_away_ends_no_server(work: tuple[Server, Kernel], server: Verb) -> None:

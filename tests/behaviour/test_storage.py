@@ -13,8 +13,9 @@ import pytest
 from behaviour.containers import inspect
 from behaviour.original import BATTERY, Original
 from behaviour.people import Visitor, api
-from behaviour.servers import CodeError, Server, wait_until
+from behaviour.servers import CodeError, Server
 from behaviour.terminal import Terminal
+from support.waiting import wait_until
 
 Verb = Callable[..., str]
 KB = 1024

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ import pytest
 
 from classroom.hub.nginx import Front, render
 from classroom.settings.models import Settings
+from support.network import free_port
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,19 +41,6 @@ LIES = {
     "CF-Connecting-IP": "203.0.113.9",
     "X_Real_IP": "203.0.113.9",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"after {seconds} s still not: {what}"
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -121,7 +109,7 @@ def serving(
     config.write_text(amend(render(settings, front)))
     host, port = address.split(":")
     with running(["nginx", "-e", "stderr", "-c", str(config)], here / "nginx.log", env={"PATH": os.environ["PATH"]}):
-        wait_for(lambda: socket.socket().connect_ex((host, int(port))) == 0, f"{name} listens")
+        wait_until(lambda: socket.socket().connect_ex((host, int(port))) == 0, f"{name} listens")
         yield Site(here, settings, front)
 
 
@@ -141,8 +129,8 @@ class RealProxy:
     def up(self) -> Iterator[RealProxy]:
         environment = {"PATH": os.environ["PATH"], "CONFIGPROXY_AUTH_TOKEN": "of-this-test"}
         with running(self.command, self.directory / "chp.log", env=environment):
-            wait_for((self.directory / "chp.sock").exists, "the proxy listens")
-            wait_for(self._answers, "the proxy's API answers")
+            wait_until((self.directory / "chp.sock").exists, "the proxy listens")
+            wait_until(self._answers, "the proxy's API answers")
             yield self
 
     def _answers(self) -> bool:

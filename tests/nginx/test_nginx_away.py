@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from nginx.site import NAVIGATION, OLD_NAVIGATION, PAGES, SCRIPT, RealProxy, free_port, serving
+from nginx.site import NAVIGATION, OLD_NAVIGATION, PAGES, SCRIPT, RealProxy, serving
 from nginx.upstreams import Upstream
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+
+from support.network import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,11 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from nginx.site import PAGES, free_port, serving, wait_for
+from nginx.site import PAGES, serving
 from nginx.upstreams import Upstream
+
+from support.network import free_port
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +82,7 @@ def test_the_control_panel_is_offered_only_when_it_takes_long(directory: Path, b
             tab.clock.fast_forward(10_000)
             return link.is_visible()
 
-        wait_for(later, "the control panel is offered")
+        wait_until(later, "the control panel is offered")
         tab.close()
 
 

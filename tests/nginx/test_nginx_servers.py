@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from nginx.site import DIRECTIVES, NAVIGATION, SCRIPT, serving, wait_for
+from nginx.site import DIRECTIVES, NAVIGATION, SCRIPT, serving
 from nginx.upstreams import REPLY, Upstream
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +69,7 @@ def test_an_upload_is_passed_on_while_it_comes(site: Site, proxy: Upstream) -> N
 
     def slowly() -> Iterator[bytes]:
         yield b"a" * 1000
-        wait_for(proxy.first_byte.is_set, "the first bytes have reached the student's server")
+        wait_until(proxy.first_byte.is_set, "the first bytes have reached the student's server")
         yield b"b" * 1000
 
     with site.client() as browser:

@@ -15,8 +15,9 @@ import pytest
 from image_build import configuration, stream
 
 from behaviour.people import PASSWORD, Visitor
-from behaviour.servers import enrol, wait_until
+from behaviour.servers import enrol
 from nix_evaluation import REPOSITORY, slow
+from support.waiting import wait_until
 
 pytestmark = [slow, pytest.mark.usefixtures("debian"), pytest.mark.timeout(900)]
 

@@ -24,7 +24,7 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         status: int = options.act(options)
-    except StackError as error:
+    except (StackError, TimeoutError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:

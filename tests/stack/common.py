@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -41,21 +40,6 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
     if done.returncode:
         raise StackError(f"{' '.join(arguments)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
     return done.stdout
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    """Wait until a condition holds.
-
-    Raises:
-        StackError: it did not within `seconds`.
-    """
-    end = time.monotonic() + seconds
-    pause = 0.01
-    while not condition():
-        if time.monotonic() > end:
-            raise StackError(f"not within {seconds:.0f} s: {what}")
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.25)
 
 
 def cache_directory() -> Path:

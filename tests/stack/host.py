@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stack import deployment, roots, templates
-from stack.common import REPOSITORY, StackError, cache_directory, run, search_path, wait_until
+from stack.common import REPOSITORY, StackError, cache_directory, run, search_path
 from stack.control import ask
 from stack.layout import Layout
 from stack.requirements import missing
 from stack.supervisor import PARTS
 from stack.world import ADDRESSES, INDEX, UPLINK
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stack.common import StackError, wait_until
+from stack.common import StackError
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,7 @@ class Part:
             )
         try:
             wait_until(lambda: not self.running or self.ready(), f"{self.name} answers", self.start_bound)
-        except StackError as error:
+        except TimeoutError as error:
             raise StackError(f"{error}\n{self.last_lines()}") from error
         if not self.running:
             raise StackError(f"{self.name} ended with {self.process.returncode}:\n{self.last_lines()}")

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stack import deployment, world
-from stack.common import REPOSITORY, SYSTEM_PATH, StackError, run, search_path, wait_until
+from stack.common import REPOSITORY, SYSTEM_PATH, StackError, run, search_path
 from stack.parts import Part
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -228,7 +229,7 @@ def main(layout: Layout, root: Path, *, keep: bool) -> int:
         (layout.run / "ready").touch()
         supervisor.ended.wait()
     except Exception as error:  # noqa: BLE001 - whatever it was, the reason is told
-        text = str(error) if isinstance(error, StackError) else traceback.format_exc()
+        text = str(error) if isinstance(error, (StackError, TimeoutError)) else traceback.format_exc()
         (layout.run / "failure").write_text(text, encoding="utf-8")
         log(text)
         status = 1

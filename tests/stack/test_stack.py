@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stack import missing, world
-from stack.common import REPOSITORY, cache_directory, wait_until
+from stack.common import REPOSITORY, cache_directory
 from stack.deployment import merge
 from stack.host import Stack, stack
 from stack.layout import Layout
+from support.waiting import wait_until
 
 sys.path.insert(0, str(REPOSITORY / "images/debian"))
 

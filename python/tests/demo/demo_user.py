@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -85,12 +84,6 @@ def still_running(checkout: Path) -> list[int]:
             if str(checkout).encode() in line + os.fsencode((process / "cwd").readlink()):
                 found.append(int(process.name))
     return [pid for pid in found if pid != os.getpid()]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Person:

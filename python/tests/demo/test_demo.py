@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from demo_user import PROXY, TEACHERS, Demo, Person, copy_checkout, free_port, still_running, teacher_with_a_password
+from demo_user import PROXY, TEACHERS, Demo, Person, copy_checkout, still_running, teacher_with_a_password
+
+from support.network import free_port
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("make"), reason="make is not installed"),

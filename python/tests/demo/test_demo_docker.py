@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from demo_user import STUDENTS, Demo, Person, copy_checkout, free_port, teacher_with_a_password
+from demo_user import STUDENTS, Demo, Person, copy_checkout, teacher_with_a_password
+
+from support.network import free_port
 
 SERVER = shlex.split(os.environ.get("CLASSROOM_SERVER", ""))
 

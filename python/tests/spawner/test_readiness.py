@@ -8,6 +8,7 @@ import time
 from aiohttp import web
 
 from classroom.spawner.readiness import answers
+from support.network import free_port
 
 
 async def never() -> bool:
@@ -16,12 +17,6 @@ async def never() -> bool:
 
 async def always() -> bool:
     return True
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def serve(port: int, status: int, after: float = 0) -> web.AppRunner:

@@ -5,8 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from classroom.errors import ClassroomError
 from classroom.storage.client import ask
 from classroom.storage.helper import LONGEST, answer, serve
+from support.waiting import wait_until
 
 HOME = "classroom-home-ada"
 COMMAND = [sys.executable, "-c", "from classroom.cli.main import main; main()", "homes-helper"]
@@ -26,17 +26,10 @@ def helper(settings_file: Path, tmp_path: Path) -> Iterator[Path]:
     """The helper as a process of its own; gives its socket."""
     path = tmp_path / "homes.sock"
     process = subprocess.Popen([*COMMAND, "--listen", path, "--settings", settings_file], stderr=subprocess.DEVNULL)
-    until(path.exists)
+    wait_until(path.exists, "the helper listens", 20)
     yield path
     process.terminate()
     process.wait(10)
-
-
-def until(met: Callable[[], object], bound: float = 20) -> None:
-    end = time.monotonic() + bound
-    while not met():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def say(path: Path, request: bytes) -> Any:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from student_site import Hub, Server, free_port
+from student_site import Hub, Server
+
+from support.network import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,10 +8,8 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,24 +18,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from websockets.sync.client import connect
 
+from support.waiting import wait_until
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 BOUND = 60.0  # seconds that anything may take
-
-
-def wait_for(condition: Callable[[], Any], what: str, bound: float = BOUND) -> Any:
-    end = time.monotonic() + bound
-    while not (found := condition()):
-        assert time.monotonic() < end, f"{what}: not within {bound:g} s"
-        time.sleep(0.1)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -154,7 +140,7 @@ class Server:
 
     def stop(self) -> None:
         self.hub.request("DELETE", f"users/{self.user}/server")
-        wait_for(lambda: self.hub.get(f"users/{self.user}").json()["server"] is None, "the server stops")
+        wait_until(lambda: self.hub.get(f"users/{self.user}").json()["server"] is None, "the server stops")
 
 
 @dataclass
@@ -189,7 +175,7 @@ class Hub:
                 [sys.executable, "-m", "jupyterhub", "-f", str(Path(__file__).parent / "hub_config.py")],
                 cwd=self.state, env=environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        wait_for(self.answers, "the hub answers")
+        wait_until(self.answers, "the hub answers")
 
     def answers(self) -> bool:
         assert self.process
@@ -215,7 +201,7 @@ class Hub:
         self.request("POST", f"users/{user}")
         answer = self.request("POST", f"users/{user}/server")
         assert answer.is_success, f"{answer.text}\n{self.log}"
-        ready = wait_for(lambda: self.get(f"users/{user}").json()["server"], f"the server of {user} starts")
+        ready = wait_until(lambda: self.get(f"users/{user}").json()["server"], f"the server of {user} starts")
         assert ready == f"/user/{user}/"
         routes = json.loads((self.state / "routes.json").read_text())
         return Server(self, user, routes[f"/user/{user}/"]["target"].rstrip("/") + f"/user/{user}/")

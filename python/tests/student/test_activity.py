@@ -8,8 +8,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from student_site import execute, wait_for
+from student_site import execute
 from websockets.sync.client import connect
+
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +53,7 @@ def settled(server: Server) -> Server:
         time.sleep(2.5)
         return server.last_activity == before
 
-    wait_for(quiet, "the server is idle")
+    wait_until(quiet, "the server is idle")
     return server
 
 
@@ -67,7 +69,7 @@ def test_an_open_tab_that_nobody_is_at_does_not_count(server: Server) -> None:
 def test_a_silent_cell_counts_for_as_long_as_it_runs(server: Server) -> None:
     with server.kernel() as kernel, kernel.channels() as channels:
         request = channels.send("execute_request", execute(f"import time; time.sleep({2 * SILENCE})"))
-        wait_for(lambda: kernel.model["execution_state"] == "busy", "the cell runs")
+        wait_until(lambda: kernel.model["execution_state"] == "busy", "the cell runs")
         time.sleep(SILENCE)
         middle = server.last_activity
         time.sleep(SILENCE / 2)
@@ -80,28 +82,28 @@ def test_a_cell_that_runs_is_busy_whatever_else_the_kernel_answers(server: Serve
     with server.kernel() as kernel, kernel.channels() as channels:
         subshell = channels.reply(channels.send("create_subshell_request", {}, "control"))["content"]["subshell_id"]
         request = channels.send("execute_request", execute(f"import time; time.sleep({SILENCE})"))
-        wait_for(lambda: kernel.model["execution_state"] == "busy", "the cell runs")
+        wait_until(lambda: kernel.model["execution_state"] == "busy", "the cell runs")
         # A widget's messages go over a subshell; its "idle" comes while the cell still runs.
         channels.result(channels.send("execute_request", execute("1"), subshell_id=subshell))
         channels.reply(channels.send("list_subshell_request", {}, "control"))
         assert kernel.model["execution_state"] == "busy"
         channels.result(request)
-        wait_for(lambda: kernel.model["execution_state"] == "idle", "the cell has ended", 20)
+        wait_until(lambda: kernel.model["execution_state"] == "idle", "the cell has ended", 20)
 
 
 def test_a_restarted_kernel_is_not_busy_with_what_it_was_asked_before(server: Server) -> None:
     with server.kernel() as kernel, kernel.channels() as channels:
         channels.send("execute_request", execute("import time; time.sleep(600)"))
-        wait_for(lambda: kernel.model["execution_state"] == "busy", "the cell runs")
+        wait_until(lambda: kernel.model["execution_state"] == "busy", "the cell runs")
         server.request("POST", f"api/kernels/{kernel.id}/restart").raise_for_status()
-        wait_for(lambda: kernel.model["execution_state"] == "idle", "the kernel is idle", 20)
+        wait_until(lambda: kernel.model["execution_state"] == "idle", "the kernel is idle", 20)
 
 
 def test_a_kernel_that_died_in_a_cell_is_not_busy_for_ever(server: Server) -> None:
     with server.kernel() as kernel, kernel.channels() as channels:
         channels.send("execute_request", execute("import os; os.kill(os.getpid(), 9)"))
-        wait_for(lambda: "restarted" in server.hub.log, "the kernel is restarted")
-        wait_for(lambda: kernel.model["execution_state"] == "idle", "the kernel is idle", 20)
+        wait_until(lambda: "restarted" in server.hub.log, "the kernel is restarted")
+        wait_until(lambda: kernel.model["execution_state"] == "idle", "the kernel is idle", 20)
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "PATCH", "DELETE"])
@@ -116,7 +118,7 @@ def test_a_change_of_a_file_counts(settled: Server, method: str) -> None:
     }[method]
     path = "api/contents/" if method == "POST" else "api/contents/change.txt"
     settled.request(method, path, json=body).raise_for_status()
-    wait_for(lambda: settled.last_activity > before, "the change is reported", 20)
+    wait_until(lambda: settled.last_activity > before, "the change is reported", 20)
 
 
 def test_a_refused_change_does_not_count(settled: Server) -> None:
@@ -157,7 +159,7 @@ def test_a_terminal_counts_when_it_prints_or_computes_and_not_by_being_open(sett
     try:
         before = settled.last_activity
         assert "bash" in terminal.type("echo $0")
-        wait_for(lambda: settled.last_activity > before, "input is reported", 20)
+        wait_until(lambda: settled.last_activity > before, "input is reported", 20)
 
         time.sleep(2.5)
         before = settled.last_activity
@@ -183,7 +185,7 @@ def test_an_idle_kernel_is_stopped_with_its_tab_open_and_a_busy_one_is_not(spawn
     with idle.channels(), busy.channels() as channels:
         request = channels.send("execute_request", execute("import time; time.sleep(15); print('done')"))
         kernels = lambda: {kernel["id"] for kernel in server.get("api/kernels").json()}  # noqa: E731
-        wait_for(lambda: idle.id not in kernels(), "the idle kernel is stopped", 30)
+        wait_until(lambda: idle.id not in kernels(), "the idle kernel is stopped", 30)
         assert busy.id in kernels()
         assert channels.result(request) == "done\n"
-        wait_for(lambda: busy.id not in kernels(), "the other one is stopped when it has been idle, too", 30)
+        wait_until(lambda: busy.id not in kernels(), "the other one is stopped when it has been idle, too", 30)

@@ -17,7 +17,9 @@ from urllib.parse import urljoin
 import httpx
 import psutil
 import pytest
-from student_site import free_port, wait_for
+
+from support.network import free_port
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -197,7 +199,7 @@ def test_a_server_that_is_told_to_stop_takes_its_kernels_along_within_five_secon
     process.send_signal(signal.SIGTERM)
     # The hub is the parent and reaps later; an init does so at once in a container.
     lives = lambda one: one.is_running() and one.status() != psutil.STATUS_ZOMBIE  # noqa: E731
-    wait_for(lambda: not any(map(lives, family)), "all have ended", 5)
+    wait_until(lambda: not any(map(lives, family)), "all have ended", 5)
 
 
 def test_the_hub_may_crash_and_come_back_without_a_server_noticing(hub: Hub, server: Server) -> None:
@@ -210,7 +212,7 @@ def test_the_hub_may_crash_and_come_back_without_a_server_noticing(hub: Hub, ser
         hub.start()
         before = server.last_activity
         server.save("meanwhile.txt", "and with it again").raise_for_status()
-        wait_for(lambda: server.last_activity > before, "the server reports to the hub again")
+        wait_until(lambda: server.last_activity > before, "the server reports to the hub again")
         assert kernel.run("print(x)") == "42\n"
 
 
@@ -251,8 +253,8 @@ def test_a_server_whose_hub_is_away_starts_and_waits_for_it(lonely: tuple[str, s
         except httpx.TransportError:
             return False
 
-    wait_for(answers, "the server answers")
-    wait_for(lambda: log.read_text().count("trying again") >= 3, "three tries to reach the hub")
+    wait_until(answers, "the server answers")
+    wait_until(lambda: log.read_text().count("trying again") >= 3, "three tries to reach the hub")
     assert process.poll() is None
     assert "Traceback" not in log.read_text()
     # Started without -I, it has started itself again with it.

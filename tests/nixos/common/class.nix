@@ -19,6 +19,7 @@ let
     root = ../..;
     fileset = lib.fileset.unions [
       ../../behaviour
+      ../../support
       ./work.py
     ];
   };

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 
 from behaviour.people import Visitor
-from behaviour.servers import enrol, wait_until
+from behaviour.servers import enrol
+from support.waiting import wait_until
 
 PLACE = Path("/run/work")
 
@@ -27,8 +27,7 @@ def main() -> None:
     with mine.kernel() as kernel:
         kernel.run("x = 41")
         (PLACE / "begun").touch()
-        while not (PLACE / "go").exists():
-            time.sleep(0.2)
+        wait_until((PLACE / "go").exists, "the test goes on", 1800)
         wait_until(lambda: mine.get("api/status").status_code == 200, "the server is reached again", 120)
         kernel.reconnect()
         (PLACE / "done.part").write_text(kernel.run("x + 1"))

@@ -1,0 +1,1 @@
+"""Helpers that several test suites use: waiting, ports, HTTP, processes, GPUs."""
