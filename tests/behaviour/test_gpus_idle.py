@@ -94,7 +94,7 @@ def test_who_finds_no_free_gpu_reads_what_the_cards_do(room: Class, measure: Cal
     measure()
     page = other.visitor.get(f"/hub/spawn/{other.name}").text
     assert "GPU 0, Test Card" in page
-    assert "(2.0 of 80.0 GB in use, busy 25% of the time)" in page
+    assert "(1.9G of 74.5G in use, busy 25% of the time)" in page
 
 
 @pytest.mark.parametrize("size", [PHONE, WIDE], ids=["phone", "wide"])

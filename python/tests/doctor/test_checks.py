@@ -277,7 +277,7 @@ def test_an_mps_that_does_not_run_is_said(tmp_path: Path) -> None:
     assert "Its daemon does not run" in said.says, "it ran once"
     (tmp_path / "proc/17").mkdir(parents=True)
     (said,) = gpus.look_at_mps(settings, tmp_path)
-    assert said.says == "Its daemon runs; a program may take 8.6 GB."
+    assert said.says == "Its daemon runs; a program may take 8G."
     assert list(gpus.look_at_mps(Settings(), tmp_path)) == []
 
 

@@ -103,8 +103,8 @@ def test_what_is_known_of_a_gpu_stands_beside_it() -> None:
     instance = half.model_copy(update={"index": "1", "use": None})
     found = replace(view("ada"), sample=Sample(taken=0, watched=1, cards=(half, instance)))
     assert devices(found, "ben", now=60) == [
-        {"name": "GPU 0, <Card>", "use": "in use for 1 min (2.0 of 80.0 GB in use, busy 50% of the time)"},
-        {"name": "GPU 1, <Card>", "use": "free (2.0 of 80.0 GB in use)"},
+        {"name": "GPU 0, <Card>", "use": "in use for 1 min (1.9G of 74.5G in use, busy 50% of the time)"},
+        {"name": "GPU 1, <Card>", "use": "free (1.9G of 74.5G in use)"},
     ]
     assert "GPU 0, &lt;Card&gt;" in start_page(found, "ben", "All GPUs are in use.", URLS)
 

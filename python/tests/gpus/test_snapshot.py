@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from classroom.gpus.snapshot import options_from_form, wants_gpu
-from classroom.units import span
 
 
 @pytest.mark.parametrize(
@@ -28,11 +27,3 @@ def test_a_start_has_one_option_and_that_one_value(form: dict[str, list[str]], w
 @pytest.mark.parametrize("options", [{"gpu": False}, {"gpu": None}, {"gpu": ["no"]}, {"GPU": "no"}, {1: 2}])
 def test_an_option_by_the_api_is_judged_alike(options: dict[str, object]) -> None:
     assert wants_gpu(options) is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-9999, "0 min"), (59, "0 min"), (60, "1 min"), (3600, "1 h 0 min"), (7500, "2 h 5 min"), (100_000, "1 d 3 h")],
-)
-def test_a_duration_reads_as_people_say_it(seconds: float, text: str) -> None:
-    assert span(seconds) == text

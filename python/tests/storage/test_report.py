@@ -10,7 +10,7 @@ from rich.console import Console
 
 from classroom.errors import ClassroomError
 from classroom.settings.models import Settings
-from classroom.storage.report import Held, Report, Row, look, written
+from classroom.storage.report import Held, Report, Row, look
 
 G = 1024**3
 REPORT = Report(
@@ -22,23 +22,6 @@ REPORT = Report(
     ),
     free=100 * G,
 )
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (None, ""),
-        (0, "0"),
-        (999, "999"),
-        (2048, "2K"),
-        (1_600_000, "1.5M"),
-        (G, "1G"),
-        (20 * G, "20G"),
-        (3 * 1024 * G, "3.0T"),
-    ],
-)
-def test_sizes_read_as_the_settings_write_them(size: int | None, text: str) -> None:
-    assert written(size) == text
 
 
 def test_the_table_has_students_first_and_says_who_is_gone() -> None:

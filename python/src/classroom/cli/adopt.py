@@ -13,6 +13,7 @@ from rich.progress import Progress
 from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, show, table
 from classroom.settings.file import load_settings
 from classroom.settings.models import Settings
+from classroom.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,11 +88,9 @@ def _account(row: Row) -> str:
 
 
 def _files(row: Row, *, dry_run: bool) -> str:
-    from classroom.storage.report import written  # noqa: PLC0415 - as above
-
     if row.found is None:
         return ""
-    counted = f"{row.found.files} ({written(row.found.size)})"
+    counted = f"{row.found.files} ({format_bytes(row.found.size)})"
     if row.done:
         return f"{counted} in work"
     return f"{counted} to work" if dry_run else f"{counted} not yet"

@@ -18,6 +18,7 @@ from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, show
 from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
 from classroom.settings.models import Settings
+from classroom.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -206,7 +207,7 @@ def _said(made: Made) -> str:
     gone = f" {made.vanished} files were gone when it came to them: somebody works." if made.vanished else ""
     return (
         f"Saved {made.accounts} accounts and {made.homes} homes{files} to {made.where} as {made.id}: "
-        f"{made.added / 1024**2:.1f} MiB written.{gone}"
+        f"{format_bytes(made.added)} written.{gone}"
     )
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, show
 from classroom.hub.liveness import refuse_while_hub_runs
 from classroom.settings.file import load_settings
+from classroom.units import format_bytes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -73,7 +74,7 @@ def _as_table(found: Status) -> RenderableType:
     table = Table("copy", "made (UTC)", "before", "database", "size")
     for each in found.copies:
         made = f"{each.made:%Y-%m-%d %H:%M}"
-        table.add_row(each.file.name, made, each.reason, str(each.revisions), f"{each.size / 1024:.0f} KiB")
+        table.add_row(each.file.name, made, each.reason, str(each.revisions), format_bytes(each.size))
     return Group(versions, Text(state), table if found.copies else Text("No copies are kept yet."))
 
 

@@ -12,7 +12,7 @@ from classroom.gpus.inventory import cdi_cache_at
 from classroom.gpus.mps import PID_FILE
 from classroom.gpus.telemetry.sample import read
 from classroom.settings.groups import gpu_rules, hands_out_gpus
-from classroom.units import gigabytes
+from classroom.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,7 +103,7 @@ def look_at_mps(settings: Settings, root: Path) -> Iterable[Finding]:
     except (FileNotFoundError, ValueError):
         number = ""
     if number and (root / "proc" / number).exists():
-        yield ok(MPS, f"Its daemon runs; a program may take {gigabytes(mps.memory)} GB." if mps.memory else "It runs.")
+        yield ok(MPS, f"Its daemon runs; a program may take {format_bytes(mps.memory)}." if mps.memory else "It runs.")
     else:
         yield wrong(
             MPS,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from classroom.doctor import engine
 from classroom.doctor.checks import Finding, NotSeenError, State, ok, warning
+from classroom.units import format_bytes, format_percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,7 +70,7 @@ def judge(room: Room) -> Finding:
     """Whether there is room enough for a day of a class."""
     share = room.free / room.size if room.size else 1
     files = room.files_free / room.files if room.files else 1
-    text = f"{room.what}: {_size(room.free)} of {_size(room.size)} free ({share:.0%})"
+    text = f"{room.what}: {format_bytes(room.free)} of {format_bytes(room.size)} free ({format_percent(share)})"
     if files < _LOW[0]:
         text += f", and room for {room.files_free} more files only ({files:.1%})"
     remedy = "docker image prune --all --filter 'label!=org.classroom.keep'"
@@ -128,11 +129,3 @@ def _engine_data(settings: Settings) -> Path | None:
         return seen if seen.exists() else None
     except (NotSeenError, PermissionError):
         return None
-
-
-def _size(number: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}"
-        number /= 1024
-    return f"{number:.1f} TiB"

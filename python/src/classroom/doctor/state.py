@@ -10,6 +10,7 @@ from classroom.backup import last_backup
 from classroom.db import sqlite, upgrade
 from classroom.doctor import units
 from classroom.doctor.checks import ok, warning, wrong
+from classroom.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,8 +68,7 @@ def look_at_database(state: Path) -> Iterable[Finding]:
     if found != "ok":
         yield wrong(DATABASE, f"It is damaged ({found}).", "classroom upgrade rollback")
         return
-    size = file.stat().st_size / 1024**2
-    yield ok(DATABASE, f"It is whole ({size:.1f} MiB).")
+    yield ok(DATABASE, f"It is whole ({format_bytes(file.stat().st_size)}).")
 
 
 def look_at_backup(settings: Settings) -> Iterable[Finding]:

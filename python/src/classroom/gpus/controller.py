@@ -20,7 +20,7 @@ from classroom.gpus.preemption import Ages, Demand, Key, Notices, key, to_clear,
 from classroom.gpus.snapshot import GpuSnapshot, look, measured
 from classroom.notices import Notice
 from classroom.settings.groups import gpu_rules
-from classroom.units import span
+from classroom.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -145,7 +145,7 @@ class GpuController:
 
 
 def _others_wait(age: float) -> Words:
-    had = span(age)
+    had = format_duration(age)
     return Words(
         "others wait",
         f"Others wait for a GPU, and you have had yours for {had}.",
@@ -156,6 +156,6 @@ def _others_wait(age: float) -> Words:
 def _not_used(idle: float) -> Words:
     return Words(
         "not used",
-        f"Nothing has run on your GPU for {span(idle)}. Run something on it to keep it.",
-        f"Nothing had run on your GPU for {span(idle)}.",
+        f"Nothing has run on your GPU for {format_duration(idle)}. Run something on it to keep it.",
+        f"Nothing had run on your GPU for {format_duration(idle)}.",
     )

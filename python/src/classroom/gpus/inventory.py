@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from classroom.errors import ClassroomError
 from classroom.gpus.cdi import Named, parse
+from classroom.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -165,7 +166,7 @@ def _load(paths: Iterable[Path], problems: Iterable[str]) -> Inventory:
 def _parse_file(path: Path) -> tuple[Named, ...]:
     try:
         if path.stat().st_size > _BIGGEST:
-            raise ClassroomError(f"it is larger than {_BIGGEST // 1024**2} MiB")
+            raise ClassroomError(f"it is larger than {format_bytes(_BIGGEST)}")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ClassroomError(f"it cannot be read ({error})") from error

@@ -17,7 +17,7 @@ from classroom.gpus.inventory import cdi_cache_at
 from classroom.gpus.leases import LEASE, leases
 from classroom.gpus.telemetry.sample import read
 from classroom.settings.groups import gpu_rules
-from classroom.units import gigabytes, percent, span
+from classroom.units import format_bytes, format_duration, format_percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,12 +54,12 @@ class Row:
         """Used and there, for people."""
         if self.memory_used is None or self.memory_total is None:
             return ""
-        return f"{gigabytes(self.memory_used)} of {gigabytes(self.memory_total)} GB"
+        return f"{format_bytes(self.memory_used)} of {format_bytes(self.memory_total)}"
 
     @property
     def busy(self) -> str:
         """Use, for people."""
-        return percent(self.use)
+        return format_percent(self.use)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Report:
             since = ""
             if row.since:
                 begun = datetime.fromisoformat(row.since)
-                since = f"{begun.astimezone():%Y-%m-%d %H:%M} ({span(now - begun.timestamp())})"
+                since = f"{begun.astimezone():%Y-%m-%d %H:%M} ({format_duration(now - begun.timestamp())})"
             device = f"{row.device} {row.model}" if row.model else row.device
             figures = (row.memory, row.busy) if self.is_measured else ()
             cells = (device, *figures, row.student or "free" * (not row.note), since, row.policy or "", row.note)

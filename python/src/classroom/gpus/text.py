@@ -11,7 +11,7 @@ from classroom.db.models import now as present
 from classroom.gpus.allocation import Busy, held, pool
 from classroom.gpus.telemetry.sample import cards
 from classroom.gpus.usage import DAYS
-from classroom.units import gigabytes, percent, span
+from classroom.units import format_bytes, format_duration, format_percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ def notes(view: GpuSnapshot, student: str, when: datetime | None = None) -> list
     when = when or present()
     said = []
     if view.used is not None:
-        mine = span(view.used.get(student, 0.0))
+        mine = format_duration(view.used.get(student, 0.0))
         said = [f"Who has used GPUs least in the last {DAYS} days comes first, in whole hours. You have: {mine}."]
     soon = (each for each in view.reserved if each.begins < when + _SOON and when < each.ends)
     # Not those that are of others' devices.
@@ -73,12 +73,12 @@ def devices(view: GpuSnapshot, student: str, now: float | None = None) -> list[d
         mine = since.get(device.identity, [])
         free = "kept for those in line" if view.queue else "free"
         free = "reserved" if device.identity in reserved else free
-        shown = "in use for " + ", ".join(span(now - each) for each in mine) if mine else free
+        shown = "in use for " + ", ".join(format_duration(now - each) for each in mine) if mine else free
         name = f"GPU {device.label}"
         if card := known.get(device.name):
             name += f", {card.name}"
-            memory = f"{gigabytes(card.memory_used)} of {gigabytes(card.memory_total)} GB in use"
-            busy = "" if card.use is None else f", busy {percent(card.use)} of the time"
+            memory = f"{format_bytes(card.memory_used)} of {format_bytes(card.memory_total)} in use"
+            busy = "" if card.use is None else f", busy {format_percent(card.use)} of the time"
             shown += f" ({memory}{busy})"
         rows.append({"name": name, "use": shown})
     return rows
@@ -132,7 +132,7 @@ def start_page(view: GpuSnapshot, student: str, reason: str, urls: Mapping[str, 
 {table}
 <p>You may wait in line: when a GPU is yours, your server starts by itself.{others} {escape(MAY_START_WITHOUT)}</p>
 <p><button {send} name="action" value="join" class="btn btn-jupyter">Wait in line</button> {without}</p>"""
-    kept = span(view.gpu.offer) if view.gpu.offer >= 60 else f"{view.gpu.offer} s"
+    kept = format_duration(view.gpu.offer) if view.gpu.offer >= 60 else f"{view.gpu.offer} s"
     return f"""<div data-line="{escape(urls["gpu-line"])}" data-start="{escape(urls["spawn"])}">
 <h1 class="h3">Waiting for a GPU</h1>
 <p class="lead" data-line-text role="status" aria-live="polite">{escape(_place(view, place))}</p></div>

@@ -25,7 +25,7 @@ from classroom.migrate_compose import (
     project_files,
     stock_accounts,
 )
-from classroom.storage.report import written
+from classroom.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -243,8 +243,8 @@ class Takeover:
         need = sum(row.found.size for row in due if row.found)
         quota = self.settings.storage.quota
         if quota and (large := [row for row in due if row.found and row.found.size > quota]):
-            listed = ", ".join(f"{row.name} {written(row.found.size)}" for row in large if row.found)
-            return f"A home holds {written(quota)} at most, and there is more for: {listed}; raise storage.quota"
+            listed = ", ".join(f"{row.name} {format_bytes(row.found.size)}" for row in large if row.found)
+            return f"A home holds {format_bytes(quota)} at most, and there is more for: {listed}; raise storage.quota"
         place = self.settings.storage.path or _engine_folder(self.client)
         if place is None or not place.is_dir():
             return ""
@@ -252,7 +252,10 @@ class Takeover:
         free = found.f_bavail * found.f_frsize
         if need <= free:
             return ""
-        return f"The files need {written(need)}, and {place} has {written(free)} free: make room there and try again"
+        return (
+            f"The files need {format_bytes(need)}, and {place} has {format_bytes(free)} free: "
+            "make room there and try again"
+        )
 
     def _notes(self) -> tuple[str, ...]:
         notes = list(self.wishes.notes)

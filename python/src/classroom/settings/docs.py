@@ -16,6 +16,8 @@ _INTRODUCTION = """# Settings
 One file says what a class is: JSON, or TOML by its suffix. Every key has a default; the smallest useful file is
 `{"admins": ["teacher"]}`. `classroom check FILE` names each mistake and what to write instead; `classroom schema`
 prints a JSON Schema for editors. Durations are "90s", "60m", "2h", "1d" or seconds; sizes "512M", "4G" or bytes.
+Commands and pages show memory and disk in the same units, which are powers of 1024: a GPU that is sold with 80 GB has
+79.6G.
 
 The environment variables `JUPYTERHUB_EXTERNAL_URL`, `JUPYTERHUB_LOG_LEVEL` and `DOCKER_NETWORK_NAME` win over
 `site.externalUrl`, `site.logLevel` and `network.name`; `JUPYTERHUB_CRYPT_KEY` wins over the generated key.

@@ -26,8 +26,8 @@ from classroom.settings.types import (
     Size,
     TcpListen,
     Url,
-    write_seconds,
 )
+from classroom.units import write_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -280,7 +280,7 @@ class Gpu(_Section):
             if 0 < seconds <= self.notice:
                 raise ValueError(
                     f"{name} is no longer than notice, which is taken from it: "
-                    f'write {name} = "{write_seconds(2 * self.notice)}" or more'
+                    f'write {name} = "{write_duration(2 * self.notice)}" or more'
                 )
         return self
 

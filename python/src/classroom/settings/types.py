@@ -3,46 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from classroom.units import parse_bytes, parse_duration, write_bytes, write_duration
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,31}"
 """What a new account may be called: safe in URLs, container names and volume names."""
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-
-
-def _seconds(value: object) -> object:
-    return _counted(value, _UNITS, 'write a duration such as "90s", "60m" or "2h"')
-
-
-def _bytes(value: object) -> object:
-    return _counted(value, _SIZES, 'write a size such as "512M" or "4G"')
-
-
-def _counted(value: object, units: Mapping[str, int], mistake: str) -> object:
-    match = re.fullmatch(rf"(\d+)({'|'.join(units)})", value) if isinstance(value, str) else None
-    if match:
-        return int(match[1]) * units[match[2]]
-    if isinstance(value, str | bool):
-        raise ValueError(mistake)  # noqa: TRY004 - pydantic takes ValueError
-    return value
-
-
-def write_seconds(value: int) -> str:
-    """A duration as people write it."""
-    unit = next((unit for unit in "dhm" if value and value % _UNITS[unit] == 0), "s")
-    return f"{value // _UNITS[unit]}{unit}"
-
-
-def _write_bytes(value: int) -> str | int:
-    unit = next((unit for unit in "TGMK" if value % _SIZES[unit] == 0), "")
-    return f"{value // _SIZES[unit]}{unit}" if unit else value
 
 
 def _account_name(value: str) -> str:
@@ -89,15 +57,15 @@ def _group_name(value: str) -> str:
 
 Duration = Annotated[
     int,
-    BeforeValidator(_seconds, json_schema_input_type=int | str),
-    PlainSerializer(write_seconds, when_used="json"),
+    BeforeValidator(parse_duration, json_schema_input_type=int | str),
+    PlainSerializer(write_duration, when_used="json"),
     Field(ge=0),
 ]
 """Seconds, written as an integer or as "90s", "60m", "2h", "1d"."""
 Size = Annotated[
     int,
-    BeforeValidator(_bytes, json_schema_input_type=int | str),
-    PlainSerializer(_write_bytes, when_used="json"),
+    BeforeValidator(parse_bytes, json_schema_input_type=int | str),
+    PlainSerializer(write_bytes, when_used="json"),
     Field(gt=0),
 ]
 """Bytes, written as an integer or as "512M", "4G" (powers of 1024)."""

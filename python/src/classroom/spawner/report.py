@@ -14,6 +14,7 @@ from classroom.docker.client import API_VERSION, EngineSilentError
 from classroom.docker.container import GROUPS, LABEL, listed
 from classroom.errors import ClassroomError
 from classroom.gpus.leases import LEASE
+from classroom.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from classroom.settings.models import Settings
 
 _THREADS = 16
-_GIB = 1024**3
 # A student's program chooses what it writes; it must not move the operator's cursor or set the window's title.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -50,11 +50,9 @@ class Running:
 
     @property
     def memory_shown(self) -> str:
-        """Memory and its bound, in GiB."""
-        if self.memory is None:
-            return ""
-        bound = f" of {self.memory_limit / _GIB:.3g}" if self.memory_limit else ""
-        return f"{self.memory / _GIB:.2f}{bound} GiB"
+        """Return the memory in use and its limit: ``512M of 8G``."""
+        limit = f" of {format_bytes(self.memory_limit)}" if self.memory is not None and self.memory_limit else ""
+        return format_bytes(self.memory) + limit
 
     @property
     def cpus_shown(self) -> str:

@@ -19,6 +19,7 @@ from classroom.docker.client import Engine, EngineSilentError
 from classroom.errors import ClassroomError
 from classroom.storage import folders
 from classroom.storage.client import ask
+from classroom.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,7 @@ class Report:
         """For people; those who hold most come first, removed students last."""
         used = sum(row.held.size or 0 for row in self.rows)
         homes = "1 home" if len(self.rows) == 1 else f"{len(self.rows)} homes"
-        caption = f"{written(used)} in {homes}" + (f", {written(self.free)} free" if self.free else "")
+        caption = f"{format_bytes(used)} in {homes}" + (f", {format_bytes(self.free)} free" if self.free else "")
         table = Table(caption=caption, box=None)
         for column in ("Student", "Used", "Of", "Files", "Last change", "Removed"):
             table.add_column(column, no_wrap=True, justify="right" if column in {"Used", "Of", "Files"} else "left")
@@ -86,8 +87,8 @@ class Report:
             held = row.held
             cells = (
                 row.student,
-                written(held.size),
-                written(held.quota),
+                format_bytes(held.size),
+                format_bytes(held.quota),
                 "" if held.files is None else str(held.files),
                 _day(held.changed),
                 _day(row.archived)[:10],
@@ -95,18 +96,6 @@ class Report:
             )
             table.add_row(*(Text(cell) for cell in cells))
         return table
-
-
-def written(size: int | None) -> str:
-    """Bytes as the settings write them, rounded: "1.5G"; empty for None."""
-    if size is None:
-        return ""
-    amount = float(size)
-    for unit in ("", "K", "M", "G"):
-        if amount < 1000:
-            return f"{amount:.0f}{unit}" if amount >= 10 or amount.is_integer() else f"{amount:.1f}{unit}"
-        amount /= 1024
-    return f"{amount:.1f}T"
 
 
 def look(settings: Settings) -> Report:

@@ -107,7 +107,7 @@ def _try(torch: Any, number: int) -> tuple[bool, str]:  # noqa: ANN401 - torch m
     try:
         name = f"GPU {number}, {torch.cuda.get_device_name(number)}"
         free, total = torch.cuda.mem_get_info(number)
-        memory = f"{free / _GIB:.1f} of {total / _GIB:.1f} GiB of memory free"
+        memory = f"{free / _GIB:.1f}G of {total / _GIB:.1f}G of memory free"
         right, seconds = _multiply(torch, f"cuda:{number}")
     except Exception as error:  # noqa: BLE001 - RuntimeError and its kin; the reason is for the reader
         if "out of memory" in str(error):

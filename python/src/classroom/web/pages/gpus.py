@@ -20,7 +20,7 @@ from classroom.gpus.telemetry.sample import read
 from classroom.gpus.text import reservation, standing
 from classroom.settings.groups import gpu_rules, hands_out_gpus
 from classroom.spawner.docker import ClassroomSpawner
-from classroom.units import span
+from classroom.units import format_duration
 from classroom.web.pages.base import Page
 
 _NO_ANSWER = (ClassroomError, docker.errors.APIError)
@@ -44,11 +44,12 @@ class GpuPage(Page):
             raise web.HTTPError(503, f"The machine that runs the servers does not answer: {error}") from error
         now = time.time()
         rows = [
-            (row, span(now - datetime.fromisoformat(row.since).timestamp()) if row.since else "") for row in found.rows
+            (row, format_duration(now - datetime.fromisoformat(row.since).timestamp()) if row.since else "")
+            for row in found.rows
         ]
         places = queue.read(spawner.db)
         waiting = [
-            (each.name, span(now - each.joined.replace(tzinfo=UTC).timestamp()), each.offered is not None)
+            (each.name, format_duration(now - each.joined.replace(tzinfo=UTC).timestamp()), each.offered is not None)
             for each in (queue.ordered(places, usage.lately(spawner.db)) if gpu.prefer_least_used else places)
         ]
         when = present()
