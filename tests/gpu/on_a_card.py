@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from classroom.gpus.telemetry import nvml
-from classroom.gpus.telemetry.collector import Sampler
+from classroom.gpus.telemetry.collector import Collector
 from classroom.student.gpu import examine
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ def main() -> int:
     """Measure, say, keep."""
     works, text = examine()
     with nvml.driver() as driver:
-        sampler = Sampler(lambda pid: ME if pid == os.getpid() else None, time.monotonic())
+        sampler = Collector(lambda pid: ME if pid == os.getpid() else None, time.monotonic())
 
         def look() -> Any:
             return sampler.take(driver.read(), time.monotonic(), time.time())

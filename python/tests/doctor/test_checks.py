@@ -14,7 +14,7 @@ from classroom.backup.last_backup import Last
 from classroom.doctor import engine, gpus, machine, shared_folders, units
 from classroom.doctor.checks import State
 from classroom.doctor.state import judge_backup
-from classroom.gpus.cdi import parse
+from classroom.gpus.cdi import parse_specification
 from classroom.gpus.inventory import discover
 from classroom.settings.models import Settings
 
@@ -282,7 +282,7 @@ def test_an_mps_that_does_not_run_is_said(tmp_path: Path) -> None:
 
 
 def test_a_device_whose_file_is_not_there_is_named(tmp_path: Path) -> None:
-    inventory = discover(parse(SPECIFICATION, is_yaml=False))
+    inventory = discover(parse_specification(SPECIFICATION, is_yaml=False))
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/nvidia0").touch()
     (said,) = gpus.missing(inventory, tmp_path)

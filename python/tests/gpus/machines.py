@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from classroom.gpus.cdi import parse
+from classroom.gpus.cdi import parse_specification
 from classroom.gpus.inventory import Inventory, discover
 
 
@@ -43,7 +43,7 @@ def fake(count: int) -> dict[str, Any]:
 
 
 def inventory(*specs: dict[str, Any]) -> Inventory:
-    return discover(device for each in specs for device in parse(json.dumps(each), is_yaml=False))
+    return discover(device for each in specs for device in parse_specification(json.dumps(each), is_yaml=False))
 
 
 def _device(name: str, *paths: str) -> dict[str, Any]:

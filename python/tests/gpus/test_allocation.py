@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from machines import fake, inventory, nvidia, spec, with_mig
 
 from classroom.gpus import allocation
-from classroom.gpus.allocation import Busy, Granted, NoGpu, Placement, loads, mistakes, most, place
+from classroom.gpus.allocation import (
+    Allocation,
+    Busy,
+    Granted,
+    NoGpu,
+    allocate,
+    device_load,
+    gpu_problems,
+    student_limit,
+)
 from classroom.gpus.inventory import Inventory
 from classroom.gpus.leases import Lease
 from classroom.settings.models import Gpu
@@ -22,11 +31,11 @@ def gpu(policy: str, **more: Any) -> Gpu:
     return Gpu.model_validate({"policy": policy} | more)
 
 
-def held(*devices: str, exclusive: bool = False, most: int = 0) -> Lease:
-    return Lease("ada", tuple(f"nvidia.com/gpu={each}" for each in devices), exclusive=exclusive, most=most)
+def held(*devices: str, exclusive: bool = False, limit: int = 0) -> Lease:
+    return Lease("ada", tuple(f"nvidia.com/gpu={each}" for each in devices), exclusive=exclusive, limit=limit)
 
 
-def short(placement: Placement) -> list[str] | str:
+def short(placement: Allocation) -> list[str] | str:
     if isinstance(placement, Granted):
         return [name.removeprefix("nvidia.com/gpu=") for name in placement.names]
     return type(placement).__name__
@@ -62,32 +71,32 @@ def short(placement: Placement) -> list[str] | str:
         (gpu("shared", devices=["3"], students_per_device=9), FOUR, [held("0", exclusive=True)], ["3"]),
         (gpu("shared"), inventory(nvidia(2)), [held("0", exclusive=True), held("1"), held("1")], "Busy"),
         (gpu("shared"), Inventory(), [], "NoGpu"),
-        (gpu("shared", students_per_device=9), inventory(nvidia(1)), [held("0", most=2)], ["0"]),
-        (gpu("shared", students_per_device=9), inventory(nvidia(1)), [held("0", most=2), held("0", most=9)], "Busy"),
-        (gpu("shared"), inventory(nvidia(2)), [held("0", most=9), held("0", most=9), held("1", exclusive=True)],
+        (gpu("shared", students_per_device=9), inventory(nvidia(1)), [held("0", limit=2)], ["0"]),
+        (gpu("shared", students_per_device=9), inventory(nvidia(1)), [held("0", limit=2), held("0", limit=9)], "Busy"),
+        (gpu("shared"), inventory(nvidia(2)), [held("0", limit=9), held("0", limit=9), held("1", exclusive=True)],
          "Busy"),
-        (gpu("all"), inventory(nvidia(2)), [held("0", most=1)], ["1"]),
-        (gpu("all"), inventory(nvidia(2)), [held("0", most=2)], ["all"]),
-        (gpu("devices", devices=["0"]), inventory(nvidia(2)), [held("0", most=1)], "Busy"),
+        (gpu("all"), inventory(nvidia(2)), [held("0", limit=1)], ["1"]),
+        (gpu("all"), inventory(nvidia(2)), [held("0", limit=2)], ["all"]),
+        (gpu("devices", devices=["0"]), inventory(nvidia(2)), [held("0", limit=1)], "Busy"),
     ],
 
 )  # fmt: skip
 def test_a_student_gets(rules: Gpu, machine: Inventory, leases: list[Lease], answer: list[str] | str) -> None:
-    assert short(place(rules, machine, leases)) == answer
+    assert short(allocate(rules, machine, leases)) == answer
 
 
 def test_a_device_that_has_changed_its_name_under_a_student_stays_theirs() -> None:
     lease = Lease("ada", ("nvidia.com/gpu=GPU-gone",), ("/dev/nvidia0",), exclusive=True)
-    assert short(place(gpu("exclusive"), FOUR, [lease])) == ["1"]
+    assert short(allocate(gpu("exclusive"), FOUR, [lease])) == ["1"]
 
 
 def test_a_lease_by_uuid_holds_the_device_of_that_index() -> None:
     machine = inventory(nvidia(2, uuids=True))
-    assert short(place(gpu("exclusive"), machine, [held("GPU-00000000")])) == ["1"]
+    assert short(allocate(gpu("exclusive"), machine, [held("GPU-00000000")])) == ["1"]
 
 
 def test_a_device_that_has_vanished_holds_up_nobody() -> None:
-    assert short(place(gpu("exclusive"), inventory(nvidia(1)), [held("3", exclusive=True)])) == ["0"]
+    assert short(allocate(gpu("exclusive"), inventory(nvidia(1)), [held("3", exclusive=True)])) == ["0"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +113,7 @@ def test_a_device_that_has_vanished_holds_up_nobody() -> None:
     ids=["none", "right", "just right", "too many", "no such device", "no driver", "broken file"],
 )
 def test_the_operator_is_told_what_this_machine_cannot_keep(rules: Gpu, machine: Inventory, said: list[str]) -> None:
-    found = mistakes(rules, machine)
+    found = gpu_problems(rules, machine)
     assert len(found) == len(said)
     assert all(part in whole for part, whole in zip(said, found, strict=True))
 
@@ -138,11 +147,11 @@ class Class:
     def start(self, student: str) -> None:
         rules = self.rules[sum(student.encode()) % len(self.rules)]
         others = [lease for lease in self.containers.values() if lease.holder != student]
-        answer = place(rules, self.machine, others)
-        assert answer == place(rules, self.machine, list(reversed(others))), "the answer hangs on the order"
+        answer = allocate(rules, self.machine, others)
+        assert answer == allocate(rules, self.machine, list(reversed(others))), "the answer hangs on the order"
         if isinstance(answer, Granted):
             exclusive = rules.policy == "exclusive"
-            lease = Lease(student, answer.names, answer.identities, exclusive, most=most(rules))
+            lease = Lease(student, answer.names, answer.identities, exclusive, limit=student_limit(rules))
             self.check(rules, lease, others)
             self.containers[student] = lease
         else:
@@ -151,12 +160,12 @@ class Class:
                 self.check_full(rules, others)
 
     def check(self, rules: Gpu, lease: Lease, others: list[Lease]) -> None:
-        before = loads(self.machine, others)
-        after = loads(self.machine, [*others, lease])
+        before = device_load(self.machine, others)
+        after = device_load(self.machine, [*others, lease])
         mine = [device for device in self.machine.devices if after.count(device) > before.count(device)]
         assert not any(before.is_taken(device) for device in mine), "a device of someone's own was given away"
         for device in mine:
-            promises = [each.most for each in [*others, lease] if each.most and device.identity in on(self, each)]
+            promises = [each.limit for each in [*others, lease] if each.limit and device.identity in on(self, each)]
             assert after.count(device) <= min(promises, default=99), "more than one of them was promised"
         if rules.policy == "exclusive":
             assert len(mine) == rules.per_student
@@ -167,7 +176,7 @@ class Class:
             assert before.count(device) == min(before.count(other) for other in open_), "not the least loaded"
 
     def check_full(self, rules: Gpu, others: list[Lease]) -> None:
-        before = loads(self.machine, others)
+        before = device_load(self.machine, others)
         free = [device for device in self.pool(rules) if before.count(device) == 0]
         if rules.policy == "exclusive":
             assert len(free) < rules.per_student, "told full while enough was free"
@@ -180,7 +189,7 @@ class Class:
 
 
 def on(room: Class, lease: Lease) -> set[str]:
-    return allocation.held(room.machine, lease)
+    return allocation.leased_identities(room.machine, lease)
 
 
 GROUPS = st.lists(RULES, min_size=1, max_size=3)
@@ -227,17 +236,17 @@ def test_a_thousand_leases_on_64_devices_are_placed_in_under_a_millisecond_each(
     times = []
     for number in range(1000):
         begin = time.thread_time()
-        answer = place(rules, machine, leases)
+        answer = allocate(rules, machine, leases)
         times.append(time.thread_time() - begin)
         assert isinstance(answer, Granted)
         leases.append(Lease(f"s{number}", answer.names, answer.identities))
-    counts = loads(machine, leases)
+    counts = device_load(machine, leases)
     assert {counts.count(device) for device in machine.devices} <= {15, 16}
     # Processor time, which others on this machine do not lengthen.
     assert sum(times[-100:]) / 100 < 0.001
 
 
 def test_without_is_not_full() -> None:
-    answer = place(gpu("exclusive", per_student=9), FOUR, [held("0")])
+    answer = allocate(gpu("exclusive", per_student=9), FOUR, [held("0")])
     assert isinstance(answer, NoGpu)
     assert "9 GPUs" in answer.reason

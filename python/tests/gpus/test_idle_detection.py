@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from classroom.gpus.idle_detection import unused
+from classroom.gpus.idle_detection import idle_leases
 from classroom.gpus.leases import Lease
-from classroom.gpus.preemption import key
+from classroom.gpus.preemption import lease_key
 from classroom.gpus.telemetry.sample import Sample, Use
 
 ADA, BEN = (Lease(name, ("nvidia.com/gpu=0",), container=f"c-{name}", container_id=name) for name in ("ada", "ben"))
-OLD = {key(ADA): 9000.0, key(BEN): 9000.0}
+OLD = {lease_key(ADA): 9000.0, lease_key(BEN): 9000.0}
 
 
 def sample(watched: float, **idle: float) -> Sample:
@@ -21,7 +21,7 @@ def sample(watched: float, **idle: float) -> Sample:
         (sample(5000, ada=100, ben=4000), OLD, {BEN: 4000}),
         (sample(5000, ada=100), OLD, {BEN: 5000}),
         (sample(300, ada=300, ben=300), OLD, {}),
-        (sample(5000, ada=4000, ben=4000), OLD | {key(ADA): 60.0}, {BEN: 4000}),
+        (sample(5000, ada=4000, ben=4000), OLD | {lease_key(ADA): 60.0}, {BEN: 4000}),
         (None, OLD, {}),
     ],
     ids=["one works", "one never used it", "not watched for long", "one came just now", "nobody watches"],
@@ -29,10 +29,10 @@ def sample(watched: float, **idle: float) -> Sample:
 def test_only_who_is_known_to_have_used_nothing_for_long_is_named(
     seen: Sample | None, ages: dict[object, float], expected: dict[Lease, float]
 ) -> None:
-    assert unused({ADA: 1800, BEN: 1800}, seen, ages) == expected  # type: ignore[arg-type] - keys of leases
+    assert idle_leases({ADA: 1800, BEN: 1800}, seen, ages) == expected  # type: ignore[arg-type] - keys of leases
 
 
 def test_each_is_named_from_as_long_on_as_their_own_rules_say() -> None:
     seen = sample(5000, ada=2000, ben=2000)
-    assert unused({ADA: 1800, BEN: 3600}, seen, OLD) == {ADA: 2000}
-    assert unused({BEN: 1800}, seen, OLD) == {BEN: 2000}, "whoever has no bound is not asked about"
+    assert idle_leases({ADA: 1800, BEN: 3600}, seen, OLD) == {ADA: 2000}
+    assert idle_leases({BEN: 1800}, seen, OLD) == {BEN: 2000}, "whoever has no bound is not asked about"

@@ -10,7 +10,7 @@ import yaml
 from machines import fake, inventory, nvidia, spec, with_mig
 
 from classroom.errors import ClassroomError
-from classroom.gpus.cdi import parse
+from classroom.gpus.cdi import parse_specification
 from classroom.gpus.inventory import CdiCache, Inventory
 
 AMD = spec(
@@ -93,7 +93,7 @@ def test_a_device_is_found_by_each_of_its_names() -> None:
 )
 def test_a_malformed_file_is_named_by_what_is_wrong(text: str, suffix: str, said: str) -> None:
     with pytest.raises(ClassroomError) as error:
-        parse(text, is_yaml=suffix == "yaml")
+        parse_specification(text, is_yaml=suffix == "yaml")
     assert said in str(error.value)
 
 

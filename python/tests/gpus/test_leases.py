@@ -45,7 +45,7 @@ def test_a_container_without_devices_holds_no_lease() -> None:
     assert leases([container(), container(lease="")]) == ()
 
 
-@pytest.mark.parametrize(("label", "most"), [({"lease-most": "3"}, 3), ({}, 0), ({"lease-most": "many"}, 0)])
-def test_what_a_student_was_promised_is_on_the_container(label: dict[str, str], most: int) -> None:
-    assert leases([container(lease="nvidia.com/gpu=0", **label)])[0].most == most
+@pytest.mark.parametrize(("label", "limit"), [({"lease-most": "3"}, 3), ({}, 0), ({"lease-most": "many"}, 0)])
+def test_what_a_student_was_promised_is_on_the_container(label: dict[str, str], limit: int) -> None:
+    assert leases([container(lease="nvidia.com/gpu=0", **label)])[0].limit == limit
     assert labels(["nvidia.com/gpu=0"], [], "shared", 3)["org.classroom.lease-most"] == "3"

@@ -7,9 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import inventory, nvidia
 
-from classroom.gpus.allocation import Claim, capacity_of, most
+from classroom.gpus.allocation import Claim, capacity_of, student_limit
 from classroom.gpus.leases import Lease
-from classroom.gpus.preemption import Ages, Demand, Key, Notices, key, to_clear, to_end
+from classroom.gpus.preemption import (
+    Demand,
+    LeaseAges,
+    LeaseKey,
+    PendingNotices,
+    lease_key,
+    leases_to_clear,
+    leases_to_preempt,
+)
 from classroom.gpus.queue import QueueEntry
 from classroom.notices import Board, Notice
 from classroom.settings.models import Gpu
@@ -22,7 +30,9 @@ SHARED, SECOND = Gpu(policy="shared"), Gpu(policy="exclusive", devices=("1",))
 
 def lease(name: str, number: int, gpu: Gpu = ALONE) -> Lease:
     exclusive = gpu.policy == "exclusive"
-    return Lease(name, (f"nvidia.com/gpu={number}",), exclusive=exclusive, container=f"c-{name}", most=most(gpu))
+    return Lease(
+        name, (f"nvidia.com/gpu={number}",), exclusive=exclusive, container=f"c-{name}", limit=student_limit(gpu)
+    )
 
 
 def wishes(*rules: Gpu) -> Demand:
@@ -32,7 +42,7 @@ def wishes(*rules: Gpu) -> Demand:
 
 def ending(held: list[Lease], overdue: int, *rules: Gpu, claims: tuple[Claim, ...] = ()) -> list[str]:
     """Who is to go, where so many of the leases have lasted long enough: the first is to go first."""
-    return [each.holder for each in to_end(held[:overdue], held, wishes(*rules), TWO, claims)]
+    return [each.holder for each in leases_to_preempt(held[:overdue], held, wishes(*rules), TWO, claims)]
 
 
 FULL = [lease("ada", 0), lease("ben", 1)]
@@ -86,7 +96,7 @@ def test_a_lecture_that_has_begun_needs_what_is_reserved_for_it() -> None:
 def test_a_lecture_for_which_others_are_to_go_needs_no_lease_to_be_old() -> None:
     first = frozenset({TWO.devices[0].identity})
     for members, clear, goes in [({"cem"}, True, ["ada"]), ({"cem"}, False, []), ({"ada"}, True, [])]:
-        found = to_clear(FULL, TWO, [Claim(frozenset(members), first, clear=clear)])
+        found = leases_to_clear(FULL, TWO, [Claim(frozenset(members), first, clear=clear)])
         assert [each.holder for each in found] == goes
 
 
@@ -97,7 +107,7 @@ def test_a_gpu_that_would_only_be_kept_for_a_pair_ends_no_lease() -> None:
     waiting = [QueueEntry(name, NOON) for name in rules]
     found = Demand(waiting, lambda name: rules[name], lambda leases: capacity_of(three, leases))
     assert (found.served(held), found.served([])) == (3, 2), "the last shares with ada, and would not if she went"
-    assert to_end(held, held, found, three, ()) == ()
+    assert leases_to_preempt(held, held, found, three, ()) == ()
 
 
 @given(st.data())
@@ -112,7 +122,7 @@ def test_whose_lease_ends_somebody_else_is_served_for_it(data: st.DataObject) ->
     rules = data.draw(st.lists(kinds, max_size=5))
     waiting = [QueueEntry(str(number), NOON) for number in range(len(rules))]
     found = Demand(waiting, lambda name: rules[int(name)], lambda leases: capacity_of(machine, leases))
-    goes = to_end(overdue, held, found, machine, ())
+    goes = leases_to_preempt(overdue, held, found, machine, ())
     assert set(goes) <= set(overdue)
 
     def served(without: list[Lease]) -> int:
@@ -124,17 +134,17 @@ def test_whose_lease_ends_somebody_else_is_served_for_it(data: st.DataObject) ->
 
 
 def test_a_clock_that_jumps_makes_no_lease_too_old() -> None:
-    ages, one = Ages(), Lease("ada", (), since=1_000, container="c")
-    assert ages.look([one], 50, 1_100)[key(one)] == 100
-    assert ages.look([one], 65, 999_999_999)[key(one)] == 115
-    assert ages.look([one], 80, 0)[key(one)] == 130
+    ages, one = LeaseAges(), Lease("ada", (), since=1_000, container="c")
+    assert ages.look([one], 50, 1_100)[lease_key(one)] == 100
+    assert ages.look([one], 65, 999_999_999)[lease_key(one)] == 115
+    assert ages.look([one], 80, 0)[lease_key(one)] == 130
     assert ages.look([], 95, 1_145) == {}
     ahead = Lease("ada", (), since=9_999, container="c")
-    assert ages.look([ahead], 110, 1_160) == {Key("c", 9_999): 0}, "made before the clock was set back"
+    assert ages.look([ahead], 110, 1_160) == {LeaseKey("c", 9_999): 0}, "made before the clock was set back"
 
 
 def test_who_is_to_go_is_told_first_and_goes_no_sooner() -> None:
-    notices = Notices()
+    notices = PendingNotices()
     ada, ben = FULL
     step = notices.review({ada: 600}, 0)
     assert (step.tell, step.withdraw, step.stop) == ((ada,), (), ())
@@ -146,7 +156,7 @@ def test_who_is_to_go_is_told_first_and_goes_no_sooner() -> None:
 
 
 def test_a_notice_is_taken_back_when_nobody_waits_any_more_and_begins_anew_after_that() -> None:
-    notices = Notices()
+    notices = PendingNotices()
     (ada, _) = FULL
     notices.review({ada: 600}, 0)
     assert notices.review({}, 300).withdraw == (ada,)
@@ -156,9 +166,9 @@ def test_a_notice_is_taken_back_when_nobody_waits_any_more_and_begins_anew_after
 
 
 def test_who_has_been_told_goes_before_others_who_have_had_theirs_longer() -> None:
-    notices = Notices()
+    notices = PendingNotices()
     ada, ben = FULL
-    ages = {key(ada): 100.0, key(ben): 200.0}
+    ages = {lease_key(ada): 100.0, lease_key(ben): 200.0}
     assert sorted(FULL, key=notices.first_to_go(ages)) == [ben, ada]
     notices.review({ada: 600}, 0)
     assert sorted(FULL, key=notices.first_to_go(ages)) == [ada, ben]

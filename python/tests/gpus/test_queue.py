@@ -13,19 +13,19 @@ from machines import inventory, nvidia
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from classroom.db.models import Place
+from classroom.db.models import QueueRow
 from classroom.gpus import queue
-from classroom.gpus.allocation import Busy, Granted, NoGpu, capacity_of, most
+from classroom.gpus.allocation import Busy, Granted, NoGpu, capacity_of, student_limit
 from classroom.gpus.inventory import Inventory
 from classroom.gpus.leases import Lease
-from classroom.gpus.queue import Bounds, QueueEntry
+from classroom.gpus.queue import QueueEntry, QueueLimits
 from classroom.gpus.snapshot import GpuSnapshot
 from classroom.gpus.telemetry.sample import Card, Sample
 from classroom.gpus.text import devices, standing, start_page
 from classroom.settings.models import Gpu
 
 NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
-BOUNDS = Bounds(timedelta(minutes=2), timedelta(hours=4))
+BOUNDS = QueueLimits(timedelta(minutes=2), timedelta(hours=4))
 TWO = inventory(nvidia(2))
 EXCLUSIVE = Gpu(policy="exclusive")
 URLS = {"gpu-line": "/hub/gpu-line/ada", "spawn": "/hub/spawn/ada"}
@@ -43,7 +43,7 @@ def review(before: Sequence[QueueEntry], free: int, when: datetime = NOON) -> tu
     """The line before a machine with so many free GPUs, and one that is not."""
     machine = inventory(nvidia(free + 1))
     room = capacity_of(machine, [Lease("zoe", (machine.devices[free].name,), exclusive=True)])
-    return queue.review(before, lambda _name: EXCLUSIVE, room, when, BOUNDS)
+    return queue.advance(before, lambda _name: EXCLUSIVE, room, when, BOUNDS)
 
 
 def names(found: tuple[QueueEntry, ...]) -> list[tuple[str, bool]]:
@@ -95,7 +95,9 @@ def test_nobody_overtakes_and_no_more_are_offered_than_there_are(rows: list[tupl
 
 def view(*holders: str, db: Session | None = None, gpu: Gpu = EXCLUSIVE, machine: Inventory = TWO) -> GpuSnapshot:
     leases = tuple(Lease(name, (device.name,)) for name, device in zip(holders, machine.devices, strict=False))
-    return GpuSnapshot(gpu, machine, leases, queue.refresh(db, gpu, capacity_of(machine, leases), leases) if db else ())
+    return GpuSnapshot(
+        gpu, machine, leases, queue.update_queue(db, gpu, capacity_of(machine, leases), leases) if db else ()
+    )
 
 
 def test_what_is_known_of_a_gpu_stands_beside_it() -> None:
@@ -110,26 +112,26 @@ def test_what_is_known_of_a_gpu_stands_beside_it() -> None:
 
 
 def test_joining_twice_keeps_the_place(db: Session) -> None:
-    assert all(queue.join(db, name) for name in ("ada", "ben", "ada"))
-    assert [each.name for each in queue.read(db)] == ["ada", "ben"]
+    assert all(queue.join_queue(db, name) for name in ("ada", "ben", "ada"))
+    assert [each.name for each in queue.read_queue(db)] == ["ada", "ben"]
 
 
 def test_a_line_has_an_end(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "LONGEST", 2)
-    assert [queue.join(db, name) for name in ("ada", "ben", "cem", "ada")] == [True, True, False, True]
+    monkeypatch.setattr(queue, "MAX_ENTRIES", 2)
+    assert [queue.join_queue(db, name) for name in ("ada", "ben", "cem", "ada")] == [True, True, False, True]
 
 
 def test_who_leaves_moves_the_others_up(db: Session) -> None:
     for name in ("ada", "ben"):
-        queue.join(db, name)
-    assert queue.leave(db, "ada") == pytest.approx(0, abs=5)
-    assert queue.leave(db, "nobody") is None
-    assert queue.position(queue.read(db), "ben") == 0
+        queue.join_queue(db, name)
+    assert queue.leave_queue(db, "ada") == pytest.approx(0, abs=5)
+    assert queue.leave_queue(db, "nobody") is None
+    assert queue.position_in(queue.read_queue(db), "ben") == 0
 
 
 def test_a_free_gpu_is_the_first_ones_and_nobody_elses(db: Session) -> None:
     for name in ("ada", "ben"):
-        queue.join(db, name)
+        queue.join_queue(db, name)
     found = view("zoe", db=db)
     assert isinstance(found.answer("ada"), Granted)
     assert isinstance(found.answer("ben"), Busy)
@@ -141,30 +143,30 @@ def test_a_free_gpu_is_the_first_ones_and_nobody_elses(db: Session) -> None:
 
 def test_an_offer_that_is_not_taken_passes_on_and_this_is_remembered(db: Session) -> None:
     for name in ("ada", "ben"):
-        queue.join(db, name)
+        queue.join_queue(db, name)
     view("zoe", db=db)
-    row = db.scalars(select(Place).where(Place.name == "ada")).one()
+    row = db.scalars(select(QueueRow).where(QueueRow.name == "ada")).one()
     assert row.offered is not None
     row.offered -= timedelta(seconds=EXCLUSIVE.offer)
     db.commit()
     found = view("zoe", db=db)
     assert isinstance(found.answer("ben"), Granted)
     assert found.place("ada") is None
-    assert [each.name for each in queue.read(db)] == ["ben"]
+    assert [each.name for each in queue.read_queue(db)] == ["ben"]
 
 
 def test_who_has_a_gpu_by_now_waits_no_more(db: Session) -> None:
-    queue.join(db, "ada")
+    queue.join_queue(db, "ada")
     soon = int(datetime.now(UTC).timestamp()) + 5
     started = Lease("ada", ("nvidia.com/gpu=0",), since=soon)
-    assert queue.refresh(db, EXCLUSIVE, capacity_of(TWO, [started]), [started]) == ()
-    queue.join(db, "ada")
+    assert queue.update_queue(db, EXCLUSIVE, capacity_of(TWO, [started]), [started]) == ()
+    queue.join_queue(db, "ada")
     leftover = Lease("ada", ("nvidia.com/gpu=0",), since=soon - 100)
-    assert len(queue.refresh(db, EXCLUSIVE, capacity_of(TWO, [leftover]), [leftover])) == 1
+    assert len(queue.update_queue(db, EXCLUSIVE, capacity_of(TWO, [leftover]), [leftover])) == 1
 
 
 def test_when_the_gpus_vanish_nobody_waits_on(db: Session) -> None:
-    queue.join(db, "ada")
+    queue.join_queue(db, "ada")
     found = view(db=db, machine=Inventory())
     assert isinstance(found.answer("ada"), NoGpu)
     assert standing(found, "ada")["turn"] is True
@@ -177,38 +179,38 @@ def test_with_an_empty_line_one_click_starts() -> None:
 @pytest.mark.parametrize("count", [200])
 def test_two_hundred_who_wait_are_served_in_order(db: Session, count: int) -> None:
     for number in range(count):
-        queue.join(db, f"s{number}")
+        queue.join_queue(db, f"s{number}")
     gpu: dict[str, Any] = {"gpu": Gpu(policy="shared", students_per_device=1)}
     served = []
-    while found := queue.read(db):
+    while found := queue.read_queue(db):
         now = view(db=db, **gpu)
         turn = [each.name for each in found if isinstance(now.answer(each.name), Granted)]
         assert len(turn) == min(2, len(found))
         served += turn[:1]
-        queue.leave(db, turn[0])
+        queue.leave_queue(db, turn[0])
     assert served == [f"s{number}" for number in range(count)]
 
 
 def test_a_look_with_two_hundred_in_line_and_a_thousand_leases_takes_milliseconds(db: Session) -> None:
     for number in range(200):
-        queue.join(db, f"s{number}")
+        queue.join_queue(db, f"s{number}")
     gpu, machine = Gpu(policy="shared", students_per_device=16), inventory(nvidia(64, uuids=True))
     leases = tuple(
-        Lease(f"{device.label}-{number}", (device.name,), (device.identity,), most=16)
+        Lease(f"{device.label}-{number}", (device.name,), (device.identity,), limit=16)
         for device in machine.devices
         for number in range(16)
     )
     times = []
     for _ in range(10):
         begin = time.thread_time()
-        found = GpuSnapshot(gpu, machine, leases, queue.refresh(db, gpu, capacity_of(machine, leases), leases))
+        found = GpuSnapshot(gpu, machine, leases, queue.update_queue(db, gpu, capacity_of(machine, leases), leases))
         assert standing(found, "s199")["place"] == 200
         times.append(time.thread_time() - begin)
     assert min(times) < 0.06
 
 
 def test_the_page_says_how_long_and_not_who(db: Session) -> None:
-    queue.join(db, "ben")
+    queue.join_queue(db, "ben")
     page = start_page(view("zoe", "kim", db=db), "ada", "All <GPUs> are in use.", URLS)
     assert "GPU 0" in page
     assert "in use for " in page
@@ -221,7 +223,7 @@ def test_the_page_says_how_long_and_not_who(db: Session) -> None:
 
 def test_the_page_of_who_waits_says_the_place(db: Session) -> None:
     for name in ("ben", "ada"):
-        queue.join(db, name)
+        queue.join_queue(db, name)
     found = view("zoe", "kim", db=db)
     page = start_page(found, "ada", "", URLS)
     assert "You are number 2 of 2 in line." in page
@@ -236,8 +238,8 @@ def test_the_page_asks_the_less_often_the_longer_the_line_and_misses_no_offer(
     db: Session, before: int, offer: int, again: int
 ) -> None:
     for number in range(before):
-        queue.join(db, f"s{number}")
-    queue.join(db, "ada")
+        queue.join_queue(db, f"s{number}")
+    queue.join_queue(db, "ada")
     found = view("zoe", "kim", db=db, gpu=Gpu(policy="exclusive", offer=offer))
     assert standing(found, "ada")["again"] == again
 
@@ -248,7 +250,7 @@ LAST = Gpu(policy="exclusive", devices=("1",))
 
 
 def lease(number: int, gpu: Gpu, name: str = "zoe") -> Lease:
-    return Lease(name, (f"nvidia.com/gpu={number}",), exclusive=gpu.policy == "exclusive", most=most(gpu))
+    return Lease(name, (f"nvidia.com/gpu={number}",), exclusive=gpu.policy == "exclusive", limit=student_limit(gpu))
 
 
 @pytest.mark.parametrize(
@@ -282,17 +284,17 @@ def test_in_a_line_of_several_groups_nobody_overtakes_to_a_device_that_is_of_use
     held: list[Lease], rules: list[Gpu], offered: list[int]
 ) -> None:
     before = [waiting(str(number)) for number in range(len(rules))]
-    after = queue.review(before, lambda name: rules[int(name)], capacity_of(TWO, held), NOON, BOUNDS)
+    after = queue.advance(before, lambda name: rules[int(name)], capacity_of(TWO, held), NOON, BOUNDS)
     assert [number for number, each in enumerate(after) if each.offered] == offered
 
 
 def test_a_student_reads_of_the_line_what_the_others_rules_make_of_it(db: Session) -> None:
     for name in ("ada", "ben"):
-        queue.join(db, name)
+        queue.join_queue(db, name)
     leases = (lease(0, ONE),)
     others = {"ada": PAIR, "ben": LAST}
     found = GpuSnapshot(
-        ONE, TWO, leases, queue.refresh(db, ONE, capacity_of(TWO, leases), leases, others.__getitem__), others
+        ONE, TWO, leases, queue.update_queue(db, ONE, capacity_of(TWO, leases), leases, others.__getitem__), others
     )
     assert [isinstance(found.answer(name), Busy) for name in ("ada", "ben", "new")] == [True, True, True]
     assert "kept for those who wait" in found.answer("new").reason  # type: ignore[union-attr]
@@ -329,7 +331,7 @@ def test_whoever_comes_next_and_whatever_they_may_have_nobody_waits_for_ever(dat
         if not isinstance(found := view.answer(name), Granted):
             return False
         exclusive = gpu.policy == "exclusive"
-        running[name] = second, Lease(name, found.names, found.identities, exclusive, most=most(gpu))
+        running[name] = second, Lease(name, found.names, found.identities, exclusive, limit=student_limit(gpu))
         return True
 
     for number in range(40):

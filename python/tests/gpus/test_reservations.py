@@ -12,10 +12,10 @@ from jupyterhub import orm
 from machines import inventory, nvidia
 
 from classroom.db.models import now
-from classroom.gpus.allocation import Busy, Claim, Granted, held, most, place
+from classroom.gpus.allocation import Busy, Claim, Granted, allocate, leased_identities, student_limit
 from classroom.gpus.leases import Lease
 from classroom.gpus.reservations import store
-from classroom.gpus.reservations.policy import Reservation, ReservationError, check, claims, pools_of, share_out
+from classroom.gpus.reservations.policy import Reservation, ReservationError, check, claims, device_pools, match_devices
 from classroom.gpus.snapshot import GpuSnapshot
 from classroom.gpus.text import clock, devices, notes, reservation
 from classroom.settings.models import Gpu, Settings
@@ -40,7 +40,7 @@ def booked(count: int, begins: float = 0, ends: float = 1, *members: str, number
 
 def lease(name: str, *numbers: int, gpu: Gpu = ALONE) -> Lease:
     names = tuple(f"nvidia.com/gpu={number}" for number in numbers)
-    return Lease(name, names, exclusive=gpu.policy == "exclusive", most=most(gpu))
+    return Lease(name, names, exclusive=gpu.policy == "exclusive", limit=student_limit(gpu))
 
 
 def everything(_group: str) -> Sequence[Device]:
@@ -81,12 +81,12 @@ def test_a_reservation_keeps(leases: list[Lease], reservations: list[Reservation
 def test_what_is_reserved_is_the_members_and_they_take_it_first() -> None:
     claimed = claims(everything, FOUR, [lease("zoe", 0)], [booked(1, 0, 1, "ada")])
     leases = [lease("zoe", 0)]
-    assert place(ALONE, FOUR, leases, "ada", claimed) == place(ALONE, FOUR, leases)
-    answer = place(ALONE, FOUR, leases, "ben", claimed)
+    assert allocate(ALONE, FOUR, leases, "ada", claimed) == allocate(ALONE, FOUR, leases)
+    answer = allocate(ALONE, FOUR, leases, "ben", claimed)
     assert isinstance(answer, Granted)
     assert answer.names == ("nvidia.com/gpu=2",)
     low = claims(lambda _: FOUR.devices[2:], FOUR, [], [booked(1, 0, 1, "ada")])
-    answer = place(ALONE, FOUR, [], "ada", low)
+    answer = allocate(ALONE, FOUR, [], "ada", low)
     assert isinstance(answer, Granted)
     assert answer.names == ("nvidia.com/gpu=2",), "others keep what is not reserved"
 
@@ -125,12 +125,12 @@ CLASS: dict[str, Any] = {
     ids=["instructors", "own", "every", "none", "as everyone", "no rules of its own", "not in the settings"],
 )
 def test_a_reservation_is_of_the_devices_that_its_group_can_use(group: str, devices: str) -> None:
-    pools = pools_of(Settings.model_validate(CLASS, by_name=False), FOUR)
+    pools = device_pools(Settings.model_validate(CLASS, by_name=False), FOUR)
     assert "".join(device.label for device in pools(group)) == devices
 
 
 def test_a_group_gets_the_devices_that_it_alone_can_use_and_leaves_those_that_others_need() -> None:
-    pools = pools_of(Settings.model_validate(CLASS, by_name=False), FOUR)
+    pools = device_pools(Settings.model_validate(CLASS, by_name=False), FOUR)
     lab, site, every = (replace(booked(2), group=group) for group in ("lab", "", "all"))
     one = replace(lab, count=1)
     assert labels(claims(pools, FOUR, [], [lab])) == [["1", "2"]]
@@ -149,7 +149,7 @@ def test_a_group_gets_the_devices_that_it_alone_can_use_and_leaves_those_that_ot
 def test_all_get_their_devices_wherever_that_can_be_and_who_comes_first_gets_as_many_as_alone(
     wishes: list[tuple[int, list[str]]],
 ) -> None:
-    found = share_out(wishes)
+    found = match_devices(wishes)
     assert len(frozenset[str]().union(*found)) == sum(map(len, found)), "no device twice"
     assert all(mine <= set(fit) for mine, (_, fit) in zip(found, wishes, strict=True))
     # Hall's theorem: it can be where any of them together know as many devices as they want.
@@ -157,7 +157,7 @@ def test_all_get_their_devices_wherever_that_can_be_and_who_comes_first_gets_as_
     can_be = all(sum(count for count, _ in each) <= len(set[str]().union(*(fit for _, fit in each))) for each in some)
     assert can_be == all(len(mine) == count for mine, (count, _) in zip(found, wishes, strict=True))
     for number in range(len(wishes)):
-        assert [len(mine) for mine in share_out(wishes[:number])] == [len(mine) for mine in found[:number]]
+        assert [len(mine) for mine in match_devices(wishes[:number])] == [len(mine) for mine in found[:number]]
 
 
 GROUPS = [ALONE, PAIR, SHARED, Gpu(policy="shared", students_per_device=1), Gpu(policy="all")]
@@ -180,12 +180,12 @@ def test_whoever_comes_and_goes_nobody_is_put_on_what_is_reserved_for_others(dat
                 name = data.draw(st.sampled_from(names))
                 others = [each for each in running.values() if each.holder != name]
                 claimed = claims(own.__getitem__, machine, others, reservations)
-                answer = place(rules[name], machine, others, name, claimed)
+                answer = allocate(rules[name], machine, others, name, claimed)
                 running.pop(name, None)
                 if isinstance(answer, Granted):
                     exclusive = rules[name].policy == "exclusive"
-                    made = Lease(name, answer.names, answer.identities, exclusive, most=most(rules[name]))
-                    mine = held(machine, made)
+                    made = Lease(name, answer.names, answer.identities, exclusive, limit=student_limit(rules[name]))
+                    mine = leased_identities(machine, made)
                     running[name] = made
                     foreign = [each for each in claimed if name not in each.members]
                     assert not any(mine & each.identities for each in foreign)
@@ -271,35 +271,35 @@ def wish(count: int, group: str = "", hours: float = 1) -> Reservation:
 
 def test_a_reservation_is_kept_in_the_database_with_whoever_is_a_member_now(db: Session) -> None:
     people(db, lab=["ada", "ben"], other=["teacher", "cem"])
-    first = store.make(db, wish(2, "lab"), everything)
-    second = store.make(db, replace(wish(2), clear=True), everything)
+    first = store.create_reservation(db, wish(2, "lab"), everything)
+    second = store.create_reservation(db, replace(wish(2), clear=True), everything)
     assert (first.clear, second.clear) == (False, True)
     db.expire_all()
-    assert [each.members for each in store.read(db)] == [{"ada", "ben"}, {"teacher"}]
-    assert store.cancel(db, [first.id, 99]) == (first.id,)
-    assert [each.id for each in store.read(db)] == [second.id]
-    assert store.read(db, now() + 2 * HOUR) == ()
+    assert [each.members for each in store.list_reservations(db)] == [{"ada", "ben"}, {"teacher"}]
+    assert store.cancel_reservations(db, [first.id, 99]) == (first.id,)
+    assert [each.id for each in store.list_reservations(db)] == [second.id]
+    assert store.list_reservations(db, now() + 2 * HOUR) == ()
 
 
 def test_a_group_of_the_settings_has_the_members_that_these_name(db: Session) -> None:
     people(db, lab=["ada"])
     groups = {"lab": ("ben",), "staff": ("kim",)}
     for name, members in (("lab", {"ada", "ben"}), ("staff", {"kim"})):
-        assert store.make(db, wish(1, name), everything, groups).members == members
-    assert [each.members for each in store.read(db, named=groups)] == [{"ada", "ben"}, {"kim"}]
+        assert store.create_reservation(db, wish(1, name), everything, groups).members == members
+    assert [each.members for each in store.list_reservations(db, named=groups)] == [{"ada", "ben"}, {"kim"}]
 
 
 @pytest.mark.parametrize(("group", "said"), [("nobody's", "There is no group nobody's. Groups: lab, other.")])
 def test_a_group_that_is_not_there_is_said(db: Session, group: str, said: str) -> None:
     people(db, lab=["ada"], other=[])
     with pytest.raises(ReservationError, match=said):
-        store.make(db, wish(1, group), everything)
+        store.create_reservation(db, wish(1, group), everything)
 
 
 def test_a_clock_that_jumps_ahead_and_back_loses_no_reservation(db: Session) -> None:
-    made = store.make(db, wish(1), everything)
-    assert store.read(db, now() + timedelta(days=4000)) == ()
-    assert store.read(db) == (made,)
+    made = store.create_reservation(db, wish(1), everything)
+    assert store.list_reservations(db, now() + timedelta(days=4000)) == ()
+    assert store.list_reservations(db) == (made,)
 
 
 def view(leases: list[Lease], *reservations: Reservation, when: datetime = NOON, **more: Any) -> GpuSnapshot:

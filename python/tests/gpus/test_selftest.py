@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from classroom.gpus.cdi import Named
+from classroom.gpus.cdi import CdiDevice
 from classroom.gpus.inventory import Inventory, discover
 from classroom.gpus.selftest import Machine, explain
 from classroom.settings.models import Gpu
 
 GPU = Gpu(policy="exclusive")
-ONE = discover([Named("nvidia.com/gpu", "0", frozenset({"/dev/nvidia0"}), "{}")])
+ONE = discover([CdiDevice("nvidia.com/gpu", "0", frozenset({"/dev/nvidia0"}), "{}")])
 NONE = Inventory()
 GOOD = {"ServerVersion": "29.1.2", "CDISpecDirs": ["/etc/cdi", "/var/run/cdi"]}
 DRIVER = Machine("570.86.15", "570.86.15")

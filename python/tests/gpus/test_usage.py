@@ -32,7 +32,7 @@ def ago(days: int) -> date:
 
 
 def test_use_is_what_passes_between_two_looks_by_the_clock_that_never_jumps() -> None:
-    meter = usage.Meter()
+    meter = usage.UsageCounter()
     assert meter.count(TWO, [lease("ada", 0)], 100) == {}
     assert meter.count(TWO, [lease("ada", 0), lease("ben", 1)], 115) == {"ada": 15}
     assert meter.count(TWO, [lease("ben", 1)], 130) == {"ben": 15}
@@ -54,28 +54,28 @@ def test_use_is_what_passes_between_two_looks_by_the_clock_that_never_jumps() ->
 )
 def test_the_last_seven_days_count(db: Session, rows: list[tuple[date, float]], today: date, seconds: float) -> None:
     for day, used in rows:
-        usage.add(db, {"ada": used}, day)
-    assert usage.lately(db, today).get("ada", 0) == seconds
-    assert usage.lately(db, TODAY) != {}, "and nothing is lost by it"
+        usage.record_use(db, {"ada": used}, day)
+    assert usage.recent_use(db, today).get("ada", 0) == seconds
+    assert usage.recent_use(db, TODAY) != {}, "and nothing is lost by it"
 
 
 def test_the_oldest_rows_go_and_no_clock_has_a_say_in_it(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage, "_MOST_ROWS", 2)
     for days in (3, 2, 1, 0):
-        usage.add(db, {"ada": 1}, ago(days))
-    assert usage.lately(db, TODAY) == {"ada": 2}
+        usage.record_use(db, {"ada": 1}, ago(days))
+    assert usage.recent_use(db, TODAY) == {"ada": 2}
 
 
 def view(db: Session, *leases: Lease) -> GpuSnapshot:
-    used = usage.lately(db)
-    waiting = queue.refresh(db, FAIR, capacity_of(TWO, leases), leases, used=used)
+    used = usage.recent_use(db)
+    waiting = queue.update_queue(db, FAIR, capacity_of(TWO, leases), leases, used=used)
     return GpuSnapshot(FAIR, TWO, leases, waiting, used=used)
 
 
 def test_who_has_used_least_is_first_and_an_offer_stays_with_whom_it_was_made_to(db: Session) -> None:
-    usage.add(db, {"ada": 7300, "ben": 1, "cem": 3500})
+    usage.record_use(db, {"ada": 7300, "ben": 1, "cem": 3500})
     for name in ("ada", "ben", "cem"):
-        queue.join(db, name)
+        queue.join_queue(db, name)
     full = lease("zoe", 0, 1)
     assert [each.name for each in view(db, full).queue] == ["ben", "cem", "ada"], (
         "minutes are no reason to be overtaken"
@@ -86,10 +86,10 @@ def test_who_has_used_least_is_first_and_an_offer_stays_with_whom_it_was_made_to
         ("cem", False),
         ("ada", False),
     ]
-    queue.leave(db, "ben")
+    queue.leave_queue(db, "ben")
     assert [each.offered is not None for each in view(db, lease("zoe", 0)).queue] == [True, False]
-    queue.join(db, "dan")
-    usage.add(db, {"cem": 3600})
+    queue.join_queue(db, "dan")
+    usage.record_use(db, {"cem": 3600})
     found = view(db, lease("zoe", 0))
     assert [each.name for each in found.queue] == ["cem", "dan", "ada"]
     assert standing(found, "ada")["text"] == "You are number 3 of 3 in line."
@@ -97,10 +97,10 @@ def test_who_has_used_least_is_first_and_an_offer_stays_with_whom_it_was_made_to
 
 
 def test_without_the_setting_who_came_first_is_first(db: Session) -> None:
-    usage.add(db, {"ada": 7200})
+    usage.record_use(db, {"ada": 7200})
     for name in ("ada", "ben"):
-        queue.join(db, name)
-    found = queue.refresh(db, Gpu(policy="exclusive"), capacity_of(TWO, [lease("zoe", 0, 1)]), [])
+        queue.join_queue(db, name)
+    found = queue.update_queue(db, Gpu(policy="exclusive"), capacity_of(TWO, [lease("zoe", 0, 1)]), [])
     assert [each.name for each in found] == ["ada", "ben"]
 
 
@@ -111,7 +111,7 @@ def test_nobody_stands_behind_one_who_has_used_more_and_equals_stay_in_order(
     used = {str(number): float(seconds) for number, (_, seconds) in enumerate(rows) if seconds is not None}
     moment = queue.now()
     before = [queue.QueueEntry(str(n), moment, moment if offered else None) for n, (offered, _) in enumerate(rows)]
-    after = queue.ordered(before, used)
+    after = queue.ordered_by_use(before, used)
     keys = [(each.offered is None, usage.rank(used.get(each.name, 0)), int(each.name)) for each in after]
     assert keys == sorted(keys)
     assert set(after) == set(before)

@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 def test_a_closed_account_waits_for_no_gpu(db: Session) -> None:
     for name in ("ada", "ben"):
-        queue.join(db, name)
+        queue.join_queue(db, name)
     asyncio.run(stop_servers(SimpleNamespace(db=db), SimpleNamespace(name="ada", spawners={})))
-    assert [each.name for each in queue.read(db)] == ["ben"]
+    assert [each.name for each in queue.read_queue(db)] == ["ben"]

@@ -65,7 +65,7 @@ class Home(Base):
     archived_at: Mapped[datetime | None]
 
 
-class Place(Base):
+class QueueRow(Base):
     """A student's place in the line for a GPU; who has the lowest `id` is first (`classroom.gpus.queue`)."""
 
     __tablename__ = "classroom_line"
@@ -120,7 +120,7 @@ class Announcement(Base):
     made_by: Mapped[str] = mapped_column(String(128))
 
 
-class Booking(Base):
+class ReservationRow(Base):
     """GPUs that are reserved for a lecture (`classroom.gpus.reservations.store`)."""
 
     __tablename__ = "classroom_reservations"

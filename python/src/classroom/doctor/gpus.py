@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from classroom.doctor import engine, units
 from classroom.doctor.checks import ok, only_root, warning, wrong
-from classroom.gpus.allocation import mistakes_of_class
+from classroom.gpus.allocation import class_gpu_problems
 from classroom.gpus.inventory import cdi_cache_at
 from classroom.gpus.mps import PID_FILE
 from classroom.gpus.telemetry.sample import read
@@ -46,7 +46,7 @@ def look(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
     written = units.restart(
         "nvidia-container-toolkit-cdi-generator", "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     )
-    said = [wrong(ABOUT, f"{each}.", written) for each in mistakes_of_class(rules, inventory)]
+    said = [wrong(ABOUT, f"{each}.", written) for each in class_gpu_problems(rules, inventory)]
     try:
         root = root or engine.machine(settings)
         said += [wrong(ABOUT, each, written) for each in missing(inventory, root)]

@@ -45,7 +45,7 @@ class Busy:
     """For the student."""
 
 
-Placement = Granted | NoGpu | Busy
+Allocation = Granted | NoGpu | Busy
 
 _NONE = "This machine offers no GPU to the class now."
 
@@ -82,10 +82,10 @@ class DeviceLoad:
             and (promised is None or self.counts[identity] < promised)
         )
 
-    def add(self, identities: Iterable[str], *, exclusive: bool, most: int, times: int = 1) -> DeviceLoad:
-        """One more lease, or several alike; `most` as in `Lease.most`."""
+    def add(self, identities: Iterable[str], *, exclusive: bool, limit: int, times: int = 1) -> DeviceLoad:
+        """One more lease, or several alike; `limit` as in `Lease.limit`."""
         on = [identity for identity in identities if identity in self.counts]
-        promised = {identity: min(most, self.promised.get(identity, most)) for identity in on} if most else {}
+        promised = {identity: min(limit, self.promised.get(identity, limit)) for identity in on} if limit else {}
         return replace(
             self,
             counts={**self.counts, **{identity: self.counts[identity] + times for identity in on}},
@@ -102,7 +102,7 @@ class DeviceLoad:
         return self.counts[device.identity], device.identity not in self.preferred
 
 
-def held(inventory: Inventory, lease: Lease) -> set[str]:
+def leased_identities(inventory: Inventory, lease: Lease) -> set[str]:
     """Identities of the machine's devices that a lease is on.
 
     A lease counts for every device that has its name or its identity: when names have changed their meaning under a
@@ -116,16 +116,16 @@ def held(inventory: Inventory, lease: Lease) -> set[str]:
     return on
 
 
-def loads(inventory: Inventory, leases: Iterable[Lease]) -> DeviceLoad:
+def device_load(inventory: Inventory, leases: Iterable[Lease]) -> DeviceLoad:
     """Put leases on the devices of the machine."""
     placed = DeviceLoad(dict.fromkeys((device.identity for device in inventory.devices), 0))
     # Many hold the same: a thousand leases name 64 devices.
     groups: dict[tuple[object, ...], list[Lease]] = {}
     for lease in leases:
-        groups.setdefault((lease.names, lease.identities, lease.exclusive, lease.most), []).append(lease)
+        groups.setdefault((lease.names, lease.identities, lease.exclusive, lease.limit), []).append(lease)
     for same in groups.values():
-        on = held(inventory, same[0])
-        placed = placed.add(on, exclusive=same[0].exclusive, most=same[0].most, times=len(same))
+        on = leased_identities(inventory, same[0])
+        placed = placed.add(on, exclusive=same[0].exclusive, limit=same[0].limit, times=len(same))
     return placed
 
 
@@ -140,16 +140,16 @@ class Claim:
     """Others who are on them are to go."""
 
 
-def place(
+def allocate(
     gpu: Gpu, inventory: Inventory, leases: Iterable[Lease], student: str = "", claims: tuple[Claim, ...] = ()
-) -> Placement:
+) -> Allocation:
     """Decide for one student who has these rules; the leases are those of everybody."""
     if gpu.policy == "none":
         return Granted(())
-    return Capacity(inventory, loads(inventory, leases), claims).answer(gpu, student)
+    return Capacity(inventory, device_load(inventory, leases), claims).answer(gpu, student)
 
 
-def place_on(gpu: Gpu, inventory: Inventory, placed: DeviceLoad) -> Placement:
+def _allocate_on(gpu: Gpu, inventory: Inventory, placed: DeviceLoad) -> Allocation:
     """Decide for one student.
 
     The same input gives the same answer. Devices are taken in the order in which people count them, those with the
@@ -160,7 +160,7 @@ def place_on(gpu: Gpu, inventory: Inventory, placed: DeviceLoad) -> Placement:
     if gpu.policy in {"all", "devices"}:
         names = tuple(name for name in map(qualified, gpu.devices) if name in inventory.names)
         return _for_everyone(names if gpu.devices else _all_names(inventory), inventory, placed)
-    devices = pool(gpu, inventory)
+    devices = device_pool(gpu, inventory)
     if not devices:
         return NoGpu(_NONE)
     if gpu.policy == "exclusive":
@@ -168,7 +168,7 @@ def place_on(gpu: Gpu, inventory: Inventory, placed: DeviceLoad) -> Placement:
     return _shared(gpu.students_per_device, devices, placed)
 
 
-def most(gpu: Gpu) -> int:
+def student_limit(gpu: Gpu) -> int:
     """How many, at most, may be on the devices of a student with these rules; 0 means that none was promised."""
     return gpu.students_per_device if gpu.policy == "shared" else 0
 
@@ -181,11 +181,11 @@ class Capacity:
     placed: DeviceLoad
     claims: tuple[Claim, ...] = ()
 
-    def answer(self, gpu: Gpu, student: str = "") -> Placement:
+    def answer(self, gpu: Gpu, student: str = "") -> Allocation:
         """Decide for a student with these rules."""
-        return place_on(gpu, self.inventory, self._open_to(student))
+        return _allocate_on(gpu, self.inventory, self._open_to(student))
 
-    def after(self, gpu: Gpu, answer: Placement, student: str = "") -> Capacity:
+    def after(self, gpu: Gpu, answer: Allocation, student: str = "") -> Capacity:
         """What is left for those behind a student who has had this answer.
 
         What was granted is the student's, even before the start. For one who waits, as many devices as are wanted are
@@ -196,10 +196,12 @@ class Capacity:
             return self
         if isinstance(answer, Granted):
             exclusive = gpu.policy == "exclusive"
-            return replace(self, placed=self.placed.add(answer.identities, exclusive=exclusive, most=most(gpu)))
+            return replace(
+                self, placed=self.placed.add(answer.identities, exclusive=exclusive, limit=student_limit(gpu))
+            )
         wanted = gpu.per_student if gpu.policy == "exclusive" else 1
         seen = self._open_to(student)
-        usable = [device for device in pool(gpu, self.inventory) if device.identity not in seen.kept]
+        usable = [device for device in device_pool(gpu, self.inventory) if device.identity not in seen.kept]
         usable.sort(key=seen.rank)
         return replace(self, placed=self.placed.keep(device.identity for device in usable[:wanted]))
 
@@ -214,10 +216,10 @@ class Capacity:
 
 def capacity_of(inventory: Inventory, leases: Iterable[Lease], claims: tuple[Claim, ...] = ()) -> Capacity:
     """The machine as the first in line finds it."""
-    return Capacity(inventory, loads(inventory, leases), claims)
+    return Capacity(inventory, device_load(inventory, leases), claims)
 
 
-def pool(gpu: Gpu, inventory: Inventory) -> tuple[Device, ...]:
+def device_pool(gpu: Gpu, inventory: Inventory) -> tuple[Device, ...]:
     """The devices that may be handed out: all, or those that the settings name."""
     if not gpu.devices:
         return inventory.devices
@@ -235,7 +237,7 @@ def _all_names(inventory: Inventory) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _for_everyone(names: tuple[str, ...], inventory: Inventory, placed: DeviceLoad) -> Placement:
+def _for_everyone(names: tuple[str, ...], inventory: Inventory, placed: DeviceLoad) -> Allocation:
     """The names, less what others were promised to have alone, or with a few."""
     if not names:
         return NoGpu(_NONE)
@@ -259,7 +261,7 @@ def _meant(names: tuple[str, ...], inventory: Inventory) -> tuple[Device, ...]:
     return tuple(found)
 
 
-def _exclusive(wanted: int, devices: tuple[Device, ...], placed: DeviceLoad) -> Placement:
+def _exclusive(wanted: int, devices: tuple[Device, ...], placed: DeviceLoad) -> Allocation:
     if wanted > len(devices):
         return NoGpu(f"Each student is meant to have {wanted} GPUs, and this machine has {len(devices)}.")
     free = [device for device in devices if placed.admits(device) and not placed.count(device)]
@@ -272,7 +274,7 @@ def _exclusive(wanted: int, devices: tuple[Device, ...], placed: DeviceLoad) -> 
     return _granted(sorted(free, key=placed.rank)[:wanted])
 
 
-def _shared(students: int, devices: tuple[Device, ...], placed: DeviceLoad) -> Placement:
+def _shared(students: int, devices: tuple[Device, ...], placed: DeviceLoad) -> Allocation:
     open_ = [device for device in devices if placed.admits(device) and placed.count(device) < students]
     if not open_:
         return Busy("All GPUs are in use.")
@@ -283,7 +285,7 @@ def _granted(devices: list[Device]) -> Granted:
     return Granted(tuple(device.name for device in devices), tuple(device.identity for device in devices))
 
 
-def mistakes(gpu: Gpu, inventory: Inventory, where: str = "gpu") -> tuple[str, ...]:
+def gpu_problems(gpu: Gpu, inventory: Inventory, where: str = "gpu") -> tuple[str, ...]:
     """What the operator has to mend: settings that this machine cannot keep, files that cannot be read.
 
     Args:
@@ -306,7 +308,7 @@ def mistakes(gpu: Gpu, inventory: Inventory, where: str = "gpu") -> tuple[str, .
         for name in gpu.devices
         if qualified(name) not in inventory.names
     ]
-    count = len(pool(gpu, inventory))
+    count = len(device_pool(gpu, inventory))
     if gpu.policy == "exclusive" and gpu.per_student > count and inventory.devices:
         said.append(
             f"{where}.perStudent is {gpu.per_student}, and GPUs to hand out: {count}. Students start without one. "
@@ -315,16 +317,16 @@ def mistakes(gpu: Gpu, inventory: Inventory, where: str = "gpu") -> tuple[str, .
     return tuple(said)
 
 
-def mistakes_of_class(rules: Mapping[str, Gpu], inventory: Inventory) -> tuple[str, ...]:
+def class_gpu_problems(rules: Mapping[str, Gpu], inventory: Inventory) -> tuple[str, ...]:
     """The same of all rules for somebody, by their places in the settings; what is said of one is not said again."""
     said: dict[str, str] = {}
     for where, gpu in rules.items():
-        for mistake in mistakes(gpu, inventory, where):
+        for mistake in gpu_problems(gpu, inventory, where):
             said.setdefault(mistake.replace(f"{where}.", ""), mistake)
     return tuple(said.values())
 
 
-def pool_of_class(rules: Iterable[Gpu], inventory: Inventory) -> tuple[Device, ...]:
+def class_device_pool(rules: Iterable[Gpu], inventory: Inventory) -> tuple[Device, ...]:
     """The devices that somebody may have."""
-    given = {device for gpu in rules if gpu.policy != "none" for device in pool(gpu, inventory)}
+    given = {device for gpu in rules if gpu.policy != "none" for device in device_pool(gpu, inventory)}
     return tuple(device for device in inventory.devices if device in given)

@@ -26,7 +26,7 @@ _INSTANCE = re.compile(r"/dev/nvidia-caps/.+")
 
 
 @dataclass(frozen=True)
-class Named:
+class CdiDevice:
     """A device under one of its names."""
 
     kind: str
@@ -68,7 +68,7 @@ class Named:
         return "edits " + hashlib.sha256(self.edits.encode()).hexdigest()[:16]
 
 
-def parse(text: str, *, is_yaml: bool) -> tuple[Named, ...]:
+def parse_specification(text: str, *, is_yaml: bool) -> tuple[CdiDevice, ...]:
     """The devices of one specification.
 
     Raises:
@@ -98,7 +98,7 @@ def parse(text: str, *, is_yaml: bool) -> tuple[Named, ...]:
     return found
 
 
-def _named(kind: str, device: object) -> Named:
+def _named(kind: str, device: object) -> CdiDevice:
     if not isinstance(device, dict):
         raise ClassroomError(f"a device is {_short(device)} and not an object")
     name = device.get("name")
@@ -115,7 +115,7 @@ def _named(kind: str, device: object) -> Named:
     paths = [node.get("hostPath") or node.get("path") for node in nodes]
     if not all(isinstance(path, str) and path for path in paths):
         raise ClassroomError(f"a device node of device {name} has no path")
-    return Named(kind, name, frozenset(paths), json.dumps(edits or {}, sort_keys=True, default=str))
+    return CdiDevice(kind, name, frozenset(paths), json.dumps(edits or {}, sort_keys=True, default=str))
 
 
 def _short(value: object) -> str:

@@ -14,9 +14,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from classroom.accounts.groups import gpu_rules as rules_of
 from classroom.errors import ClassroomError
 from classroom.gpus import usage
-from classroom.gpus.idle_detection import unused
+from classroom.gpus.idle_detection import idle_leases
 from classroom.gpus.metrics import ENDED, HELD, show
-from classroom.gpus.preemption import Ages, Demand, Key, Notices, key, to_clear, to_end
+from classroom.gpus.preemption import (
+    Demand,
+    LeaseAges,
+    LeaseKey,
+    PendingNotices,
+    lease_key,
+    leases_to_clear,
+    leases_to_preempt,
+)
 from classroom.gpus.snapshot import GpuSnapshot, look, measured
 from classroom.notices import Notice
 from classroom.settings.groups import gpu_rules
@@ -45,7 +53,7 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
-class Words(NamedTuple):
+class StopReason(NamedTuple):
     """Why a server is stopped."""
 
     why: str
@@ -56,7 +64,7 @@ class Words(NamedTuple):
     """For its student, on the pages afterwards."""
 
 
-_LECTURE = Words("reserved", *(2 * ["A lecture begins, for which your GPU is reserved."]))
+_LECTURE = StopReason("reserved", *(2 * ["A lecture begins, for which your GPU is reserved."]))
 
 
 class GpuController:
@@ -70,7 +78,7 @@ class GpuController:
         self._rules = [gpu for gpu in gpu_rules(settings).values() if gpu.policy != "none"]
         self._engine, self._db, self._board, self._turns, self._stop = engine, db, board, turns, stop
         self._pause = min(_PAUSE, self._gpu.offer / 5, *(gpu.notice / 5 for gpu in self._rules))
-        self._meter, self._ages, self._notices = usage.Meter(), Ages(), Notices()
+        self._meter, self._ages, self._notices = usage.UsageCounter(), LeaseAges(), PendingNotices()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -106,55 +114,57 @@ class GpuController:
         mine = [lease for lease in view.leases if lease.network == self._settings.network.name]
         used = self._meter.count(view.inventory, mine, moment)
         HELD.inc(sum(used.values()))
-        usage.add(self._db, used)
+        usage.record_use(self._db, used)
         ages = self._ages.look(mine, moment, time.time())
         # The groups that students are in now, not at their start: nobody has to stop a server to keep it for longer.
         of = rules_of(self._db, self._settings, [lease.holder for lease in mine])
         rules = {lease: of.get(lease.holder, self._gpu) for lease in mine}
-        idle = unused({lease: gpu.idle - gpu.notice for lease, gpu in rules.items() if gpu.idle}, view.sample, ages)
+        idle = idle_leases(
+            {lease: gpu.idle - gpu.notice for lease, gpu in rules.items() if gpu.idle}, view.sample, ages
+        )
         words = {lease: _not_used(seconds) for lease, seconds in idle.items()}
         bound = {lease: gpu.longest_lease - gpu.notice for lease, gpu in rules.items() if gpu.longest_lease}
-        if overdue := [lease for lease, least in bound.items() if ages[key(lease)] >= least]:
+        if overdue := [lease for lease, least in bound.items() if ages[lease_key(lease)] >= least]:
             needed = await asyncio.to_thread(self._needed, view, overdue, ages)
-            words |= {lease: _others_wait(ages[key(lease)]) for lease in needed}
+            words |= {lease: _others_wait(ages[lease_key(lease)]) for lease in needed}
         notice: dict[Lease, float] = {lease: rules[lease].notice for lease in words}
-        for lease in to_clear(mine, view.inventory, view.claims):
+        for lease in leases_to_clear(mine, view.inventory, view.claims):
             # Everyone's: from then on the GPUs are the lecture's.
             words[lease], notice[lease] = _LECTURE, self._gpu.notice
         await self._end(words, notice, moment)
 
-    def _needed(self, view: GpuSnapshot, overdue: list[Lease], ages: Mapping[Key, float]) -> tuple[Lease, ...]:
+    def _needed(self, view: GpuSnapshot, overdue: list[Lease], ages: Mapping[LeaseKey, float]) -> tuple[Lease, ...]:
         overdue.sort(key=self._notices.first_to_go(ages))
         # Nobody's server is stopped for somebody who joined the line and went away.
         waiting = [each for each in view.queue if self._board.is_there(each.name, _AT_THE_PAGE)]
         wishes = Demand(waiting, view.rules, view.room)
-        return to_end(overdue, view.leases, wishes, view.inventory, view.claims)
+        return leases_to_preempt(overdue, view.leases, wishes, view.inventory, view.claims)
 
-    async def _end(self, words: Mapping[Lease, Words], notice: Mapping[Lease, float], moment: float) -> None:
+    async def _end(self, words: Mapping[Lease, StopReason], notice: Mapping[Lease, float], moment: float) -> None:
         step = self._notices.review(notice, moment)
-        said = {key(lease): each for lease, each in words.items()}
+        said = {lease_key(lease): each for lease, each in words.items()}
         for lease in step.withdraw:
             self._board.withdraw(lease.holder)
         for lease in step.tell:
-            before = said[key(lease)].before
+            before = said[lease_key(lease)].before
             self._board.give(lease.holder, Notice(before, moment + notice[lease]))
             _log.info("%s is told that the server is to be stopped. %s", lease.holder, before)
         for lease in step.stop:
-            if await self._stop(lease.holder, said[key(lease)].after):
-                ENDED.labels(said[key(lease)].why).inc()
+            if await self._stop(lease.holder, said[lease_key(lease)].after):
+                ENDED.labels(said[lease_key(lease)].why).inc()
 
 
-def _others_wait(age: float) -> Words:
+def _others_wait(age: float) -> StopReason:
     had = format_duration(age)
-    return Words(
+    return StopReason(
         "others wait",
         f"Others wait for a GPU, and you have had yours for {had}.",
         f"Others waited for a GPU, and you had had yours for {had}.",
     )
 
 
-def _not_used(idle: float) -> Words:
-    return Words(
+def _not_used(idle: float) -> StopReason:
+    return StopReason(
         "not used",
         f"Nothing has run on your GPU for {format_duration(idle)}. Run something on it to keep it.",
         f"Nothing had run on your GPU for {format_duration(idle)}.",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from classroom.gpus.preemption import key
+from classroom.gpus.preemption import lease_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from classroom.gpus.leases import Lease
-    from classroom.gpus.preemption import Key
+    from classroom.gpus.preemption import LeaseKey
     from classroom.gpus.telemetry.sample import Sample
 
 
-def unused(least: Mapping[Lease, float], sample: Sample | None, ages: Mapping[Key, float]) -> dict[Lease, float]:
+def idle_leases(
+    least: Mapping[Lease, float], sample: Sample | None, ages: Mapping[LeaseKey, float]
+) -> dict[Lease, float]:
     """The leases whose GPUs nothing has used for so long, and for how many seconds.
 
     What is not known is use: without a sample nobody is idle, and nobody for longer than the sampler has watched.
@@ -26,5 +28,5 @@ def unused(least: Mapping[Lease, float], sample: Sample | None, ages: Mapping[Ke
     """
     if sample is None:
         return {}
-    idle = {lease: sample.idle(lease.container_id, ages[key(lease)]) for lease in least}
+    idle = {lease: sample.idle(lease.container_id, ages[lease_key(lease)]) for lease in least}
     return {lease: seconds for lease, seconds in idle.items() if seconds >= least[lease]}

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from classroom.errors import ClassroomError
-from classroom.gpus.cdi import Named, parse
+from classroom.gpus.cdi import CdiDevice, parse_specification
 from classroom.units import format_bytes
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def qualified(name: str) -> str:
     return name if "=" in name else f"nvidia.com/gpu={name}"
 
 
-def discover(found: Iterable[Named], problems: Iterable[str] = ()) -> Inventory:
+def discover(found: Iterable[CdiDevice], problems: Iterable[str] = ()) -> Inventory:
     """Make an inventory of what the specifications name: each GPU once, whatever its names."""
     every = list(found)
     gpus = [each for each in every if each.kind.endswith("/gpu")]
@@ -141,7 +141,7 @@ def _look(folders: Iterable[Path]) -> tuple[tuple[tuple[Path, int, int, int], ..
 
 def _load(paths: Iterable[Path], problems: Iterable[str]) -> Inventory:
     said = list(problems)
-    named: dict[str, tuple[Path, Named]] = {}
+    named: dict[str, tuple[Path, CdiDevice]] = {}
     twice: set[str] = set()
     for path in paths:
         try:
@@ -163,14 +163,14 @@ def _load(paths: Iterable[Path], problems: Iterable[str]) -> Inventory:
     return discover((device for name, (_, device) in named.items() if name not in twice), said)
 
 
-def _parse_file(path: Path) -> tuple[Named, ...]:
+def _parse_file(path: Path) -> tuple[CdiDevice, ...]:
     try:
         if path.stat().st_size > _BIGGEST:
             raise ClassroomError(f"it is larger than {format_bytes(_BIGGEST)}")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ClassroomError(f"it cannot be read ({error})") from error
-    return parse(text, is_yaml=path.suffix == ".yaml")
+    return parse_specification(text, is_yaml=path.suffix == ".yaml")
 
 
 def _remedy(path: Path) -> str:

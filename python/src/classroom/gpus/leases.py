@@ -19,7 +19,7 @@ IDENTITY = LABEL + "lease-identity"
 """The same devices as `classroom.gpus.inventory.Device.identity`: names may change under a running student."""
 POLICY = LABEL + "lease-policy"
 """The policy at the time. An exclusive device stays its owner's when the policy changes."""
-MOST = LABEL + "lease-most"
+MAX_STUDENTS = LABEL + "lease-most"
 """How many students, this one among them, may be on the device: what a shared GPU's student was promised."""
 
 _LIVE = frozenset({"created", "running", "paused", "restarting"})
@@ -43,15 +43,15 @@ class Lease:
     container_id: str = ""
     """The engine's identifier of it: one that is made anew under the same name has another."""
     policy: str = ""
-    most: int = 0
+    limit: int = 0
     """How many students may be on these devices at most, this one among them; 0 means that none was promised."""
     network: str = ""
     """The class's: an engine may run several classes, and students of the same name in them."""
 
 
-def labels(names: Iterable[str], identities: Iterable[str], policy: str, most: int = 0) -> dict[str, str]:
+def labels(names: Iterable[str], identities: Iterable[str], policy: str, limit: int = 0) -> dict[str, str]:
     """The labels of a container that is to hold these devices."""
-    bound = {MOST: str(most)} if most else {}
+    bound = {MAX_STUDENTS: str(limit)} if limit else {}
     return {LEASE: ",".join(names), IDENTITY: ",".join(identities), POLICY: policy} | bound
 
 
@@ -72,5 +72,5 @@ def _lease(container: Mapping[str, Any]) -> Lease:
         container_id=container.get("Id", ""),
         policy=found.get(POLICY, ""),
         network=found.get(LABEL + "network", ""),
-        most=int(bound) if (bound := found.get(MOST, "")).isdecimal() else 0,
+        limit=int(bound) if (bound := found.get(MAX_STUDENTS, "")).isdecimal() else 0,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge, Histogram
 
 from classroom.db.models import now
-from classroom.gpus.allocation import loads, pool_of_class
+from classroom.gpus.allocation import class_device_pool, device_load
 from classroom.gpus.telemetry.sample import cards
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def show(view: GpuSnapshot, rules: Collection[Gpu] = ()) -> None:
         view: what the look has found.
         rules: all that hold for somebody, if not only the view's.
     """
-    devices = pool_of_class(rules or [view.gpu], view.inventory)
-    counts = loads(view.inventory, view.leases)
+    devices = class_device_pool(rules or [view.gpu], view.inventory)
+    counts = device_load(view.inventory, view.leases)
     DEVICES.set(len(devices))
     WAITING.set(len(view.queue))
     RESERVED.set(sum(len(each.identities) for each in view.claims))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from classroom.gpus.allocation import Capacity, Claim, Granted, held
+from classroom.gpus.allocation import Capacity, Claim, Granted, leased_identities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,26 +19,26 @@ _LOOKED_AT = 64
 """Places of the line: to see who would be served takes time with each."""
 
 
-class Key(NamedTuple):
+class LeaseKey(NamedTuple):
     """A lease: a container of that name may come again."""
 
     container: str
     since: int
 
 
-def key(lease: Lease) -> Key:
+def lease_key(lease: Lease) -> LeaseKey:
     """The lease's."""
-    return Key(lease.container, lease.since)
+    return LeaseKey(lease.container, lease.since)
 
 
-class Ages:
+class LeaseAges:
     """How old leases are, by the clock that only goes forward: one that jumps makes none too old."""
 
     def __init__(self) -> None:
         """Nothing has been seen yet."""
-        self._begun: dict[Key, float] = {}
+        self._begun: dict[LeaseKey, float] = {}
 
-    def look(self, leases: Iterable[Lease], moment: float, now: float) -> dict[Key, float]:
+    def look(self, leases: Iterable[Lease], moment: float, now: float) -> dict[LeaseKey, float]:
         """The seconds that each has lasted.
 
         Args:
@@ -46,7 +46,10 @@ class Ages:
             moment: of `time.monotonic`.
             now: of `time.time`; how long a lease had lasted when it was first seen is known by this clock alone.
         """
-        begun = {key(lease): self._begun.get(key(lease), moment - max(0.0, now - lease.since)) for lease in leases}
+        begun = {
+            lease_key(lease): self._begun.get(lease_key(lease), moment - max(0.0, now - lease.since))
+            for lease in leases
+        }
         self._begun = begun
         return {each: moment - start for each, start in begun.items()}
 
@@ -71,7 +74,7 @@ class Demand:
         return count
 
 
-def to_end(
+def leases_to_preempt(
     overdue: Sequence[Lease], leases: Sequence[Lease], wishes: Demand, inventory: Inventory, claims: Iterable[Claim]
 ) -> tuple[Lease, ...]:
     """Those of the overdue leases that others need, and no more of them than help.
@@ -106,7 +109,7 @@ def to_end(
     return tuple(lease for lease in overdue if lease in lecture or lease in chosen)
 
 
-def to_clear(leases: Iterable[Lease], inventory: Inventory, claims: Iterable[Claim]) -> tuple[Lease, ...]:
+def leases_to_clear(leases: Iterable[Lease], inventory: Inventory, claims: Iterable[Claim]) -> tuple[Lease, ...]:
     """Those that end for a lecture however short they have lasted."""
     kept = tuple(each for each in claims if each.clear)
     return tuple(lease for lease in leases if _in_the_way(lease, inventory, kept))
@@ -114,11 +117,11 @@ def to_clear(leases: Iterable[Lease], inventory: Inventory, claims: Iterable[Cla
 
 def _in_the_way(lease: Lease, inventory: Inventory, claims: Sequence[Claim]) -> bool:
     foreign = [each for each in claims if lease.holder not in each.members]
-    return bool(foreign) and any(held(inventory, lease) & each.identities for each in foreign)
+    return bool(foreign) and any(leased_identities(inventory, lease) & each.identities for each in foreign)
 
 
 @dataclass(frozen=True)
-class Step:
+class PreemptionStep:
     """What is to be done about leases now."""
 
     tell: tuple[Lease, ...] = ()
@@ -126,27 +129,27 @@ class Step:
     stop: tuple[Lease, ...] = ()
 
 
-class Notices:
+class PendingNotices:
     """Who has been told, and until when."""
 
     def __init__(self) -> None:
         """Nobody has been told."""
-        self._told: dict[Key, tuple[Lease, float]] = {}
+        self._told: dict[LeaseKey, tuple[Lease, float]] = {}
 
-    def first_to_go(self, ages: Mapping[Key, float]) -> Callable[[Lease], tuple[bool, float]]:
+    def first_to_go(self, ages: Mapping[LeaseKey, float]) -> Callable[[Lease], tuple[bool, float]]:
         """By what overdue leases are sorted: who has been told already goes first, then who has had theirs longest."""
-        return lambda lease: (key(lease) not in self._told, -ages[key(lease)])
+        return lambda lease: (lease_key(lease) not in self._told, -ages[lease_key(lease)])
 
-    def review(self, needed: Mapping[Lease, float], moment: float) -> Step:
+    def review(self, needed: Mapping[Lease, float], moment: float) -> PreemptionStep:
         """Compare those that are to end with those that have been told.
 
         Args:
             needed: those that are to end, each with the seconds between the word and the deed.
             moment: of `time.monotonic`.
         """
-        wanted = {key(lease): lease for lease in needed}
+        wanted = {lease_key(lease): lease for lease in needed}
         withdrawn = tuple(lease for each, (lease, _) in self._told.items() if each not in wanted)
         told = tuple(lease for each, lease in wanted.items() if each not in self._told)
         self._told = {each: self._told.get(each, (lease, moment + needed[lease])) for each, lease in wanted.items()}
         due = tuple(lease for lease, ends in self._told.values() if ends <= moment)
-        return Step(told, withdrawn, due)
+        return PreemptionStep(told, withdrawn, due)

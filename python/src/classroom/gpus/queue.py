@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from classroom.db.models import Place, now
+from classroom.db.models import QueueRow, now
 from classroom.gpus.allocation import Granted
 from classroom.gpus.usage import rank
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from classroom.gpus.leases import Lease
     from classroom.settings.models import Gpu
 
-LONGEST = 1000
+MAX_ENTRIES = 1000
 """Places at most: more students than any machine has."""
 
 
@@ -48,7 +48,7 @@ class QueueEntry:
     """Since when a GPU is kept for them."""
 
 
-class Bounds(NamedTuple):
+class QueueLimits(NamedTuple):
     """How long somebody waits."""
 
     offer: timedelta
@@ -57,8 +57,8 @@ class Bounds(NamedTuple):
     """Nobody waits longer."""
 
 
-def review(
-    line: Sequence[QueueEntry], rules: Callable[[str], Gpu], room: Capacity, when: datetime, bounds: Bounds
+def advance(
+    line: Sequence[QueueEntry], rules: Callable[[str], Gpu], room: Capacity, when: datetime, bounds: QueueLimits
 ) -> tuple[QueueEntry, ...]:
     """The line as it is now.
 
@@ -83,23 +83,23 @@ def review(
     return tuple(kept)
 
 
-def ordered(line: Iterable[QueueEntry], used: Mapping[str, float]) -> tuple[QueueEntry, ...]:
+def ordered_by_use(line: Iterable[QueueEntry], used: Mapping[str, float]) -> tuple[QueueEntry, ...]:
     """The line with those first who have used least; what is kept for somebody stays theirs.
 
     Args:
         line: in the order in which they came, which holds among equals.
-        used: seconds of GPUs, by student (`classroom.gpus.usage.lately`).
+        used: seconds of GPUs, by student (`classroom.gpus.usage.recent_use`).
     """
     return tuple(sorted(line, key=lambda each: (each.offered is None, rank(used.get(each.name, 0.0)))))
 
 
-def read(db: Session) -> tuple[QueueEntry, ...]:
+def read_queue(db: Session) -> tuple[QueueEntry, ...]:
     """The line as it was left."""
-    rows = db.scalars(select(Place).order_by(Place.id)).all()
+    rows = db.scalars(select(QueueRow).order_by(QueueRow.id)).all()
     return tuple(QueueEntry(row.name, row.joined, row.offered) for row in rows)
 
 
-def refresh(  # noqa: PLR0913 - all that decides
+def update_queue(  # noqa: PLR0913 - all that decides
     db: Session,
     gpu: Gpu,
     room: Capacity,
@@ -118,16 +118,16 @@ def refresh(  # noqa: PLR0913 - all that decides
         rules: those that hold for a student, where not everyone has the site's.
         used: what each has used, where that decides who is first.
     """
-    before = read(db)
+    before = read_queue(db)
     if not before:
         return ()
     since = {lease.holder: lease.since for lease in leases}
     waiting = [each for each in before if since.get(each.name, 0) < int(each.joined.replace(tzinfo=UTC).timestamp())]
-    waiting = waiting if used is None else list(ordered(waiting, used))
-    bounds = Bounds(timedelta(seconds=gpu.offer), timedelta(seconds=gpu.longest_wait))
-    reviewed = review(waiting, rules or (lambda _name: gpu), room, now(), bounds)
+    waiting = waiting if used is None else list(ordered_by_use(waiting, used))
+    bounds = QueueLimits(timedelta(seconds=gpu.offer), timedelta(seconds=gpu.longest_wait))
+    reviewed = advance(waiting, rules or (lambda _name: gpu), room, now(), bounds)
     if reviewed != before:
-        rows = {row.name: row for row in db.scalars(select(Place))}
+        rows = {row.name: row for row in db.scalars(select(QueueRow))}
         for each in reviewed:
             rows[each.name].joined, rows[each.name].offered = each.joined, each.offered
         for name in rows.keys() - {each.name for each in reviewed}:
@@ -136,13 +136,13 @@ def refresh(  # noqa: PLR0913 - all that decides
     return reviewed
 
 
-def join(db: Session, name: str) -> bool:
+def join_queue(db: Session, name: str) -> bool:
     """Put a student at the end; who is in line keeps the place. False if the line is too long."""
-    if db.scalar(select(Place.id).where(Place.name == name)):
+    if db.scalar(select(QueueRow.id).where(QueueRow.name == name)):
         return True
-    if (db.scalar(select(func.count()).select_from(Place)) or 0) >= LONGEST:
+    if (db.scalar(select(func.count()).select_from(QueueRow)) or 0) >= MAX_ENTRIES:
         return False
-    db.add(Place(name=name, joined=now()))
+    db.add(QueueRow(name=name, joined=now()))
     try:
         db.commit()
     except IntegrityError:
@@ -150,9 +150,9 @@ def join(db: Session, name: str) -> bool:
     return True
 
 
-def leave(db: Session, name: str) -> float | None:
+def leave_queue(db: Session, name: str) -> float | None:
     """Take a student out of the line; gives the seconds they were in it, None if they were not."""
-    row = db.scalar(select(Place).where(Place.name == name))
+    row = db.scalar(select(QueueRow).where(QueueRow.name == name))
     if row is None:
         return None
     waited = max(0.0, (now() - row.joined).total_seconds())
@@ -161,6 +161,6 @@ def leave(db: Session, name: str) -> float | None:
     return waited
 
 
-def position(line: Sequence[QueueEntry], name: str) -> int | None:
+def position_in(line: Sequence[QueueEntry], name: str) -> int | None:
     """How many are before a student who is in line."""
     return next((number for number, each in enumerate(line) if each.name == name), None)

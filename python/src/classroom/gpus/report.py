@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from classroom.docker.client import API_VERSION, EngineSilentError
-from classroom.gpus.allocation import held, mistakes_of_class, pool_of_class
+from classroom.gpus.allocation import class_device_pool, class_gpu_problems, leased_identities
 from classroom.gpus.inventory import cdi_cache_at
 from classroom.gpus.leases import LEASE, leases
 from classroom.gpus.telemetry.sample import read
@@ -118,11 +118,11 @@ def report(
     found = sorted(found, key=lambda lease: (lease.since, lease.holder))
     handing = [each for each in rules.values() if each.policy != "none"]
     counted = handing and all(each.policy in {"exclusive", "shared"} for each in handing)
-    given = pool_of_class(handing, inventory) if counted else inventory.devices
+    given = class_device_pool(handing, inventory) if counted else inventory.devices
     rows = []
     for device in inventory.devices:
         note = "" if device in given else "not handed out (gpu.devices)"
-        mine = [lease for lease in found if device.identity in held(inventory, lease)]
+        mine = [lease for lease in found if device.identity in leased_identities(inventory, lease)]
         of_device = [_row(device.label, device.names, lease) for lease in mine] or [
             Row(device.label, device.names, note=note)
         ]
@@ -134,7 +134,7 @@ def report(
             if name not in inventory.names
         ]
     said = [f"{where.removesuffix('.gpu')}: {each.policy}" for where, each in rules.items() if each != gpu]
-    return Report("; ".join([gpu.policy, *said]), tuple(rows), mistakes_of_class(rules, inventory))
+    return Report("; ".join([gpu.policy, *said]), tuple(rows), class_gpu_problems(rules, inventory))
 
 
 def _row(device: str, names: tuple[str, ...], lease: Lease, note: str = "") -> Row:

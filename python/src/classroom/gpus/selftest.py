@@ -17,7 +17,7 @@ from rich.text import Text
 from classroom.docker.client import API_VERSION, EngineSilentError
 from classroom.docker.container import ENVIRONMENT, HOME, LABEL, MPS, USER, mps_mounts
 from classroom.errors import ClassroomError
-from classroom.gpus.allocation import held, pool
+from classroom.gpus.allocation import device_pool, leased_identities
 from classroom.gpus.inventory import cdi_cache_at
 from classroom.gpus.leases import LEASE, leases
 from classroom.gpus.mps import client_environment
@@ -116,8 +116,8 @@ def trials(settings: Settings, student: str | None = None) -> Iterator[Outcome]:
         if not inventory.devices:
             raise ClassroomError("\n".join(wrong))
         found = leases(client.containers(all=True, filters={"label": [LEASE]}))
-        for device in pool(settings.gpu, inventory):
-            holders = [lease.holder for lease in found if device.identity in held(inventory, lease)]
+        for device in device_pool(settings.gpu, inventory):
+            holders = [lease.holder for lease in found if device.identity in leased_identities(inventory, lease)]
             works, said = _try(client, settings, device.name)
             # What is wrong with the machine explains what a container could not do; of what works nobody asks why.
             said = said if works else "\n".join([said, *wrong])

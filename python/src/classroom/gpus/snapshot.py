@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from classroom.db.models import now
 from classroom.gpus import queue, usage
-from classroom.gpus.allocation import Busy, Capacity, Claim, Granted, Placement, capacity_of
+from classroom.gpus.allocation import Allocation, Busy, Capacity, Claim, Granted, capacity_of
 from classroom.gpus.inventory import Inventory, cdi_cache_at
 from classroom.gpus.leases import LEASE, Lease, leases
 from classroom.gpus.reservations import store
-from classroom.gpus.reservations.policy import Reservation, claims, pools_of
+from classroom.gpus.reservations.policy import Reservation, claims, device_pools
 from classroom.gpus.telemetry.sample import read
 from classroom.settings.groups import gpu_rules, named
 
@@ -85,9 +85,9 @@ class GpuSnapshot:
 
     def place(self, student: str) -> int | None:
         """How many are in line before a student; None if the student is not in it."""
-        return queue.position(self.queue, student)
+        return queue.position_in(self.queue, student)
 
-    def answer(self, student: str) -> Placement:
+    def answer(self, student: str) -> Allocation:
         """What the student gets now. Those who came before have their GPUs first, even if they have not started."""
         gpu = self.rules(student)
         at_once = self._rooms[0].answer(gpu, student)
@@ -102,14 +102,14 @@ class GpuSnapshot:
         return found
 
 
-def has_line(gpu: Gpu) -> bool:
+def has_queue(gpu: Gpu) -> bool:
     """Whether students may have to wait."""
     return gpu.policy in {"exclusive", "shared"}
 
 
-def may_wait(gpu: Gpu, settings: Settings) -> bool:
+def may_queue(gpu: Gpu, settings: Settings) -> bool:
     """Whether a student with these rules may find all GPUs in use, by theirs or by those of another group."""
-    return gpu.policy != "none" and any(map(has_line, gpu_rules(settings).values()))
+    return gpu.policy != "none" and any(map(has_queue, gpu_rules(settings).values()))
 
 
 async def discover_gpus(gpu: Gpu) -> Inventory:
@@ -169,16 +169,16 @@ async def look(  # noqa: PLR0913 - all that is asked
     inventory, found = await discover_gpus(gpu), await (recent_leases if recent else all_leases)(engine)
     held = tuple(lease for lease in found if lease.container != container)
     when = now()
-    reserved = store.read(db, when, named(settings))
+    reserved = store.list_reservations(db, when, named(settings))
     # Who started just before it begins would have it while the lecture waits.
     lead = timedelta(seconds=settings.gpu.notice)
     in_force = tuple(each for each in reserved if each.holds(when, lead))
-    pools = pools_of(settings, inventory)
+    pools = device_pools(settings, inventory)
     claimed = claims(pools, inventory, held, in_force)
-    others = rules([each.name for each in queue.read(db)])
-    used = usage.lately(db) if settings.gpu.prefer_least_used else None
+    others = rules([each.name for each in queue.read_queue(db)])
+    used = usage.recent_use(db) if settings.gpu.prefer_least_used else None
     room = capacity_of(inventory, held, claimed)
-    waiting = queue.refresh(db, gpu, room, held, lambda name: others.get(name, gpu), used=used)
+    waiting = queue.update_queue(db, gpu, room, held, lambda name: others.get(name, gpu), used=used)
     return GpuSnapshot(gpu, inventory, held, waiting, others, reserved, claimed, in_force, pools, used)
 
 

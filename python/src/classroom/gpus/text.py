@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from classroom.db.models import now as present
-from classroom.gpus.allocation import Busy, held, pool
+from classroom.gpus.allocation import Busy, device_pool, leased_identities
 from classroom.gpus.telemetry.sample import cards
 from classroom.gpus.usage import DAYS
 from classroom.units import format_bytes, format_duration, format_percent
@@ -48,7 +48,7 @@ def notes(view: GpuSnapshot, student: str, when: datetime | None = None) -> list
         said = [f"Who has used GPUs least in the last {DAYS} days comes first, in whole hours. You have: {mine}."]
     soon = (each for each in view.reserved if each.begins < when + _SOON and when < each.ends)
     # Not those that are of others' devices.
-    known = {device.identity for device in pool(view.gpu, view.inventory)}
+    known = {device.identity for device in device_pool(view.gpu, view.inventory)}
     return said + [
         reservation(each, when, mine=student in each.members)
         for each in soon
@@ -64,12 +64,12 @@ def devices(view: GpuSnapshot, student: str, now: float | None = None) -> list[d
     now = time.time() if now is None else now
     since: dict[str, list[int]] = {}
     for lease in sorted(view.leases, key=lambda lease: lease.since):
-        for identity in held(view.inventory, lease):
+        for identity in leased_identities(view.inventory, lease):
             since.setdefault(identity, []).append(lease.since)
     reserved = frozenset[str]().union(*(each.identities for each in view.claims if student not in each.members))
     known = cards(view.sample, view.inventory.devices)
     rows = []
-    for device in pool(view.gpu, view.inventory):
+    for device in device_pool(view.gpu, view.inventory):
         mine = since.get(device.identity, [])
         free = "kept for those in line" if view.queue else "free"
         free = "reserved" if device.identity in reserved else free

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select
 
 from classroom.db.models import GpuUse, now
-from classroom.gpus.allocation import held
+from classroom.gpus.allocation import leased_identities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ _HOUR = 3600.0
 _MOST_ROWS = 100_000
 
 
-class Meter:
+class UsageCounter:
     """Adds up, from one look at the leases to the next."""
 
     def __init__(self) -> None:
@@ -48,13 +48,13 @@ class Meter:
             key = lease.container, lease.since
             seen[key] = moment
             if key in self._seen:
-                seconds = (moment - self._seen[key]) * len(held(inventory, lease))
+                seconds = (moment - self._seen[key]) * len(leased_identities(inventory, lease))
                 used[lease.holder] = used.get(lease.holder, 0.0) + seconds
         self._seen = seen
         return used
 
 
-def add(db: Session, used: Mapping[str, float], today: date | None = None) -> None:
+def record_use(db: Session, used: Mapping[str, float], today: date | None = None) -> None:
     """Write use down."""
     if not used:
         return
@@ -71,7 +71,7 @@ def add(db: Session, used: Mapping[str, float], today: date | None = None) -> No
     db.commit()
 
 
-def lately(db: Session, today: date | None = None) -> dict[str, float]:
+def recent_use(db: Session, today: date | None = None) -> dict[str, float]:
     """Seconds of the last seven days, today among them, by student."""
     day = today or now().date()
     query = select(GpuUse.name, func.sum(GpuUse.seconds)).group_by(GpuUse.name)

@@ -13,7 +13,7 @@ from traitlets import Instance
 
 from classroom.docker.client import EngineAwayError, engine_at
 from classroom.docker.container import LABEL
-from classroom.gpus.allocation import mistakes_of_class
+from classroom.gpus.allocation import class_gpu_problems
 from classroom.gpus.autostart import Autostart
 from classroom.gpus.controller import GpuController
 from classroom.gpus.inventory import cdi_cache_at
@@ -146,7 +146,7 @@ class ClassroomHub(JupyterHub):
         """Set the variables of the templates; the instructors' pages say what is wrong with the GPUs."""
         self.template_vars |= template_vars(self.db, self.class_settings.site.title)
         if issubclass(self.spawner_class, ClassroomSpawner):
-            self.template_vars["classroom_gpu_mistakes"] = self._gpu_mistakes
+            self.template_vars["classroom_gpu_problems"] = self._gpu_problems
             self.template_vars["classroom_storage_mistakes"] = self._storage_mistakes
             self.template_vars["classroom_gpus"] = hands_out_gpus(self.class_settings)
             self.template_vars["classroom_stopped"] = lambda user: self.notices.why(user.name) if user else ""
@@ -184,7 +184,7 @@ class ClassroomHub(JupyterHub):
         await self._forget(user, "")
         return True
 
-    def _gpu_mistakes(self, user: User | None) -> tuple[str, ...]:
+    def _gpu_problems(self, user: User | None) -> tuple[str, ...]:
         if user is None or not getattr(user, "admin", False):
             return ()
         return self._look_at_gpus()
@@ -198,7 +198,7 @@ class ClassroomHub(JupyterHub):
         settings = self.class_settings
         if not hands_out_gpus(settings):
             return ()
-        return mistakes_of_class(gpu_rules(settings), cdi_cache_at(settings.gpu.cdi_dirs).read())
+        return class_gpu_problems(gpu_rules(settings), cdi_cache_at(settings.gpu.cdi_dirs).read())
 
     async def start(self) -> None:
         """Start once the proxy answers, then keep its routes."""

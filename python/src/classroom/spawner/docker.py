@@ -18,11 +18,11 @@ from classroom.docker.client import Engine, EngineAwayError, engine_at, is_about
 from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, create_arguments
 from classroom.errors import ClassroomError
 from classroom.gpus import queue
-from classroom.gpus.allocation import Busy, Granted, NoGpu, most
+from classroom.gpus.allocation import Busy, Granted, NoGpu, student_limit
 from classroom.gpus.leases import labels as lease_labels
 from classroom.gpus.metrics import WAITED
 from classroom.gpus.mps import client_environment
-from classroom.gpus.snapshot import GpuSnapshot, forget_recent, look, may_wait, measured, wants_gpu
+from classroom.gpus.snapshot import GpuSnapshot, forget_recent, look, may_queue, measured, wants_gpu
 from classroom.gpus.text import MAY_START_WITHOUT, start_page
 from classroom.settings.models import Settings
 from classroom.spawner.readiness import answers
@@ -108,9 +108,9 @@ class ClassroomSpawner(DockerSpawner):
         return rules(self.db, self.settings, [self.user.name])[self.user.name]
 
     @property
-    def may_wait(self) -> bool:
+    def may_queue(self) -> bool:
         """Whether this student may find all GPUs in use."""
-        return may_wait(self.rules.gpu, self.settings)
+        return may_queue(self.rules.gpu, self.settings)
 
     async def look_at_gpus(self, gpu: Gpu | None = None, *, recent: bool = False) -> GpuSnapshot:
         """The GPUs as this student finds them.
@@ -136,7 +136,7 @@ class ClassroomSpawner(DockerSpawner):
     async def get_options_form(self) -> str:
         """What the start page asks: nothing, so that one click starts the server, unless there is no GPU now."""
         gpu = self.rules.gpu
-        if not may_wait(gpu, self.settings):
+        if not may_queue(gpu, self.settings):
             return ""
         student = self.user.name
         try:
@@ -184,14 +184,14 @@ class ClassroomSpawner(DockerSpawner):
         self._forget_removal()  # what it was to remove is removed below, as a leftover
         home, is_empty = await self._home()
         # Looking and making in one: two who start at the same instant must not both see the same GPU free.
-        async with self.engine.placing if may_wait(holds.gpu, self.settings) else nullcontext():
+        async with self.engine.placing if may_queue(holds.gpu, self.settings) else nullcontext():
             found = (await self.look_at_gpus(holds.gpu)).answer(self.user.name) if wanted else NoGpu(_CHOSEN)
             if isinstance(found, Busy):
                 raise self._failure(f"{found.reason} {MAY_START_WITHOUT}", "gpus-in-use")
             await self._create(found, home, holds)
             forget_recent(self.engine)
             self.user.settings["app"].notices.started(self.user.name)
-            waited = queue.leave(self.db, self.user.name)
+            waited = queue.leave_queue(self.db, self.user.name)
             if waited is not None and isinstance(found, Granted):
                 WAITED.observe(waited)
         if is_empty:
@@ -243,7 +243,7 @@ class ClassroomSpawner(DockerSpawner):
             environment=environment,
             devices=names,
             shared=holds.shared,
-            labels=lease_labels(names, identities, holds.gpu.policy, most(holds.gpu))
+            labels=lease_labels(names, identities, holds.gpu.policy, student_limit(holds.gpu))
             | {GROUPS: ",".join(holds.groups)},
         )
         if names and holds.gpu.uses_mps:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 async def stop_servers(handler: BaseHandler, user: Any) -> None:  # noqa: ANN401 - jupyterhub.user.User has no types
     """Stop all servers of a person; one that is starting is stopped once it has started, and none starts by a turn."""
-    queue.leave(handler.db, user.name)
+    queue.leave_queue(handler.db, user.name)
     for name, spawner in list(user.spawners.items()):
         starting = spawner._spawn_future  # noqa: SLF001 - what JupyterHub's own handlers wait for
         if spawner.pending == "spawn" and starting is not None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from machines import inventory, nvidia, with_mig
 
-from classroom.gpus.telemetry.collector import Sampler, container_in, container_of
+from classroom.gpus.telemetry.collector import Collector, container_in, container_of
 from classroom.gpus.telemetry.nvml import Process, Reading
 from classroom.gpus.telemetry.sample import FRESH, Card, Sample, Use, cards, read, write
 
@@ -45,8 +45,8 @@ def reading(*processes: Process) -> Reading:
     return Reading("0", "GPU-1", "Card", 1, 2, 0.5, processes)
 
 
-def sampler() -> Sampler:
-    return Sampler({1: ADA, 2: BEN, 3: None}.get, began=100)
+def sampler() -> Collector:
+    return Collector({1: ADA, 2: BEN, 3: None}.get, began=100)
 
 
 def test_a_container_is_idle_since_something_of_it_ran() -> None:

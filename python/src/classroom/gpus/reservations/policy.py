@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from classroom.errors import ClassroomError
-from classroom.gpus.allocation import Claim, held, pool
+from classroom.gpus.allocation import Claim, device_pool, leased_identities
 from classroom.settings.groups import gpu_rules
 
 if TYPE_CHECKING:
@@ -52,15 +52,15 @@ class Reservation:
         return self.begins - lead <= when < self.ends
 
 
-def pools_of(settings: Settings, inventory: Inventory) -> Pools:
+def device_pools(settings: Settings, inventory: Inventory) -> Pools:
     """The devices that the members of a group may have by its own rules, or else those that everyone may have."""
     rules = gpu_rules(settings)
 
     def found(group: str) -> Sequence[Device]:
         own = rules.get(f"groups.{group}.gpu")
         if own is None:
-            return pool(settings.gpu, inventory)
-        return () if own.policy == "none" else pool(own, inventory)
+            return device_pool(settings.gpu, inventory)
+        return () if own.policy == "none" else device_pool(own, inventory)
 
     return found
 
@@ -79,12 +79,12 @@ def claims(
         leases: everybody's.
         reservations: those in force, the first served first.
     """
-    on = [(lease, held(inventory, lease)) for lease in leases] if reservations else []
-    given = share_out([_wish(each, pools(each.group), on) for each in reservations])
+    on = [(lease, leased_identities(inventory, lease)) for lease in leases] if reservations else []
+    given = match_devices([_wish(each, pools(each.group), on) for each in reservations])
     return tuple(Claim(each.members, mine, clear=each.clear) for each, mine in zip(reservations, given, strict=True))
 
 
-def share_out(wishes: Sequence[tuple[int, Sequence[str]]]) -> tuple[frozenset[str], ...]:
+def match_devices(wishes: Sequence[tuple[int, Sequence[str]]]) -> tuple[frozenset[str], ...]:
     """Give no device to two, and to as many as can be: who could have another as well leaves theirs to who could not.
 
     That is a matching in a bipartite graph, made larger along augmenting paths. Who comes first loses the choice by it,
@@ -162,7 +162,7 @@ def check(wanted: Reservation, others: Iterable[Reservation], when: datetime, po
     # The least is left where one of them begins.
     moments = [wanted.begins, *(each.begins for each in beside if each.begins > wanted.begins)]
     at_once = ([wishes[each] for each in beside if each.holds(moment)] for moment in moments)
-    if any(len(share_out([*held, wishes[wanted]])[-1]) < wanted.count for held in at_once):
+    if any(len(match_devices([*held, wishes[wanted]])[-1]) < wanted.count for held in at_once):
         said = ", ".join(f"number {each.id} ({each.count})" for each in beside)
         there = f"GPUs to hand out{whom}: {devices}."
         raise ReservationError(f"Reserved in that time already: {said}. {there} Reserve fewer, or another time.", 409)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jupyterhub import orm
 from sqlalchemy import delete, func, select
 
-from classroom.db.models import Booking, now
+from classroom.db.models import ReservationRow, now
 from classroom.gpus.reservations.policy import Reservation, ReservationError, check
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _NOBODY: Named = {}
 _KEPT = timedelta(days=30)
 
 
-def read(db: Session, when: datetime | None = None, named: Named = _NOBODY) -> tuple[Reservation, ...]:
+def list_reservations(db: Session, when: datetime | None = None, named: Named = _NOBODY) -> tuple[Reservation, ...]:
     """Those that are not over, in the order in which they were made.
 
     Args:
@@ -34,7 +34,9 @@ def read(db: Session, when: datetime | None = None, named: Named = _NOBODY) -> t
         when: the time; now unless told.
         named: members of groups beside JupyterHub's own (`classroom.settings.groups.named`).
     """
-    rows = db.scalars(select(Booking).where(Booking.ends > (when or now())).order_by(Booking.id)).all()
+    rows = db.scalars(
+        select(ReservationRow).where(ReservationRow.ends > (when or now())).order_by(ReservationRow.id)
+    ).all()
     members = {group: _members(db, group).union(named.get(group, ())) for group in {row.group for row in rows}}
     return tuple(
         Reservation(row.count, row.begins, row.ends, row.group, members[row.group], row.id, row.made_by, row.clear)
@@ -42,28 +44,28 @@ def read(db: Session, when: datetime | None = None, named: Named = _NOBODY) -> t
     )
 
 
-def make(db: Session, wanted: Reservation, pools: Pools, named: Named = _NOBODY) -> Reservation:
+def create_reservation(db: Session, wanted: Reservation, pools: Pools, named: Named = _NOBODY) -> Reservation:
     """Keep GPUs for a lecture.
 
     Args:
         db: the hub's database.
         wanted: what is to be kept; its members are looked up when they are needed.
         pools: of which devices each is.
-        named: as for `read`.
+        named: as for `list_reservations`.
 
     Raises:
         ReservationError: it cannot be kept.
     """
     when = now()
-    check(wanted, read(db, when), when, pools)
+    check(wanted, list_reservations(db, when), when, pools)
     known = {*db.scalars(select(orm.Group.name)), *named}
     if wanted.group and wanted.group not in known:
         said = ", ".join(sorted(known)) or "none yet"
         raise ReservationError(f"There is no group {wanted.group}. Groups: {said}.")
-    db.execute(delete(Booking).where(Booking.ends < when - _KEPT))
-    if (db.scalar(select(func.count()).select_from(Booking)) or 0) >= MOST:
+    db.execute(delete(ReservationRow).where(ReservationRow.ends < when - _KEPT))
+    if (db.scalar(select(func.count()).select_from(ReservationRow)) or 0) >= MOST:
         raise ReservationError(f"There are {MOST} reservations. Cancel some.", 409)
-    row = Booking(
+    row = ReservationRow(
         count=wanted.count,
         begins=wanted.begins,
         ends=wanted.ends,
@@ -73,14 +75,16 @@ def make(db: Session, wanted: Reservation, pools: Pools, named: Named = _NOBODY)
     )
     db.add(row)
     db.commit()
-    return next(each for each in read(db, when, named) if each.id == row.id)
+    return next(each for each in list_reservations(db, when, named) if each.id == row.id)
 
 
-def cancel(db: Session, ids: Iterable[int]) -> tuple[int, ...]:
+def cancel_reservations(db: Session, ids: Iterable[int]) -> tuple[int, ...]:
     """Keep nothing for these any more; gives those that were there."""
     wanted = set(ids)
-    found = tuple(db.scalars(select(Booking.id).where(Booking.id.in_(wanted)).order_by(Booking.id)))
-    db.execute(delete(Booking).where(Booking.id.in_(found)))
+    found = tuple(
+        db.scalars(select(ReservationRow.id).where(ReservationRow.id.in_(wanted)).order_by(ReservationRow.id))
+    )
+    db.execute(delete(ReservationRow).where(ReservationRow.id.in_(found)))
     db.commit()
     return found
 

@@ -47,7 +47,7 @@ def container_of(pid: int, proc: Path = Path("/proc")) -> str | None:
         return None
 
 
-class Sampler:
+class Collector:
     """Remembers when each container was last at work."""
 
     def __init__(self, container: Callable[[int], str | None], began: float) -> None:
@@ -102,7 +102,7 @@ def run(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with nvml.driver() as driver:
-            sampler = Sampler(container_of, time.monotonic())
+            sampler = Collector(container_of, time.monotonic())
             _log.info("Measuring %s GPUs, every %g s", len(driver.read()), INTERVAL)
             while True:
                 _write(path, sampler.take(driver.read(), time.monotonic(), time.time()))
@@ -122,7 +122,7 @@ def once() -> Sample:
         began = time.monotonic()
         driver.read()
         time.sleep(1)
-        return Sampler(container_of, began).take(driver.read(), time.monotonic(), time.time())
+        return Collector(container_of, began).take(driver.read(), time.monotonic(), time.time())
 
 
 def _write(path: Path, sample: Sample) -> None:

@@ -11,8 +11,8 @@ from pydantic import AwareDatetime, Field
 from classroom.accounts import bulk_import
 from classroom.db.models import now
 from classroom.gpus.reservations import store
-from classroom.gpus.reservations.policy import Reservation, ReservationError, pools_of
-from classroom.gpus.snapshot import discover_gpus, has_line
+from classroom.gpus.reservations.policy import Reservation, ReservationError, device_pools
+from classroom.gpus.snapshot import discover_gpus, has_queue
 from classroom.settings.groups import gpu_rules, named
 from classroom.web.api.base import Api, Body, Number, moment
 
@@ -43,14 +43,14 @@ class Reservations(Api):
     @needs_scope("admin:users")
     async def get(self) -> None:
         """Those that are not over, in the order in which they were made."""
-        self.answer({"reservations": [_described(each) for each in store.read(self.db)]})
+        self.answer({"reservations": [_described(each) for each in store.list_reservations(self.db)]})
 
     @needs_scope("admin:users")
     async def post(self) -> None:
         """Make one."""
         body = self.body(_Wanted)
         settings: Settings = self.settings["app"].class_settings
-        if settings.spawner != "docker" or not any(map(has_line, gpu_rules(settings).values())):
+        if settings.spawner != "docker" or not any(map(has_queue, gpu_rules(settings).values())):
             raise ReservationError(
                 f'gpu.policy is "{settings.gpu.policy}": GPUs are reserved where they are handed out one by one. '
                 'Write gpu.policy = "exclusive" or "shared" in the settings.'
@@ -58,9 +58,9 @@ class Reservations(Api):
         begins, ends = _utc(body.begins), _utc(body.ends)
         if ends > now() + _FARTHEST:
             raise ReservationError("That is more than a year ahead: give an earlier --to.")
-        pools = pools_of(settings, await discover_gpus(settings.gpu))
+        pools = device_pools(settings, await discover_gpus(settings.gpu))
         wanted = Reservation(body.count, begins, ends, body.group, made_by=self.who, clear=body.clear)
-        made = store.make(self.db, wanted, pools, named(settings))
+        made = store.create_reservation(self.db, wanted, pools, named(settings))
         self.log.info("%s reserves %s GPUs, number %s", self.who, made.count, made.id)
         self.answer({"reservation": _described(made)})
 
@@ -72,7 +72,7 @@ class ReservationsCancelled(Api):
     async def post(self) -> None:
         """Take them back."""
         ids = self.body(_Cancelled).ids
-        done = store.cancel(self.db, ids)
+        done = store.cancel_reservations(self.db, ids)
         self.log.info("%s cancels reservations: %s", self.who, done)
         self.answer({"cancelled": list(done), "unknown": [each for each in ids if each not in done]})
 

@@ -47,15 +47,17 @@ class GpuPage(Page):
             (row, format_duration(now - datetime.fromisoformat(row.since).timestamp()) if row.since else "")
             for row in found.rows
         ]
-        places = queue.read(spawner.db)
+        places = queue.read_queue(spawner.db)
         waiting = [
             (each.name, format_duration(now - each.joined.replace(tzinfo=UTC).timestamp()), each.offered is not None)
-            for each in (queue.ordered(places, usage.lately(spawner.db)) if gpu.prefer_least_used else places)
+            for each in (
+                queue.ordered_by_use(places, usage.recent_use(spawner.db)) if gpu.prefer_least_used else places
+            )
         ]
         when = present()
         booked = [
             (reservation(each, when), each.group or "instructors", each.made_by)
-            for each in store.read(spawner.db, when)
+            for each in store.list_reservations(spawner.db, when)
         ]
         await self.show("gpus.html", report=found, rows=rows, line=waiting, reservations=booked)
 
@@ -88,12 +90,12 @@ class LinePage(Page):
         spawner = self._spawner(user_name)
         action = self.field("action", "The button", 10)
         if action == "leave":
-            queue.leave(spawner.db, spawner.user.name)
+            queue.leave_queue(spawner.db, spawner.user.name)
             self.redirect(url_path_join(self.hub.base_url, "home"))
             return
         if action != "join":
             raise web.HTTPError(400, "Use the buttons of the page.")
-        if not spawner.active and not queue.join(spawner.db, spawner.user.name):
+        if not spawner.active and not queue.join_queue(spawner.db, spawner.user.name):
             raise web.HTTPError(503, "Too many are waiting already. Try again later, or start without a GPU.")
         self.redirect(url_path_join(self.hub.base_url, "spawn", spawner.user.escaped_name))
 
@@ -101,6 +103,6 @@ class LinePage(Page):
         user = self.find_user(user_name)
         if user is None:
             raise web.HTTPError(404, f"No such user: {user_name}")
-        if not isinstance(user.spawner, ClassroomSpawner) or not user.spawner.may_wait:
+        if not isinstance(user.spawner, ClassroomSpawner) or not user.spawner.may_queue:
             raise web.HTTPError(404, "Nobody waits for a GPU here.")
         return user.spawner
