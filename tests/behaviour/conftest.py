@@ -14,15 +14,11 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from playwright.sync_api import sync_playwright
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests import `behaviour.people`
 
 from behaviour import servers
 from behaviour.gpu_class import afternoon, room  # noqa: F401 - fixtures

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests import `nginx.site`
 
 from nginx.site import PAGES, RealProxy, Site, proxy_program, serving
 from nginx.upstreams import Upstream

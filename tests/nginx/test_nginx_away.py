@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from nginx.site import NAVIGATION, OLD_NAVIGATION, PAGES, SCRIPT, RealProxy, serving
-from nginx.upstreams import Upstream
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from nginx.site import NAVIGATION, OLD_NAVIGATION, PAGES, SCRIPT, RealProxy, serving
+from nginx.upstreams import Upstream
 from support.network import free_port
 
 if TYPE_CHECKING:

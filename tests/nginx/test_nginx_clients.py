@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
 from nginx.site import LIES, raw, seen
 from nginx.upstreams import REPLY
 

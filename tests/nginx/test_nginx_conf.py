@@ -14,9 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from nginx.site import Site
 
-from nginx.site import DIRECTIVES
-
 from classroom.hub.nginx import render
+from nginx.site import DIRECTIVES
 
 
 def gixy(config: Path) -> subprocess.CompletedProcess[str]:

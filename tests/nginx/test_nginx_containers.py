@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
 from nginx.site import LIES, seen
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+
 from nginx.site import NAVIGATION, SCRIPT
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from nginx.site import NAVIGATION, raw, serving
 from nginx.upstreams import REPLY
 

@@ -7,9 +7,9 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from nginx.site import PAGES, serving
 from nginx.upstreams import Upstream
-
 from support.network import free_port
 from support.waiting import wait_until
 

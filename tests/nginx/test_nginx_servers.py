@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from nginx.site import DIRECTIVES, NAVIGATION, SCRIPT, serving
-from nginx.upstreams import REPLY, Upstream
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from nginx.site import DIRECTIVES, NAVIGATION, SCRIPT, serving
+from nginx.upstreams import REPLY, Upstream
 from support.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import image_build
 import pytest
 
-from nix_evaluation import HERE, evaluate, missing
+from nix import image_build
+from nix.evaluation import HERE, evaluate, missing
 
 
 @pytest.fixture(scope="session")

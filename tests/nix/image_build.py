@@ -10,9 +10,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from wheels import fetch
-
-from nix_evaluation import HERE, REPOSITORY, build
+from nix.evaluation import HERE, REPOSITORY, build
+from nix.wheels import fetch
 
 LOCKS = REPOSITORY / "python/locks"
 PROXY = REPOSITORY / ".cache/node"

@@ -16,7 +16,7 @@ import pytest
 from classroom.secrets import GIVEN
 from classroom.settings.file import load_settings
 from classroom.settings.models import Settings
-from nix_evaluation import HERE, NixError, build
+from nix.evaluation import HERE, NixError, build
 
 HOSTS = sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix"))
 ENVIRONMENT = Path(sys.prefix)

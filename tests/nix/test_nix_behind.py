@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nix_evaluation import HERE, REPOSITORY, build, slow
+from nix.evaluation import HERE, REPOSITORY, build, slow
 
 ENVIRONMENT = Path(sys.prefix)
 ARTEFACTS = f'(import {HERE}/artefacts.nix {{ gixy = "{ENVIRONMENT}/bin/gixy"; environment = "{ENVIRONMENT}"; }})'

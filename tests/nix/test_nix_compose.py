@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
-from image_build import configuration, stream
 
 from behaviour.people import PASSWORD, Visitor
 from behaviour.servers import enrol
-from nix_evaluation import REPOSITORY, slow
+from nix.evaluation import REPOSITORY, slow
+from nix.image_build import configuration, stream
 from support.waiting import wait_until
 
 pytestmark = [slow, pytest.mark.usefixtures("debian"), pytest.mark.timeout(900)]

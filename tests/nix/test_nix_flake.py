@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nix_evaluation import HERE, REPOSITORY, evaluate, run, slow
+from nix.evaluation import HERE, REPOSITORY, evaluate, run, slow
 
 FLAKE = f"import {HERE}/flake.nix {{ }}"
 PACKAGES = {"classroom", "hubImage", "studentImage", "studentImageCpu", "optionsDoc"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nix_evaluation import HERE, REPOSITORY, evaluate
+from nix.evaluation import HERE, REPOSITORY, evaluate
 
 HOSTS = [*sorted(file.stem for file in (HERE.parent / "hosts").glob("*.nix")), "template"]
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from image_build import configuration, layers, stream
 
-from nix_evaluation import REPOSITORY, build, slow
+from nix.evaluation import REPOSITORY, build, slow
+from nix.image_build import configuration, layers, stream
 
 # What a student does and may do; the rest of the suite is about the site, whatever the image.
 SUITE = [

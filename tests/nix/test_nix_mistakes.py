@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nix_evaluation import NixError, evaluate
+from nix.evaluation import NixError, evaluate
 
 # What is written into an otherwise right host (class: services.classroom), and what the operator is told.
 ASSERTIONS = {

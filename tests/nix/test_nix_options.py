@@ -8,7 +8,7 @@ import pytest
 
 from classroom.settings.file import json_schema
 from classroom.settings.models import Group, Settings
-from nix_evaluation import evaluate
+from nix.evaluation import evaluate
 
 # Settings without an option, and why.
 FIXED = {

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from nix_evaluation import REPOSITORY
+from nix.evaluation import REPOSITORY
 
 PINS = json.loads((REPOSITORY / "nix/pins.json").read_text())
 LOCKS = [REPOSITORY / "python/locks" / name for name in ("hub.txt", "student.txt")]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nix_evaluation import HERE, build, slow
+from nix.evaluation import HERE, build, slow
 
 TESTS = sorted(file.stem for file in (HERE.parent / "nixos").glob("*.nix"))
 

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stack.common import REPOSITORY
+from student_image import build, common, debian, inside
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = REPOSITORY / "images/debian"
-sys.path.insert(0, str(PROGRAM))
-
-from student_image import build, common, debian, inside  # noqa: E402 - the program is a folder, not installed
-
 DEB822 = """# a comment with URIs: http://wrong.example/
 Types: deb
 URIs: https://mirror.example/debian/

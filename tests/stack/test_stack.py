@@ -18,12 +18,9 @@ from stack.common import REPOSITORY, cache_directory
 from stack.deployment import merge
 from stack.host import Stack, stack
 from stack.layout import Layout
-from support.waiting import wait_until
-
-sys.path.insert(0, str(REPOSITORY / "images/debian"))
-
 from student_image import build
 from student_image.engine import Engine
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,8 +5,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from backup_class import Class
 
+from backup.backup_class import Class
 from classroom.db import upgrade
 
 STOCK = Path(__file__).parents[1] / "db" / "stock.sql"

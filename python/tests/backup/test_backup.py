@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from backup_class import Class, need
-from quick_key import make_quick
 
+from backup.backup_class import Class, need
+from backup.quick_key import make_quick
 from classroom.backup import last_backup
 from classroom.storage.quota import ATTRIBUTE
 

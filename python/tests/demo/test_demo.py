@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from demo_user import PROXY, TEACHERS, Demo, Person, copy_checkout, still_running, teacher_with_a_password
 
+from support.demo_user import PROXY, TEACHERS, Demo, Person, copy_checkout, still_running, teacher_with_a_password
 from support.network import free_port
 
 pytestmark = [

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from demo_user import STUDENTS, Demo, Person, copy_checkout, teacher_with_a_password
 
+from support.demo_user import STUDENTS, Demo, Person, copy_checkout, teacher_with_a_password
 from support.network import free_port
 
 SERVER = shlex.split(os.environ.get("CLASSROOM_SERVER", ""))

@@ -6,6 +6,7 @@ import ast
 import errno
 import io
 import json
+import os
 import socketserver
 import subprocess
 import sys
@@ -20,21 +21,19 @@ from typing import Any
 
 import pytest
 
+from demo import words
+from demo.children import Children
+from demo.class_settings import process_settings
+from demo.engine import Engine, NoEngine, choose, look
+from demo.errors import DemoError
+from demo.explain import explain_npm, explain_pip
+from demo.options import Options, Places, read_options
+from demo.python import PythonEnvironment
+from demo.screen import Screen
+from demo.subnets import CANDIDATES, free_subnet
+from demo.tasks import TaskError, Tasks
+
 ROOT = Path(__file__).parents[3]
-sys.path.insert(0, str(ROOT))
-
-from demo import words  # noqa: E402 - the demo is no installed package
-from demo.children import Children  # noqa: E402
-from demo.class_settings import process_settings  # noqa: E402
-from demo.engine import Engine, NoEngine, choose, look  # noqa: E402
-from demo.errors import DemoError  # noqa: E402
-from demo.explain import explain_npm, explain_pip  # noqa: E402
-from demo.options import Options, Places, read_options  # noqa: E402
-from demo.python import PythonEnvironment  # noqa: E402
-from demo.screen import Screen  # noqa: E402
-from demo.subnets import CANDIDATES, free_subnet  # noqa: E402
-from demo.tasks import TaskError, Tasks  # noqa: E402
-
 LOG = Path("install.log")
 
 
@@ -215,20 +214,25 @@ def test_an_environment_of_another_lock_is_not_ready(tmp_path: Path) -> None:
 
 def test_orphans_of_a_child_end_with_it(tmp_path: Path) -> None:
     """In a process of its own: it becomes the one that inherits orphans."""
-    script = f"""
+    script = """
 import sys, time
-sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from demo.children import Children
 children = Children()
 children.adopt()
 children.start("part", ["sh", "-c", "setsid sh -c 'trap : TERM; sleep 300; sleep 300' & echo $! > pid; sleep 300"],
-               Path("log"), {{"PATH": "/usr/bin:/bin"}})
+               Path("log"), {"PATH": "/usr/bin:/bin"})
 while not (Path("pid").exists() and Path("pid").read_text()):
     time.sleep(0.05)
 children.stop()
 """
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=60,
+    )
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from machines import fake, inventory, nvidia, spec, with_mig
 
 from classroom.gpus import allocation
 from classroom.gpus.allocation import (
@@ -23,6 +22,7 @@ from classroom.gpus.allocation import (
 from classroom.gpus.inventory import Inventory
 from classroom.gpus.leases import Lease
 from classroom.settings.models import Gpu
+from support.gpus import fake, inventory, nvidia, spec, with_mig
 
 FOUR = inventory(nvidia(4))
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 import pytest
 from jupyterhub import orm
-from machines import inventory, nvidia
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -18,6 +17,7 @@ from classroom.gpus.queue import QueueEntry
 from classroom.gpus.snapshot import GpuSnapshot
 from classroom.hub_api import RefusedError
 from classroom.settings.models import Gpu
+from support.gpus import inventory, nvidia
 
 JOINED = now()
 ONE = inventory(nvidia(1))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from machines import inventory, nvidia
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
@@ -17,6 +16,7 @@ from classroom.gpus.controller import GpuController
 from classroom.gpus.snapshot import GpuSnapshot
 from classroom.notices import Board
 from classroom.settings.models import Settings
+from support.gpus import inventory, nvidia
 
 
 class Ailing(Autostart):

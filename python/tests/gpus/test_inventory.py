@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
-from machines import fake, inventory, nvidia, spec, with_mig
 
 from classroom.errors import ClassroomError
 from classroom.gpus.cdi import parse_specification
 from classroom.gpus.inventory import CdiCache, Inventory
+from support.gpus import fake, inventory, nvidia, spec, with_mig
 
 AMD = spec(
     [

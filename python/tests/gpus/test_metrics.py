@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from machines import inventory, nvidia
 from prometheus_client import REGISTRY
 
 from classroom.gpus.leases import Lease
@@ -8,6 +7,7 @@ from classroom.gpus.metrics import show
 from classroom.gpus.snapshot import GpuSnapshot
 from classroom.gpus.telemetry.sample import Card, Sample
 from classroom.settings.models import Gpu
+from support.gpus import inventory, nvidia
 
 
 def test_the_figures_are_those_of_the_last_look() -> None:

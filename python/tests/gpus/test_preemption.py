@@ -5,9 +5,8 @@ from datetime import datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from machines import inventory, nvidia
 
-from classroom.gpus.allocation import Claim, capacity_of, student_limit
+from classroom.gpus.allocation import Claim, capacity_of
 from classroom.gpus.leases import Lease
 from classroom.gpus.preemption import (
     Demand,
@@ -21,18 +20,12 @@ from classroom.gpus.preemption import (
 from classroom.gpus.queue import QueueEntry
 from classroom.notices import Board, Notice
 from classroom.settings.models import Gpu
+from support.gpus import inventory, lease, nvidia
 
 NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
 TWO = inventory(nvidia(2))
 ALONE, PAIR = Gpu(policy="exclusive"), Gpu(policy="exclusive", per_student=2)
 SHARED, SECOND = Gpu(policy="shared"), Gpu(policy="exclusive", devices=("1",))
-
-
-def lease(name: str, number: int, gpu: Gpu = ALONE) -> Lease:
-    exclusive = gpu.policy == "exclusive"
-    return Lease(
-        name, (f"nvidia.com/gpu={number}",), exclusive=exclusive, container=f"c-{name}", limit=student_limit(gpu)
-    )
 
 
 def wishes(*rules: Gpu) -> Demand:
@@ -46,7 +39,7 @@ def ending(held: list[Lease], overdue: int, *rules: Gpu, claims: tuple[Claim, ..
 
 
 FULL = [lease("ada", 0), lease("ben", 1)]
-CROWD = [lease(f"{name}{number}", number, SHARED) for number in range(2) for name in ("a", "b")]
+CROWD = [lease(f"{name}{number}", number, gpu=SHARED) for number in range(2) for name in ("a", "b")]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +94,7 @@ def test_a_lecture_for_which_others_are_to_go_needs_no_lease_to_be_old() -> None
 
 
 def test_a_gpu_that_would_only_be_kept_for_a_pair_ends_no_lease() -> None:
-    held = [lease("ada", 2, SHARED)]
+    held = [lease("ada", 2, gpu=SHARED)]
     three = inventory(nvidia(3))
     rules = {"0": ALONE, "1": ALONE, "2": PAIR, "3": SHARED}
     waiting = [QueueEntry(name, NOON) for name in rules]
@@ -117,7 +110,7 @@ def test_whose_lease_ends_somebody_else_is_served_for_it(data: st.DataObject) ->
     kinds = st.sampled_from([ALONE, PAIR, SHARED])
     gpu = data.draw(kinds)
     devices = data.draw(st.lists(st.integers(0, len(machine.devices) - 1), max_size=4, unique=True))
-    held = [lease(f"h{number}", number, gpu) for number in devices]
+    held = [lease(f"h{number}", number, gpu=gpu) for number in devices]
     overdue = data.draw(st.permutations(held))[: data.draw(st.integers(0, 4))]
     rules = data.draw(st.lists(kinds, max_size=5))
     waiting = [QueueEntry(str(number), NOON) for number in range(len(rules))]

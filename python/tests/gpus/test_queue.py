@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from machines import inventory, nvidia
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -23,6 +22,7 @@ from classroom.gpus.snapshot import GpuSnapshot
 from classroom.gpus.telemetry.sample import Card, Sample
 from classroom.gpus.text import devices, standing, start_page
 from classroom.settings.models import Gpu
+from support.gpus import inventory, lease, nvidia
 
 NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
 BOUNDS = QueueLimits(timedelta(minutes=2), timedelta(hours=4))
@@ -249,22 +249,18 @@ LOW, HIGH = Gpu(policy="shared", students_per_device=2), Gpu(policy="shared", st
 LAST = Gpu(policy="exclusive", devices=("1",))
 
 
-def lease(number: int, gpu: Gpu, name: str = "zoe") -> Lease:
-    return Lease(name, (f"nvidia.com/gpu={number}",), exclusive=gpu.policy == "exclusive", limit=student_limit(gpu))
-
-
 @pytest.mark.parametrize(
     ("held", "rules", "offered"),
     [
-        ([lease(0, ONE)], [PAIR, ONE], []),
-        ([lease(0, ONE)], [PAIR, LAST], []),
-        ([lease(1, ONE)], [LAST, ONE], [1]),
-        ([lease(1, ONE)], [LAST, PAIR, ONE], []),
+        ([lease("zoe", 0)], [PAIR, ONE], []),
+        ([lease("zoe", 0)], [PAIR, LAST], []),
+        ([lease("zoe", 1)], [LAST, ONE], [1]),
+        ([lease("zoe", 1)], [LAST, PAIR, ONE], []),
         ([], [ONE, PAIR, LAST], [0]),
-        ([lease(0, LOW), lease(1, LOW)], [ONE, LOW, LOW], [1]),
-        ([lease(0, HIGH)] * 2 + [lease(1, HIGH)] * 2, [LOW, HIGH, HIGH, HIGH], [1, 2]),
-        ([lease(0, ONE)], [Gpu(policy="exclusive", per_student=3), ONE], [1]),
-        ([lease(0, ONE)], [Gpu(policy="all"), LOW, ONE], [0, 1]),
+        ([lease("zoe", 0, gpu=LOW), lease("zoe", 1, gpu=LOW)], [ONE, LOW, LOW], [1]),
+        ([lease("zoe", 0, gpu=HIGH)] * 2 + [lease("zoe", 1, gpu=HIGH)] * 2, [LOW, HIGH, HIGH, HIGH], [1, 2]),
+        ([lease("zoe", 0)], [Gpu(policy="exclusive", per_student=3), ONE], [1]),
+        ([lease("zoe", 0)], [Gpu(policy="all"), LOW, ONE], [0, 1]),
         ([], [Gpu(policy="none"), ONE], [0, 1]),
     ],
     ids=[
@@ -291,7 +287,7 @@ def test_in_a_line_of_several_groups_nobody_overtakes_to_a_device_that_is_of_use
 def test_a_student_reads_of_the_line_what_the_others_rules_make_of_it(db: Session) -> None:
     for name in ("ada", "ben"):
         queue.join_queue(db, name)
-    leases = (lease(0, ONE),)
+    leases = (lease("zoe", 0),)
     others = {"ada": PAIR, "ben": LAST}
     found = GpuSnapshot(
         ONE, TWO, leases, queue.update_queue(db, ONE, capacity_of(TWO, leases), leases, others.__getitem__), others

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from io import StringIO
 
-from machines import inventory, nvidia
 from rich.console import Console
 
 from classroom.gpus.inventory import Inventory
@@ -10,6 +9,7 @@ from classroom.gpus.leases import Lease
 from classroom.gpus.report import Report, report
 from classroom.gpus.telemetry.sample import Card, Sample
 from classroom.settings.models import Gpu
+from support.gpus import inventory, nvidia
 
 NOON = 1_800_000_000
 

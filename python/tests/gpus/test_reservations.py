@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jupyterhub import orm
-from machines import inventory, nvidia
 
 from classroom.db.models import now
 from classroom.gpus.allocation import Busy, Claim, Granted, allocate, leased_identities, student_limit
@@ -19,6 +18,7 @@ from classroom.gpus.reservations.policy import Reservation, ReservationError, ch
 from classroom.gpus.snapshot import GpuSnapshot
 from classroom.gpus.text import clock, devices, notes, reservation
 from classroom.settings.models import Gpu, Settings
+from support.gpus import inventory, lease, nvidia
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +36,6 @@ ALONE, PAIR, SHARED = Gpu(policy="exclusive"), Gpu(policy="exclusive", per_stude
 
 def booked(count: int, begins: float = 0, ends: float = 1, *members: str, number: int = 0) -> Reservation:
     return Reservation(count, NOON + begins * HOUR, NOON + ends * HOUR, "lab", frozenset(members), number)
-
-
-def lease(name: str, *numbers: int, gpu: Gpu = ALONE) -> Lease:
-    names = tuple(f"nvidia.com/gpu={number}" for number in numbers)
-    return Lease(name, names, exclusive=gpu.policy == "exclusive", limit=student_limit(gpu))
 
 
 def everything(_group: str) -> Sequence[Device]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from machines import inventory, nvidia
 
 from classroom.gpus import queue, usage
 from classroom.gpus.allocation import capacity_of
@@ -14,6 +13,7 @@ from classroom.gpus.leases import Lease
 from classroom.gpus.snapshot import GpuSnapshot
 from classroom.gpus.text import notes, standing
 from classroom.settings.models import Gpu
+from support.gpus import inventory, lease, nvidia
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 TODAY = date(2027, 1, 15)
 TWO = inventory(nvidia(2))
 FAIR = Gpu(policy="exclusive", prefer_least_used=True)
-
-
-def lease(name: str, *numbers: int, since: int = 1) -> Lease:
-    return Lease(name, tuple(f"nvidia.com/gpu={number}" for number in numbers), since=since, container=f"c-{name}")
 
 
 def ago(days: int) -> date:

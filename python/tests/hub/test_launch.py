@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from demo_user import PROXY
 
+from support.demo_user import PROXY
 from support.network import free_port
 
 pytestmark = pytest.mark.skipif(not PROXY.exists(), reason="the proxy is not installed: make .cache/node/ready")

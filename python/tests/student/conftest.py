@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from student_site import Hub, Server
 
+from student.student_site import Hub, Server
 from support.network import free_port
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from student_site import execute
 from websockets.sync.client import connect
 
+from student.student_site import execute
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from student_site import Kernel, Server
+    from student.student_site import Kernel, Server
 
 SILENCE = 4  # seconds: four reports
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from student_site import Hub, Server
+    from student.student_site import Hub, Server
 
 
 def notebook(text: str) -> dict[str, object]:

@@ -15,7 +15,7 @@ from classroom.student import login
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from student_site import Hub
+    from student.student_site import Hub
 
 
 def client(hub: Hub) -> login.PatientHubOAuth:

@@ -24,7 +24,7 @@ from support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from student_site import Hub, Server
+    from student.student_site import Hub, Server
 
 MIB = 1024**2
 

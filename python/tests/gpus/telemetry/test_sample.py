@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from machines import inventory, nvidia, with_mig
 
 from classroom.gpus.telemetry.collector import Collector, container_in, container_of
 from classroom.gpus.telemetry.nvml import Process, Reading
 from classroom.gpus.telemetry.sample import FRESH, Card, Sample, Use, cards, read, write
+from support.gpus import inventory, nvidia, with_mig
 
 ADA, BEN = "a" * 64, "b" * 64
 NOON = 1_800_000_000.0

@@ -1,16 +1,21 @@
-"""Machines for the tests, as their drivers describe them."""
+"""GPU machines as their drivers describe them, and leases on their devices."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from classroom.gpus.allocation import student_limit
 from classroom.gpus.cdi import parse_specification
 from classroom.gpus.inventory import Inventory, discover
+from classroom.gpus.leases import Lease
+from classroom.settings.models import Gpu
+
+_EXCLUSIVE = Gpu(policy="exclusive")
 
 
 def nvidia(cards: int, *, uuids: bool = False) -> dict[str, Any]:
-    """What nvidia-ctk writes: an "all", an index for each card and, if told, its UUID for the same files."""
+    """Return what nvidia-ctk writes: an "all", an index for each card and, if wanted, its UUID for the same files."""
     devices = [_device("all", *[f"/dev/nvidia{card}" for card in range(cards)])]
     for card in range(cards):
         devices.append(_device(str(card), f"/dev/nvidia{card}"))
@@ -20,15 +25,16 @@ def nvidia(cards: int, *, uuids: bool = False) -> dict[str, Any]:
 
 
 def with_mig(cards: int, instances: int) -> dict[str, Any]:
-    """Cards of which the first is divided."""
+    """Return cards of which the first is divided."""
     parts = [
         _device(f"0:{part}", "/dev/nvidia0", f"/dev/nvidia-caps/nvidia-cap{20 + part}") for part in range(instances)
     ]
-    whole = nvidia(cards)
-    return whole | {"devices": [*whole["devices"], *parts]}
+    undivided = nvidia(cards)
+    return undivided | {"devices": [*undivided["devices"], *parts]}
 
 
 def spec(devices: list[dict[str, Any]], kind: str = "nvidia.com/gpu") -> dict[str, Any]:
+    """Return a CDI specification of these devices."""
     return {
         "cdiVersion": "0.6.0",
         "kind": kind,
@@ -38,12 +44,20 @@ def spec(devices: list[dict[str, Any]], kind: str = "nvidia.com/gpu") -> dict[st
 
 
 def fake(count: int) -> dict[str, Any]:
-    """The test stack's: no files, a variable each."""
+    """Return the specification of the test stack: no files, a variable for each device."""
     return spec([{"name": str(n), "containerEdits": {"env": [f"FAKE_GPU={n}"]}} for n in range(count)])
 
 
 def inventory(*specs: dict[str, Any]) -> Inventory:
+    """Return the inventory of a machine with these CDI specifications."""
     return discover(device for each in specs for device in parse_specification(json.dumps(each), is_yaml=False))
+
+
+def lease(name: str, *numbers: int, gpu: Gpu = _EXCLUSIVE, since: int = 0) -> Lease:
+    """Return the lease of a student on these devices, by the rules of `gpu`; `since` in seconds since 1970."""
+    devices = tuple(f"nvidia.com/gpu={number}" for number in numbers)
+    exclusive = gpu.policy == "exclusive"
+    return Lease(name, devices, exclusive=exclusive, since=since, container=f"c-{name}", limit=student_limit(gpu))
 
 
 def _device(name: str, *paths: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PROXY = ROOT / ".cache" / "node" / "bin" / "configurable-http-proxy"
 TEACHERS = "orange lamps in the rain"
 STUDENTS = "four plain words here"
