@@ -31,3 +31,31 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = 60, pause
         time.sleep(current)
         current = min(1.5 * current, pause)
     return value
+
+
+def wait_unchanged(read: Callable[[], T], what: str, unchanged: float, seconds: float = 60) -> T:
+    """Wait until a value has stayed the same for `unchanged` seconds and return it.
+
+    Raises:
+        TimeoutError: it went on changing until the bound of `seconds`.
+    """
+    value, since = read(), time.monotonic()
+
+    def is_unchanged() -> bool:
+        nonlocal value, since
+        current = read()
+        if current != value:
+            value, since = current, time.monotonic()
+        return time.monotonic() - since >= unchanged
+
+    wait_until(is_unchanged, what, seconds)
+    return value
+
+
+def assert_stays(condition: Callable[[], object], what: str, seconds: float) -> None:
+    """Assert that a condition holds now and at every look during so many seconds: for what must not happen."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert condition(), f"no longer so: {what}"
+        time.sleep(0.1)
+    assert condition(), f"no longer so: {what}"

@@ -1,191 +1,109 @@
-"""What counts as work: the hub stops servers, and the server kernels, by it."""
-
 from __future__ import annotations
 
-import json
-import secrets
-import time
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from websockets.sync.client import connect
 
-from student.student_site import execute
-from support.waiting import wait_until
+from classroom.student.activity import Watch, is_write, last_at_work
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from student.student_site import Kernel, Server
-
-SILENCE = 4  # seconds: four reports
+NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
 
-def poll_as_an_open_tab_does(server: Server, kernel: Kernel, rounds: int) -> None:
-    """Send what JupyterLab 4.6 in Chromium sends every ten seconds with nobody at it, and at a reconnect."""
-    for _ in range(rounds):
-        for path in (
-            "api/contents?content=1",
-            "api/kernels",
-            "api/sessions",
-            "api/terminals",
-            "api/me",
-            "api/kernelspecs",
-        ):
-            server.get(path)
-        workspace = {"data": {}, "metadata": {"id": "default"}}
-        server.request("PUT", "lab/api/workspaces/default", json=workspace).raise_for_status()
-        with kernel.channels() as channels:
-            channels.reply(channels.send("kernel_info_request", {}))
-            channels.reply(channels.send("comm_info_request", {}))
-            channels.reply(
-                channels.send("debug_request", {"seq": 1, "type": "request", "command": "debugInfo"}, "control")
-            )
-        time.sleep(0.5)
+def header(kind: str, request: str = "r", subshell: str | None = None) -> dict[str, object]:
+    return {"msg_type": kind, "msg_id": request, "subshell_id": subshell}
 
 
-@pytest.fixture
-def settled(server: Server) -> Server:
-    """The shared server, with nothing left of earlier tests to report."""
-
-    def quiet() -> bool:
-        before = server.last_activity
-        time.sleep(2.5)
-        return server.last_activity == before
-
-    wait_until(quiet, "the server is idle")
-    return server
+def status(
+    watch: Watch, state: str, kind: str = "execute_request", request: str = "r", subshell: str | None = None
+) -> bool:
+    return watch.note("status", header(kind, request, subshell), state)
 
 
-def test_an_open_tab_that_nobody_is_at_does_not_count(server: Server) -> None:
-    with server.kernel() as kernel:
-        kernel.run("1")
-        time.sleep(2.5)
-        before = server.last_activity
-        poll_as_an_open_tab_does(server, kernel, 8)
-        assert server.last_activity == before
+def test_a_cell_is_busy_from_its_first_announcement_to_its_last() -> None:
+    watch = Watch()
+    assert not watch.busy
+    assert status(watch, "busy")
+    assert watch.busy
+    assert status(watch, "idle")
+    assert not watch.busy
 
 
-def test_a_silent_cell_counts_for_as_long_as_it_runs(server: Server) -> None:
-    with server.kernel() as kernel, kernel.channels() as channels:
-        request = channels.send("execute_request", execute(f"import time; time.sleep({2 * SILENCE})"))
-        wait_until(lambda: kernel.model["execution_state"] == "busy", "the cell runs")
-        time.sleep(SILENCE)
-        middle = server.last_activity
-        time.sleep(SILENCE / 2)
-        assert server.last_activity > middle
-        channels.result(request)
-        assert kernel.model["execution_state"] == "idle"
+@pytest.mark.parametrize(
+    "kind", ["kernel_info_request", "comm_info_request", "debug_request", "history_request", "shutdown_request"]
+)
+def test_what_an_open_tab_asks_by_itself_is_no_work(kind: str) -> None:
+    watch = Watch()
+    assert not status(watch, "busy", kind)
+    assert not watch.busy
+    assert not watch.note("status", header(kind), "idle")
 
 
-def test_a_cell_that_runs_is_busy_whatever_else_the_kernel_answers(server: Server) -> None:
-    with server.kernel() as kernel, kernel.channels() as channels:
-        subshell = channels.reply(channels.send("create_subshell_request", {}, "control"))["content"]["subshell_id"]
-        request = channels.send("execute_request", execute(f"import time; time.sleep({SILENCE})"))
-        wait_until(lambda: kernel.model["execution_state"] == "busy", "the cell runs")
-        # A widget's messages go over a subshell; its "idle" comes while the cell still runs.
-        channels.result(channels.send("execute_request", execute("1"), subshell_id=subshell))
-        channels.reply(channels.send("list_subshell_request", {}, "control"))
-        assert kernel.model["execution_state"] == "busy"
-        channels.result(request)
-        wait_until(lambda: kernel.model["execution_state"] == "idle", "the cell has ended", 20)
+@pytest.mark.parametrize("kind", ["execute_request", "complete_request", "inspect_request", "comm_msg"])
+def test_what_a_student_asks_is_work(kind: str) -> None:
+    assert status(Watch(), "busy", kind)
 
 
-def test_a_restarted_kernel_is_not_busy_with_what_it_was_asked_before(server: Server) -> None:
-    with server.kernel() as kernel, kernel.channels() as channels:
-        channels.send("execute_request", execute("import time; time.sleep(600)"))
-        wait_until(lambda: kernel.model["execution_state"] == "busy", "the cell runs")
-        server.request("POST", f"api/kernels/{kernel.id}/restart").raise_for_status()
-        wait_until(lambda: kernel.model["execution_state"] == "idle", "the kernel is idle", 20)
+def test_another_answer_does_not_end_a_running_cell() -> None:
+    watch = Watch()
+    status(watch, "busy", request="cell")
+    for kind, shell in (("comm_msg", "sub"), ("create_subshell_request", None), ("debug_request", None)):
+        status(watch, "busy", kind, "other", shell)
+        status(watch, "idle", kind, "other", shell)
+        assert watch.busy
+    status(watch, "idle", request="cell")
+    assert not watch.busy
 
 
-def test_a_kernel_that_died_in_a_cell_is_not_busy_for_ever(server: Server) -> None:
-    with server.kernel() as kernel, kernel.channels() as channels:
-        channels.send("execute_request", execute("import os; os.kill(os.getpid(), 9)"))
-        wait_until(lambda: "restarted" in server.hub.log, "the kernel is restarted")
-        wait_until(lambda: kernel.model["execution_state"] == "idle", "the kernel is idle", 20)
+def test_an_announcement_that_was_lost_is_made_up_for_by_the_next_request() -> None:
+    watch = Watch()
+    status(watch, "busy", request="first")
+    status(watch, "busy", request="second")
+    status(watch, "idle", request="second")
+    assert not watch.busy
 
 
-@pytest.mark.parametrize("method", ["PUT", "POST", "PATCH", "DELETE"])
-def test_a_change_of_a_file_counts(settled: Server, method: str) -> None:
-    (settled.home / "change.txt").write_text("x")
-    before = settled.last_activity
-    body = {
-        "PUT": {"type": "file", "format": "text", "content": "y"},
-        "PATCH": {"path": "changed.txt"},
-        "POST": {"copy_from": "change.txt"},
-        "DELETE": None,
-    }[method]
-    path = "api/contents/" if method == "POST" else "api/contents/change.txt"
-    settled.request(method, path, json=body).raise_for_status()
-    wait_until(lambda: settled.last_activity > before, "the change is reported", 20)
+@pytest.mark.parametrize("state", ["starting", "restarting", "dead"])
+def test_a_kernel_that_starts_anew_is_busy_with_nothing(state: str) -> None:
+    watch = Watch()
+    status(watch, "busy")
+    watch.note("status", {}, state)
+    assert not watch.busy
 
 
-def test_a_refused_change_does_not_count(settled: Server) -> None:
-    before = settled.last_activity
-    assert settled.request("DELETE", "api/contents/nothing.txt").status_code == 404
-    time.sleep(2.5)
-    assert settled.last_activity == before
+def test_output_of_a_thread_that_outlives_its_cell_is_work() -> None:
+    watch = Watch()
+    status(watch, "busy")
+    status(watch, "idle")
+    assert watch.note("stream", header("execute_request"))
 
 
-class Terminal:
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.name = server.request("POST", "api/terminals", json={}).raise_for_status().json()["name"]
-
-    def type(self, text: str) -> str:
-        """Type a line and read until it has been carried out."""
-        mark = secrets.token_hex(4)
-        url = f"{self.server.url.replace('http', 'ws', 1)}terminals/websocket/{self.name}"
-        with connect(url, additional_headers=self.server.headers) as socket:
-            socket.send(json.dumps(["stdin", f"{text}\necho {mark[:4]}''{mark[4:]}\n"]))
-            seen = ""
-            while mark not in seen:
-                kind, *rest = json.loads(socket.recv(timeout=20))
-                seen += rest[0] if kind == "stdout" else ""
-        return seen
-
-    def reconnect(self) -> None:
-        url = f"{self.server.url.replace('http', 'ws', 1)}terminals/websocket/{self.name}"
-        with connect(url, additional_headers=self.server.headers) as socket:
-            socket.recv(timeout=20)
-
-    def close(self) -> None:
-        self.server.request("DELETE", f"api/terminals/{self.name}")
+def test_output_that_nobody_asked_for_is_none() -> None:
+    assert not Watch().note("stream", {})
+    assert not Watch().note("status", None, "idle")
 
 
-def test_a_terminal_counts_when_it_prints_or_computes_and_not_by_being_open(settled: Server) -> None:
-    terminal = Terminal(settled)
-    try:
-        before = settled.last_activity
-        assert "bash" in terminal.type("echo $0")
-        wait_until(lambda: settled.last_activity > before, "input is reported", 20)
-
-        time.sleep(2.5)
-        before = settled.last_activity
-        for _ in range(3):
-            terminal.reconnect()
-            time.sleep(1)
-        assert settled.last_activity == before
-
-        # Silent, in the background, without a tab.
-        terminal.type("timeout 8 sh -c 'while :; do :; done' > /dev/null 2>&1 &")
-        time.sleep(3)
-        middle = settled.last_activity
-        time.sleep(3)
-        assert settled.last_activity > middle
-    finally:
-        terminal.close()
+def test_a_busy_kernel_counts_as_now() -> None:
+    assert last_at_work(NOW, busy=True, seen=[]) == NOW
 
 
-def test_an_idle_kernel_is_stopped_with_its_tab_open_and_a_busy_one_is_not(spawn: Callable[[str], Server]) -> None:
-    server = spawn("impatient")  # idle kernels are stopped after 4 seconds
-    idle, busy = server.start_kernel(), server.start_kernel()
-    idle.run("1")
-    with idle.channels(), busy.channels() as channels:
-        request = channels.send("execute_request", execute("import time; time.sleep(15); print('done')"))
-        kernels = lambda: {kernel["id"] for kernel in server.get("api/kernels").json()}  # noqa: E731
-        wait_until(lambda: idle.id not in kernels(), "the idle kernel is stopped", 30)
-        assert busy.id in kernels()
-        assert channels.result(request) == "done\n"
-        wait_until(lambda: busy.id not in kernels(), "the other one is stopped when it has been idle, too", 30)
+def test_otherwise_the_latest_of_what_was_seen_counts() -> None:
+    earlier = NOW - timedelta(hours=1)
+    assert last_at_work(NOW, busy=False, seen=[earlier, None, earlier - timedelta(1)]) == earlier
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("PUT", "/user/a/api/contents/x.ipynb", True),
+        ("POST", "/user/a/api/contents", True),
+        ("DELETE", "/user/a/api/contents/a/b.txt", True),
+        ("PATCH", "/user/a/api/contents/x", True),
+        ("GET", "/user/a/api/contents/x", False),
+        ("PUT", "/user/a/lab/api/workspaces/default", False),
+        ("PUT", "/user/a/lab/api/settings/x", False),
+        ("POST", "/user/a/api/contentsx", False),
+        ("POST", "/user/b/api/contents", False),
+    ],
+)
+def test_writes_are_those_of_the_contents_api(method: str, path: str, expected: bool) -> None:  # noqa: FBT001
+    assert is_write(method, path, "/user/a/") is expected
