@@ -13,7 +13,7 @@ from nativeauthenticator import NativeAuthenticator
 from nativeauthenticator.orm import UserInfo
 
 from classroom.accounts import hashing, passwords, service
-from classroom.accounts.authenticator import ClassroomAuthenticator, Outcome
+from classroom.accounts.authenticator import ClassroomAuthenticator, LoginOutcome
 from classroom.accounts.errors import AccountError, NameTakenError
 
 if TYPE_CHECKING:
@@ -37,25 +37,25 @@ def hub_user(db: Session, name: str, *, admin: bool = False) -> orm.User:
 
 async def test_a_login_has_the_outcome_of_its_account(auth: ClassroomAuthenticator, db: Session) -> None:
     await auth.sign_up("ada", PASSWORD, "")
-    assert await auth.check("ada", PASSWORD, HERE) is Outcome.WAITING
-    assert await auth.check("ada", "wrong", HERE) is Outcome.WRONG
-    assert await auth.check("nobody", PASSWORD, HERE) is Outcome.WRONG
-    service.approve(db, ["ada"], "teacher")
-    assert await auth.check("ada", PASSWORD, HERE) is Outcome.OK
-    password = await auth.give_one_time_password("ada")
-    assert await auth.check("ada", PASSWORD, HERE) is Outcome.WRONG
-    assert await auth.check("ada", password, HERE) is Outcome.MUST_CHANGE
-    service.revoke(db, ["ada"], ())
-    assert await auth.check("ada", password, HERE) is Outcome.REVOKED
+    assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.WAITING
+    assert await auth.check_login("ada", "wrong", HERE) is LoginOutcome.WRONG
+    assert await auth.check_login("nobody", PASSWORD, HERE) is LoginOutcome.WRONG
+    service.approve_accounts(db, ["ada"], "teacher")
+    assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.OK
+    password = await auth.set_one_time_password("ada")
+    assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.WRONG
+    assert await auth.check_login("ada", password, HERE) is LoginOutcome.MUST_CHANGE
+    service.revoke_accounts(db, ["ada"], ())
+    assert await auth.check_login("ada", password, HERE) is LoginOutcome.REVOKED
 
 
 async def test_a_locked_name_is_not_even_looked_at(make: Callable[..., ClassroomAuthenticator]) -> None:
     auth = make(allowed_failed_logins=2)
     await auth.sign_up("ada", PASSWORD, "")
     for _ in range(2):
-        assert await auth.check("ada", "wrong", HERE) is Outcome.WRONG
-    assert await auth.check("ada", PASSWORD, HERE) is Outcome.LOCKED
-    assert await auth.check("ada", PASSWORD, "192.0.2.2") is Outcome.WAITING
+        assert await auth.check_login("ada", "wrong", HERE) is LoginOutcome.WRONG
+    assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.LOCKED
+    assert await auth.check_login("ada", PASSWORD, "192.0.2.2") is LoginOutcome.WAITING
 
 
 async def test_of_racing_sign_ups_one_wins(auth: ClassroomAuthenticator, db: Session) -> None:
@@ -75,7 +75,7 @@ async def test_an_instructor_cannot_be_signed_up(auth: ClassroomAuthenticator, n
 async def test_open_sign_up_needs_no_approval(make: Callable[..., ClassroomAuthenticator]) -> None:
     auth = make(open_signup=True)
     await auth.sign_up("ada", PASSWORD, "")
-    assert await auth.check("ada", PASSWORD, HERE) is Outcome.OK
+    assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.OK
 
 
 async def test_too_many_who_wait_are_turned_away(make: Callable[..., ClassroomAuthenticator]) -> None:
@@ -96,7 +96,7 @@ async def test_an_instructor_gets_a_one_time_password_in_a_file_of_the_hub(
     file = tmp_path / "secrets" / "first-password-teacher"
     assert file.stat().st_mode & 0o777 == 0o600
     password = file.read_text().strip()
-    assert await auth.check("teacher", password, HERE) is Outcome.MUST_CHANGE
+    assert await auth.check_login("teacher", password, HERE) is LoginOutcome.MUST_CHANGE
     await auth.add_user(user)  # The next start of the hub.
     assert file.read_text().strip() == password
     assert user.admin
@@ -108,7 +108,7 @@ async def test_who_signed_up_before_the_settings_named_them_does_not_become_an_i
     await make(admin_users=set()).sign_up("teacher", PASSWORD, "")
     auth = make()
     await auth.add_user(hub_user(db, "teacher", admin=True))
-    assert await auth.check("teacher", PASSWORD, HERE) is Outcome.WRONG
+    assert await auth.check_login("teacher", PASSWORD, HERE) is LoginOutcome.WRONG
 
 
 async def test_a_student_whom_the_settings_make_an_instructor_keeps_the_password(
@@ -117,7 +117,7 @@ async def test_a_student_whom_the_settings_make_an_instructor_keeps_the_password
     await make(open_signup=True, admin_users=set()).sign_up("teacher", PASSWORD, "")
     auth = make()
     await auth.add_user(orm.User.find(db, "teacher"))
-    assert await auth.check("teacher", PASSWORD, HERE) is Outcome.OK
+    assert await auth.check_login("teacher", PASSWORD, HERE) is LoginOutcome.OK
 
 
 async def test_who_is_no_longer_in_the_settings_is_no_instructor(auth: ClassroomAuthenticator, db: Session) -> None:
@@ -140,7 +140,7 @@ async def test_a_folder_that_cannot_be_written_is_told_and_leaves_no_account_wit
     auth.log.propagate = True
     await auth.add_user(hub_user(db, "teacher", admin=True))
     assert "one-time password cannot be written" in caplog.text
-    found = service.find(db, "teacher")
+    found = service.find_account(db, "teacher")
     assert found is not None
     assert passwords.is_no_password(found[0].password), "the next start makes the password"
 
@@ -149,28 +149,28 @@ async def test_a_user_of_the_admin_page_has_no_password_until_one_is_given(
     auth: ClassroomAuthenticator, db: Session
 ) -> None:
     await auth.add_user(hub_user(db, "ada"))
-    entry = service.entries(db)[0]
-    assert (entry.state, entry.has_password) == (service.State.APPROVED, False)
+    entry = service.list_accounts(db)[0]
+    assert (entry.state, entry.has_password) == (service.AccountState.APPROVED, False)
     for guess in ("", "." * 31, "!"):
-        assert await auth.check("ada", guess, HERE) is Outcome.WRONG
-    assert await auth.check("ada", await auth.give_one_time_password("ada"), HERE) is Outcome.MUST_CHANGE
+        assert await auth.check_login("ada", guess, HERE) is LoginOutcome.WRONG
+    assert await auth.check_login("ada", await auth.set_one_time_password("ada"), HERE) is LoginOutcome.MUST_CHANGE
 
 
 async def test_a_removed_account_is_gone_and_its_session_ends(auth: ClassroomAuthenticator, db: Session) -> None:
     await auth.sign_up("ada", PASSWORD, "")
-    service.approve(db, ["ada"], "teacher")
+    service.approve_accounts(db, ["ada"], "teacher")
     user = orm.User.find(db, "ada")
     assert await auth.refresh_user(user) is True
     auth.delete_user(user)
     assert await auth.refresh_user(user) is False
-    assert await auth.check("ada", PASSWORD, HERE) is Outcome.WRONG
+    assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.WRONG
 
 
 async def test_an_instructor_whom_only_the_admin_page_made_is_none_any_more(
     auth: ClassroomAuthenticator, db: Session
 ) -> None:
     await auth.sign_up("ada", PASSWORD, "")
-    service.approve(db, ["ada"], "teacher")
+    service.approve_accounts(db, ["ada"], "teacher")
     user = orm.User.find(db, "ada")
     user.admin = True
     assert await auth.refresh_user(user) == {"name": "ada", "admin": False}
@@ -187,8 +187,8 @@ async def test_an_account_of_stock_keeps_its_name_and_password(
     assert stock.create_user(name, "short")
     auth = make()
     assert auth.validate_username(name)
-    assert await auth.check(name, "short", HERE) is Outcome.OK
-    assert await auth.check(name, "shorT", HERE) is Outcome.WRONG
+    assert await auth.check_login(name, "short", HERE) is LoginOutcome.OK
+    assert await auth.check_login(name, "shorT", HERE) is LoginOutcome.WRONG
 
 
 @pytest.mark.parametrize("name", ["ünicode", "ada@example.org", "", "x" * 33, "a/b"])
@@ -210,18 +210,18 @@ async def test_the_second_factor_of_a_stock_account_is_still_asked_for(
     secret = stock.create_user("ada", PASSWORD, has_2fa=True).otp_secret
     auth = make()
     assert auth.request_otp
-    assert await auth.check("ada", PASSWORD, HERE) is Outcome.WRONG
-    assert await auth.check("ada", PASSWORD, HERE, "000000") is Outcome.WRONG
-    assert await auth.check("ada", PASSWORD, HERE, f"{onetimepass.get_totp(secret):06d}") is Outcome.OK
+    assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.WRONG
+    assert await auth.check_login("ada", PASSWORD, HERE, "000000") is LoginOutcome.WRONG
+    assert await auth.check_login("ada", PASSWORD, HERE, f"{onetimepass.get_totp(secret):06d}") is LoginOutcome.OK
 
 
 async def test_a_hash_of_another_cost_is_made_anew_at_login(auth: ClassroomAuthenticator, db: Session) -> None:
-    service.create(db, "ada", bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)), approved_by="teacher")
-    assert await auth.check("ada", PASSWORD, HERE) is Outcome.OK
-    found = service.find(db, "ada")
+    service.create_account(db, "ada", bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)), approved_by="teacher")
+    assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.OK
+    found = service.find_account(db, "ada")
     assert found is not None
     assert passwords.rounds_of(found[0].password) == 4
-    assert await auth.check("ada", PASSWORD, HERE) is Outcome.OK
+    assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.OK
 
 
 # -- the event loop
@@ -239,7 +239,7 @@ async def test_hashing_does_not_stop_the_event_loop() -> None:
 
 
 async def test_more_logins_than_can_be_served_are_asked_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashing, "MAX_WAITING", 2)
+    monkeypatch.setattr(hashing, "MAX_PENDING_HASHES", 2)
     hasher = hashing.Hasher(rounds=4)
     answers = await asyncio.gather(*(hasher.hash("x") for _ in range(4)), return_exceptions=True)
     assert [isinstance(answer, AccountError) for answer in answers] == [False, False, True, True]

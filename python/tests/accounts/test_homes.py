@@ -21,7 +21,7 @@ def test_the_next_account_of_a_name_gets_another_home_each_time(db: Session) -> 
     places = []
     for _ in range(3):
         places.append(home_location(db, "ada", "ada"))
-        service.remove(db, "ada")
+        service.remove_account(db, "ada")
     assert places == ["classroom-home-ada", "classroom-home-ada--2", "classroom-home-ada--3"]
     assert all(home.archived_at is not None for home in db.query(Home))
 

@@ -107,7 +107,7 @@ def test_what_is_over_is_not_kept(lockout: Lockout, db: Session) -> None:
 def test_a_flood_of_names_and_addresses_does_not_grow_the_table(
     lockout: Lockout, db: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_ROWS", 50)
+    monkeypatch.setattr(module, "MAX_FAILED_LOGINS", 50)
     for i in range(100):
         fail(lockout, f"name-{i}" * 50, f"192.0.2.{i}")
     assert rows(db) <= 52

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from classroom.accounts.errors import AccountError
-from classroom.accounts.names import looks_like_admin, new_name
+from classroom.accounts.names import looks_like_admin, new_username
 
 ADMINS = {"teacher", "prof.miller", "admin1"}
 
@@ -20,7 +20,7 @@ ADMINS = {"teacher", "prof.miller", "admin1"}
     ],
 )
 def test_a_name_within_the_rules_is_taken_in_small_letters(typed: str, name: str) -> None:
-    assert new_name(typed, ADMINS) == name
+    assert new_username(typed, ADMINS) == name
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_name_within_the_rules_is_taken_in_small_letters(typed: str, name: str
 )
 def test_a_name_outside_the_rules_is_refused(typed: str) -> None:
     with pytest.raises(AccountError, match="1 to 32 characters"):
-        new_name(typed, ADMINS)
+        new_username(typed, ADMINS)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_name_outside_the_rules_is_refused(typed: str) -> None:
 )
 def test_an_instructors_name_and_what_reads_like_it_is_refused(typed: str) -> None:
     with pytest.raises(AccountError, match="kept for the instructors"):
-        new_name(typed, ADMINS)
+        new_username(typed, ADMINS)
 
 
 def test_without_instructors_every_name_is_free() -> None:

@@ -17,28 +17,28 @@ ROUNDS = 4
         "a" * 73,
         "é" * 37,
         "correct horse battery staple " * 10,
-        "x" * passwords.MAX_BYTES,
+        "x" * passwords.MAX_PASSWORD_BYTES,
     ],
     ids=["short", "72 bytes", "72 bytes of two", "73 bytes", "74 bytes of two", "passphrase", "longest"],
 )
 def test_a_password_is_known_again_to_its_last_letter(password: str) -> None:
     hashed = passwords.hash_password(password, ROUNDS)
-    assert passwords.verify(password, hashed)
-    assert not passwords.verify(password[:-1] + "y", hashed)
-    assert not passwords.verify(password + "y", hashed)
-    assert not passwords.verify("", hashed)
+    assert passwords.verify_password(password, hashed)
+    assert not passwords.verify_password(password[:-1] + "y", hashed)
+    assert not passwords.verify_password(password + "y", hashed)
+    assert not passwords.verify_password("", hashed)
 
 
 def test_a_short_password_is_hashed_as_stock_does() -> None:
     assert bcrypt.checkpw(b"a" * 72, passwords.hash_password("a" * 72, ROUNDS))
-    assert passwords.verify("correct horse", bcrypt.hashpw(b"correct horse", bcrypt.gensalt(ROUNDS)))
+    assert passwords.verify_password("correct horse", bcrypt.hashpw(b"correct horse", bcrypt.gensalt(ROUNDS)))
 
 
-@pytest.mark.parametrize("password", ["x" * (passwords.MAX_BYTES + 1), "a\x00b", "\x00"])
+@pytest.mark.parametrize("password", ["x" * (passwords.MAX_PASSWORD_BYTES + 1), "a\x00b", "\x00"])
 def test_what_could_be_mistaken_for_another_password_has_no_hash(password: str) -> None:
     with pytest.raises(ValueError, match="too long or holds a NUL"):
         passwords.hash_password(password, ROUNDS)
-    assert not passwords.verify(password, passwords.hash_password("a", ROUNDS))
+    assert not passwords.verify_password(password, passwords.hash_password("a", ROUNDS))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_could_be_mistaken_for_another_password_has_no_hash(password: str) 
     ],
 )
 def test_a_bad_password_is_refused_with_its_reason(password: str, words: str) -> None:
-    assert words in (passwords.problem(password, username="ada", minimum=10) or "")
+    assert words in (passwords.password_problem(password, username="ada", minimum=10) or "")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_bad_password_is_refused_with_its_reason(password: str, words: str) ->
     ],
 )
 def test_a_good_password_is_taken(password: str, username: str) -> None:
-    assert passwords.problem(password, username=username, minimum=10) is None
+    assert passwords.password_problem(password, username=username, minimum=10) is None
 
 
 def test_no_password_is_a_hash_that_stock_can_read_and_nothing_has() -> None:
@@ -83,11 +83,11 @@ def test_no_password_is_a_hash_that_stock_can_read_and_nothing_has() -> None:
 
 @pytest.mark.parametrize("hashed", [b"", b"!", b"$2b$x$y", b"$2b$12$short", b"\xff" * 60])
 def test_a_broken_hash_is_nobodys(hashed: bytes) -> None:
-    assert not passwords.verify("anything", hashed)
+    assert not passwords.verify_password("anything", hashed)
     assert passwords.rounds_of(hashed) in {0, 12}
 
 
 def test_one_time_passwords_differ_and_keep_the_rules() -> None:
-    made = {passwords.one_time_password() for _ in range(100)}
+    made = {passwords.generate_one_time_password() for _ in range(100)}
     assert len(made) == 100
-    assert all(passwords.problem(each, username="ada", minimum=19) is None for each in made)
+    assert all(passwords.password_problem(each, username="ada", minimum=19) is None for each in made)

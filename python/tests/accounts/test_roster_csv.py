@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from classroom.accounts.roster_csv import MAX_ROWS, RosterCsvError, Row, parse, read
+from classroom.accounts.roster_csv import MAX_ROSTER_ROWS, RosterCsvError, RosterRow, parse_roster, read_roster
 
-ADA = (Row(2, "ada", "Ada Löve", "ml"),)
+ADA = (RosterRow(2, "ada", "Ada Löve", "ml"),)
 PLAIN = "name,full name,group\nada,Ada Löve,ml\n"
 
 
@@ -21,15 +21,18 @@ PLAIN = "name,full name,group\nada,Ada Löve,ml\n"
         (PLAIN.replace(",", ";").encode(), ADA),
         (PLAIN.replace(",", "\t").encode(), ADA),
         (PLAIN.replace("\n", "\r\n").encode(), ADA),
-        (b"sep=;\r\nname;full name;group\r\nada;Ada;ml\r\n", (Row(3, "ada", "Ada", "ml"),)),
-        (b"Username, Name ,COURSE\nada, Ada ,ml", (Row(2, "ada", "Ada", "ml"),)),
-        (b"Full_Name;Login\nLovelace, Ada;ada\n", (Row(2, "ada", "Lovelace, Ada"),)),
-        (b"first name;last name;user name\nAda;Lovelace;ada\n", (Row(2, "ada", "Ada Lovelace"),)),
-        (b"name\n\nada\n\n  \nbob\n", (Row(3, "ada"), Row(6, "bob"))),
-        (b'name,full name\nada,"Ada\nLovelace"\nbob,Bob\n', (Row(2, "ada", "Ada Lovelace"), Row(4, "bob", "Bob"))),
-        (b'"name";"full name"\n"ada";"Ada; L."\n', (Row(2, "ada", "Ada; L."),)),
-        (b"name,full name,group,e-mail\nada,Ada,,ada@example.org\n", (Row(2, "ada", "Ada"),)),
-        (b"name,full name\nada\n", (Row(2, "ada"),)),
+        (b"sep=;\r\nname;full name;group\r\nada;Ada;ml\r\n", (RosterRow(3, "ada", "Ada", "ml"),)),
+        (b"Username, Name ,COURSE\nada, Ada ,ml", (RosterRow(2, "ada", "Ada", "ml"),)),
+        (b"Full_Name;Login\nLovelace, Ada;ada\n", (RosterRow(2, "ada", "Lovelace, Ada"),)),
+        (b"first name;last name;user name\nAda;Lovelace;ada\n", (RosterRow(2, "ada", "Ada Lovelace"),)),
+        (b"name\n\nada\n\n  \nbob\n", (RosterRow(3, "ada"), RosterRow(6, "bob"))),
+        (
+            b'name,full name\nada,"Ada\nLovelace"\nbob,Bob\n',
+            (RosterRow(2, "ada", "Ada Lovelace"), RosterRow(4, "bob", "Bob")),
+        ),
+        (b'"name";"full name"\n"ada";"Ada; L."\n', (RosterRow(2, "ada", "Ada; L."),)),
+        (b"name,full name,group,e-mail\nada,Ada,,ada@example.org\n", (RosterRow(2, "ada", "Ada"),)),
+        (b"name,full name\nada\n", (RosterRow(2, "ada"),)),
     ],
     ids=[
         "UTF-8",
@@ -50,8 +53,8 @@ PLAIN = "name,full name,group\nada,Ada Löve,ml\n"
         "a short row",
     ],
 )
-def test_a_list_is_read_however_it_was_saved(raw: bytes, expected: tuple[Row, ...]) -> None:
-    assert parse(raw) == expected
+def test_a_list_is_read_however_it_was_saved(raw: bytes, expected: tuple[RosterRow, ...]) -> None:
+    assert parse_roster(raw) == expected
 
 
 @pytest.mark.parametrize(
@@ -66,23 +69,23 @@ def test_a_list_is_read_however_it_was_saved(raw: bytes, expected: tuple[Row, ..
         (b"name\nada\nbob\nAda\n", "line 4: Ada is listed twice, first on line 2"),
         (b'name,full name\nada,"Ada\nbob,Bob\n', "line 2: cannot be read as CSV"),
         (b"PK\x03\x04\x00\x00name", "is not a text; save it as CSV"),
-        (b"name\n" + b"\n".join(b"s%d" % number for number in range(MAX_ROWS + 1)), "at most 10000 are read"),
+        (b"name\n" + b"\n".join(b"s%d" % number for number in range(MAX_ROSTER_ROWS + 1)), "at most 10000 are read"),
         (b"name,full name\n" + b",x\n" * 30, "and 10 more lines"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(raw: bytes, said: str) -> None:
     with pytest.raises(RosterCsvError, match=said):
-        parse(raw)
+        parse_roster(raw)
 
 
 def test_five_thousand_people_are_one_list() -> None:
     raw = "name;full name\n" + "".join(f"s-{number};Student Nº {number}\n" for number in range(5000))
-    assert parse(raw.encode("cp1252"))[4999] == Row(5001, "s-4999", "Student Nº 4999")
+    assert parse_roster(raw.encode("cp1252"))[4999] == RosterRow(5001, "s-4999", "Student Nº 4999")
 
 
 def test_the_file_is_named_where_it_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(RosterCsvError, match=r"none\.csv: cannot be read \(No such file or directory\)"):
-        read(tmp_path / "none.csv")
+        read_roster(tmp_path / "none.csv")
     (tmp_path / "bad.csv").write_text("name\nada\nada\n")
     with pytest.raises(RosterCsvError, match=r"bad\.csv: line 3: ada is listed twice"):
-        read(tmp_path / "bad.csv")
+        read_roster(tmp_path / "bad.csv")

@@ -9,7 +9,7 @@ from tornado.web import HTTPError
 
 from classroom.accounts import passwords, service
 from classroom.accounts.errors import AccountError, NameTakenError
-from classroom.accounts.service import State
+from classroom.accounts.service import AccountState
 from classroom.db.models import Account
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 HASH = passwords.hash_password("four plain words here", 4)
 
 
-def states(db: Session) -> dict[str, State]:
-    return {entry.name: entry.state for entry in service.entries(db)}
+def states(db: Session) -> dict[str, AccountState]:
+    return {entry.name: entry.state for entry in service.list_accounts(db)}
 
 
 def test_a_name_is_taken_once(db: Session) -> None:
-    service.create(db, "ada", HASH)
+    service.create_account(db, "ada", HASH)
     with pytest.raises(NameTakenError, match="ada is taken"):
-        service.create(db, "ada", HASH)
+        service.create_account(db, "ada", HASH)
     assert db.query(Account).count() == db.query(UserInfo).count() == 1
 
 
@@ -33,7 +33,7 @@ def test_where_two_get_past_the_look_the_database_decides(db: Session) -> None:
     db.add(Account(name="ada"))
     db.commit()
     with pytest.raises(NameTakenError):
-        service.create(db, "ada", HASH)
+        service.create_account(db, "ada", HASH)
     assert db.query(UserInfo).count() == 0
 
 
@@ -41,53 +41,57 @@ def test_a_user_of_the_hub_is_nobodys_to_sign_up_as(db: Session) -> None:
     db.add(orm.User(name="ada"))
     db.commit()
     with pytest.raises(NameTakenError):
-        service.create(db, "ada", HASH)
+        service.create_account(db, "ada", HASH)
 
 
 def test_approving_makes_the_user_known_once(db: Session) -> None:
-    service.create(db, "ada", HASH)
-    assert states(db) == {"ada": State.WAITING}
+    service.create_account(db, "ada", HASH)
+    assert states(db) == {"ada": AccountState.WAITING}
     assert service.waiting_count(db) == 1
-    assert service.approve(db, ["ada", "ada", "nobody"], "teacher") == service.Done(("ada",), (), ("nobody",))
-    assert service.approve(db, ["ada"], "other") == service.Done((), ("ada",), ())
+    assert service.approve_accounts(db, ["ada", "ada", "nobody"], "teacher") == service.BatchResult(
+        ("ada",), (), ("nobody",)
+    )
+    assert service.approve_accounts(db, ["ada"], "other") == service.BatchResult((), ("ada",), ())
     assert db.query(orm.User).filter_by(name="ada").one().roles[0].name == "user"
-    entry = service.entries(db)[0]
-    assert (entry.state, entry.approved_by, service.waiting_count(db)) == (State.APPROVED, "teacher", 0)
+    entry = service.list_accounts(db)[0]
+    assert (entry.state, entry.approved_by, service.waiting_count(db)) == (AccountState.APPROVED, "teacher", 0)
 
 
 def test_rejecting_removes_requests_and_nothing_else(db: Session) -> None:
-    service.create(db, "ada", HASH)
-    service.create(db, "bob", HASH, approved_by="teacher")
-    service.create(db, "eve", HASH, approved_by="teacher")
-    service.revoke(db, ["eve"], ())
-    assert service.reject(db, ["ada", "bob", "eve", "nobody"]) == service.Done(("ada",), ("bob", "eve"), ("nobody",))
-    assert states(db) == {"bob": State.APPROVED, "eve": State.REVOKED}
+    service.create_account(db, "ada", HASH)
+    service.create_account(db, "bob", HASH, approved_by="teacher")
+    service.create_account(db, "eve", HASH, approved_by="teacher")
+    service.revoke_accounts(db, ["eve"], ())
+    assert service.reject_signups(db, ["ada", "bob", "eve", "nobody"]) == service.BatchResult(
+        ("ada",), ("bob", "eve"), ("nobody",)
+    )
+    assert states(db) == {"bob": AccountState.APPROVED, "eve": AccountState.REVOKED}
 
 
 def test_revoking_ends_sessions_and_tokens_and_spares_instructors(db: Session) -> None:
     for name in ("ada", "teacher"):
-        service.create(db, name, HASH, approved_by="the settings")
+        service.create_account(db, name, HASH, approved_by="the settings")
     user = orm.User.find(db, "ada")
     cookie = user.cookie_id
     user.new_api_token()
-    assert service.revoke(db, ["ada", "teacher"], {"teacher"}).changed == ("ada",)
+    assert service.revoke_accounts(db, ["ada", "teacher"], {"teacher"}).changed == ("ada",)
     db.refresh(user)
     assert user.cookie_id != cookie
     assert user.api_tokens == []
     assert service.waiting_count(db) == 0, "who was closed does not wait"
-    service.approve(db, ["ada"], "teacher")
-    assert states(db)["ada"] is State.APPROVED
+    service.approve_accounts(db, ["ada"], "teacher")
+    assert states(db)["ada"] is AccountState.APPROVED
 
 
 def test_a_new_password_ends_the_other_sessions_but_not_the_servers_token(db: Session) -> None:
-    service.create(db, "ada", HASH, approved_by="teacher")
+    service.create_account(db, "ada", HASH, approved_by="teacher")
     user = orm.User.find(db, "ada")
     for session in (None, "mine", "elsewhere"):
         user.new_api_token(session_id=session)
     service.set_password(db, "ada", passwords.hash_password("new", 4), must_change=True, keep_session="mine")
     db.refresh(user)
     assert {token.session_id for token in user.api_tokens} == {None, "mine"}
-    assert service.entries(db)[0].must_change
+    assert service.list_accounts(db)[0].must_change
     with pytest.raises(AccountError, match="no account named nobody"):
         service.set_password(db, "nobody", HASH, must_change=False)
 
@@ -98,19 +102,19 @@ def test_accounts_of_stock_are_adopted_and_those_that_went_are_dropped(db: Sessi
     db.add(orm.User(name="closed"))
     db.add(Account(name="gone"))
     db.commit()
-    service.adopt(db)
-    service.adopt(db)
+    service.adopt_stock_accounts(db)
+    service.adopt_stock_accounts(db)
     found = states(db)
-    assert found["ada"] is found["ünicode"] is State.APPROVED
-    assert found["closed"] is State.REVOKED, "a user of the hub may have files: not to be rejected"
+    assert found["ada"] is found["ünicode"] is AccountState.APPROVED
+    assert found["closed"] is AccountState.REVOKED, "a user of the hub may have files: not to be rejected"
     assert {account.name for account in db.query(Account)} == {"ada", "bob", "closed", "ünicode"}
-    first = service.find(db, "bob")
+    first = service.find_account(db, "bob")
     assert first is not None
     assert not first[0].is_authorized, "of two rows of one name the first counts, as in stock"
 
 
 def test_a_rename_is_refused(db: Session) -> None:
-    service.create(db, "ada", HASH, approved_by="teacher")
+    service.create_account(db, "ada", HASH, approved_by="teacher")
     user = orm.User.find(db, "ada")
     with pytest.raises(HTTPError, match="cannot be renamed"):
         user.name = "eve"
@@ -118,4 +122,4 @@ def test_a_rename_is_refused(db: Session) -> None:
 
 
 def test_a_long_name_is_not_repeated_at_length() -> None:
-    assert len(str(service.no_account("x" * 1000))) < 120
+    assert len(str(service.account_not_found("x" * 1000))) < 120

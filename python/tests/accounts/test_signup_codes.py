@@ -28,40 +28,40 @@ WEEK = timedelta(days=7)
 
 
 def states(db: Session) -> list[CodeState]:
-    return [entry.state for entry in signup_codes.entries(db)]
+    return [entry.state for entry in signup_codes.list_codes(db)]
 
 
 @pytest.mark.parametrize("typed", [str, str.upper, lambda code: code.replace("-", " "), lambda code: f" {code} "])
 def test_a_code_is_found_however_it_is_typed_and_stored_nowhere(db: Session, typed: Callable[[str], str]) -> None:
-    (code,) = signup_codes.make(db, 1, WEEK, by="teacher")
-    assert signup_codes.find(db, typed(code)).hint == code[:4]
+    (code,) = signup_codes.create_codes(db, 1, WEEK, by="teacher")
+    assert signup_codes.find_open_code(db, typed(code)).hint == code[:4]
     assert code not in str([vars(row) for row in db.scalars(select(SignUpCode))])
 
 
 def test_a_code_that_cannot_be_used_says_why(db: Session) -> None:
-    (expired,) = signup_codes.make(db, 1, timedelta(0), by="teacher")
-    (revoked,) = signup_codes.make(db, 1, WEEK, by="teacher")
-    assert signup_codes.revoke(db, None) == 1
+    (expired,) = signup_codes.create_codes(db, 1, timedelta(0), by="teacher")
+    (revoked,) = signup_codes.create_codes(db, 1, WEEK, by="teacher")
+    assert signup_codes.revoke_codes(db, None) == 1
     for code, said in ((expired, "has expired"), (revoked, "no longer valid"), ("abcd", "not right")):
         with pytest.raises(AccountError, match=said):
-            signup_codes.find(db, code)
+            signup_codes.find_open_code(db, code)
     assert states(db) == [CodeState.EXPIRED, CodeState.REVOKED]
-    assert not signup_codes.any_open(db)
-    assert signup_codes.forget(db) == 2
-    assert signup_codes.entries(db) == []
+    assert not signup_codes.any_open_code(db)
+    assert signup_codes.delete_spent_codes(db) == 2
+    assert signup_codes.list_codes(db) == []
 
 
 def test_only_the_codes_named_are_revoked(db: Session) -> None:
-    signup_codes.make(db, 3, WEEK, by="teacher")
-    assert signup_codes.revoke(db, [2, 99]) == 1
+    signup_codes.create_codes(db, 3, WEEK, by="teacher")
+    assert signup_codes.revoke_codes(db, [2, 99]) == 1
     assert states(db) == [CodeState.OPEN, CodeState.REVOKED, CodeState.OPEN]
 
 
 async def test_a_holder_is_let_in_and_becomes_a_member_once(auth: ClassroomAuthenticator, db: Session) -> None:
-    (code,) = signup_codes.make(db, 1, WEEK, by="teacher", group="ml")
+    (code,) = signup_codes.create_codes(db, 1, WEEK, by="teacher", group="ml")
     assert await auth.sign_up("ada", PASSWORD, "", code=code, address=HERE) == ("ada", True)
     assert [user.name for user in orm.Group.find(db, "ml").users] == ["ada"]
-    [entry] = signup_codes.entries(db)
+    [entry] = signup_codes.list_codes(db)
     assert (entry.state, entry.used_by) == (CodeState.USED, "ada")
     with pytest.raises(AccountError, match="used already"):
         await auth.sign_up("bob", PASSWORD, "", code=code, address=HERE)
@@ -70,22 +70,22 @@ async def test_a_holder_is_let_in_and_becomes_a_member_once(auth: ClassroomAuthe
 
 
 async def test_of_two_who_use_a_code_at_once_one_gets_in(auth: ClassroomAuthenticator, db: Session) -> None:
-    (code,) = signup_codes.make(db, 1, WEEK, by="teacher")
+    (code,) = signup_codes.create_codes(db, 1, WEEK, by="teacher")
     tries = [auth.sign_up(name, PASSWORD, "", code=code, address=HERE) for name in ("ada", "bob")]
     answers = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(answer, tuple) for answer in answers) == 1
-    assert len(service.entries(db)) == 1
+    assert len(service.list_accounts(db)) == 1
 
 
 async def test_a_bad_password_does_not_use_the_code_up(auth: ClassroomAuthenticator, db: Session) -> None:
-    (code,) = signup_codes.make(db, 1, WEEK, by="teacher")
+    (code,) = signup_codes.create_codes(db, 1, WEEK, by="teacher")
     with pytest.raises(AccountError, match="too short"):
         await auth.sign_up("ada", "short", "", code=code, address=HERE)
     assert states(db) == [CodeState.OPEN]
 
 
 async def test_guesses_are_counted_by_name_and_address(auth: ClassroomAuthenticator, db: Session) -> None:
-    (code,) = signup_codes.make(db, 1, WEEK, by="teacher")
+    (code,) = signup_codes.create_codes(db, 1, WEEK, by="teacher")
     for _ in range(5):
         with pytest.raises(AccountError, match="not right"):
             await auth.sign_up("ada", PASSWORD, "", code="guess", address=HERE)
@@ -97,7 +97,7 @@ async def test_guesses_are_counted_by_name_and_address(auth: ClassroomAuthentica
 
 async def test_with_sign_up_off_a_code_is_the_way_in(make: Callable[..., ClassroomAuthenticator]) -> None:
     auth = make(enable_signup=False)
-    (code,) = signup_codes.make(auth.db, 1, WEEK, by="teacher")
+    (code,) = signup_codes.create_codes(auth.db, 1, WEEK, by="teacher")
     with pytest.raises(AccountError, match="gives out sign-up codes"):
         await auth.sign_up("ada", PASSWORD, "")
     assert await auth.sign_up("ada", PASSWORD, "", code=code, address=HERE) == ("ada", True)

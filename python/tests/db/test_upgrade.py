@@ -62,13 +62,13 @@ def test_accounts_passwords_and_homes_of_a_stock_site_survive(state: Path) -> No
     assert kept is not None
     assert (kept.reason, kept.revisions) == ("upgrade", STOCK)
     auth = authenticator(state)
-    found = {each.name: each for each in service.entries(auth.db)}
+    found = {each.name: each for each in service.list_accounts(auth.db)}
     assert {name: each.state.value for name, each in found.items()} == {
         name: "approved" if account["approved"] else "waiting" for name, account in PEOPLE.items()
     }
     assert {name for name, each in found.items() if each.is_admin} == {"teacher"}
     for name, account in PEOPLE.items():
-        info, _ = service.find(auth.db, name) or pytest.fail(name)
+        info, _ = service.find_account(auth.db, name) or pytest.fail(name)
         assert bcrypt.checkpw(str(account["password"]).encode(), info.password), name
     homes = {name: home_location(auth.db, name, f"{place}-x") for place, name in enumerate(PEOPLE)}
     auth.db.close()

@@ -8,8 +8,7 @@ import pytest
 from jupyterhub import orm
 from sqlalchemy.orm import Session
 
-from classroom.accounts.groups import gpu_rules as gpu_rules_of
-from classroom.accounts.groups import rules
+from classroom.accounts.groups import account_gpu_settings, account_settings
 from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
 from classroom.settings.groups import class_of, effective, gpu_rules, hands_out_gpus, images, membership
@@ -118,11 +117,11 @@ def hub() -> Session:
 
 def test_the_hubs_groups_count_as_they_are_now(hub: Session) -> None:
     names = ["ada", "ben", "nobody"]
-    assert [rules(hub, SETTINGS, names)[name].groups for name in names] == [("art", "ml"), ("art",), ()]
-    assert [gpu_rules_of(hub, SETTINGS, names)[name].per_student for name in names] == [2, 1, 1]
+    assert [account_settings(hub, SETTINGS, names)[name].groups for name in names] == [("art", "ml"), ("art",), ()]
+    assert [account_gpu_settings(hub, SETTINGS, names)[name].per_student for name in names] == [2, 1, 1]
     orm.Group.find(hub, "art").users.clear()
     hub.commit()
-    assert [rules(hub, SETTINGS, names)[name].groups for name in names] == [("ml",), (), ()]
+    assert [account_settings(hub, SETTINGS, names)[name].groups for name in names] == [("ml",), (), ()]
 
 
 @pytest.mark.parametrize(

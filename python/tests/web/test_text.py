@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from classroom.db.models import now
-from classroom.web.text import age, listed
+from classroom.web.text import join_names, time_ago
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from classroom.web.text import age, listed
 )
 def test_ages_read_well(seconds: int, words: str) -> None:
     moment = now()
-    assert age(moment - timedelta(seconds=seconds), moment) == words
+    assert time_ago(moment - timedelta(seconds=seconds), moment) == words
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_ages_read_well(seconds: int, words: str) -> None:
     ],
 )
 def test_lists_of_names_stay_short(names: tuple[str, ...], words: str) -> None:
-    assert listed(names) == words
+    assert join_names(names) == words

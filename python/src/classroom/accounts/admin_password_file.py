@@ -7,18 +7,18 @@ import os
 from pathlib import Path
 
 
-def path_of(folder: str, name: str) -> Path:
+def admin_password_path(folder: str, name: str) -> Path:
     """The file that holds an instructor's one-time password until it is changed."""
     return Path(folder) / f"first-password-{name}"
 
 
-def write(folder: str, name: str, password: str) -> Path:
+def write_admin_password(folder: str, name: str, password: str) -> Path:
     """Write the file (0600, whole or not at all).
 
     Raises:
         OSError: it cannot be written.
     """
-    path = path_of(folder, name)
+    path = admin_password_path(folder, name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}")
     draft.unlink(missing_ok=True)
@@ -27,7 +27,7 @@ def write(folder: str, name: str, password: str) -> Path:
     return draft.replace(path)
 
 
-def forget(folder: str, name: str) -> None:
+def delete_admin_password(folder: str, name: str) -> None:
     """Remove the file, if there is one: the password has been changed."""
     with contextlib.suppress(OSError):
-        path_of(folder, name).unlink(missing_ok=True)
+        admin_password_path(folder, name).unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from classroom.accounts import admin_password_file, passwords, service, signup_c
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.hashing import Hasher
 from classroom.accounts.lockout import Lockout
-from classroom.accounts.names import MAX_KEPT_NAME, is_new_name, new_name
+from classroom.accounts.names import MAX_USERNAME, follows_username_rule, new_username
 from classroom.db import migrations
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tornado.web import RequestHandler
 
 
-class Outcome(Enum):
+class LoginOutcome(Enum):
     """What became of a login; the page chooses its words by it."""
 
     OK = "ok"
@@ -67,7 +67,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         super().__init__(True, **kwargs)  # noqa: FBT003
         migrations.upgrade(self.db.connection())
         self.db.commit()
-        service.adopt(self.db)
+        service.adopt_stock_accounts(self.db)
         service.refuse_renames()
         self.hasher = Hasher(self.bcrypt_rounds)
         self.lockout = Lockout(
@@ -94,15 +94,15 @@ class ClassroomAuthenticator(NativeAuthenticator):
             return None
         name = self.normalize_username(name.strip())
         try:
-            outcome = await self.check(name, password, handler.request.remote_ip or "", data.get("otp"))
+            outcome = await self.check_login(name, password, handler.request.remote_ip or "", data.get("otp"))
         except AccountError as error:
             raise web.HTTPError(error.status, str(error)) from error
         handler.login_outcome = outcome  # type: ignore[attr-defined]
-        return name if outcome is Outcome.OK else None
+        return name if outcome is LoginOutcome.OK else None
 
-    async def check(
+    async def check_login(
         self, name: str, password: str, address: str, otp: object = None, *, signed_in: bool = False
-    ) -> Outcome:
+    ) -> LoginOutcome:
         """Look at a name and password. One hash, whether the name is known or not and the password right or not.
 
         Args:
@@ -116,8 +116,8 @@ class ClassroomAuthenticator(NativeAuthenticator):
             AccountError: too many logins at once.
         """
         if not self.lockout.begin(name, address):
-            return Outcome.LOCKED
-        found = service.find(self.db, name) if len(name) <= MAX_KEPT_NAME else None
+            return LoginOutcome.LOCKED
+        found = service.find_account(self.db, name) if len(name) <= MAX_USERNAME else None
         hashed = None if found is None else found[0].password
         try:
             right = await self.hasher.verify(password, hashed)
@@ -125,19 +125,19 @@ class ClassroomAuthenticator(NativeAuthenticator):
             self.lockout.cancel(name, address)
             raise
         # Meanwhile the account may have been removed or have got another password.
-        found = service.find(self.db, name) if right else None
+        found = service.find_account(self.db, name) if right else None
         if found is None or found[0].password != hashed or not (signed_in or _second_factor(found[0], otp)):
             self.lockout.fail(name, address)
-            return Outcome.WRONG
+            return LoginOutcome.WRONG
         self.lockout.succeed(name, address)
         info, account = found
         if passwords.rounds_of(info.password) != self.bcrypt_rounds and not account.must_change:
             # Of the cost that the settings ask for now. What must be changed is about to get it anyway.
             await self._hash_again(info, password)
         state = service.state_of(info, account)
-        if state is not service.State.APPROVED:
-            return Outcome.WAITING if state is service.State.WAITING else Outcome.REVOKED
-        return Outcome.MUST_CHANGE if account.must_change else Outcome.OK
+        if state is not service.AccountState.APPROVED:
+            return LoginOutcome.WAITING if state is service.AccountState.WAITING else LoginOutcome.REVOKED
+        return LoginOutcome.MUST_CHANGE if account.must_change else LoginOutcome.OK
 
     async def _hash_again(self, info: UserInfo, password: str) -> None:
         before = info.password
@@ -157,7 +157,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         JupyterHub asks every five minutes. An admin made on the admin page, and not by the settings, ends here.
         """
         del handler
-        found = service.find(self.db, user.name)
+        found = service.find_account(self.db, user.name)
         if found is None or not found[0].is_authorized:
             return False
         is_admin = user.name in self.admin_users
@@ -167,9 +167,9 @@ class ClassroomAuthenticator(NativeAuthenticator):
 
     def validate_username(self, username: str) -> bool:
         """New names are strict; accounts that are there already keep theirs."""
-        if is_new_name(username):
+        if follows_username_rule(username):
             return True
-        return service.find(self.db, username) is not None and super().validate_username(username)
+        return service.find_account(self.db, username) is not None and super().validate_username(username)
 
     async def sign_up(
         self, typed_name: str, password: str, full_name: str, *, code: str = "", address: str = ""
@@ -191,31 +191,31 @@ class ClassroomAuthenticator(NativeAuthenticator):
         """
         if not code and not self.enable_signup:
             raise AccountError("Your instructor makes the accounts of this site, or gives out sign-up codes.", 403)
-        name = new_name(typed_name, self.admin_users)
-        self.demand_good_password(name, password)
+        name = new_username(typed_name, self.admin_users)
+        self.require_good_password(name, password)
         approved = self.open_signup or bool(code)
         if not approved and service.waiting_count(self.db) >= self.max_waiting:
             raise AccountError("Too many sign-ups are waiting. Ask your instructor to look at them.", 503)
-        if service.find(self.db, name) is not None:
+        if service.find_account(self.db, name) is not None:
             raise NameTakenError(name)
         if code:
-            self._demand_right_code(name, code, address)
+            self._check_signup_code(name, code, address)
         hashed = await self.hasher.hash(password)
         # Looked at again: of two who hashed with the same code at the same time one gets it.
-        if service.find(self.db, name) is not None:
+        if service.find_account(self.db, name) is not None:
             raise NameTakenError(name)
-        found = signup_codes.find(self.db, code) if code else None
+        found = signup_codes.find_open_code(self.db, code) if code else None
         by = f"sign-up code {found.hint}…" if found else "open sign-up" if approved else None
-        service.create(self.db, name, hashed, full_name=full_name, approved_by=by, code=found)
+        service.create_account(self.db, name, hashed, full_name=full_name, approved_by=by, code=found)
         return name, approved
 
-    def _demand_right_code(self, name: str, code: str, address: str) -> None:
+    def _check_signup_code(self, name: str, code: str, address: str) -> None:
         # No account has a name with a space in it: the counters stay apart. A class behind one address shares one.
         guesser = f"code of {name}"
         if not self.lockout.begin(guesser, address):
             raise AccountError("Too many wrong sign-up codes. Wait some minutes, then try again.", 429)
         try:
-            signup_codes.find(self.db, code)
+            signup_codes.find_open_code(self.db, code)
         except AccountError as error:
             if error.status == 404:
                 self.lockout.fail(guesser, address)
@@ -224,13 +224,13 @@ class ClassroomAuthenticator(NativeAuthenticator):
             raise
         self.lockout.succeed(guesser, address)
 
-    def demand_good_password(self, name: str, password: str) -> None:
+    def require_good_password(self, name: str, password: str) -> None:
         """Raise an AccountError that says what is wrong with a new password, if something is."""
-        wrong = passwords.problem(password, username=name, minimum=self.minimum_password_length)
+        wrong = passwords.password_problem(password, username=name, minimum=self.minimum_password_length)
         if wrong:
             raise AccountError(wrong)
 
-    async def give_one_time_password(self, name: str, chosen: str = "") -> str:
+    async def set_one_time_password(self, name: str, chosen: str = "") -> str:
         """A new password for an account, to be changed at the next login; its sessions end.
 
         Args:
@@ -241,14 +241,14 @@ class ClassroomAuthenticator(NativeAuthenticator):
             AccountError: there is no such account, or the chosen password is not good enough.
         """
         if chosen:
-            self.demand_good_password(name, chosen)
+            self.require_good_password(name, chosen)
         if chosen:
             password, hashed = chosen, await self.hasher.hash(chosen)
         else:
-            password = passwords.one_time_password()
-            (hashed,) = await self.hasher.hash_made([password])
+            password = passwords.generate_one_time_password()
+            (hashed,) = await self.hasher.hash_generated([password])
         service.set_password(self.db, name, hashed, must_change=True)
-        admin_password_file.forget(self.secrets_dir, name)
+        admin_password_file.delete_admin_password(self.secrets_dir, name)
         return password
 
     async def add_user(self, user: User | orm.User) -> None:
@@ -264,16 +264,18 @@ class ClassroomAuthenticator(NativeAuthenticator):
             self.log.warning("%s is not among the admins of the settings and is no admin any more", user.name)
             user.admin = False
             roles.assign_default_roles(self.db, entity=orm.User.find(self.db, user.name))
-        if service.find(self.db, user.name) is None:
-            service.create(self.db, user.name, passwords.no_password(self.bcrypt_rounds), approved_by="the admin page")
+        if service.find_account(self.db, user.name) is None:
+            service.create_account(
+                self.db, user.name, passwords.no_password(self.bcrypt_rounds), approved_by="the admin page"
+            )
 
     async def _provision_admin(self, name: str) -> None:
-        found = service.find(self.db, name)
+        found = service.find_account(self.db, name)
         if found is not None and found[0].is_authorized and not passwords.is_no_password(found[0].password):
             return
-        password = passwords.one_time_password()
+        password = passwords.generate_one_time_password()
         try:
-            path = admin_password_file.write(self.secrets_dir, name, password)
+            path = admin_password_file.write_admin_password(self.secrets_dir, name, password)
         except OSError as error:
             self.log.error(  # noqa: TRY400
                 "%s has no password, and a one-time password cannot be written: %s. Mend that and restart the hub.",
@@ -283,17 +285,17 @@ class ClassroomAuthenticator(NativeAuthenticator):
             return
         hashed = await self.hasher.hash(password)
         if found is None:
-            service.create(self.db, name, hashed, approved_by="the settings", must_change=True)
+            service.create_account(self.db, name, hashed, approved_by="the settings", must_change=True)
         else:
             # Signed up by someone, and approved by nobody, before the settings named it: not theirs any more.
             service.set_password(self.db, name, hashed, must_change=True)
-            service.approve(self.db, [name], "the settings")
+            service.approve_accounts(self.db, [name], "the settings")
         self.log.warning("The one-time password of %s is in %s", name, path)
 
     def delete_user(self, user: User) -> None:
         """Remove the account and set its home aside."""
-        service.remove(self.db, user.name)
-        admin_password_file.forget(self.secrets_dir, user.name)
+        service.remove_account(self.db, user.name)
+        admin_password_file.delete_admin_password(self.secrets_dir, user.name)
         self.allowed_users.discard(user.name)
 
 

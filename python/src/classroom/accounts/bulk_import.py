@@ -18,8 +18,8 @@ from sqlalchemy.orm import selectinload
 
 from classroom.accounts import passwords, service
 from classroom.accounts.errors import AccountError
-from classroom.accounts.names import new_name
-from classroom.accounts.service import State
+from classroom.accounts.names import new_username
+from classroom.accounts.service import AccountState
 from classroom.db.models import Account, now
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-FULL_NAME_CHARACTERS = 100
-GROUP_CHARACTERS = 64
+MAX_FULL_NAME_CHARACTERS = 100
+MAX_GROUP_CHARACTERS = 64
 
 
 @dataclass(frozen=True)
-class Wish:
+class ImportRow:
     """One line of the list."""
 
     name: str
@@ -40,7 +40,7 @@ class Wish:
     group: str = ""
 
 
-class Action(Enum):
+class ImportAction(Enum):
     """What a line comes to."""
 
     ADD = "add"
@@ -57,20 +57,20 @@ class Action(Enum):
     """The account is closed, and stays so."""
 
 
-NEEDS_PASSWORD = frozenset({Action.ADD, Action.GIVE_PASSWORD})
+NEEDS_PASSWORD = frozenset({ImportAction.ADD, ImportAction.GIVE_PASSWORD})
 
 
 @dataclass(frozen=True)
-class Line:
+class PlannedRow:
     """One line of the list as it will be done; `name` as the account has it."""
 
     name: str
     full_name: str
     group: str
-    deed: Action
+    action: ImportAction
 
 
-class RosterError(AccountError):
+class BulkImportError(AccountError):
     """Lines that cannot be done, by their place in the list (from 0). Nothing was done."""
 
     def __init__(self, mistakes: Mapping[int, str]) -> None:
@@ -86,7 +86,7 @@ class _Known:
     account: Account
 
 
-def plan(db: Session, wishes: Sequence[Wish], admins: Collection[str]) -> tuple[Line, ...]:
+def plan_import(db: Session, wishes: Sequence[ImportRow], admins: Collection[str]) -> tuple[PlannedRow, ...]:
     """What would be done.
 
     Raises:
@@ -107,13 +107,15 @@ def plan(db: Session, wishes: Sequence[Wish], admins: Collection[str]) -> tuple[
             mistakes[place] = f"{name} is listed twice, first on line {lines[name] + 1}."
             continue
         lines[name] = place
-        planned.append(Line(name, wish.full_name, wish.group, _deed(wish, known.get(name), users.get(name))))
+        planned.append(PlannedRow(name, wish.full_name, wish.group, _deed(wish, known.get(name), users.get(name))))
     if mistakes:
-        raise RosterError(mistakes)
+        raise BulkImportError(mistakes)
     return tuple(planned)
 
 
-def carry_out(db: Session, planned: Sequence[Line], hashes: Mapping[str, bytes], by: str) -> tuple[Line, ...]:
+def apply_import(
+    db: Session, planned: Sequence[PlannedRow], hashes: Mapping[str, bytes], by: str
+) -> tuple[PlannedRow, ...]:
     """Do it, in one transaction.
 
     Args:
@@ -133,24 +135,24 @@ def carry_out(db: Session, planned: Sequence[Line], hashes: Mapping[str, bytes],
             known, users = _look(db)
             done = []
             for line in planned:
-                wish = Wish(line.name, line.full_name, line.group)
+                wish = ImportRow(line.name, line.full_name, line.group)
                 deed = _deed(wish, known.get(line.name), users.get(line.name))
                 if deed in NEEDS_PASSWORD and line.name not in hashes:
                     raise AccountError(f"The account {line.name} was removed meanwhile. Do it again.", 409)
-                done.append(Line(line.name, line.full_name, line.group, deed))
+                done.append(PlannedRow(line.name, line.full_name, line.group, deed))
             _write(db, done, hashes, by)
     except IntegrityError as error:
         raise AccountError("An account of the list was made by someone else meanwhile. Do it again.", 409) from error
-    TOTAL_USERS.inc(sum(line.deed is Action.ADD and line.name not in users for line in done))
+    TOTAL_USERS.inc(sum(line.action is ImportAction.ADD and line.name not in users for line in done))
     return tuple(done)
 
 
-def _write(db: Session, done: Sequence[Line], hashes: Mapping[str, bytes], by: str) -> None:
+def _write(db: Session, done: Sequence[PlannedRow], hashes: Mapping[str, bytes], by: str) -> None:
     known, users = _look(db)
     moment = now()
     role = orm.Role.find(db, "user")
     for line in done:
-        if line.deed is Action.ADD:
+        if line.action is ImportAction.ADD:
             account = Account(name=line.name, full_name=line.full_name, must_change=True)
             db.add(UserInfo(username=line.name, password=hashes[line.name], is_authorized=True))
             db.add(account)
@@ -158,24 +160,24 @@ def _write(db: Session, done: Sequence[Line], hashes: Mapping[str, bytes], by: s
                 # As JupyterHub does at a first login; one by one, each would commit what is not yet complete.
                 users[line.name] = orm.User(name=line.name, roles=[role])
                 db.add(users[line.name])
-        elif line.deed is Action.GIVE_PASSWORD:
+        elif line.action is ImportAction.GIVE_PASSWORD:
             account = known[line.name].account
             known[line.name].info.password = hashes[line.name]
             account.must_change = True
-        elif line.deed is Action.UPDATE:
+        elif line.action is ImportAction.UPDATE:
             account = known[line.name].account
         else:
             continue
         account.full_name = line.full_name or account.full_name
-        if line.deed is Action.ADD:
+        if line.action is ImportAction.ADD:
             account.approved_by, account.approved_at = by, moment
     _join_groups(db, done, users)
 
 
-def _join_groups(db: Session, done: Sequence[Line], users: Mapping[str, orm.User]) -> None:
+def _join_groups(db: Session, done: Sequence[PlannedRow], users: Mapping[str, orm.User]) -> None:
     groups = {group.name: group for group in db.scalars(select(orm.Group))}
     for line in done:
-        if not line.group or line.deed in {Action.NOTHING, Action.WAITS, Action.CLOSED}:
+        if not line.group or line.action in {ImportAction.NOTHING, ImportAction.WAITS, ImportAction.CLOSED}:
             continue
         if line.group not in groups:
             groups[line.group] = orm.Group(name=line.group)
@@ -194,29 +196,29 @@ def _look(db: Session) -> tuple[dict[str, _Known], dict[str, orm.User]]:
     return {account.name: _Known(info, account) for info, account in rows}, {user.name: user for user in users}
 
 
-def _deed(wish: Wish, known: _Known | None, user: orm.User | None) -> Action:
+def _deed(wish: ImportRow, known: _Known | None, user: orm.User | None) -> ImportAction:
     if known is None:
-        return Action.ADD
+        return ImportAction.ADD
     state = service.state_of(known.info, known.account)
-    if state is not State.APPROVED:
-        return Action.WAITS if state is State.WAITING else Action.CLOSED
+    if state is not AccountState.APPROVED:
+        return ImportAction.WAITS if state is AccountState.WAITING else ImportAction.CLOSED
     if passwords.is_no_password(known.info.password):
-        return Action.GIVE_PASSWORD
+        return ImportAction.GIVE_PASSWORD
     is_member = not wish.group or (user is not None and any(group.name == wish.group for group in user.groups))
     is_called = wish.full_name in {"", known.account.full_name}
-    return Action.NOTHING if is_member and is_called else Action.UPDATE
+    return ImportAction.NOTHING if is_member and is_called else ImportAction.UPDATE
 
 
 def _name(typed: str, known: Collection[str], admins: Collection[str]) -> str:
     # An account that is there already keeps its name, whatever the rule says now.
     name = typed.strip()
-    return name if name in known else new_name(name, admins)
+    return name if name in known else new_username(name, admins)
 
 
-def _demand_text(wish: Wish) -> None:
+def _demand_text(wish: ImportRow) -> None:
     for title, text, limit in (
-        ("The full name", wish.full_name, FULL_NAME_CHARACTERS),
-        ("The group", wish.group, GROUP_CHARACTERS),
+        ("The full name", wish.full_name, MAX_FULL_NAME_CHARACTERS),
+        ("The group", wish.group, MAX_GROUP_CHARACTERS),
     ):
         if len(text) > limit:
             raise AccountError(f"{title} is too long: {len(text)} characters. At most {limit} are kept.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from classroom.settings.models import Gpu, Settings
 
 
-def rules(db: Session, settings: Settings, names: Collection[str]) -> dict[str, Effective]:
+def account_settings(db: Session, settings: Settings, names: Collection[str]) -> dict[str, Effective]:
     """What holds for each of these accounts now."""
     in_hub: dict[str, list[str]] = {}
     if settings.groups and names:
@@ -34,6 +34,6 @@ def rules(db: Session, settings: Settings, names: Collection[str]) -> dict[str, 
     return answer
 
 
-def gpu_rules(db: Session, settings: Settings, names: Collection[str]) -> dict[str, Gpu]:
+def account_gpu_settings(db: Session, settings: Settings, names: Collection[str]) -> dict[str, Gpu]:
     """The same, of GPUs alone."""
-    return {name: each.gpu for name, each in rules(db, settings, names).items()} if settings.groups else {}
+    return {name: each.gpu for name, each in account_settings(db, settings, names).items()} if settings.groups else {}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 THREADS = 2
-MAX_WAITING = 400
+MAX_PENDING_HASHES = 400
 """Hashes in hand at most; 400 are about a minute's work."""
 
 
@@ -24,7 +24,7 @@ _PORTION = 8  # passwords; about 30 ms
 
 
 def _hash_portion(portion: Sequence[str]) -> list[bytes]:
-    return [passwords.hash_password(password, passwords.MADE_ROUNDS) for password in portion]
+    return [passwords.hash_password(password, passwords.ONE_TIME_ROUNDS) for password in portion]
 
 
 @dataclass
@@ -52,9 +52,9 @@ class Hasher:
             AccountError: too many are waiting already.
         """
         known = passwords.no_password(self.rounds) if hashed is None else hashed
-        return await self._run(lambda: passwords.verify(password, known, self.rounds)) and hashed is not None
+        return await self._run(lambda: passwords.verify_password(password, known, self.rounds)) and hashed is not None
 
-    async def hash_made(self, made: Sequence[str]) -> list[bytes]:
+    async def hash_generated(self, made: Sequence[str]) -> list[bytes]:
         """Hashes of passwords that `passwords.one_time_password` made, in their order.
 
         However many they are, logins that come meanwhile wait for two small portions at most.
@@ -69,7 +69,7 @@ class Hasher:
         return [each for done in await asyncio.gather(*map(hash_portion, portions)) for each in done]
 
     async def _run(self, work: Callable[[], _T]) -> _T:
-        if self._waiting >= MAX_WAITING:
+        if self._waiting >= MAX_PENDING_HASHES:
             raise AccountError("Many people are signing in right now. Wait a minute, then try again.", 503)
         self._waiting += 1
         try:

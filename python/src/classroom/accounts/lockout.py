@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-MAX_ROWS = 20_000
+MAX_FAILED_LOGINS = 20_000
 """More failures than this are not kept: the oldest go first."""
 
 _ANY = ""
@@ -98,9 +98,13 @@ class Lockout:
     def _prune(self, moment: datetime) -> None:
         self.db.execute(delete(FailedLogin).where(FailedLogin.expires <= moment))
         rows = self.db.scalar(select(func.count()).select_from(FailedLogin)) or 0
-        if rows > MAX_ROWS:
+        if rows > MAX_FAILED_LOGINS:
             # Ten at a time more than needed, so that a flood does not pay for this at each try.
-            oldest = select(FailedLogin.expires).order_by(FailedLogin.expires).offset(rows - MAX_ROWS + MAX_ROWS // 10)
+            oldest = (
+                select(FailedLogin.expires)
+                .order_by(FailedLogin.expires)
+                .offset(rows - MAX_FAILED_LOGINS + MAX_FAILED_LOGINS // 10)
+            )
             limit = self.db.scalar(oldest.limit(1))
             self.db.execute(delete(FailedLogin).where(FailedLogin.expires < limit))
 

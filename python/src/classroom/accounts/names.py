@@ -14,11 +14,11 @@ from classroom.settings.types import NAME_PATTERN
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MAX_KEPT_NAME = 128
+MAX_USERNAME = 128
 """Characters of `users_info.username`: no account can have a longer name."""
 
 _NEW_NAME = re.compile(NAME_PATTERN)
-RULE = (
+USERNAME_RULE = (
     "A username has 1 to 32 characters: small letters a to z, digits, dots, dashes, underscores. "
     "The first is a letter or a digit."
 )
@@ -26,12 +26,12 @@ RULE = (
 _LOOKS_LIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "3": "e", "5": "s", "8": "b"} | dict.fromkeys("._-"))
 
 
-def is_new_name(name: str) -> bool:
+def follows_username_rule(name: str) -> bool:
     """Whether `name` follows the rule for new accounts."""
     return _NEW_NAME.fullmatch(name) is not None
 
 
-def new_name(typed: str, admins: Iterable[str]) -> str:
+def new_username(typed: str, admins: Iterable[str]) -> str:
     """The username that a person asks for at sign-up.
 
     Capital letters are made small. Nothing outside ASCII is: Kelvin's sign (U+212A) would become a k, and letters of
@@ -46,8 +46,8 @@ def new_name(typed: str, admins: Iterable[str]) -> str:
     """
     name = typed.strip()
     name = name.lower() if name.isascii() else name
-    if not is_new_name(name):
-        raise AccountError(RULE)
+    if not follows_username_rule(name):
+        raise AccountError(USERNAME_RULE)
     if looks_like_admin(name, admins):
         raise AccountError(
             "This username is kept for the instructors, or reads like one of theirs. Choose another one."

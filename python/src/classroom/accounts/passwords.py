@@ -15,7 +15,7 @@ from importlib import resources
 
 import bcrypt
 
-MAX_BYTES = 1024
+MAX_PASSWORD_BYTES = 1024
 """Longest password in UTF-8 bytes; more is a mistake or an attack."""
 
 _BCRYPT_BYTES = 72
@@ -24,14 +24,14 @@ _DIFFERENT = 4
 # No l, 1, o, 0, i: a one-time password is read from a screen or paper.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
-MADE_ROUNDS = 6
+ONE_TIME_ROUNDS = 6
 """Cost of the hash of a password that this module made. A hash is made costly because people choose passwords that can
 be guessed; nobody guesses 79 bits, whatever a guess costs. A list of 200 people takes a second, not half a minute."""
 
 _LEAST_ROUNDS = 4
 
 
-def rules(minimum: int) -> tuple[str, ...]:
+def password_rules(minimum: int) -> tuple[str, ...]:
     """The rules in words, for the page."""
     return (
         f"at least {minimum} characters; several words are fine, spaces too",
@@ -40,7 +40,7 @@ def rules(minimum: int) -> tuple[str, ...]:
     )
 
 
-def problem(password: str, *, username: str, minimum: int) -> str | None:  # noqa: PLR0911 - one sentence a rule
+def password_problem(password: str, *, username: str, minimum: int) -> str | None:  # noqa: PLR0911 - one sentence a rule
     """What is wrong with a new password, in a sentence for the person who typed it; None if nothing is.
 
     Args:
@@ -51,8 +51,8 @@ def problem(password: str, *, username: str, minimum: int) -> str | None:  # noq
     size = len(password.encode("utf-8", "surrogatepass"))
     if len(password) < minimum:
         return f"The password is too short: {len(password)} characters. It needs at least {minimum}."
-    if size > MAX_BYTES:
-        return f"The password is too long: {size} bytes. At most {MAX_BYTES} are read."
+    if size > MAX_PASSWORD_BYTES:
+        return f"The password is too long: {size} bytes. At most {MAX_PASSWORD_BYTES} are read."
     if "\x00" in password or not _encodable(password):
         return "The password holds a character that cannot be typed. Choose another one."
     if len(username) > 2 and username.casefold() in password.casefold():
@@ -73,7 +73,7 @@ def hash_password(password: str, rounds: int) -> bytes:
     return bcrypt.hashpw(_material(password), bcrypt.gensalt(rounds))
 
 
-def verify(password: str, hashed: bytes, rounds: int = 0) -> bool:
+def verify_password(password: str, hashed: bytes, rounds: int = 0) -> bool:
     """Whether the password has this hash. Takes as long as `hash_password`, whatever the answer.
 
     Args:
@@ -110,14 +110,14 @@ def is_no_password(hashed: bytes) -> bool:
     return hashed.endswith(b"." * 53)
 
 
-def one_time_password() -> str:
+def generate_one_time_password() -> str:
     """A password to be read out or printed, and changed at first login (79 bits)."""
     return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4))
 
 
 def _material(password: str) -> bytes:
     raw = password.encode()
-    if len(raw) > MAX_BYTES or _NUL in raw:
+    if len(raw) > MAX_PASSWORD_BYTES or _NUL in raw:
         raise ValueError("the password is too long or holds a NUL")
     if len(raw) <= _BCRYPT_BYTES:
         return raw

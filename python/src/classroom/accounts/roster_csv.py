@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-MAX_BYTES = 10_000_000
-MAX_ROWS = 10_000
+MAX_FILE_BYTES = 10_000_000
+MAX_ROSTER_ROWS = 10_000
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = 20  # mistakes
 
@@ -36,11 +36,18 @@ _WRITE = "write a first line such as: name,full name,group"
 
 
 class RosterCsvError(ClassroomError):
-    """What is wrong with the list, a line each."""
+    """Problems of a roster file, one on each line of the message."""
+
+    @classmethod
+    def of_lines(cls, problems: Mapping[int, str]) -> RosterCsvError:
+        """Return the error that names each problem with its line in the file."""
+        shown = [f"line {line}: {problem}" for line, problem in sorted(problems.items())]
+        more = [f"and {len(shown) - _SHOWN} more lines"] if len(shown) > _SHOWN else []
+        return cls("\n".join([*shown[:_SHOWN], *more]))
 
 
 @dataclass(frozen=True)
-class Row:
+class RosterRow:
     """One person."""
 
     line: int
@@ -65,31 +72,31 @@ class _Columns:
         return sum(place >= 0 for place in vars(self).values())
 
 
-def read(path: Path) -> tuple[Row, ...]:
+def read_roster(path: Path) -> tuple[RosterRow, ...]:
     """Read a list.
 
     Raises:
         ClassListError: it cannot be read, or has mistakes; each is named by its line, and what to write instead.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RosterCsvError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB; is it the right file?")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise RosterCsvError(f"{path}: larger than {MAX_FILE_BYTES // 1_000_000} MB; is it the right file?")
         raw = path.read_bytes()
     except OSError as error:
         raise RosterCsvError(f"{path}: cannot be read ({error.strerror}); name a readable CSV file") from error
     try:
-        return parse(raw)
+        return parse_roster(raw)
     except RosterCsvError as error:
         raise RosterCsvError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
 
 
-def parse(raw: bytes) -> tuple[Row, ...]:
+def parse_roster(raw: bytes) -> tuple[RosterRow, ...]:
     """The people in a list. Errors as for `read`, without the path."""
     lines, separator = _without_hint(decode(raw))
     if not "".join(lines).strip():
         raise RosterCsvError(f"is empty; {_WRITE}")
     columns, records = _best(lines, (separator,) if separator else _SEPARATORS)
-    people: list[Row] = []
+    people: list[RosterRow] = []
     mistakes: dict[int, str] = {}
     first: dict[str, int] = {}
     for line, cells in records:
@@ -103,19 +110,12 @@ def parse(raw: bytes) -> tuple[Row, ...]:
         first.setdefault(name, line)
         people.append(row)
     if mistakes:
-        raise mistakes_of(mistakes)
+        raise RosterCsvError.of_lines(mistakes)
     if not people:
         raise RosterCsvError("holds headings and nobody; write a line for each person below")
-    if len(people) > MAX_ROWS:
-        raise RosterCsvError(f"holds {len(people)} people; at most {MAX_ROWS} are read at once. Split it.")
+    if len(people) > MAX_ROSTER_ROWS:
+        raise RosterCsvError(f"holds {len(people)} people; at most {MAX_ROSTER_ROWS} are read at once. Split it.")
     return tuple(people)
-
-
-def mistakes_of(mistakes: Mapping[int, str]) -> RosterCsvError:
-    """The error that names mistakes by their line."""
-    shown = [f"line {line}: {said}" for line, said in sorted(mistakes.items())]
-    more = [f"and {len(shown) - _SHOWN} more lines"] if len(shown) > _SHOWN else []
-    return RosterCsvError("\n".join([*shown[:_SHOWN], *more]))
 
 
 def decode(raw: bytes) -> str:
@@ -189,7 +189,7 @@ def _columns(headings: Sequence[str]) -> _Columns | None:
     return _Columns(name, full_name, place(_FIRST_NAME), place(_LAST_NAME), place(_GROUP))
 
 
-def _row(line: int, cells: Sequence[str], columns: _Columns) -> Row:
+def _row(line: int, cells: Sequence[str], columns: _Columns) -> RosterRow:
     def cell(place: int) -> str:
         return cells[place] if 0 <= place < len(cells) else ""
 
@@ -197,4 +197,4 @@ def _row(line: int, cells: Sequence[str], columns: _Columns) -> Row:
     if not name:
         raise RosterCsvError("has no username; write one, or remove the line")
     full_name = cell(columns.full_name) or f"{cell(columns.first_name)} {cell(columns.last_name)}".strip()
-    return Row(line, name, full_name, cell(columns.group))
+    return RosterRow(line, name, full_name, cell(columns.group))

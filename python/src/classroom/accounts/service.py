@@ -36,7 +36,7 @@ COMMAND_LINE = "the command line"
 """Who did it, where the operator's command did."""
 
 
-class State(Enum):
+class AccountState(Enum):
     """Where an account stands."""
 
     WAITING = "waiting"
@@ -47,13 +47,13 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class AccountSummary:
     """One account, as a list shows it."""
 
     name: str
     full_name: str
     created: datetime
-    state: State
+    state: AccountState
     approved_by: str | None
     approved_at: datetime | None
     must_change: bool
@@ -62,7 +62,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Done:
+class BatchResult:
     """The outcome of an action on several names."""
 
     changed: tuple[str, ...]
@@ -71,7 +71,7 @@ class Done:
     unknown: tuple[str, ...]
 
 
-def find(db: Session, name: str) -> tuple[UserInfo, Account] | None:
+def find_account(db: Session, name: str) -> tuple[UserInfo, Account] | None:
     """Stock's row and ours of an account."""
     row = db.execute(
         select(UserInfo, Account)
@@ -84,21 +84,21 @@ def find(db: Session, name: str) -> tuple[UserInfo, Account] | None:
     return None if row is None else (row[0], row[1])
 
 
-def state_of(info: UserInfo, account: Account) -> State:
+def state_of(info: UserInfo, account: Account) -> AccountState:
     """Where an account stands. `users_info.is_authorized` decides."""
     if info.is_authorized:
-        return State.APPROVED
-    return State.WAITING if account.revoked_at is None else State.REVOKED
+        return AccountState.APPROVED
+    return AccountState.WAITING if account.revoked_at is None else AccountState.REVOKED
 
 
-def entries(db: Session) -> list[Entry]:
+def list_accounts(db: Session) -> list[AccountSummary]:
     """All accounts, oldest first."""
     admins = set(db.scalars(select(orm.User.name).where(orm.User.admin)))
     rows = db.execute(
         select(UserInfo, Account).join(Account, Account.name == UserInfo.username).order_by(Account.created, Account.id)
     )
     return [
-        Entry(
+        AccountSummary(
             name=account.name,
             full_name=account.full_name,
             created=account.created,
@@ -124,7 +124,7 @@ def waiting_count(db: Session) -> int:
     return db.scalar(query) or 0
 
 
-def create(  # noqa: PLR0913
+def create_account(  # noqa: PLR0913
     db: Session,
     name: str,
     hashed: bytes,
@@ -168,7 +168,7 @@ def create(  # noqa: PLR0913
         raise NameTakenError(name) from error
 
 
-def approve(db: Session, names: Iterable[str], by: str) -> Done:
+def approve_accounts(db: Session, names: Iterable[str], by: str) -> BatchResult:
     """Let these accounts sign in, and make them known to the hub. Approving twice is approving once."""
 
     def one(info: UserInfo, account: Account) -> bool:
@@ -182,11 +182,11 @@ def approve(db: Session, names: Iterable[str], by: str) -> Done:
     return _each(db, names, one)
 
 
-def reject(db: Session, names: Iterable[str]) -> Done:
+def reject_signups(db: Session, names: Iterable[str]) -> BatchResult:
     """Remove requests that wait. An account that was ever approved is not touched: it may have files."""
 
     def one(info: UserInfo, account: Account) -> bool:
-        if state_of(info, account) is not State.WAITING:
+        if state_of(info, account) is not AccountState.WAITING:
             return False
         db.delete(info)
         db.delete(account)
@@ -195,7 +195,7 @@ def reject(db: Session, names: Iterable[str]) -> Done:
     return _each(db, names, one)
 
 
-def revoke(db: Session, names: Iterable[str], admins: Collection[str]) -> Done:
+def revoke_accounts(db: Session, names: Iterable[str], admins: Collection[str]) -> BatchResult:
     """Keep these accounts from signing in, and end their sessions and tokens. Files stay; `approve` gives it back.
 
     Instructors (`admins`, from the settings) are not touched: take the name out of the settings first.
@@ -225,9 +225,9 @@ def set_password(db: Session, name: str, hashed: bytes, *, must_change: bool, ke
     Raises:
         AccountError: there is no such account.
     """
-    found = find(db, name)
+    found = find_account(db, name)
     if found is None:
-        raise no_account(name)
+        raise account_not_found(name)
     info, account = found
     with transaction(db):
         info.password = hashed
@@ -236,7 +236,7 @@ def set_password(db: Session, name: str, hashed: bytes, *, must_change: bool, ke
         _end_sessions(db, name, keep_session=keep_session)
 
 
-def remove(db: Session, name: str) -> None:
+def remove_account(db: Session, name: str) -> None:
     """Remove an account and set its home aside. Nothing happens where there is none."""
     archive_home(db, name)
     with transaction(db):
@@ -246,7 +246,7 @@ def remove(db: Session, name: str) -> None:
         db.execute(delete(FailedLogin).where(FailedLogin.name == name))
 
 
-def adopt(db: Session) -> None:
+def adopt_stock_accounts(db: Session) -> None:
     """Make rows of ours for accounts that stock NativeAuthenticator made, and drop those whose account is gone.
 
     Called at the hub's start: the site may have run stock before, or again for a while.
@@ -276,24 +276,24 @@ def _refuse_rename(_user: orm.User, name: str, before: object, _event: object) -
         raise web.HTTPError(400, "An account cannot be renamed. Make a new one, and copy the files.")
 
 
-def no_account(name: str) -> AccountError:
+def account_not_found(name: str) -> AccountError:
     """There is no account of that name."""
     shown = name if len(name) <= 32 else f"{name[:32]}…"
     return AccountError(f"There is no account named {shown}. It may have been removed meanwhile.", 404)
 
 
-def _each(db: Session, names: Iterable[str], one: Callable[[UserInfo, Account], bool]) -> Done:
+def _each(db: Session, names: Iterable[str], one: Callable[[UserInfo, Account], bool]) -> BatchResult:
     changed, unchanged, unknown = [], [], []
     with transaction(db):
         for name in dict.fromkeys(names):
-            found = find(db, name)
+            found = find_account(db, name)
             if found is None:
                 unknown.append(name)
             elif one(*found):
                 changed.append(name)
             else:
                 unchanged.append(name)
-    return Done(tuple(changed), tuple(unchanged), tuple(unknown))
+    return BatchResult(tuple(changed), tuple(unchanged), tuple(unknown))
 
 
 def _make_hub_user(db: Session, name: str) -> None:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-MAX_OPEN = 10_000
+MAX_OPEN_CODES = 10_000
 """Codes that nobody has used yet; more are refused."""
-MAX_CHARACTERS = 64
+MAX_CODE_CHARACTERS = 64
 """Of what is typed as a code."""
 
 
@@ -59,7 +59,7 @@ class CodeEntry:
     used_at: datetime | None
 
 
-def make(db: Session, count: int, lasts: timedelta, *, by: str, group: str = "") -> tuple[str, ...]:
+def create_codes(db: Session, count: int, lasts: timedelta, *, by: str, group: str = "") -> tuple[str, ...]:
     """Make codes.
 
     Args:
@@ -76,9 +76,9 @@ def make(db: Session, count: int, lasts: timedelta, *, by: str, group: str = "")
         AccountError: too many are open already.
     """
     moment = now()
-    if _open_count(db) + count > MAX_OPEN:
-        raise AccountError(f"More than {MAX_OPEN} codes would be open. Revoke some first.", 409)
-    codes = tuple(passwords.one_time_password() for _ in range(count))
+    if _open_count(db) + count > MAX_OPEN_CODES:
+        raise AccountError(f"More than {MAX_OPEN_CODES} codes would be open. Revoke some first.", 409)
+    codes = tuple(passwords.generate_one_time_password() for _ in range(count))
     db.add_all(
         SignUpCode(mark=_mark(code), hint=code[:4], group=group, made=moment, made_by=by, expires=moment + lasts)
         for code in codes
@@ -87,7 +87,7 @@ def make(db: Session, count: int, lasts: timedelta, *, by: str, group: str = "")
     return codes
 
 
-def entries(db: Session) -> list[CodeEntry]:
+def list_codes(db: Session) -> list[CodeEntry]:
     """All codes, oldest first."""
     return [
         CodeEntry(
@@ -114,12 +114,12 @@ def state_of(code: SignUpCode) -> CodeState:
     return CodeState.OPEN if code.expires > now() else CodeState.EXPIRED
 
 
-def any_open(db: Session) -> bool:
+def any_open_code(db: Session) -> bool:
     """Whether anybody may hold a code that works."""
     return _open_count(db) > 0
 
 
-def find(db: Session, typed: str) -> SignUpCode:
+def find_open_code(db: Session, typed: str) -> SignUpCode:
     """The open code that a person typed.
 
     Raises:
@@ -133,7 +133,7 @@ def find(db: Session, typed: str) -> SignUpCode:
     return code
 
 
-def revoke(db: Session, ids: Iterable[int] | None) -> int:
+def revoke_codes(db: Session, ids: Iterable[int] | None) -> int:
     """Make codes that are open invalid; None: all of them.
 
     Returns:
@@ -150,7 +150,7 @@ def revoke(db: Session, ids: Iterable[int] | None) -> int:
     return len(found)
 
 
-def forget(db: Session) -> int:
+def delete_spent_codes(db: Session) -> int:
     """Remove codes that can no longer be used.
 
     Returns:

@@ -18,8 +18,8 @@ from sqlalchemy.exc import IntegrityError
 
 from classroom.accounts import passwords, service
 from classroom.accounts.errors import AccountError
-from classroom.accounts.names import MAX_KEPT_NAME
-from classroom.accounts.service import COMMAND_LINE, State
+from classroom.accounts.names import MAX_USERNAME
+from classroom.accounts.service import COMMAND_LINE, AccountState
 from classroom.db.models import Account, now
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _HASH = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 
 
 @dataclass(frozen=True)
-class Candidate:
+class StockUser:
     """A person of the stock site; without a password only files are there."""
 
     name: str
@@ -48,7 +48,7 @@ class Candidate:
     second_factor: str | None = None
 
 
-class Action(Enum):
+class StockAction(Enum):
     """What a candidate comes to."""
 
     ADD = "add"
@@ -63,22 +63,26 @@ class Action(Enum):
 
 
 @dataclass(frozen=True)
-class Line:
+class PlannedStockUser:
     """A candidate as it will be done."""
 
     name: str
-    deed: Action
+    action: StockAction
     why: str = ""
     """Why it is refused, and what to do."""
 
 
-def plan(db: Session, candidates: Sequence[Candidate], admins: Collection[str]) -> tuple[Line, ...]:
+def plan_stock_import(
+    db: Session, candidates: Sequence[StockUser], admins: Collection[str]
+) -> tuple[PlannedStockUser, ...]:
     """What would be done. A name that cannot be taken over keeps no other from it."""
     known = _look(db)
     return tuple(_line(each, known.get(each.name), admins) for each in candidates)
 
 
-def carry_out(db: Session, candidates: Sequence[Candidate], admins: Collection[str]) -> tuple[Line, ...]:
+def apply_stock_import(
+    db: Session, candidates: Sequence[StockUser], admins: Collection[str]
+) -> tuple[PlannedStockUser, ...]:
     """Do it, in one transaction; gives what was done.
 
     Raises:
@@ -86,18 +90,18 @@ def carry_out(db: Session, candidates: Sequence[Candidate], admins: Collection[s
     """
     try:
         with service.transaction(db):
-            lines = plan(db, candidates, admins)
+            lines = plan_stock_import(db, candidates, admins)
             known = _look(db)
             users = {user.name: user for user in db.scalars(select(orm.User))}
             role = orm.Role.find(db, "user")
             made = 0
             for candidate, line in zip(candidates, lines, strict=True):
-                if line.deed is Action.ADD:
+                if line.action is StockAction.ADD:
                     _add(db, candidate)
                     if (candidate.authorized or candidate.known) and candidate.name not in users:
                         db.add(orm.User(name=candidate.name, roles=[role]))
                         made += 1
-                elif line.deed is Action.GIVE_PASSWORD:
+                elif line.action is StockAction.GIVE_PASSWORD:
                     info, account = known[line.name]
                     info.password, account.must_change = _hash(candidate), False
     except IntegrityError as error:
@@ -114,51 +118,51 @@ def _look(db: Session) -> Mapping[str, tuple[UserInfo, Account]]:
     return {account.name: (info, account) for info, account in rows}
 
 
-def _line(candidate: Candidate, known: tuple[UserInfo, Account] | None, admins: Collection[str]) -> Line:
+def _line(candidate: StockUser, known: tuple[UserInfo, Account] | None, admins: Collection[str]) -> PlannedStockUser:
     name = candidate.name
     if why := _unusable(name):
-        return Line(name, Action.REFUSE, why)
+        return PlannedStockUser(name, StockAction.REFUSE, why)
     if name in admins and candidate.password is not None and not candidate.admin:
-        return Line(
+        return PlannedStockUser(
             name,
-            Action.REFUSE,
+            StockAction.REFUSE,
             "an instructor by the settings here, and none in the original: whoever has that account is not let in; "
             "take the name out of admins, or leave the account behind",
         )
     return _new(candidate) if known is None else _known(candidate, *known, is_admin=name in admins)
 
 
-def _known(candidate: Candidate, info: UserInfo, account: Account, *, is_admin: bool) -> Line:
+def _known(candidate: StockUser, info: UserInfo, account: Account, *, is_admin: bool) -> PlannedStockUser:
     name = candidate.name
     if candidate.password is not None and _is_unused(info, account) and _HASH.fullmatch(candidate.password):
-        return Line(name, Action.GIVE_PASSWORD)
+        return PlannedStockUser(name, StockAction.GIVE_PASSWORD)
     is_same = info.password == _hash(candidate) or account.approved_by in {ADOPTED, COMMAND_LINE}
     if is_admin or is_same or _is_of_stock(info, account):
-        return Line(name, Action.NOTHING)
-    return Line(
+        return PlannedStockUser(name, StockAction.NOTHING)
+    return PlannedStockUser(
         name,
-        Action.REFUSE,
+        StockAction.REFUSE,
         "an account of this name was made here by somebody, and may be another person's: "
         f"classroom users remove {name} sets its files aside; then run this again",
     )
 
 
-def _new(candidate: Candidate) -> Line:
+def _new(candidate: StockUser) -> PlannedStockUser:
     if candidate.password is None:
-        return Line(candidate.name, Action.NO_ACCOUNT)
+        return PlannedStockUser(candidate.name, StockAction.NO_ACCOUNT)
     if not _HASH.fullmatch(candidate.password):
-        return Line(
+        return PlannedStockUser(
             candidate.name,
-            Action.REFUSE,
+            StockAction.REFUSE,
             f"its password is not of a form that can be checked: classroom users add {candidate.name}, then run this "
             "again",
         )
-    return Line(candidate.name, Action.ADD)
+    return PlannedStockUser(candidate.name, StockAction.ADD)
 
 
 def _unusable(name: str) -> str:
     """Why nobody could sign in under a name (`nativeauthenticator` and `jupyterhub.auth.Authenticator`)."""
-    if not 0 < len(name) <= MAX_KEPT_NAME or not name.isprintable() or set(name) & set(", /") or set(name) == {"."}:
+    if not 0 < len(name) <= MAX_USERNAME or not name.isprintable() or set(name) & set(", /") or set(name) == {"."}:
         return "no account can have this name; rename the folder after its student, then run this again"
     if name != name.lower():
         return (
@@ -170,20 +174,20 @@ def _unusable(name: str) -> str:
 
 def _is_unused(info: UserInfo, account: Account) -> bool:
     if passwords.is_no_password(info.password):
-        return service.state_of(info, account) is State.APPROVED
+        return service.state_of(info, account) is AccountState.APPROVED
     return bool(account.must_change and account.approved_by == "the settings")
 
 
 def _is_of_stock(info: UserInfo, account: Account) -> bool:
     """Came with the database itself (`service.adopt`): such an account has no one who approved it."""
-    return account.approved_by is None and service.state_of(info, account) is not State.WAITING
+    return account.approved_by is None and service.state_of(info, account) is not AccountState.WAITING
 
 
-def _hash(candidate: Candidate) -> bytes:
+def _hash(candidate: StockUser) -> bytes:
     return (candidate.password or "").encode()
 
 
-def _add(db: Session, candidate: Candidate) -> None:
+def _add(db: Session, candidate: StockUser) -> None:
     info = UserInfo(username=candidate.name, password=_hash(candidate), is_authorized=candidate.authorized)
     info.email = candidate.email
     if candidate.second_factor:

@@ -144,11 +144,11 @@ def reset_password(
 @app.command()
 def admin(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
     """Say who the instructors are, and how another one is made."""
-    from classroom.accounts.admin_password_file import path_of  # noqa: PLC0415 - JupyterHub takes a second to import
+    from classroom.accounts.admin_password_file import admin_password_path  # noqa: PLC0415 - for this command only
 
     settings = load_settings(settings_file)
     secrets = str(settings.paths.state / "secrets")
-    files = {name: path_of(secrets, name) for name in settings.admins}
+    files = {name: admin_password_path(secrets, name) for name in settings.admins}
     found = {name: str(path) for name, path in files.items() if path.exists()}
     rows = ((name, f"one-time password in {found[name]}" if name in found else "") for name in settings.admins)
     data = [{"name": name, "one_time_password_file": found.get(name)} for name in settings.admins]

@@ -33,14 +33,14 @@ def import_(
     from classroom.hub_api import RefusedError  # noqa: PLC0415 - as above
 
     settings, hub = hub_of(settings_file)
-    rows = roster_csv.read(file)
+    rows = roster_csv.read_roster(file)
     wanted = [{"name": row.name, "full_name": row.full_name, "group": row.group} for row in rows]
     try:
         planned = hub.post("classroom/accounts", {"accounts": wanted, "dry_run": True})["accounts"]
     except RefusedError as error:
         if not (mistakes := error.data.get("mistakes")):
             raise
-        named = roster_csv.mistakes_of({rows[each["line"]].line: each["message"] for each in mistakes})
+        named = roster_csv.RosterCsvError.of_lines({rows[each["line"]].line: each["message"] for each in mistakes})
         raise roster_csv.RosterCsvError(f"{named}\nNothing was done. Mend the list and try again.") from error
     if dry_run:
         _tell(planned, as_json=as_json)

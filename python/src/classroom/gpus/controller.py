@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import docker.errors
 from sqlalchemy.exc import SQLAlchemyError
 
-from classroom.accounts.groups import gpu_rules as rules_of
+from classroom.accounts.groups import account_gpu_settings
 from classroom.errors import ClassroomError
 from classroom.gpus import usage
 from classroom.gpus.idle_detection import idle_leases
@@ -104,7 +104,7 @@ class GpuController:
         return None
 
     async def _look(self) -> GpuSnapshot:
-        rules = partial(rules_of, self._db, self._settings)
+        rules = partial(account_gpu_settings, self._db, self._settings)
         view = await look(self._engine, self._rules[0], self._db, "", rules, settings=self._settings)
         return await measured(view)
 
@@ -117,7 +117,7 @@ class GpuController:
         usage.record_use(self._db, used)
         ages = self._ages.look(mine, moment, time.time())
         # The groups that students are in now, not at their start: nobody has to stop a server to keep it for longer.
-        of = rules_of(self._db, self._settings, [lease.holder for lease in mine])
+        of = account_gpu_settings(self._db, self._settings, [lease.holder for lease in mine])
         rules = {lease: of.get(lease.holder, self._gpu) for lease in mine}
         idle = idle_leases(
             {lease: gpu.idle - gpu.notice for lease, gpu in rules.items() if gpu.idle}, view.sample, ages

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import docker.errors
 import requests.exceptions
 
-from classroom.accounts.names import is_new_name
+from classroom.accounts.names import follows_username_rule
 from classroom.docker.client import engine_at
 from classroom.errors import ClassroomError
 from classroom.hub_api import HubAwayError, HubClient, NoTokenError
@@ -293,4 +293,4 @@ def _engine_folder(client: Any) -> Path | None:  # noqa: ANN401 - docker-py is u
 
 
 def _is_odd(name: str) -> bool:
-    return not is_new_name(name) and re.fullmatch(r"[^\sA-Z,/]+", name) is not None
+    return not follows_username_rule(name) and re.fullmatch(r"[^\sA-Z,/]+", name) is not None

@@ -12,7 +12,7 @@ from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
 from traitlets import Instance, Tuple, Unicode
 
-from classroom.accounts.groups import gpu_rules, rules
+from classroom.accounts.groups import account_gpu_settings, account_settings
 from classroom.accounts.homes import home_location
 from classroom.docker.client import Engine, EngineAwayError, engine_at, is_about_devices, missing_folder
 from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, create_arguments
@@ -105,7 +105,7 @@ class ClassroomSpawner(DockerSpawner):
     @property
     def rules(self) -> Effective:
         """What holds for this student now, by the groups that they are in."""
-        return rules(self.db, self.settings, [self.user.name])[self.user.name]
+        return account_settings(self.db, self.settings, [self.user.name])[self.user.name]
 
     @property
     def may_queue(self) -> bool:
@@ -131,7 +131,7 @@ class ClassroomSpawner(DockerSpawner):
         )
 
     def _rules_of_others(self, names: Collection[str]) -> Mapping[str, Gpu]:
-        return gpu_rules(self.db, self.settings, [name for name in names if name != self.user.name])
+        return account_gpu_settings(self.db, self.settings, [name for name in names if name != self.user.name])
 
     async def get_options_form(self) -> str:
         """What the start page asks: nothing, so that one click starts the server, unless there is no GPU now."""

@@ -13,7 +13,7 @@ from classroom.web.api.servers import Servers, ServersStopped
 from classroom.web.api.signup_codes import Codes, CodesRevoked
 from classroom.web.assets import STATIC
 from classroom.web.pages.approve import ApprovePage
-from classroom.web.pages.base import NotAllowed, StaticFiles
+from classroom.web.pages.base import MethodNotAllowed, StaticFiles
 from classroom.web.pages.gpus import GpuPage, LinePage
 from classroom.web.pages.login import LoginPage, WaitingPage
 from classroom.web.pages.password import ChangePasswordPage, ResetPasswordPage
@@ -29,8 +29,8 @@ PAGES: list[tuple[Any, ...]] = [
     (r"/change-password", ChangePasswordPage),
     (r"/change-password/([^/]+)", ResetPasswordPage),
     # Upstream approves and discards by GET under these: a link or an image in a notebook could.
-    (r"/authorize/([^/]*)", NotAllowed),
-    (r"/discard/([^/]*)", NotAllowed),
+    (r"/authorize/([^/]*)", MethodNotAllowed),
+    (r"/discard/([^/]*)", MethodNotAllowed),
     (r"/classroom-static/(.*)", StaticFiles, {"path": str(STATIC)}),
 ]
 

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 _STEPS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
-def age(moment: datetime, at: datetime | None = None) -> str:
+def time_ago(moment: datetime, at: datetime | None = None) -> str:
     """How long ago, in the largest unit: `3 minutes`."""
     seconds = int(((at or now()) - moment).total_seconds())
     for size, unit in _STEPS:
         if seconds >= size:
-            return count(seconds // size, unit)
+            return plural(seconds // size, unit)
     return "less than a minute"
 
 
-def count(number: int, unit: str) -> str:
+def plural(number: int, unit: str) -> str:
     """`1 minute`, `2 minutes`."""
     return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
-def listed(names: tuple[str, ...]) -> str:
+def join_names(names: tuple[str, ...]) -> str:
     """`ada`, `ada and bob`, `ada, bob and 7 more`."""
     shown = [name if len(name) <= 32 else f"{name[:32]}…" for name in names[:5]]
     rest = len(names) - len(shown)

@@ -13,38 +13,38 @@ from sqlalchemy.orm import selectinload
 
 from classroom.accounts import bulk_import, passwords, service
 from classroom.accounts.errors import AccountError
-from classroom.accounts.names import MAX_KEPT_NAME
+from classroom.accounts.names import MAX_USERNAME
 from classroom.settings.groups import named
-from classroom.web.api.base import Api, Body, moment
+from classroom.web.api.base import ApiHandler, RequestBody, json_time
 from classroom.web.stop_servers import stop_servers
-from classroom.web.text import listed
+from classroom.web.text import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MAX_LINES = 10_000
+MAX_NAMES_PER_REQUEST = 10_000
 
-Name = Annotated[str, Field(max_length=MAX_KEPT_NAME)]
+Name = Annotated[str, Field(max_length=MAX_USERNAME)]
 
 
-class _Line(Body):
+class _Line(RequestBody):
     name: str = Field(max_length=1000)
     full_name: str = Field(default="", max_length=1000)
     group: str = Field(default="", max_length=1000)
 
 
-class _Roster(Body):
-    accounts: tuple[_Line, ...] = Field(min_length=1, max_length=MAX_LINES)
+class _Roster(RequestBody):
+    accounts: tuple[_Line, ...] = Field(min_length=1, max_length=MAX_NAMES_PER_REQUEST)
     dry_run: bool = False
 
 
-class _Names(Body):
-    names: tuple[Name, ...] = Field(default=(), max_length=MAX_LINES)
+class _Names(RequestBody):
+    names: tuple[Name, ...] = Field(default=(), max_length=MAX_NAMES_PER_REQUEST)
     all: bool = False
     """All who wait; only for `approve`."""
 
 
-class Accounts(Api):
+class Accounts(ApiHandler):
     """/hub/api/classroom/accounts."""
 
     @needs_scope("admin:users")
@@ -54,54 +54,58 @@ class Accounts(Api):
         groups = named(self.settings["app"].class_settings).items()
         rows = [
             _described(entry, users.get(entry.name), [group for group, names in groups if entry.name in names])
-            for entry in service.entries(self.db)
+            for entry in service.list_accounts(self.db)
         ]
-        self.answer({"accounts": rows})
+        self.send_json({"accounts": rows})
 
     @needs_scope("admin:users")
     async def post(self) -> None:
         """Have all people of a list have an account, or do nothing; passwords are said in this answer only."""
-        body = self.body(_Roster)
-        wishes = [bulk_import.Wish(line.name, line.full_name, line.group) for line in body.accounts]
-        lines = bulk_import.plan(self.db, wishes, self.authenticator.admin_users)
+        body = self.parse_body(_Roster)
+        wishes = [bulk_import.ImportRow(line.name, line.full_name, line.group) for line in body.accounts]
+        lines = bulk_import.plan_import(self.db, wishes, self.authenticator.admin_users)
         given: Mapping[str, str] = {}
         if not body.dry_run:
             given = {
-                line.name: passwords.one_time_password() for line in lines if line.deed in bulk_import.NEEDS_PASSWORD
+                line.name: passwords.generate_one_time_password()
+                for line in lines
+                if line.action in bulk_import.NEEDS_PASSWORD
             }
-            hashes = await self.authenticator.hasher.hash_made(list(given.values()))
-            lines = bulk_import.carry_out(self.db, lines, dict(zip(given, hashes, strict=True)), self.who)
-            added = tuple(line.name for line in lines if line.deed is bulk_import.Action.ADD)
-            self.log.info("%s: added %s", self.who, listed(added) or "nobody")
+            hashes = await self.authenticator.hasher.hash_generated(list(given.values()))
+            lines = bulk_import.apply_import(self.db, lines, dict(zip(given, hashes, strict=True)), self.actor)
+            added = tuple(line.name for line in lines if line.action is bulk_import.ImportAction.ADD)
+            self.log.info("%s: added %s", self.actor, join_names(added) or "nobody")
         rows = [
             {
                 "name": line.name,
                 "full_name": line.full_name,
                 "group": line.group,
-                "deed": line.deed.value,
-                "password": given.get(line.name) if line.deed in bulk_import.NEEDS_PASSWORD else None,
+                "deed": line.action.value,
+                "password": given.get(line.name) if line.action in bulk_import.NEEDS_PASSWORD else None,
             }
             for line in lines
         ]
-        self.answer({"accounts": rows, "dry_run": body.dry_run})
+        self.send_json({"accounts": rows, "dry_run": body.dry_run})
 
 
-class AccountAction(Api):
+class AccountAction(ApiHandler):
     """/hub/api/classroom/accounts/<action>, for several names."""
 
     @needs_scope("admin:users")
     async def post(self, action: str) -> None:
         """Do it; what cannot be done with one name keeps no other from it."""
-        body = self.body(_Names)
+        body = self.parse_body(_Names)
         names = tuple(dict.fromkeys(name.strip() for name in body.names))
         if body.all:
             if action != "approve":
                 raise AccountError("Only approve takes all. Name the accounts.")
-            names = tuple(entry.name for entry in service.entries(self.db) if entry.state is service.State.WAITING)
+            names = tuple(
+                entry.name for entry in service.list_accounts(self.db) if entry.state is service.AccountState.WAITING
+            )
         elif not names:
             raise AccountError("Nobody is named.")
         if action == "approve":
-            answer = _done(service.approve(self.db, names, self.who))
+            answer = _done(service.approve_accounts(self.db, names, self.actor))
         elif action == "revoke":
             answer = await self._revoke(names)
         elif action == "remove":
@@ -109,11 +113,11 @@ class AccountAction(Api):
         else:
             answer = await self._reset(names)
         changed = answer["changed"]
-        self.log.info("%s: %s %s", self.who, action, listed(tuple(changed)) if isinstance(changed, list) else "")
-        self.answer(answer)
+        self.log.info("%s: %s %s", self.actor, action, join_names(tuple(changed)) if isinstance(changed, list) else "")
+        self.send_json(answer)
 
     async def _revoke(self, names: tuple[str, ...]) -> dict[str, object]:
-        done = service.revoke(self.db, names, self.authenticator.admin_users)
+        done = service.revoke_accounts(self.db, names, self.authenticator.admin_users)
         refused = {name: _INSTRUCTOR for name in done.unchanged if name in self.authenticator.admin_users}
         users = [user for name in done.changed if (user := self.find_user(name)) is not None]
         await asyncio.gather(*(stop_servers(self, user) for user in users))
@@ -122,7 +126,7 @@ class AccountAction(Api):
     async def _remove(self, names: tuple[str, ...]) -> dict[str, object]:
         changed, unknown, refused = [], [], {}
         for name in names:
-            if service.find(self.db, name) is None and self.find_user(name) is None:
+            if service.find_account(self.db, name) is None and self.find_user(name) is None:
                 unknown.append(name)
             elif why := await self._remove_one(name):
                 refused[name] = why
@@ -138,7 +142,7 @@ class AccountAction(Api):
             return "Nobody removes their own account."
         user = self.find_user(name)
         if user is None:
-            service.remove(self.db, name)
+            service.remove_account(self.db, name)
             return ""
         await stop_servers(self, user)
         if user.spawner.pending:
@@ -153,12 +157,12 @@ class AccountAction(Api):
         unknown, refused = [], {}
         for name in names:
             user = self.find_user(name)
-            if service.find(self.db, name) is None:
+            if service.find_account(self.db, name) is None:
                 unknown.append(name)
             elif user is not None and user.admin and self.current_user.kind == "user" and not self.current_user.admin:
                 refused[name] = "Only an instructor may give an instructor a new password."
             else:
-                given[name] = await self.authenticator.give_one_time_password(name)
+                given[name] = await self.authenticator.set_one_time_password(name)
         return {
             "changed": list(given),
             "unchanged": [],
@@ -171,7 +175,7 @@ class AccountAction(Api):
 _INSTRUCTOR = "An instructor of the settings. Take the name out of admins there first, and restart the hub."
 
 
-def _done(done: service.Done) -> dict[str, object]:
+def _done(done: service.BatchResult) -> dict[str, object]:
     return {
         "changed": list(done.changed),
         "unchanged": list(done.unchanged),
@@ -180,17 +184,17 @@ def _done(done: service.Done) -> dict[str, object]:
     }
 
 
-def _described(entry: service.Entry, user: orm.User | None, groups: Iterable[str]) -> dict[str, object]:
+def _described(entry: service.AccountSummary, user: orm.User | None, groups: Iterable[str]) -> dict[str, object]:
     return {
         "name": entry.name,
         "full_name": entry.full_name,
         "state": entry.state.value,
-        "since": moment(entry.created),
+        "since": json_time(entry.created),
         "approved_by": entry.approved_by,
-        "approved_at": moment(entry.approved_at),
+        "approved_at": json_time(entry.approved_at),
         "admin": entry.is_admin,
         "must_change": entry.must_change,
         "has_password": entry.has_password,
-        "last_activity": moment(user.last_activity) if user is not None else None,
+        "last_activity": json_time(user.last_activity) if user is not None else None,
         "groups": sorted({*groups, *(group.name for group in (user.groups if user is not None else ()))}),
     }

@@ -7,14 +7,14 @@ from pydantic import Field
 
 from classroom.accounts.errors import AccountError
 from classroom.web import announcement
-from classroom.web.api.base import Api, Body, moment
+from classroom.web.api.base import ApiHandler, RequestBody, json_time
 
 
-class _Said(Body):
+class _Said(RequestBody):
     text: str = Field(min_length=1, max_length=announcement.MAX_CHARACTERS)
 
 
-class AnnouncementApi(Api):
+class AnnouncementApi(ApiHandler):
     """/hub/api/classroom/announcement."""
 
     @needs_scope("admin:users")
@@ -25,11 +25,13 @@ class AnnouncementApi(Api):
     @needs_scope("admin:users")
     async def put(self) -> None:
         """Have them say this."""
-        text = "".join(letter for letter in self.body(_Said).text if letter.isprintable() or letter == "\n").strip()
+        text = "".join(
+            letter for letter in self.parse_body(_Said).text if letter.isprintable() or letter == "\n"
+        ).strip()
         if not text:
             raise AccountError("The text is empty.")
-        announcement.say(self.db, text, self.who)
-        self.log.info("%s: every page says %r", self.who, text)
+        announcement.say(self.db, text, self.actor)
+        self.log.info("%s: every page says %r", self.actor, text)
         self._tell()
 
     @needs_scope("admin:users")
@@ -40,10 +42,10 @@ class AnnouncementApi(Api):
 
     def _tell(self) -> None:
         said = announcement.read(self.db)
-        self.answer(
+        self.send_json(
             {
                 "text": said and said.text,
-                "since": moment(said.made) if said else None,
+                "since": json_time(said.made) if said else None,
                 "by": said and said.made_by,
             }
         )

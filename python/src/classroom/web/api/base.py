@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 _Body = TypeVar("_Body", bound=BaseModel)
 
-Number = Annotated[int, Field(ge=1, le=2**31)]
+RowId = Annotated[int, Field(ge=1, le=2**31)]
 """Of a row of a table: databases raise on greater ones."""
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     """What a request says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Api(APIHandler):
+class ApiHandler(APIHandler):
     """An endpoint of ours."""
 
     authenticator: ClassroomAuthenticator
 
     @property
-    def who(self) -> str:
+    def actor(self) -> str:
         """Who asks, as accounts remember it."""
         name: str = self.current_user.name
         return COMMAND_LINE if self.current_user.kind == "service" and name == "cli" else name
 
-    def body(self, model: type[_Body]) -> _Body:
+    def parse_body(self, model: type[_Body]) -> _Body:
         """The request's body.
 
         Raises:
@@ -80,12 +80,12 @@ class Api(APIHandler):
             return
         super().write_error(status_code, **names)
 
-    def answer(self, data: dict[str, object]) -> None:
+    def send_json(self, data: dict[str, object]) -> None:
         """Send this; nobody keeps it, for it may hold passwords."""
         self.set_header("Cache-Control", "no-store")
         self.finish(data)
 
 
-def moment(value: datetime | None) -> str | None:
+def json_time(value: datetime | None) -> str | None:
     """A time of the hub's tables (UTC, without a zone) for JSON."""
     return None if value is None else value.replace(tzinfo=UTC).isoformat(timespec="seconds")

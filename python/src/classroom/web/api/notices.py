@@ -8,7 +8,7 @@ from jupyterhub.scopes import needs_scope
 
 from classroom.gpus.autostart import forget
 from classroom.settings.groups import gpu_rules
-from classroom.web.api.base import Api
+from classroom.web.api.base import ApiHandler
 
 if TYPE_CHECKING:
     from classroom.notices import Board
@@ -18,7 +18,7 @@ _AGAIN = 60  # seconds between two questions of an open notebook
 _SELDOM = 300  # where no server is stopped for others
 
 
-class Notices(Api):
+class Notices(ApiHandler):
     """/hub/api/classroom/notices/<name>: for the server of that student."""
 
     # A scope that a server's own token has, for its own student.
@@ -32,4 +32,4 @@ class Notices(Api):
         given = [gpu.notice // 5 for gpu in gpu_rules(settings).values() if gpu.policy != "none"]
         again = max(2, min(_AGAIN, *given)) if given else _SELDOM
         said = {"reason": notice.reason, "seconds": notice.seconds()} if notice else {"reason": None}
-        self.answer(said | {"again": again})
+        self.send_json(said | {"again": again})

@@ -14,7 +14,7 @@ from classroom.gpus.reservations import store
 from classroom.gpus.reservations.policy import Reservation, ReservationError, device_pools
 from classroom.gpus.snapshot import discover_gpus, has_queue
 from classroom.settings.groups import gpu_rules, named
-from classroom.web.api.base import Api, Body, Number, moment
+from classroom.web.api.base import ApiHandler, RequestBody, RowId, json_time
 
 if TYPE_CHECKING:
     from classroom.settings.models import Settings
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 _FARTHEST = timedelta(days=400)
 
 
-class _Wanted(Body):
+class _Wanted(RequestBody):
     count: int = Field(ge=1, le=1000)
     """GPUs."""
     begins: AwareDatetime
     ends: AwareDatetime
-    group: str = Field(default="", max_length=bulk_import.GROUP_CHARACTERS)
+    group: str = Field(default="", max_length=bulk_import.MAX_GROUP_CHARACTERS)
     """Whose members may have them; empty: the instructors."""
     clear: bool = False
     """Stop others' servers for it."""
 
 
-class _Cancelled(Body):
-    ids: tuple[Number, ...] = Field(min_length=1, max_length=store.MOST)
+class _Cancelled(RequestBody):
+    ids: tuple[RowId, ...] = Field(min_length=1, max_length=store.MOST)
 
 
-class Reservations(Api):
+class Reservations(ApiHandler):
     """/hub/api/classroom/reservations."""
 
     @needs_scope("admin:users")
     async def get(self) -> None:
         """Those that are not over, in the order in which they were made."""
-        self.answer({"reservations": [_described(each) for each in store.list_reservations(self.db)]})
+        self.send_json({"reservations": [_described(each) for each in store.list_reservations(self.db)]})
 
     @needs_scope("admin:users")
     async def post(self) -> None:
         """Make one."""
-        body = self.body(_Wanted)
+        body = self.parse_body(_Wanted)
         settings: Settings = self.settings["app"].class_settings
         if settings.spawner != "docker" or not any(map(has_queue, gpu_rules(settings).values())):
             raise ReservationError(
@@ -59,22 +59,22 @@ class Reservations(Api):
         if ends > now() + _FARTHEST:
             raise ReservationError("That is more than a year ahead: give an earlier --to.")
         pools = device_pools(settings, await discover_gpus(settings.gpu))
-        wanted = Reservation(body.count, begins, ends, body.group, made_by=self.who, clear=body.clear)
+        wanted = Reservation(body.count, begins, ends, body.group, made_by=self.actor, clear=body.clear)
         made = store.create_reservation(self.db, wanted, pools, named(settings))
-        self.log.info("%s reserves %s GPUs, number %s", self.who, made.count, made.id)
-        self.answer({"reservation": _described(made)})
+        self.log.info("%s reserves %s GPUs, number %s", self.actor, made.count, made.id)
+        self.send_json({"reservation": _described(made)})
 
 
-class ReservationsCancelled(Api):
+class ReservationsCancelled(ApiHandler):
     """/hub/api/classroom/reservations/cancel."""
 
     @needs_scope("admin:users")
     async def post(self) -> None:
         """Take them back."""
-        ids = self.body(_Cancelled).ids
+        ids = self.parse_body(_Cancelled).ids
         done = store.cancel_reservations(self.db, ids)
-        self.log.info("%s cancels reservations: %s", self.who, done)
-        self.answer({"cancelled": list(done), "unknown": [each for each in ids if each not in done]})
+        self.log.info("%s cancels reservations: %s", self.actor, done)
+        self.send_json({"cancelled": list(done), "unknown": [each for each in ids if each not in done]})
 
 
 def _utc(value: datetime) -> datetime:
@@ -90,8 +90,8 @@ def _described(each: Reservation) -> dict[str, object]:
         "id": each.id,
         "count": each.count,
         "group": each.group,
-        "begins": moment(each.begins),
-        "ends": moment(each.ends),
+        "begins": json_time(each.begins),
+        "ends": json_time(each.ends),
         "now": each.holds(now()),
         "clear": each.clear,
         "made_by": each.made_by,

@@ -9,60 +9,64 @@ from pydantic import Field
 
 from classroom.accounts import bulk_import, signup_codes
 from classroom.accounts.errors import AccountError
-from classroom.web.api.base import Api, Body, Number, moment
+from classroom.web.api.base import ApiHandler, RequestBody, RowId, json_time
 
 _LONGEST = 366 * 86400
 
 
-class _Wanted(Body):
+class _Wanted(RequestBody):
     count: int = Field(ge=1, le=5000)
     lasts: int = Field(ge=60, le=_LONGEST)
     """Seconds until they expire."""
-    group: str = Field(default="", max_length=bulk_import.GROUP_CHARACTERS)
+    group: str = Field(default="", max_length=bulk_import.MAX_GROUP_CHARACTERS)
 
 
-class _Revoked(Body):
-    ids: tuple[Number, ...] = Field(default=(), max_length=signup_codes.MAX_OPEN)
+class _Revoked(RequestBody):
+    ids: tuple[RowId, ...] = Field(default=(), max_length=signup_codes.MAX_OPEN_CODES)
     all: bool = False
 
 
-class Codes(Api):
+class Codes(ApiHandler):
     """/hub/api/classroom/codes."""
 
     @needs_scope("admin:users")
     async def get(self) -> None:
         """All of them, oldest first; the codes themselves cannot be read again."""
-        self.answer({"codes": [_described(entry) for entry in signup_codes.entries(self.db)]})
+        self.send_json({"codes": [_described(entry) for entry in signup_codes.list_codes(self.db)]})
 
     @needs_scope("admin:users")
     async def post(self) -> None:
         """Make some; they are said in this answer only."""
-        body = self.body(_Wanted)
+        body = self.parse_body(_Wanted)
         if not body.group.isprintable() or "/" in body.group:
             raise AccountError("The group holds a slash, or a character that cannot be shown.")
-        made = signup_codes.make(self.db, body.count, timedelta(seconds=body.lasts), by=self.who, group=body.group)
-        self.log.info("%s made %s sign-up codes", self.who, len(made))
-        newest = signup_codes.entries(self.db)[-len(made) :]
-        self.answer({"codes": [_described(entry) | {"code": code} for entry, code in zip(newest, made, strict=True)]})
+        made = signup_codes.create_codes(
+            self.db, body.count, timedelta(seconds=body.lasts), by=self.actor, group=body.group
+        )
+        self.log.info("%s made %s sign-up codes", self.actor, len(made))
+        newest = signup_codes.list_codes(self.db)[-len(made) :]
+        self.send_json(
+            {"codes": [_described(entry) | {"code": code} for entry, code in zip(newest, made, strict=True)]}
+        )
 
     @needs_scope("admin:users")
     async def delete(self) -> None:
         """Forget those that can no longer be used."""
-        self.answer({"forgotten": signup_codes.forget(self.db)})
+        self.send_json({"forgotten": signup_codes.delete_spent_codes(self.db)})
 
 
-class CodesRevoked(Api):
+class CodesRevoked(ApiHandler):
     """/hub/api/classroom/codes/revoke."""
 
     @needs_scope("admin:users")
     async def post(self) -> None:
         """Make open codes invalid."""
-        body = self.body(_Revoked)
+        body = self.parse_body(_Revoked)
         if not body.ids and not body.all:
             raise AccountError("No code is named.")
-        count = signup_codes.revoke(self.db, None if body.all else body.ids)
-        self.log.info("%s revoked %s sign-up codes", self.who, count)
-        self.answer({"revoked": count})
+        count = signup_codes.revoke_codes(self.db, None if body.all else body.ids)
+        self.log.info("%s revoked %s sign-up codes", self.actor, count)
+        self.send_json({"revoked": count})
 
 
 def _described(entry: signup_codes.CodeEntry) -> dict[str, object]:
@@ -71,9 +75,9 @@ def _described(entry: signup_codes.CodeEntry) -> dict[str, object]:
         "hint": entry.hint,
         "state": entry.state.value,
         "group": entry.group,
-        "made": moment(entry.made),
+        "made": json_time(entry.made),
         "made_by": entry.made_by,
-        "expires": moment(entry.expires),
+        "expires": json_time(entry.expires),
         "used_by": entry.used_by,
-        "used_at": moment(entry.used_at),
+        "used_at": json_time(entry.used_at),
     }

@@ -10,10 +10,10 @@ from tornado import web
 
 from classroom.accounts import service
 from classroom.accounts.errors import AccountError
-from classroom.accounts.names import MAX_KEPT_NAME
+from classroom.accounts.names import MAX_USERNAME
 from classroom.web.pages.base import Page
 from classroom.web.stop_servers import stop_servers
-from classroom.web.text import age, listed
+from classroom.web.text import join_names, time_ago
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,7 +45,7 @@ class ApprovePage(Page):
         except AccountError as error:
             await self._list(str(error), error.status)
             return
-        self.notify(done)
+        self.flash(done)
         self.redirect(self.request.path)
 
     def _act(self) -> str:
@@ -55,18 +55,18 @@ class ApprovePage(Page):
             raise AccountError("The page asked for something that this site does not know. Load it again.")
         if not names:
             raise AccountError("Nobody is selected. Tick the names first, or use the buttons beside a name.")
-        if len(names) > MAX_NAMES or any(len(name) > MAX_KEPT_NAME for name in names):
+        if len(names) > MAX_NAMES or any(len(name) > MAX_USERNAME for name in names):
             raise AccountError("The page named too many or too long names. Load it again.")
         if action == "approve":
-            done = service.approve(self.db, names, self.current_user.name)
+            done = service.approve_accounts(self.db, names, self.current_user.name)
         elif action == "reject":
-            done = service.reject(self.db, names)
+            done = service.reject_signups(self.db, names)
         else:
-            done = service.revoke(self.db, names, self.authenticator.admin_users)
+            done = service.revoke_accounts(self.db, names, self.authenticator.admin_users)
             self._stop_servers(done.changed)
-        self.log.info("%s: %s %s", self.current_user.name, action, listed(done.changed) or "nobody")
+        self.log.info("%s: %s %s", self.current_user.name, action, join_names(done.changed) or "nobody")
         if done.unknown and not done.changed:
-            raise service.no_account(done.unknown[0])
+            raise service.account_not_found(done.unknown[0])
         return _say(action, done)
 
     def _stop_servers(self, names: Iterable[str]) -> None:
@@ -78,16 +78,16 @@ class ApprovePage(Page):
                 task.add_done_callback(_log_failure(self, name))
 
     async def _list(self, error: str = "", status: int = 200) -> None:
-        rows = service.entries(self.db)
-        await self.show(
+        rows = service.list_accounts(self.db)
+        await self.send_page(
             "authorize.html",
             status,
             error=error,
-            waiting=[row for row in rows if row.state is service.State.WAITING],
-            revoked=[row for row in rows if row.state is service.State.REVOKED],
-            approved=[row for row in rows if row.state is service.State.APPROVED],
+            waiting=[row for row in rows if row.state is service.AccountState.WAITING],
+            revoked=[row for row in rows if row.state is service.AccountState.REVOKED],
+            approved=[row for row in rows if row.state is service.AccountState.APPROVED],
             admins=self.authenticator.admin_users,
-            age=age,
+            age=time_ago,
         )
 
 
@@ -99,13 +99,13 @@ def _log_failure(page: Page, name: str) -> Callable[[asyncio.Future[None]], None
     return log
 
 
-def _say(action: str, done: service.Done) -> str:
+def _say(action: str, done: service.BatchResult) -> str:
     verb, already = _SAID[action]
     parts = []
     if done.changed:
-        parts.append(f"{verb}: {listed(done.changed)}.")
+        parts.append(f"{verb}: {join_names(done.changed)}.")
     if done.unchanged:
-        parts.append(f"{listed(done.unchanged)} {already}.")
+        parts.append(f"{join_names(done.unchanged)} {already}.")
     if done.unknown:
-        parts.append(f"There is no account named {listed(done.unknown)} any more.")
+        parts.append(f"There is no account named {join_names(done.unknown)} any more.")
     return " ".join(parts)

@@ -24,7 +24,7 @@ class StaticFiles(CacheControlStaticFilesHandler):
     """Our scripts and styles; kept by browsers for as long as the hub runs (`?v=`)."""
 
 
-class NotAllowed(BaseHandler):
+class MethodNotAllowed(BaseHandler):
     """A URL that stock NativeAuthenticator changes things by: 405, whatever the method."""
 
 
@@ -60,7 +60,7 @@ class Page(BaseHandler):
             raise AccountError(f"{title} is too long: {len(value)} characters. At most {limit} are read.", 413)
         return value
 
-    async def show(self, template: str, status: int = 200, **names: object) -> None:
+    async def send_page(self, template: str, status: int = 200, **names: object) -> None:
         """Answer with a page."""
         self.set_status(status)
         names.setdefault("notice", self._take_notice())
@@ -68,7 +68,7 @@ class Page(BaseHandler):
 
     # -- what a page says to the next one, and tickets: signed cookies of a short life ---------------------------------
 
-    def notify(self, text: str) -> None:
+    def flash(self, text: str) -> None:
         """Have the next page say this once."""
         self.set_ticket(_NOTICE, text[:_NOTICE_CHARACTERS], None)
 

@@ -59,7 +59,7 @@ class GpuPage(Page):
             (reservation(each, when), each.group or "instructors", each.made_by)
             for each in store.list_reservations(spawner.db, when)
         ]
-        await self.show("gpus.html", report=found, rows=rows, line=waiting, reservations=booked)
+        await self.send_page("gpus.html", report=found, rows=rows, line=waiting, reservations=booked)
 
 
 class LinePage(Page):

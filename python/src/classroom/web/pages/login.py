@@ -12,15 +12,15 @@ from tornado import web
 
 from classroom.accounts import service
 from classroom.accounts.errors import AccountError
-from classroom.accounts.names import MAX_KEPT_NAME
-from classroom.accounts.passwords import MAX_BYTES
+from classroom.accounts.names import MAX_USERNAME
+from classroom.accounts.passwords import MAX_PASSWORD_BYTES
 from classroom.web.pages.base import Page, fingerprint
-from classroom.web.text import age, count, query
+from classroom.web.text import plural, query, time_ago
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from classroom.accounts.authenticator import Outcome
+    from classroom.accounts.authenticator import LoginOutcome
 
 WAITING_TICKET = "classroom-waiting"
 CHANGE_TICKET = "classroom-change"
@@ -29,11 +29,11 @@ CHANGE_TICKET = "classroom-change"
 class LoginPage(Page, LoginHandler):
     """The page /hub/login."""
 
-    login_outcome: Outcome | None = None
+    login_outcome: LoginOutcome | None = None
 
     def _render(self, login_error: str | None = None, username: str | None = None, **names: object) -> Awaitable[str]:
         names.setdefault("notice", self._take_notice())
-        return super()._render(login_error=login_error, username=(username or "")[:MAX_KEPT_NAME], **names)
+        return super()._render(login_error=login_error, username=(username or "")[:MAX_USERNAME], **names)
 
     def render_template(self, name: str, **names: object) -> Awaitable[str]:
         """As upstream, which puts errors into the form, also where the form cannot be read back."""
@@ -46,8 +46,8 @@ class LoginPage(Page, LoginHandler):
         """Sign in, or say why not."""
         name = ""
         try:
-            name = self.field("username", "The username", MAX_KEPT_NAME).strip()
-            password = self.field("password", "The password", MAX_BYTES)
+            name = self.field("username", "The username", MAX_USERNAME).strip()
+            password = self.field("password", "The password", MAX_PASSWORD_BYTES)
             data = {"username": name, "password": password, "otp": self.field("otp", "The code", 16)}
             user = await self.login_user(data)
         except AccountError as error:
@@ -66,7 +66,7 @@ class LoginPage(Page, LoginHandler):
             remember_waiting(self, name)
             self.redirect(url_path_join(self.hub.base_url, "waiting"))
         elif outcome == "must-change":
-            info, _ = service.find(self.db, name) or (None, None)
+            info, _ = service.find_account(self.db, name) or (None, None)
             if info is not None:
                 self.set_ticket(CHANGE_TICKET, f"{fingerprint(info.password)} {name}", None)
             next_url = self.get_argument("next", "")
@@ -77,7 +77,7 @@ class LoginPage(Page, LoginHandler):
         elif outcome == "locked":
             seconds = self.authenticator.seconds_before_next_try
             self.set_header("Retry-After", str(seconds))
-            wait = count(max(1, round(seconds / 60)), "minute")
+            wait = plural(max(1, round(seconds / 60)), "minute")
             await self._refuse(
                 f"Too many wrong passwords. Wait {wait}, then try again; or ask your instructor for a new one.",
                 name,
@@ -97,23 +97,23 @@ class WaitingPage(Page):
     async def get(self) -> None:
         """How the request stands; on to the login page once it is approved."""
         name = self.ticket(WAITING_TICKET, minutes=60 * 24 * 30)
-        found = service.find(self.db, name) if name else None
+        found = service.find_account(self.db, name) if name else None
         if found is None:
             # Nobody, or rejected.
-            await self.show("waiting.html", account_name=name, state="gone" if name else "nobody")
+            await self.send_page("waiting.html", account_name=name, state="gone" if name else "nobody")
             return
         info, account = found
-        if service.state_of(info, account) is service.State.APPROVED:
+        if service.state_of(info, account) is service.AccountState.APPROVED:
             # The ticket stays: the page's script asks first, and the browser again.
-            self.notify("Your account is approved. Sign in with your username and password.")
+            self.flash("Your account is approved. Sign in with your username and password.")
             self.redirect(url_path_join(self.hub.base_url, "login") + "?" + query(username=name))
             return
-        await self.show(
+        await self.send_page(
             "waiting.html",
             account_name=name,
             state="waiting",
             since=account.created.replace(tzinfo=UTC),
-            age=age(account.created),
+            age=time_ago(account.created),
         )
 
 

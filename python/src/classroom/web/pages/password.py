@@ -8,7 +8,7 @@ from tornado import web
 
 from classroom.accounts import admin_password_file, service
 from classroom.accounts.errors import AccountError
-from classroom.accounts.passwords import MAX_BYTES, rules
+from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
 from classroom.web.pages.base import Page, fingerprint
 from classroom.web.pages.login import CHANGE_TICKET
 
@@ -30,7 +30,7 @@ class ChangePasswordPage(Page):
         """Change it, or say in the form what is wrong."""
         first_name = self._first_time()
         if first_name is None and self.current_user is None:
-            self.notify("Too much time passed. Sign in again.")
+            self.flash("Too much time passed. Sign in again.")
             self.redirect(self.get_login_url())
             return
         try:
@@ -40,41 +40,41 @@ class ChangePasswordPage(Page):
 
     async def _change(self, name: str, *, first: bool) -> None:
         auth = self.authenticator
-        old = self.field("old_password", "The present password", MAX_BYTES)
-        new = self.field("new_password", "The new password", MAX_BYTES)
-        if new != self.field("new_password_confirmation", "The repeated password", MAX_BYTES):
+        old = self.field("old_password", "The present password", MAX_PASSWORD_BYTES)
+        new = self.field("new_password", "The new password", MAX_PASSWORD_BYTES)
+        if new != self.field("new_password_confirmation", "The repeated password", MAX_PASSWORD_BYTES):
             raise AccountError("The two new passwords are not the same. Type them again.")
-        auth.demand_good_password(name, new)
-        before = service.find(self.db, name)
+        auth.require_good_password(name, new)
+        before = service.find_account(self.db, name)
         if not first:
-            await self._demand_present_password(name, old)
+            await self._require_current_password(name, old)
         elif before is not None and await auth.hasher.verify(new, before[0].password):
             raise AccountError("This is the one-time password. Choose another one.")
         hashed = await auth.hasher.hash(new)
-        after = service.find(self.db, name)
+        after = service.find_account(self.db, name)
         if before is None or after is None or (first and self._first_time() != name):
-            raise service.no_account(name)
+            raise service.account_not_found(name)
         service.set_password(
             self.db, name, hashed, must_change=False, keep_session=None if first else self.get_session_cookie()
         )
-        admin_password_file.forget(auth.secrets_dir, name)
+        admin_password_file.delete_admin_password(auth.secrets_dir, name)
         self.log.info("%s changed their password", name)
         if first:
             self.clear_ticket(CHANGE_TICKET)
             user = await self.login_user({"username": name, "password": new})
             if user is None:
-                self.notify("Your password is changed. Sign in with it.")
+                self.flash("Your password is changed. Sign in with it.")
                 self.redirect(self.get_login_url())
                 return
             self._jupyterhub_user = user
             self.redirect(self.get_next_url(user))
             return
         self.set_login_cookie(self.current_user)
-        self.notify("Your password is changed. Other browsers were signed out.")
+        self.flash("Your password is changed. Other browsers were signed out.")
         self.redirect(self.request.path)
 
-    async def _demand_present_password(self, name: str, old: str) -> None:
-        outcome = (await self.authenticator.check(name, old, self.request.remote_ip or "", signed_in=True)).value
+    async def _require_current_password(self, name: str, old: str) -> None:
+        outcome = (await self.authenticator.check_login(name, old, self.request.remote_ip or "", signed_in=True)).value
         if outcome == "locked":
             raise AccountError("Too many wrong passwords. Wait some minutes, then try again.", 429)
         if outcome == "wrong":
@@ -83,19 +83,19 @@ class ChangePasswordPage(Page):
     def _first_time(self) -> str | None:
         """Who typed a right one-time password, which still is the password, and may set another without a session."""
         mark, _, name = self.ticket(CHANGE_TICKET, minutes=CHANGE_MINUTES).partition(" ")
-        found = service.find(self.db, name) if name else None
+        found = service.find_account(self.db, name) if name else None
         if found is None or not found[1].must_change or fingerprint(found[0].password) != mark:
             return None
         return name
 
     async def _form(self, error: str = "", *, first: bool, status: int = 200) -> None:
-        await self.show(
+        await self.send_page(
             "change-password.html",
             status,
             error=error,
             first=first,
             account_name=self._first_time() if first else self.current_user.name,
-            rules=rules(self.authenticator.minimum_password_length),
+            rules=password_rules(self.authenticator.minimum_password_length),
             minimum=self.authenticator.minimum_password_length,
             action=self.request.uri,
         )
@@ -112,7 +112,7 @@ class ResetPasswordPage(Page):
             self.redirect(url_path_join(self.hub.base_url, "change-password"))
             return
         self._demand(name)
-        await self.show("reset-password.html", account_name=name, password="")
+        await self.send_page("reset-password.html", account_name=name, password="")
 
     @web.authenticated
     @needs_scope("admin:users")
@@ -120,18 +120,18 @@ class ResetPasswordPage(Page):
         """Make the one-time password and show it once."""
         self._demand(name)
         try:
-            chosen = self.field("new_password", "The new password", MAX_BYTES)
-            password = await self.authenticator.give_one_time_password(name, chosen)
+            chosen = self.field("new_password", "The new password", MAX_PASSWORD_BYTES)
+            password = await self.authenticator.set_one_time_password(name, chosen)
         except AccountError as error:
-            await self.show("reset-password.html", error.status, account_name=name, password="", error=str(error))
+            await self.send_page("reset-password.html", error.status, account_name=name, password="", error=str(error))
             return
         self.log.info("%s gave %s a one-time password", self.current_user.name, name)
         self.set_header("Cache-Control", "no-store")
-        await self.show("reset-password.html", account_name=name, password=password)
+        await self.send_page("reset-password.html", account_name=name, password=password)
 
     def _demand(self, name: str) -> None:
-        if service.find(self.db, name) is None:
-            raise web.HTTPError(404, str(service.no_account(name)))
+        if service.find_account(self.db, name) is None:
+            raise web.HTTPError(404, str(service.account_not_found(name)))
         user = self.find_user(name)
         if user is not None and user.admin and not self.current_user.admin:
             raise web.HTTPError(403, "Only an instructor may give an instructor a new password.")

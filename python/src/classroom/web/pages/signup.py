@@ -7,13 +7,13 @@ from tornado import web
 
 from classroom.accounts import signup_codes
 from classroom.accounts.errors import AccountError, NameTakenError
-from classroom.accounts.names import MAX_KEPT_NAME, RULE
-from classroom.accounts.passwords import MAX_BYTES, rules
+from classroom.accounts.names import MAX_USERNAME, USERNAME_RULE
+from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
 from classroom.web.pages.base import STALE_FORM, Page
 from classroom.web.pages.login import remember_waiting
 from classroom.web.text import query
 
-FULL_NAME_CHARACTERS = 100
+MAX_FULL_NAME_CHARACTERS = 100
 
 
 class SignUpPage(Page):
@@ -21,7 +21,7 @@ class SignUpPage(Page):
 
     async def get(self) -> None:
         """The empty form, with the rules; a link may bring the sign-up code along."""
-        await self._form(code=self.get_query_argument("code", "")[: signup_codes.MAX_CHARACTERS])
+        await self._form(code=self.get_query_argument("code", "")[: signup_codes.MAX_CODE_CHARACTERS])
 
     def check_xsrf_cookie(self) -> None:
         """Checked in `post`, so that the form comes back with what was typed."""
@@ -32,24 +32,24 @@ class SignUpPage(Page):
         """Make the account, or say in the form what is wrong."""
         typed = {"username": "", "full_name": "", "code": ""}
         try:
-            typed["username"] = self.field("username", "The username", MAX_KEPT_NAME).strip()
-            full_name = self.field("full_name", "Your name", FULL_NAME_CHARACTERS).strip()
+            typed["username"] = self.field("username", "The username", MAX_USERNAME).strip()
+            full_name = self.field("full_name", "Your name", MAX_FULL_NAME_CHARACTERS).strip()
             # Without marks that turn the reading direction and mix up the instructor's list.
             typed["full_name"] = "".join(letter for letter in full_name if letter.isprintable())
-            typed["code"] = self.field("code", "The sign-up code", signup_codes.MAX_CHARACTERS).strip()
-            self._demand_fresh_form()
+            typed["code"] = self.field("code", "The sign-up code", signup_codes.MAX_CODE_CHARACTERS).strip()
+            self._require_fresh_form()
             name, approved = await self._make(self._password(), **typed)
         except AccountError as error:
             await self._form(error, **typed)
             return
         if approved:
-            self.notify("Your account is ready. Sign in with your username and password.")
+            self.flash("Your account is ready. Sign in with your username and password.")
             self.redirect(url_path_join(self.hub.base_url, "login") + "?" + query(username=name))
             return
         remember_waiting(self, name)
         self.redirect(url_path_join(self.hub.base_url, "waiting"))
 
-    def _demand_fresh_form(self) -> None:
+    def _require_fresh_form(self) -> None:
         try:
             super().check_xsrf_cookie()
         except web.HTTPError as error:
@@ -57,8 +57,8 @@ class SignUpPage(Page):
 
     def _password(self) -> str:
         # The fields have stock's names, so that what fills in its form fills in ours.
-        password = self.field("signup_password", "The password", MAX_BYTES)
-        if password != self.field("signup_password_confirmation", "The repeated password", MAX_BYTES):
+        password = self.field("signup_password", "The password", MAX_PASSWORD_BYTES)
+        if password != self.field("signup_password_confirmation", "The repeated password", MAX_PASSWORD_BYTES):
             raise AccountError("The two passwords are not the same. Type them again.")
         return password
 
@@ -69,7 +69,7 @@ class SignUpPage(Page):
         except NameTakenError:
             # The same person again (a double click, the back button): same password, same outcome.
             name = auth.normalize_username(username)
-            outcome = (await auth.check(name, password, address)).value
+            outcome = (await auth.check_login(name, password, address)).value
             if outcome == "waiting" or (code and outcome == "ok"):
                 return name, outcome == "ok"
             raise
@@ -78,8 +78,8 @@ class SignUpPage(Page):
         self, error: AccountError | None = None, *, username: str = "", full_name: str = "", code: str = ""
     ) -> None:
         auth = self.authenticator
-        has_codes = bool(code) or signup_codes.any_open(self.db)
-        await self.show(
+        has_codes = bool(code) or signup_codes.any_open_code(self.db)
+        await self.send_page(
             "signup.html",
             200 if error is None else error.status,
             error=str(error or ""),
@@ -90,7 +90,7 @@ class SignUpPage(Page):
             needs_code=not auth.enable_signup,
             enabled=auth.enable_signup or has_codes,
             approval=not auth.open_signup,
-            name_rule=RULE,
-            rules=rules(auth.minimum_password_length),
+            name_rule=USERNAME_RULE,
+            rules=password_rules(auth.minimum_password_length),
             minimum=auth.minimum_password_length,
         )
