@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 
 from behaviour.people import PASSWORD, Visitor, said
 from behaviour.servers import Server
 from behaviour.terminal import Terminal
+from support.http import answers
 from support.waiting import wait_until
 
 Verb = Callable[..., str]
@@ -70,10 +70,7 @@ class Machine:
         self.process[part] = self.server("exec", "sh", "-c", script, "sh", part, self.terminal.settings, place).strip()
 
     def answers(self) -> bool:
-        try:
-            return httpx.get(f"http://{HUB}/hub/health").status_code == 200
-        except httpx.TransportError:
-            return False
+        return answers(f"http://{HUB}/hub/health")
 
 
 @dataclass

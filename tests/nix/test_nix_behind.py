@@ -8,7 +8,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,8 @@ import httpx
 import pytest
 
 from nix.evaluation import HERE, REPOSITORY, build, slow
+from support.http import answers
+from support.waiting import wait_until
 
 ENVIRONMENT = Path(sys.prefix)
 ARTEFACTS = f'(import {HERE}/artefacts.nix {{ gixy = "{ENVIRONMENT}/bin/gixy"; environment = "{ENVIRONMENT}"; }})'
@@ -48,13 +49,10 @@ def nginx(conf: Path) -> Iterator[None]:
     server("stop", "nginx")
     process = subprocess.Popen(["unshare", "--mount", "bash", "-euc", _NGINX, "nginx", conf])
     try:
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(os.environ["CLASSROOM_URL"])
-                break
-            assert process.poll() is None, "Nginx ended"
-            time.sleep(0.1)
+        wait_until(
+            lambda: answers(f"{os.environ['CLASSROOM_URL']}/hub/login") or process.poll() is not None, "Nginx is up", 30
+        )
+        assert process.poll() is None, "Nginx ended"
         yield
     finally:
         process.terminate()

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from behaviour.people import PASSWORD, Visitor
 from behaviour.servers import enrol
 from nix.evaluation import REPOSITORY, slow
 from nix.image_build import configuration, stream
+from support.http import answers
 from support.waiting import wait_until
 
 pytestmark = [slow, pytest.mark.usefixtures("debian"), pytest.mark.timeout(900)]
@@ -100,13 +100,7 @@ def compose(
 def test_a_class_of_containers_outlives_a_restart_of_all_its_parts(compose: Compose, server: Verb) -> None:
     url = os.environ["CLASSROOM_URL"]
 
-    def is_up() -> bool:
-        try:
-            return httpx.get(f"{url}/hub/login").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    wait_until(is_up, "the class answers", 120)
+    wait_until(lambda: answers(f"{url}/hub/login"), "the class answers", 120)
     password = compose("exec", "-T", "hub", "cat", "/var/lib/classroom/secrets/first-password-teacher").strip()
     admin = Visitor(url)
     answer = admin.sign_in("teacher", password)
@@ -118,7 +112,7 @@ def test_a_class_of_containers_outlives_a_restart_of_all_its_parts(compose: Comp
         assert kernel.run("import os; os.environ.get('FAKE_GPU')") == "'1'"
         kernel.run("x = 41; open('notes.txt', 'w').write('mine')")
         compose("restart", "--timeout=10")
-        wait_until(is_up, "the class answers again", 120)
+        wait_until(lambda: answers(f"{url}/hub/login"), "the class answers again", 120)
         wait_until(lambda: mine.get("api/status").status_code == 200, "the server is reached again", 120)
         kernel.reconnect()
         assert kernel.run("x + 1") == "42"

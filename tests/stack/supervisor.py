@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from stack import deployment, world
 from stack.common import REPOSITORY, SYSTEM_PATH, StackError, run, search_path
 from stack.parts import Part
+from support.processes import classroom
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -108,8 +109,7 @@ class Supervisor:
         layout = self.layout
 
         def python(*arguments: str) -> Callable[[], Sequence[str]]:
-            start = "from classroom.cli.main import main; main()"
-            return lambda: [sys.executable, "-c", start, *arguments, "--settings", str(layout.settings)]
+            return lambda: classroom(*arguments, "--settings", layout.settings)
 
         return [
             Part(
@@ -180,8 +180,7 @@ class Supervisor:
     def _network_up(self) -> None:
         # While the engine is down the bridge and its rules stay as they are; so do they when the hub is restarted then.
         if self.parts["engine"].running:
-            command = [sys.executable, "-c", "from classroom.cli.main import main; main()", "network", "up"]
-            run([*command, "--settings", str(self.layout.settings)], environment=self.environment())
+            run(classroom("network", "up", "--settings", self.layout.settings), environment=self.environment())
 
     def docker(self) -> list[str]:
         """Docker's own client, of the engine's root."""

@@ -14,6 +14,7 @@ from stack import missing
 from stack.common import REPOSITORY
 from stack.host import Stack, stack
 from stack.world import ADDRESSES, GATEWAY, UPLINK
+from support.processes import classroom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +54,7 @@ class Class:
         return done.stdout + done.stderr
 
     def network(self, verb: str, *, check: bool = True) -> str:
-        program = "from classroom.cli.main import main; main()"
-        return self.ask("exec", sys.executable, "-c", program, "network", verb, check=check)
+        return self.ask("exec", *classroom("network", verb), check=check)
 
     def settings(self, **network: object) -> None:
         path = self.made.layout.settings

@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx
+
+from support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PROXY = ROOT / ".cache" / "node" / "bin" / "configurable-http-proxy"
@@ -40,11 +41,10 @@ class Demo:
         self._reader.start()
 
     def wait_until(self, text: str, bound: float = 60) -> None:
-        end = time.monotonic() + bound
-        while text not in self.said:
-            assert time.monotonic() < end, f"never said {text!r}:\n{self.said}"
-            assert self._reader.is_alive() or text in self.said, f"ended without {text!r}:\n{self.said}"
-            time.sleep(0.05)
+        try:
+            wait_until(lambda: text in self.said or not self._reader.is_alive(), f"the demo prints {text!r}", bound)
+        finally:
+            assert text in self.said, f"never said {text!r}:\n{self.said}"
 
     def found(self, label: str) -> str:
         match = re.search(rf"^ *{label} +(.*)$", self.said, re.MULTILINE)
@@ -107,10 +107,12 @@ class Person:
 
     def start_server(self, name: str) -> None:
         self.web.get("hub/spawn")
-        end = time.monotonic() + 60
-        while not (page := self.web.get(f"user/{name}/lab")).is_success or "/hub/" in page.url.path:
-            assert time.monotonic() < end, "the server does not start"
-            time.sleep(0.2)
+
+        def is_open() -> bool:
+            page = self.web.get(f"user/{name}/lab")
+            return page.is_success and "/hub/" not in page.url.path
+
+        wait_until(is_open, "the server starts")
 
 
 def teacher_with_a_password(demo: Demo) -> Person:

@@ -18,6 +18,7 @@ from unittest.mock import patch
 import pytest
 
 from classroom.cli.main import main
+from support.processes import classroom
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Class:
     def start(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         """`classroom backup WORDS` as a process group of its own, to be killed."""
         return subprocess.Popen(
-            [sys.executable, "-c", "from classroom.cli.main import main; main()", "backup", *words],
+            classroom("backup", *words),
             env=os.environ | {"CLASSROOM_SETTINGS": str(self.settings)} | environment,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

@@ -11,7 +11,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +21,8 @@ from backup.backup_class import Class, need
 from backup.quick_key import make_quick
 from classroom.backup import last_backup
 from classroom.storage.quota import ATTRIBUTE
+from support.processes import classroom
+from support.waiting import wait_until
 
 PASSWORD = {"RESTIC_PASSWORD": "of = these tests"}
 
@@ -259,7 +260,7 @@ def test_a_restore_onto_a_full_disk_leaves_what_was_there(
 def test_a_hub_does_not_start_on_half_a_class(school: Class) -> None:
     (school.state / "restore-unfinished.json").write_text("{}")
     hub = subprocess.run(
-        [sys.executable, "-c", "from classroom.cli.main import main; main()", "hub", f"--settings={school.settings}"],
+        classroom("hub", f"--settings={school.settings}"),
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert hub.returncode == 1
@@ -271,11 +272,8 @@ def test_a_restore_that_was_killed_is_completed_by_the_next(school: Class, elsew
     school.done("create", *place, **PASSWORD)
     killed = elsewhere.start("restore", *place, **PASSWORD)
     journal = elsewhere.state / "restore-unfinished.json"
-    end = time.monotonic() + 60
-    while not journal.exists():
-        assert time.monotonic() < end
-        assert killed.poll() is None
-        time.sleep(0.005)
+    wait_until(lambda: journal.exists() or killed.poll() is not None, "the restore has begun", pause=0.005)
+    assert killed.poll() is None
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     assert journal.exists()
@@ -291,11 +289,9 @@ def test_a_backup_that_was_killed_does_not_disturb_the_next(
 ) -> None:
     (school.home("ada") / "big").write_bytes(os.urandom(30_000_000))
     killed = school.start("create", *place, **PASSWORD)
-    end = time.monotonic() + 60
-    while not (school.state / "classroom-backup/secrets").exists():
-        assert time.monotonic() < end
-        assert killed.poll() is None
-        time.sleep(0.005)
+    copied = school.state / "classroom-backup/secrets"
+    wait_until(lambda: copied.exists() or killed.poll() is not None, "the backup has begun", pause=0.005)
+    assert killed.poll() is None
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     assert not (tmp_path / "class.tar.zst").exists(), "never half a backup"

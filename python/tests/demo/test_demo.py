@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 
 from support.demo_user import PROXY, TEACHERS, Demo, Person, copy_checkout, still_running, teacher_with_a_password
 from support.network import free_port
+from support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("make"), reason="make is not installed"),
@@ -118,7 +118,4 @@ def test_a_second_demo_of_a_checkout_is_refused_and_a_killed_one_takes_its_class
 
     os.kill(pid, signal.SIGKILL)
     first.end()
-    end = time.monotonic() + 20
-    while still_running(checkout) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not still_running(checkout)
+    wait_until(lambda: not still_running(checkout), "nothing of the killed demo runs", 20)

@@ -11,7 +11,6 @@ import socketserver
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -32,6 +31,7 @@ from demo.python import PythonEnvironment
 from demo.screen import Screen
 from demo.subnets import CANDIDATES, free_subnet
 from demo.tasks import TaskError, Tasks
+from support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 LOG = Path("install.log")
@@ -239,8 +239,7 @@ children.stop()
 def test_a_child_that_ends_is_shown_with_its_last_lines(tmp_path: Path) -> None:
     children = Children()
     children.start("hub", ["sh", "-c", "echo the database is broken; exit 1"], tmp_path / "hub.log", {"PATH": "/bin"})
-    while children.running:
-        time.sleep(0.05)
+    wait_until(lambda: not children.running, "the child has ended", 20)
     with pytest.raises(DemoError, match=r"(?s)The hub has stopped.*the database is broken.*hub\.log"):
         children.check()
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from support.demo_user import PROXY
+from support.http import answers
 from support.network import free_port
+from support.processes import classroom
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not PROXY.exists(), reason="the proxy is not installed: make .cache/node/ready")
-
-
-def classroom(*words: str) -> list[str]:
-    return [sys.executable, "-c", "from classroom.cli.main import main; main()", *words]
 
 
 @pytest.fixture
@@ -47,10 +44,7 @@ def has_started(hub: subprocess.Popen[bytes], address: str) -> bool:
     """It answers, and so does its service."""
     assert hub.poll() is None
     services = Path(f"/proc/{hub.pid}/task/{hub.pid}/children").read_text().split()
-    try:
-        return bool(services) and httpx.get(f"http://{address}/hub/health").status_code == 200
-    except httpx.TransportError:
-        return False
+    return bool(services) and answers(f"http://{address}/hub/health")
 
 
 def test_a_hub_that_a_script_started_in_the_background_stops_at_once(settings: Path) -> None:
@@ -59,10 +53,7 @@ def test_a_hub_that_a_script_started_in_the_background_stops_at_once(settings: P
     hub = subprocess.Popen([*ignoring, *classroom("hub", "--settings", str(settings))])
     address = json.loads(settings.read_text())["hub"]["listen"]
     try:
-        end = time.monotonic() + 60
-        while not has_started(hub, address):
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_until(lambda: has_started(hub, address), "the hub and its service are up")
         begin = time.monotonic()
         hub.terminate()
         hub.wait(60)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from support.processes import classroom
+
 
 def adopt(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    start = "from classroom.cli.main import main; main()"
-    line = [sys.executable, "-c", start, "adopt", *map(str, arguments)]
     return subprocess.run(
-        line, capture_output=True, text=True, timeout=60, check=False, env=os.environ | {"COLUMNS": "200"}
+        classroom("adopt", *arguments),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"COLUMNS": "200"},
     )
 
 

@@ -15,17 +15,19 @@ import pytest
 from classroom.errors import ClassroomError
 from classroom.storage.client import ask
 from classroom.storage.helper import LONGEST, answer, serve
+from support.processes import classroom
 from support.waiting import wait_until
 
 HOME = "classroom-home-ada"
-COMMAND = [sys.executable, "-c", "from classroom.cli.main import main; main()", "homes-helper"]
 
 
 @pytest.fixture
 def helper(settings_file: Path, tmp_path: Path) -> Iterator[Path]:
     """The helper as a process of its own; gives its socket."""
     path = tmp_path / "homes.sock"
-    process = subprocess.Popen([*COMMAND, "--listen", path, "--settings", settings_file], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        classroom("homes-helper", "--listen", path, "--settings", settings_file), stderr=subprocess.DEVNULL
+    )
     wait_until(path.exists, "the helper listens", 20)
     yield path
     process.terminate()
@@ -125,7 +127,7 @@ def test_the_hubs_user_may_ask(settings_file: Path, store: Path, tmp_path: Path)
 import os
 os.dup2({listener.fileno()}, 3)
 os.environ |= {{"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}}
-os.execv({sys.executable!r}, {[*COMMAND, "--settings", str(settings_file), "--user", "nobody"]!r})
+os.execv({sys.executable!r}, {classroom("homes-helper", "--settings", settings_file, "--user", "nobody")!r})
 """
     process = subprocess.Popen([sys.executable, "-c", start], pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
     try:

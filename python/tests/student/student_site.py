@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from websockets.sync.client import connect
 
+from support.http import answers
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -180,9 +181,7 @@ class Hub:
     def answers(self) -> bool:
         assert self.process
         assert self.process.poll() is None, self.log
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/hub/api/").is_success
-        return False
+        return answers(f"{self.url}/hub/api/")
 
     def kill(self) -> None:
         """Stop the hub as a crash does: its servers live on."""

@@ -18,6 +18,7 @@ import httpx
 import psutil
 import pytest
 
+from support.http import answers
 from support.network import free_port
 from support.waiting import wait_until
 
@@ -247,13 +248,7 @@ def lonely() -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
 def test_a_server_whose_hub_is_away_starts_and_waits_for_it(lonely: tuple[str, subprocess.Popen[bytes], Path]) -> None:
     url, process, log = lonely
 
-    def answers() -> bool:
-        try:
-            return httpx.get(url + "api").is_success
-        except httpx.TransportError:
-            return False
-
-    wait_until(answers, "the server answers")
+    wait_until(lambda: answers(f"{url}api"), "the server answers")
     wait_until(lambda: log.read_text().count("trying again") >= 3, "three tries to reach the hub")
     assert process.poll() is None
     assert "Traceback" not in log.read_text()
