@@ -245,7 +245,7 @@ def test_a_notice_is_on_every_page_as_text_until_it_is_taken_back(
     assert shown in visit().get("/hub/login").text
     assert all(shown in admin.get(page).text for page in ("/hub/home", "/hub/authorize", "/hub/nothing-here"))
     assert "Exam at" in terminal.run("announce").stdout
-    assert terminal.run("announce", "--clear").stdout == "The pages say nothing.\n"
+    assert terminal.run("announce", "--clear").stdout == "No announcement is set.\n"
     assert shown not in admin.get("/hub/home").text
 
 

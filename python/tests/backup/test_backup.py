@@ -349,8 +349,8 @@ def test_a_password_is_made_once_and_told(school: Class, elsewhere: Class, tmp_p
     first = school.run("create", repository)
     assert first.returncode == 0, first.stderr
     file = school.state / "secrets/backup-password"
-    assert f"Here it stays in {file}" in first.stderr
-    assert "without it they are worth nothing" in first.stderr
+    assert f"On this machine it is in {file}" in first.stderr
+    assert "without it nobody can restore them" in first.stderr
     assert file.read_text().strip() not in first.stderr + first.stdout, "no terminal, no password"
     assert file.stat().st_mode & 0o777 == 0o600
     again = school.run("create", repository)

@@ -7,12 +7,12 @@ import pytest
 import typer.main
 
 from classroom.cli.main import app
-from classroom.cli.manual import page
+from classroom.cli.manual import render_manual
 
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return page(typer.main.get_command(app))
+    return render_manual(typer.main.get_command(app))
 
 
 def test_every_command_is_in_it(text: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from classroom.cli.time_args import moment
+from classroom.cli.time_args import parse_time
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_a_time_is_what_people_mean_by_it(after: str, text: str, meant: str) -> None:
-    assert moment(text, datetime.fromisoformat(after).astimezone(), "--to") == datetime.fromisoformat(meant)
+    assert parse_time(text, datetime.fromisoformat(after).astimezone(), "--to") == datetime.fromisoformat(meant)
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_a_time_is_what_people_mean_by_it(after: str, text: str, meant: str) -> 
 )
 def test_what_means_nothing_is_said_with_what_to_write(text: str) -> None:
     with pytest.raises(ClassroomError, match=r"^--to .*write a time such as 15:30"):
-        moment(text, datetime(2027, 1, 15, 12, 0).astimezone(), "--to")
+        parse_time(text, datetime(2027, 1, 15, 12, 0).astimezone(), "--to")

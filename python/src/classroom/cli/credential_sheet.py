@@ -1,78 +1,137 @@
-"""A sheet of slips to print and cut: whom for, the address, name and password or a code."""
+"""Credential files: one-time passwords or sign-up codes as a CSV file, and as a sheet to print and cut."""
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-# No script and no other file: it can be opened and printed on any machine, and holds passwords.
-_STYLE = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 8mm; background: #fff; color: #000; font: 10.5pt/1.4 system-ui, "DejaVu Sans", sans-serif; }
-header { display: flex; justify-content: space-between; gap: 1rem; margin-bottom: 5mm; }
-header h1 { font-size: 13pt; margin: 0; }
-main { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); border: solid #888; border-width: 1px 0 0 1px; }
-main { border-style: dashed; }
-article { border: dashed #888; border-width: 0 1px 1px 0; padding: 4mm 5mm; break-inside: avoid; }
-article h2 { font-size: 11pt; margin: 0 0 2mm; overflow-wrap: anywhere; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .5mm 3mm; margin: 0; }
-dt { color: #444; }
-dd { margin: 0; overflow-wrap: anywhere; font-family: "DejaVu Sans Mono", ui-monospace, monospace; }
-dd.strong { font-weight: 700; }
-article p { margin: 2mm 0 0; font-size: 8.5pt; color: #444; }
-@page { size: auto; margin: 10mm; }
-@media print { body { margin: 0; } header { display: none; } }
-"""
+import typer
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-_STRONG = ' class="strong"'
+from classroom.cli.output import build_table, print_result
+from classroom.errors import ClassroomError
+
+if TYPE_CHECKING:
+    from classroom.settings.models import Site
+
+_TEMPLATES = Environment(loader=PackageLoader("classroom.cli"), autoescape=True, undefined=StrictUndefined)
 
 
 @dataclass(frozen=True)
-class Slip:
-    """One person's piece of the sheet; the last row is the secret."""
+class CredentialCard:
+    """One person's part of the sheet."""
 
-    head: str
-    rows: tuple[tuple[str, str], ...]
+    heading: str
+    fields: tuple[tuple[str, str], ...]
+    """Labels and values. The last one is the secret; a field without a value is left out."""
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """All of them."""
+class CredentialSheet:
+    """The printed page."""
 
     title: str
     note: str
-    """What stands at the foot of each slip."""
-    slips: tuple[Slip, ...]
+    """The foot of each card."""
+    cards: tuple[CredentialCard, ...]
+
+    def as_html(self) -> str:
+        """Return the page."""
+        return _TEMPLATES.get_template("credential_sheet.html").render(vars(self)) + "\n"
 
 
-def render(sheet: Sheet) -> str:
-    """The sheet as one HTML page."""
-    count = len(sheet.slips)
-    slips = "\n".join(_slip(slip, sheet) for slip in sheet.slips)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{escape(sheet.title)}: {count} slips</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<header><h1>{escape(sheet.title)}</h1>
-<span>{count} slips; print, cut along the lines, then remove this file.</span></header>
-<main>
-{slips}
-</main>
-</body>
-</html>
-"""
+class CredentialFiles:
+    """STEM.csv and STEM.html, created before the hub generates a password, so that none is lost.
+
+    Only the user who runs the command may read them (0600). Existing files are never overwritten.
+
+    Raises:
+        ClassroomError: they exist, or cannot be created.
+    """
+
+    def __init__(self, stem: str) -> None:
+        self.paths = (Path(f"{stem}.csv"), Path(f"{stem}.html"))
+        self.is_filled = False
+        created: list[Path] = []
+        try:
+            for path in self.paths:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                created.append(path)
+        except OSError as error:
+            for empty in created:
+                empty.unlink()
+            if isinstance(error, FileExistsError):
+                raise ClassroomError(
+                    f"{path}: is there already, and may hold passwords. Remove it, or write elsewhere: --output STEM"
+                ) from error
+            raise ClassroomError(
+                f"{path}: cannot be created ({error.strerror}); write elsewhere: --output STEM"
+            ) from error
+
+    def write(self, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], sheet: CredentialSheet) -> None:
+        """Fill both files.
+
+        Raises:
+            ClassroomError: the disk is full, for example.
+        """
+        self.is_filled = True
+        try:
+            # With a BOM, or Excel takes it for Latin-1.
+            with self.paths[0].open("w", encoding="utf-8-sig", newline="") as file:
+                writer = csv.DictWriter(file, columns, extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows({name: _escape_formula(str(row.get(name) or "")) for name in columns} for row in rows)
+            self.paths[1].write_text(sheet.as_html(), encoding="utf-8")
+        except OSError as error:
+            raise ClassroomError(
+                f"{self.paths[0]}: cannot be written ({error.strerror}), and its passwords cannot be read again. "
+                "Free some space, then generate new ones: classroom users reset-password NAME..."
+            ) from error
+
+    def discard(self) -> None:
+        """Remove both files."""
+        for path in self.paths:
+            path.unlink(missing_ok=True)
 
 
-def _slip(slip: Slip, sheet: Sheet) -> str:
-    shown = [(label, value) for label, value in slip.rows if value]
-    rows = "".join(
-        f"<dt>{escape(label)}</dt><dd{_STRONG * (label == shown[-1][0])}>{escape(value)}</dd>" for label, value in shown
-    )
-    return f"<article><h2>{escape(slip.head)}</h2><dl>{rows}</dl><p>{escape(sheet.note)}</p></article>"
+@contextlib.contextmanager
+def create_credential_files(stem: str | None) -> Iterator[CredentialFiles | None]:
+    """Yield files to fill, and remove them at the end of the block if they are still empty; None without a stem."""
+    files = CredentialFiles(stem) if stem else None
+    try:
+        yield files
+    finally:
+        if files is not None and not files.is_filled:
+            files.discard()
+
+
+def deliver_passwords(
+    accounts: Iterable[Mapping[str, Any]], site: Site, files: CredentialFiles | None, *, as_json: bool
+) -> None:
+    """Write the one-time passwords among accounts into the files, or else print them; JSON is the caller's."""
+    accounts = [account for account in accounts if account["password"]]
+    if files and accounts:
+        cards = (
+            CredentialCard(
+                str(account.get("full_name") or account["name"]),
+                (("Address", site.external_url), ("Username", account["name"]), ("Password", account["password"])),
+            )
+            for account in accounts
+        )
+        note = "Log in with this password once; then you choose your own."
+        files.write(("name", "full_name", "password"), accounts, CredentialSheet(site.title, note, tuple(cards)))
+        if not as_json:
+            typer.echo(f"{len(accounts)} one-time passwords are in {files.paths[0]}; to print: {files.paths[1]}")
+    elif accounts and not as_json:
+        rows = ((account["name"], account["password"]) for account in accounts)
+        print_result(build_table("Name", "One-time password", rows=rows), accounts, as_json=False)
+
+
+def _escape_formula(cell: str) -> str:
+    # A spreadsheet runs what begins like a formula (OWASP: CSV injection); a student may choose their full name.
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -1,4 +1,4 @@
-"""`classroom gpus`: who holds which GPU."""
+"""`classroom gpus`: GPUs and who uses them, their self-test, and the services that measure and share them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, show
+from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, print_result
 from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
 from classroom.settings.groups import class_of
@@ -26,34 +26,34 @@ def gpus(
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Show who holds which GPU, since when, by which policy; or do one of the commands below."""
+    """Show each GPU with its student, since when and by which policy; or run one of the commands below."""
     if context.invoked_subcommand:
         return
     from classroom.gpus.report import look  # noqa: PLC0415 - the engine's client takes a while to import
 
-    found = look(_with_containers(settings_file))
-    show(found.as_table(), found.as_data(), as_json=as_json)
+    report = look(_container_settings(settings_file))
+    print_result(report.as_table(), report.as_data(), as_json=as_json)
     if not as_json:
-        for mistake in found.mistakes:
+        for mistake in report.mistakes:
             typer.secho(mistake, err=True)
 
 
 @app.command("test")
-def try_out(
+def selftest(
     student: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Ask this student's running server instead.")
+        str | None, typer.Argument(metavar="NAME", help="Test in this student's running server.")
     ] = None,
     settings_file: SettingsFile = DEFAULT_SETTINGS,
-    group: Annotated[str | None, typer.Option(help="With the image, limits and GPUs of this group.")] = None,
+    group: Annotated[str | None, typer.Option(help="Use the image, limits and GPUs of this group.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start the students' image on each GPU and say what PyTorch finds there. Ends with 1 if one does not work."""
+    """Start the students' image on each GPU and print what PyTorch finds. Exit with 1 if a GPU does not work."""
     from classroom.gpus.selftest import as_data, table, trials  # noqa: PLC0415 - as above
 
-    settings = _with_containers(settings_file)
-    found = list(trials(settings if group is None else class_of(settings, group), student))
-    show(table(found), as_data(found), as_json=as_json)
-    if not all(each.works for each in found):
+    settings = _container_settings(settings_file)
+    results = list(trials(settings if group is None else class_of(settings, group), student))
+    print_result(table(results), as_data(results), as_json=as_json)
+    if not all(result.works for result in results):
         raise typer.Exit(1)
 
 
@@ -74,7 +74,7 @@ def sample(
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     once: Annotated[bool, typer.Option("--once", help="Print one sample as JSON instead.")] = False,
 ) -> None:
-    """Measure for ever what the GPUs do and who uses them, for the hub. NixOS runs it as classroom-gpus.service."""
+    """Measure the GPUs and who uses them, for the hub, until stopped. NixOS runs it as classroom-gpus.service."""
     from classroom.gpus.telemetry import collector  # noqa: PLC0415 - the driver's library is for this command only
 
     if once:
@@ -84,8 +84,8 @@ def sample(
     collector.run(load_settings(settings_file).gpu.samples)
 
 
-def _with_containers(settings_file: Path) -> Settings:
+def _container_settings(settings_file: Path) -> Settings:
     settings = load_settings(settings_file)
     if settings.spawner == "process":
-        raise ClassroomError('spawner is "process": servers see the GPUs that the hub sees, and none is handed out.')
+        raise ClassroomError('spawner is "process": servers see the GPUs that the hub sees, and none is allocated.')
     return settings

@@ -1,4 +1,8 @@
-"""classroom(1), written from the commands' own words (man(7))."""
+"""The manual page classroom(1), from the commands' help texts (man(7)).
+
+click-man takes commands of click and writes a file for each; typer has a click of its own, and `typer utils docs`
+writes Markdown.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +15,24 @@ if TYPE_CHECKING:
 
 _STATUSES = (
     ("0", "done"),
-    ("1", "a mistake, or something could not be done; the message says what"),
-    ("2", "the command was typed wrong"),
+    ("1", "an error, or something could not be done; the message says what"),
+    ("2", "wrong usage of the command"),
     ("3", "the hub or the Docker engine does not answer"),
     ("4", "the hub's token cannot be read, or the hub does not accept it"),
 )
 _VARIABLES = (
-    ("CLASSROOM_SETTINGS", "the settings file, as --settings"),
+    ("CLASSROOM_SETTINGS", "the settings file, like --settings"),
     ("JUPYTERHUB_CRYPT_KEY", "wins over the hub's own key"),
     ("DOCKER_NETWORK_NAME, JUPYTERHUB_EXTERNAL_URL, JUPYTERHUB_LOG_LEVEL", "win over the settings"),
 )
 _FILES = (
-    ("/etc/classroom/settings.json", "the settings, unless told otherwise"),
-    ("/var/lib/classroom", "database and secrets, as paths.state says"),
+    ("/etc/classroom/settings.json", "the settings, unless --settings names another file"),
+    ("/var/lib/classroom", "database and secrets, unless paths.state names another directory"),
 )
 
 
-def page(command: Any) -> str:  # noqa: ANN401 - typer brings a click of its own
-    """The page of a command and all that are below it.
+def render_manual(command: Any) -> str:  # noqa: ANN401 - typer brings a click of its own
+    """Return the page of a command and all its subcommands.
 
     Args:
         command: as `typer.main.get_command` gives it.
@@ -36,19 +40,20 @@ def page(command: Any) -> str:  # noqa: ANN401 - typer brings a click of its own
     lines = [
         f'.TH CLASSROOM 1 "" "classroom {version("classroom")}" "User Commands"',
         ".SH NAME",
-        f"classroom \\- {_escaped(command.help.rstrip('.'))}",
+        f"classroom \\- {_escape(command.help.rstrip('.'))}",
         ".SH SYNOPSIS",
         "\\fBclassroom\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR] [\\fIARGUMENTS\\fR]",
         ".SH COMMANDS",
     ]
-    for name, each in _commands(command, "classroom"):
-        lines += [f".SS {_escaped(' '.join([name, *_arguments(each)]))}", *_paragraphs(each.help or "")]
-        for option in _options(each):
-            lines += [".TP", _written(option), *_paragraphs(option.help or "", ".IP")]
+    for name, subcommand in _commands(command, "classroom"):
+        heading = " ".join([name, *_arguments(subcommand)])
+        lines += [f".SS {_escape(heading)}", *_paragraphs(subcommand.help or "")]
+        for option in _options(subcommand):
+            lines += [".TP", _option_names(option), *_paragraphs(option.help or "", ".IP")]
     for title, rows in (("EXIT STATUS", _STATUSES), ("ENVIRONMENT", _VARIABLES), ("FILES", _FILES)):
         lines.append(f".SH {title}")
-        for term, said in rows:
-            lines += [".TP", f"\\fB{_escaped(term)}\\fR", _escaped(said)]
+        for term, meaning in rows:
+            lines += [".TP", f"\\fB{_escape(term)}\\fR", _escape(meaning)]
     return "\n".join(lines) + "\n"
 
 
@@ -66,27 +71,27 @@ def _commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN4
 
 def _arguments(command: Any) -> list[str]:  # noqa: ANN401 - as above
     return [
-        (each.metavar if each.required else f"[{each.metavar}]") + "..." * (each.nargs != 1)
-        for each in command.params
-        if each.param_type_name == "argument"
+        (argument.metavar if argument.required else f"[{argument.metavar}]") + "..." * (argument.nargs != 1)
+        for argument in command.params
+        if argument.param_type_name == "argument"
     ]
 
 
 def _options(command: Any) -> list[Any]:  # noqa: ANN401 - as above
-    return [each for each in command.params if each.param_type_name == "option" and not each.hidden]
+    return [option for option in command.params if option.param_type_name == "option" and not option.hidden]
 
 
-def _written(option: Any) -> str:  # noqa: ANN401 - as above
-    names = ", ".join(f"\\fB{_escaped(name)}\\fR" for name in (*option.opts, *option.secondary_opts))
-    return names if option.is_flag else f"{names} \\fI{_escaped(option.metavar or option.name.upper())}\\fR"
+def _option_names(option: Any) -> str:  # noqa: ANN401 - as above
+    names = ", ".join(f"\\fB{_escape(name)}\\fR" for name in (*option.opts, *option.secondary_opts))
+    return names if option.is_flag else f"{names} \\fI{_escape(option.metavar or option.name.upper())}\\fR"
 
 
 def _paragraphs(text: str, between: str = ".PP") -> list[str]:
-    found = [" ".join(each.split()) for each in re.split(r"\n\s*\n", text.strip())]
-    return f"\n{between}\n".join(map(_escaped, found)).splitlines()
+    paragraphs = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text.strip())]
+    return f"\n{between}\n".join(map(_escape, paragraphs)).splitlines()
 
 
-def _escaped(text: str) -> str:
-    """Text that roff takes as it is (groff_char(7)): a line that begins with a dot or quote would be a request."""
+def _escape(text: str) -> str:
+    """Return text that roff takes literally (groff_char(7)): a line that begins with a dot or quote is a request."""
     plain = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga")
     return f"\\&{plain}" if plain.startswith((".", "'")) else plain

@@ -1,7 +1,8 @@
-"""What all commands share: the settings file, output for people and for programs, exit statuses."""
+"""Options, output for people and for programs, and exit statuses that all commands share."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +18,7 @@ from classroom.settings.file import load_settings
 from classroom.settings.models import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from rich.console import RenderableType
 
@@ -24,25 +26,32 @@ if TYPE_CHECKING:
 
 SettingsFile = Annotated[
     Path,
-    typer.Option("--settings", "-s", envvar="CLASSROOM_SETTINGS", help="The settings file (JSON or TOML)."),
+    typer.Option("--settings", "-s", envvar="CLASSROOM_SETTINGS", help="Settings file (JSON or TOML)."),
 ]
 DEFAULT_SETTINGS = Path("/etc/classroom/settings.json")
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Usernames.", show_default=False)]
+NamesOrAll = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Usernames.", show_default=False)]
 
 
-def show(shown: RenderableType, data: object, *, as_json: bool = False) -> None:
-    """Print a result: `shown` for people, or `data` as JSON for programs."""
+def print_json(data: object) -> None:
+    """Print data for programs."""
+    typer.echo(json.dumps(data, indent=2, default=str))
+
+
+def print_result(text: RenderableType, data: object, *, as_json: bool) -> None:
+    """Print `text` for people, or `data` for programs."""
     if as_json:
-        typer.echo(json.dumps(data, indent=2, default=str))
+        print_json(data)
     else:
-        Console().print(shown)
+        Console().print(text)
 
 
-def hub_of(settings_file: Path) -> tuple[Settings, HubClient]:
-    """The settings, and the hub that runs with them.
+def connect_to_hub(settings_file: Path) -> tuple[Settings, HubClient]:
+    """Return the settings, and a client of the hub that runs with them.
 
     Raises:
-        ClassroomError: the settings are wrong, or the hub's token cannot be read.
+        ClassroomError: the settings are invalid, or the hub's token cannot be read.
     """
     from classroom.hub_api import HubClient  # noqa: PLC0415 - takes a while to import
 
@@ -50,38 +59,59 @@ def hub_of(settings_file: Path) -> tuple[Settings, HubClient]:
     return settings, HubClient.of(settings)
 
 
-def table(*headings: str, rows: Iterable[Iterable[str]]) -> Table:
-    """A plain table. What it shows comes from people: nothing in it is markup."""
-    made = Table(*headings, box=None, pad_edge=False, header_style="bold")
+def build_table(*headings: str, rows: Iterable[Iterable[str]]) -> Table:
+    """Return a plain table. Its cells come from people, so no cell is read as markup."""
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    return made
+        table.add_row(*(Text(cell) for cell in row))
+    return table
 
 
-def when(moment: str | None) -> str:
-    """A time as the hub writes it, in the zone of this machine."""
-    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""
+def format_time(time: str | None) -> str:
+    """Return an ISO 8601 time of the hub in the time zone of this machine; empty for None."""
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}" if time else ""
 
 
-def conclude(answer: Mapping[str, Any], done: str, unchanged: str) -> None:
-    """Say what became of each name.
+def print_outcome(answer: Mapping[str, Any], done: str, unchanged: str, *, as_json: bool) -> None:
+    """Print what the hub did with each name.
 
     Args:
-        answer: the hub's.
+        answer: the hub's answer.
         done: what was done with the names under `changed`, such as "Approved".
-        unchanged: why nothing was to be done, such as "approved already".
+        unchanged: why nothing was done with others, such as "approved already".
+        as_json: print the answer itself.
+
+    Raises:
+        Exit: with status 1, if an account is unknown or the hub refused a name.
     """
-    if answer["changed"]:
-        typer.echo(f"{done}: {', '.join(answer['changed'])}.")
-    for name in answer["unchanged"]:
-        typer.echo(f"{name}: {unchanged}.")
-    for name in answer["unknown"]:
-        typer.echo(f"{name}: there is no such account. See: classroom users list", err=True)
-    for name, why in answer["refused"].items():
-        typer.echo(f"{name}: {why}", err=True)
-
-
-def demand_done(answer: Mapping[str, Any]) -> None:
-    """End with exit status 1 if something could not be done."""
+    if as_json:
+        print_json(answer)
+    else:
+        if changed := answer.get("changed"):
+            typer.echo(f"{done}: {', '.join(changed)}.")
+        for name in answer["unchanged"]:
+            typer.echo(f"{name}: {unchanged}.")
+        for name in answer["unknown"]:
+            typer.echo(f"{name}: there is no such account. See: classroom users list", err=True)
+        for name, reason in answer["refused"].items():
+            typer.echo(f"{name}: {reason}", err=True)
     if answer["unknown"] or answer["refused"]:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def show_progress(task: str, *, quiet: bool) -> Iterator[Callable[[float, float], None]]:
+    """Yield a function that takes what is done and the total, shown on the terminal.
+
+    Args:
+        task: its name.
+        quiet: show nothing; the same where the output is no terminal.
+    """
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda _done, _total: None
+        return
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        identity = bar.add_task(task, total=None)
+        yield lambda done, total: bar.update(identity, total=total, completed=done)

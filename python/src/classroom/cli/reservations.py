@@ -1,4 +1,4 @@
-"""`classroom gpus reserve`, `reservations`, `cancel`: GPUs that are kept for a lecture."""
+"""`classroom gpus reserve`, `reservations`, `cancel`: GPUs reserved for a lecture."""
 
 from __future__ import annotations
 
@@ -7,73 +7,84 @@ from typing import Annotated, Any
 
 import typer
 
-from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, hub_of, show, table, when
-from classroom.cli.time_args import moment
+from classroom.cli.output import (
+    DEFAULT_SETTINGS,
+    AsJson,
+    SettingsFile,
+    build_table,
+    connect_to_hub,
+    format_time,
+    print_json,
+    print_result,
+)
+from classroom.cli.time_args import parse_time
 
 
 def reserve(  # noqa: PLR0913, PLR0917 - options of a command
-    count: Annotated[int, typer.Argument(metavar="COUNT", min=1, max=1000, help="How many GPUs.", show_default=False)],
+    count: Annotated[int, typer.Argument(metavar="COUNT", min=1, max=1000, help="Number of GPUs.", show_default=False)],
     ends: Annotated[
-        str, typer.Option("--to", metavar="TIME", help="Until when: 15:30, 90m after --from.", show_default=False)
+        str, typer.Option("--to", metavar="TIME", help="The end: 15:30, or 90m after --from.", show_default=False)
     ],
     begins: Annotated[
-        str, typer.Option("--from", metavar="TIME", help='From when: 14:00, "2027-01-15 14:00".')
+        str, typer.Option("--from", metavar="TIME", help='The begin: 14:00, "2027-01-15 14:00".')
     ] = "now",
     group: Annotated[
-        str, typer.Option(help="Whose members may have them; without it, the instructors.", show_default=False)
+        str, typer.Option(help="The group that gets the GPUs; without it, the instructors.", show_default=False)
     ] = "",
     clear: Annotated[
-        bool, typer.Option("--clear", help="Stop servers of others that are on them, with notice (gpu.notice).")
+        bool, typer.Option("--clear", help="Stop other students' servers on these GPUs, with notice (gpu.notice).")
     ] = False,
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Keep GPUs for a lecture: only members of a group, or instructors, are given them meanwhile."""
-    # The zone of this machine is the one that the operator means.
-    present = datetime.now().astimezone()
-    start = moment(begins, present, "--from")
-    end = moment(ends, start, "--to")
-    _, hub = hub_of(settings_file)
+    """Reserve GPUs for a lecture. Meanwhile only members of the group, or the instructors, get them."""
+    now = datetime.now().astimezone()
+    start = parse_time(begins, now, "--from")
+    end = parse_time(ends, start, "--to")
+    _, hub = connect_to_hub(settings_file)
     wanted = {"count": count, "begins": start.isoformat(), "ends": end.isoformat(), "group": group, "clear": clear}
-    made: dict[str, Any] = hub.post("classroom/reservations", wanted)["reservation"]
+    reservation: dict[str, Any] = hub.post("classroom/reservations", wanted)["reservation"]
     if as_json:
-        show("", made, as_json=True)
+        print_json(reservation)
         return
     gpus = "1 GPU" if count == 1 else f"{count} GPUs"
-    whom = f"group {group}" if group else "the instructors"
-    typer.echo(f"Number {made['id']}: {gpus} for {whom}, {when(made['begins'])} to {when(made['ends'])}.")
+    members = f"group {group}" if group else "the instructors"
+    time = f"{format_time(reservation['begins'])} to {format_time(reservation['ends'])}"
+    typer.echo(f"Number {reservation['id']}: {gpus} for {members}, {time}.")
 
 
 def reservations(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
-    """List the reservations that are not over."""
-    _, hub = hub_of(settings_file)
-    found: list[dict[str, Any]] = hub.get("classroom/reservations")["reservations"]
+    """List current and future reservations."""
+    _, hub = connect_to_hub(settings_file)
+    listed: list[dict[str, Any]] = hub.get("classroom/reservations")["reservations"]
     rows = (
         (
-            str(each["id"]),
-            str(each["count"]),
-            each["group"] or "(instructors)",
-            when(each["begins"]),
-            when(each["ends"]),
-            ", ".join(["now"] * each["now"] + ["others are stopped for it"] * each["clear"]),
+            str(reservation["id"]),
+            str(reservation["count"]),
+            reservation["group"] or "(instructors)",
+            format_time(reservation["begins"]),
+            format_time(reservation["ends"]),
+            ", ".join(["now"] * reservation["now"] + ["others are stopped for it"] * reservation["clear"]),
         )
-        for each in found
+        for reservation in listed
     )
-    show(table("Number", "GPUs", "Group", "From", "To", "", rows=rows), found, as_json=as_json)
-    if not found and not as_json:
+    print_result(build_table("Number", "GPUs", "Group", "From", "To", "", rows=rows), listed, as_json=as_json)
+    if not listed and not as_json:
         typer.echo("Nothing is reserved.")
 
 
 def cancel(
-    numbers: Annotated[list[int], typer.Argument(metavar="NUMBER", help="As the list says.", show_default=False)],
+    numbers: Annotated[
+        list[int], typer.Argument(metavar="NUMBER", help="Numbers of `gpus reservations`.", show_default=False)
+    ],
     settings_file: SettingsFile = DEFAULT_SETTINGS,
 ) -> None:
-    """Take reservations back."""
-    _, hub = hub_of(settings_file)
+    """Cancel reservations."""
+    _, hub = connect_to_hub(settings_file)
     answer = hub.post("classroom/reservations/cancel", {"ids": numbers})
     if answer["cancelled"]:
         typer.echo(f"Cancelled: {', '.join(map(str, answer['cancelled']))}.")
-    for each in answer["unknown"]:
-        typer.echo(f"{each}: there is no such reservation. See: classroom gpus reservations", err=True)
+    for number in answer["unknown"]:
+        typer.echo(f"{number}: there is no such reservation. See: classroom gpus reservations", err=True)
     if answer["unknown"]:
         raise typer.Exit(1)

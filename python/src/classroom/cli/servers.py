@@ -1,4 +1,4 @@
-"""`classroom servers`: who runs what; stop it; what it wrote."""
+"""`classroom servers` and `announce`: running servers, their logs, and an announcement to everyone."""
 
 from __future__ import annotations
 
@@ -9,72 +9,102 @@ import typer
 from classroom.cli.output import (
     DEFAULT_SETTINGS,
     AsJson,
+    NamesOrAll,
     SettingsFile,
-    conclude,
-    demand_done,
-    hub_of,
-    show,
-    table,
-    when,
+    build_table,
+    connect_to_hub,
+    format_time,
+    print_json,
+    print_outcome,
+    print_result,
 )
 from classroom.settings.file import load_settings
 
 app = typer.Typer(help="Students' servers.", no_args_is_help=True)
 
+_ANNOUNCEMENT = "classroom/announcement"
+
 
 @app.command("list")
 def list_(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
-    """List the servers: whose, since when, on which GPU, with how much memory and CPU, by which groups."""
+    """List servers with their start, GPUs, memory, CPU use and groups."""
     from classroom.spawner.report import look  # noqa: PLC0415 - the engine's client takes a while to import
 
-    settings, hub = hub_of(settings_file)
-    found = look(settings, hub.get("classroom/servers")["servers"])
+    settings, hub = connect_to_hub(settings_file)
+    servers = look(settings, hub.get("classroom/servers")["servers"])
     headings = ["Name", "Server", "Since", "GPU", "Memory", "Cores"]
     rows = [
-        [each.name, each.state, when(each.started), ", ".join(each.gpus), each.memory_shown, each.cpus_shown]
-        for each in found
+        [
+            server.name,
+            server.state,
+            format_time(server.started),
+            ", ".join(server.gpus),
+            server.memory_shown,
+            server.cpus_shown,
+        ]
+        for server in servers
     ]
     if settings.groups:
         headings.append("Groups")
-        rows = [[*row, ", ".join(each.groups)] for row, each in zip(rows, found, strict=True)]
-    show(table(*headings, rows=rows), [each.as_data() for each in found], as_json=as_json)
-    if not found and not as_json:
+        rows = [[*row, ", ".join(server.groups)] for row, server in zip(rows, servers, strict=True)]
+    print_result(build_table(*headings, rows=rows), [server.as_data() for server in servers], as_json=as_json)
+    if not servers and not as_json:
         typer.echo("No server runs.")
 
 
 @app.command()
 def stop(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Usernames.", show_default=False)] = None,
+    names: NamesOrAll = None,
     settings_file: SettingsFile = DEFAULT_SETTINGS,
-    everyone: Annotated[bool, typer.Option("--all", help="All that run.")] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="All running servers.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Stop servers. What runs in them ends; files stay."""
+    """Stop servers. Stopping ends running code. Files are kept."""
     if bool(names) == everyone:
         raise typer.BadParameter("write the names, or --all", param_hint="NAME")
-    _, hub = hub_of(settings_file)
+    _, hub = connect_to_hub(settings_file)
     answer = hub.post("classroom/servers/stop", {"names": names or [], "all": everyone})
-    if as_json:
-        show("", answer, as_json=True)
-    else:
-        conclude(answer, "Stopped", "has no server")
-        if everyone and not answer["changed"] and not answer["refused"]:
-            typer.echo("No server runs.")
-    demand_done(answer)
+    if everyone and not as_json and not answer["changed"] and not answer["refused"]:
+        typer.echo("No server runs.")
+    print_outcome(answer, "Stopped", "has no server", as_json=as_json)
 
 
 @app.command()
 def logs(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The student.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The student's username.", show_default=False)],
     settings_file: SettingsFile = DEFAULT_SETTINGS,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=10_000, help="The last so many.")] = 100,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=10_000, help="Number of last lines.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Print what a student's server wrote."""
+    """Print the last lines of a server's log."""
     from classroom.spawner.report import log  # noqa: PLC0415 - as above
 
     text = log(load_settings(settings_file), name, lines)
     if as_json:
-        show("", {"name": name, "lines": text.splitlines()}, as_json=True)
+        print_json({"name": name, "lines": text.splitlines()})
     else:
         typer.echo(text, nl=False)
+
+
+def announce(
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="The announcement.", show_default=False)] = None,
+    settings_file: SettingsFile = DEFAULT_SETTINGS,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove the announcement.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show an announcement on every page of the hub; without TEXT, print the current one."""
+    if text is not None and clear:
+        raise typer.BadParameter("write a text or --clear, not both", param_hint="TEXT")
+    _, hub = connect_to_hub(settings_file)
+    if clear:
+        announcement = hub.ask("DELETE", _ANNOUNCEMENT)
+    elif text is not None:
+        announcement = hub.ask("PUT", _ANNOUNCEMENT, {"text": text})
+    else:
+        announcement = hub.get(_ANNOUNCEMENT)
+    if as_json:
+        print_json(announcement)
+    elif announcement["text"]:
+        typer.echo(f"Shown on every page since {format_time(announcement['since'])}: {announcement['text']}")
+    else:
+        typer.echo("No announcement is set.")

@@ -1,34 +1,37 @@
-"""Times as people type them."""
+"""Times and durations as people type them in options."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
 
+import typer
+
 from classroom.errors import ClassroomError
 
-_LENGTH = re.compile(r"(\d{1,4})([mhd])")
+_DURATION = re.compile(r"(\d{1,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_LIFETIME_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-def moment(text: str, after: datetime, option: str) -> datetime:
-    """The time that a text means, in the zone of this machine unless it names another.
+def parse_time(text: str, after: datetime, option: str) -> datetime:
+    """Return the time that a text means, in the time zone of this machine unless the text names another.
 
     Args:
-        text: ``now``; ``15:30``, the next time that it is so; ``90m`` or ``2h``, so long after; ``2027-01-15 15:30``.
-        after: with a zone.
-        option: which was given, for the message.
+        text: ``now``; ``15:30``, the next time that the clock shows it; ``90m`` or ``2h`` later; ``2027-01-15 15:30``.
+        after: the time from which it counts, with a time zone.
+        option: the option's name, for the message.
 
     Raises:
-        ClassroomError: it means nothing.
+        ClassroomError: the text is no time.
     """
     if text == "now":
         return after
-    if match := _LENGTH.fullmatch(text):
+    if match := _DURATION.fullmatch(text):
         return after + timedelta(**{_UNITS[match[2]]: int(match[1])})
     if match := _CLOCK.fullmatch(text):
-        return _next(after, int(match[1]), int(match[2]))
+        return _next_time(after, int(match[1]), int(match[2]))
     try:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError) as error:
@@ -37,8 +40,26 @@ def moment(text: str, after: datetime, option: str) -> datetime:
         ) from error
 
 
-def _next(after: datetime, hour: int, minute: int) -> datetime:
+def parse_lifetime(text: str, option: str) -> int:
+    """Return the seconds of a lifetime between one minute and one year.
+
+    Args:
+        text: such as ``12h``, ``7d``, ``2w``.
+        option: the option's name, for the message.
+
+    Raises:
+        BadParameter: the text is no such lifetime.
+    """
+    if not (text[:-1].isdecimal() and text[-1] in _LIFETIME_UNITS):
+        raise typer.BadParameter("write a duration such as 12h or 7d", param_hint=option)
+    seconds = int(text[:-1]) * _LIFETIME_UNITS[text[-1]]
+    if not 60 <= seconds <= 366 * 86400:
+        raise typer.BadParameter("write one minute (1m) to one year (366d)", param_hint=option)
+    return seconds
+
+
+def _next_time(after: datetime, hour: int, minute: int) -> datetime:
     # Without a zone first: a day on which the clocks change has the hours that its own zone gives it.
     naive = after.astimezone().replace(tzinfo=None, hour=hour, minute=minute, second=0, microsecond=0)
-    found = naive.astimezone()
-    return found if found > after else (naive + timedelta(days=1)).astimezone()
+    time = naive.astimezone()
+    return time if time > after else (naive + timedelta(days=1)).astimezone()

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
-from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, show
+from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, build_table, print_result
 from classroom.hub.liveness import refuse_while_hub_runs
 from classroom.settings.file import load_settings
 from classroom.units import format_bytes
@@ -24,68 +23,69 @@ app = typer.Typer(help="Versions of the database, and the way back to the one be
 
 @app.command()
 def status(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
-    """Say which versions are installed, whether the database fits them, and which copies of it are kept."""
+    """Show the installed versions, whether the database fits them, and the copies of the database."""
     from classroom.db.upgrade import look  # noqa: PLC0415 - JupyterHub takes a second to import
 
-    found = look(load_settings(settings_file).paths.state)
-    show(_as_table(found), _as_data(found), as_json=as_json)
+    state = look(load_settings(settings_file).paths.state)
+    print_result(_status_table(state), _status_data(state), as_json=as_json)
 
 
 @app.command()
 def rollback(
     copy: Annotated[
-        str, typer.Argument(metavar="FILE", help="The copy's file name; unless given, the newest that fits.")
+        str, typer.Argument(metavar="FILE", help="The copy's file name. Default: the newest copy that fits.")
     ] = "",
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put a copy of the database back, for the version it fits. The hub must be stopped; homes are not touched."""
-    from classroom.db.upgrade import rollback as put_back  # noqa: PLC0415 - as above
+    """Restore a copy of the database, for the version it fits. The hub must be stopped; homes are not changed."""
+    from classroom.db.upgrade import rollback as restore_copy  # noqa: PLC0415 - as above
 
     settings = load_settings(settings_file)
     refuse_while_hub_runs(settings, "to put a copy back")
     if not yes:
-        typer.confirm("Accounts and passwords go back to what they were then. Go on?", abort=True, err=True)
-    done = put_back(settings.paths.state, copy or None)
+        typer.confirm("Accounts and passwords go back to what they were then. Continue?", abort=True, err=True)
+    restored = restore_copy(settings.paths.state, copy or None)
     text = (
-        f"The database is that of {done.made:%Y-%m-%d %H:%M} UTC again ({done.revisions}); the one that was there is "
-        "kept as a copy.\nInstall the version that it fits and start the hub: a newer one would migrate it again."
+        f"The database is that of {restored.made:%Y-%m-%d %H:%M} UTC again ({restored.revisions}); the current one was "
+        "kept as a copy.\nInstall the version that fits it and start the hub: a newer version would migrate it again."
     )
-    show(Text(text), _copy_data(done), as_json=as_json)
+    print_result(Text(text), _copy_data(restored), as_json=as_json)
 
 
-def _as_table(found: Status) -> RenderableType:
-    versions = Text("   ".join(f"{name} {number}" for name, number in found.installed.items()))
-    if found.found is None:
-        state = "There is no database yet: the hub makes it."
-    elif not found.fits:
-        state = (
-            f"The database ({found.found}) is of a newer version than what is installed ({found.head}): install that "
-            "again, or run: classroom upgrade rollback"
+def _status_table(status: Status) -> RenderableType:
+    versions = Text("   ".join(f"{name} {number}" for name, number in status.installed.items()))
+    if status.found is None:
+        text = "There is no database yet: the hub creates it."
+    elif not status.fits:
+        text = (
+            f"The database ({status.found}) is of a newer version than what is installed ({status.head}): install that "
+            "version again, or run: classroom upgrade rollback"
         )
-    elif found.must_migrate:
-        state = (
-            f"The database ({found.found}) is of an older version: the hub's next start sets a copy aside and brings "
-            f"it to {found.head}."
+    elif status.must_migrate:
+        text = (
+            f"The database ({status.found}) is of an older version: the hub's next start copies it and then migrates "
+            f"it to {status.head}."
         )
     else:
-        state = f"The database ({found.found}) is of this version."
-    table = Table("copy", "made (UTC)", "before", "database", "size")
-    for each in found.copies:
-        made = f"{each.made:%Y-%m-%d %H:%M}"
-        table.add_row(each.file.name, made, each.reason, str(each.revisions), format_bytes(each.size))
-    return Group(versions, Text(state), table if found.copies else Text("No copies are kept yet."))
+        text = f"The database ({status.found}) is of this version."
+    rows = [
+        (copy.file.name, f"{copy.made:%Y-%m-%d %H:%M}", copy.reason, str(copy.revisions), format_bytes(copy.size))
+        for copy in status.copies
+    ]
+    table = build_table("copy", "made (UTC)", "before", "database", "size", rows=rows)
+    return Group(versions, Text(text), table if rows else Text("There are no copies yet."))
 
 
-def _as_data(found: Status) -> dict[str, Any]:
+def _status_data(status: Status) -> dict[str, Any]:
     return {
-        "installed": found.installed,
-        "head": vars(found.head),
-        "database": None if found.found is None else vars(found.found),
-        "fits": found.fits,
-        "mustMigrate": found.must_migrate,
-        "copies": [_copy_data(each) for each in found.copies],
+        "installed": status.installed,
+        "head": vars(status.head),
+        "database": None if status.found is None else vars(status.found),
+        "fits": status.fits,
+        "mustMigrate": status.must_migrate,
+        "copies": [_copy_data(copy) for copy in status.copies],
     }
 
 
