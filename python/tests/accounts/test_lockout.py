@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from classroom.accounts import lockout as module
 from classroom.accounts.lockout import Lockout
-from classroom.db.models import FailedLogin, now
+from classroom.db.models import FailedLogin, utc_now
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -78,7 +78,7 @@ def test_the_right_password_forgets_the_pair_but_not_the_address(lockout: Lockou
 
 def test_a_lock_ends_after_its_time_and_counting_begins_anew(lockout: Lockout, db: Session) -> None:
     fail(lockout, "ada", HERE, 3)
-    db.execute(update(FailedLogin).values(expires=now() - timedelta(seconds=1)))
+    db.execute(update(FailedLogin).values(expires=utc_now() - timedelta(seconds=1)))
     assert may(lockout, "ada", HERE)
     fail(lockout, "ada", HERE, 1)
     assert db.get_one(FailedLogin, ("ada", HERE)).count == 1
@@ -99,7 +99,7 @@ def test_an_instructor_can_end_it(lockout: Lockout) -> None:
 
 def test_what_is_over_is_not_kept(lockout: Lockout, db: Session) -> None:
     fail(lockout, "ada", HERE)
-    db.execute(update(FailedLogin).values(expires=now() - timedelta(seconds=1)))
+    db.execute(update(FailedLogin).values(expires=utc_now() - timedelta(seconds=1)))
     fail(lockout, "bob", THERE)
     assert rows(db) == 2
 

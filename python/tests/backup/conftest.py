@@ -19,7 +19,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with sqlite3.connect(state / "jupyterhub.sqlite") as made:
         made.executescript(STOCK.read_text(encoding="utf-8"))
     made.close()
-    upgrade.prepare(state)
+    upgrade.prepare_database(state)
     with sqlite3.connect(state / "jupyterhub.sqlite") as made:
         made.execute("INSERT INTO classroom_homes VALUES (1, 'ada', 'classroom-home-ada', '2026-01-01', NULL)")
         made.execute("INSERT INTO classroom_homes VALUES (2, 'bob', 'classroom-home-bob', '2026-01-01', '2026-02-02')")

@@ -211,8 +211,8 @@ def test_two_at_once_are_told(school: Class, archive: list[str]) -> None:
             sys.executable,
             "-c",
             (
-                "import pathlib, sys; from classroom.db import state_lock\n"
-                "with state_lock.held(pathlib.Path(sys.argv[1]), 'A backup'): print(flush=True); sys.stdin.read()"
+                "import pathlib, sys; from classroom.db.state_lock import hold_state_lock\n"
+                "with hold_state_lock(pathlib.Path(sys.argv[1]), 'A backup'): print(flush=True); sys.stdin.read()"
             ),
             school.state,
         ],
@@ -264,7 +264,7 @@ def test_a_hub_does_not_start_on_half_a_class(school: Class) -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert hub.returncode == 1
-    assert "A restore was begun and has not ended: run the same classroom backup restore again" in hub.stderr
+    assert "A restore was started and has not finished: run the same classroom backup restore again" in hub.stderr
 
 
 def test_a_restore_that_was_killed_is_completed_by_the_next(school: Class, elsewhere: Class, place: list[str]) -> None:

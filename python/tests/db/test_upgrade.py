@@ -10,7 +10,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 from jupyterhub import orm
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 from traitlets.config import Config
 
 from classroom.accounts import service
@@ -39,7 +39,7 @@ def state(tmp_path: Path) -> Path:
 
 def accounts(state: Path) -> list[tuple[object, ...]]:
     query = "SELECT username, hex(password), is_authorized FROM users_info ORDER BY username"
-    return sqlite.rows(state / "jupyterhub.sqlite", query)
+    return sqlite.select_rows(state / "jupyterhub.sqlite", query)
 
 
 def dump(file: Path) -> str:
@@ -58,7 +58,7 @@ def authenticator(state: Path) -> ClassroomAuthenticator:
 
 def test_accounts_passwords_and_homes_of_a_stock_site_survive(state: Path) -> None:
     before = accounts(state)
-    kept = upgrade.prepare(state)
+    kept = upgrade.prepare_database(state)
     assert kept is not None
     assert (kept.reason, kept.revisions) == ("upgrade", STOCK)
     auth = authenticator(state)
@@ -73,7 +73,7 @@ def test_accounts_passwords_and_homes_of_a_stock_site_survive(state: Path) -> No
     homes = {name: home_location(auth.db, name, f"{place}-x") for place, name in enumerate(PEOPLE)}
     auth.db.close()
     assert accounts(state) == before
-    assert upgrade.prepare(state) is None, "a second start has nothing to do"
+    assert upgrade.prepare_database(state) is None, "a second start has nothing to do"
     again = authenticator(state)
     assert {name: home_location(again.db, name, "another") for name in PEOPLE} == homes
     again.db.close()
@@ -81,36 +81,36 @@ def test_accounts_passwords_and_homes_of_a_stock_site_survive(state: Path) -> No
 
 def test_the_way_back_gives_the_old_hub_what_it_had(state: Path) -> None:
     before = dump(state / "jupyterhub.sqlite")
-    upgrade.prepare(state)
+    upgrade.prepare_database(state)
     authenticator(state).db.close()
-    assert upgrade.look(state).found == upgrade.look(state).head
-    put_back = upgrade.rollback(state)
+    assert upgrade.inspect_database(state).current == upgrade.inspect_database(state).head
+    put_back = upgrade.roll_back(state)
     assert put_back.revisions == STOCK
     assert dump(state / "jupyterhub.sqlite") == before
-    assert [each.reason for each in upgrade.look(state).copies] == ["rollback", "upgrade"]
-    assert upgrade.look(state).must_migrate
-    forth = upgrade.rollback(state)
+    assert [each.reason for each in upgrade.inspect_database(state).copies] == ["rollback", "upgrade"]
+    assert upgrade.inspect_database(state).must_migrate
+    forth = upgrade.roll_back(state)
     assert forth.reason == "rollback", "and forth again"
 
 
 def test_a_database_of_a_newer_version_is_refused_with_the_way_back(state: Path) -> None:
-    upgrade.prepare(state)
+    upgrade.prepare_database(state)
     newer(state, "9999")
     changed = dump(state / "jupyterhub.sqlite")
     with pytest.raises(ClassroomError, match=r"newer version.*run classroom upgrade rollback to put back the copy of"):
-        upgrade.prepare(state)
+        upgrade.prepare_database(state)
     assert dump(state / "jupyterhub.sqlite") == changed
-    assert not upgrade.look(state).fits
-    assert upgrade.rollback(state).revisions == STOCK
-    assert upgrade.prepare(state)
+    assert not upgrade.inspect_database(state).is_compatible
+    assert upgrade.roll_back(state).revisions == STOCK
+    assert upgrade.prepare_database(state)
 
 
 def test_our_own_newer_tables_are_noticed_too(state: Path) -> None:
-    upgrade.prepare(state)
+    upgrade.prepare_database(state)
     with sqlite3.connect(state / "jupyterhub.sqlite") as opened:
         opened.execute(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '9999'")  # noqa: S608 - a constant
     opened.close()
-    assert not upgrade.look(state).fits
+    assert not upgrade.inspect_database(state).is_compatible
 
 
 def test_a_migration_that_fails_changes_nothing(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_migration_that_fails_changes_nothing(state: Path, monkeypatch: pytest
 
     monkeypatch.setattr(migrations, "upgrade", fail)  # JupyterHub's own have run by then
     with pytest.raises(ClassroomError, match="is as it was"):
-        upgrade.prepare(state)
+        upgrade.prepare_database(state)
     assert dump(state / "jupyterhub.sqlite") == before
     assert [path.name for path in state.iterdir() if "migrating" in path.name] == []
 
@@ -130,32 +130,32 @@ def test_a_migration_leaves_the_logging_alone(state: Path) -> None:
     import logging  # noqa: PLC0415 - for this test only
 
     before = logging.getLogger().handlers[:]
-    upgrade.prepare(state)
+    upgrade.prepare_database(state)
     assert logging.getLogger().handlers == before
 
 
 def test_a_new_site_has_nothing_to_migrate(tmp_path: Path) -> None:
-    assert upgrade.prepare(tmp_path) is None
-    assert upgrade.look(tmp_path).found is None
+    assert upgrade.prepare_database(tmp_path) is None
+    assert upgrade.inspect_database(tmp_path).current is None
     with pytest.raises(ClassroomError, match="No copy to go back to"):
-        upgrade.rollback(tmp_path)
+        upgrade.roll_back(tmp_path)
 
 
 def test_copies_are_bounded_and_the_last_of_each_form_is_kept(state: Path) -> None:
-    upgrade.prepare(state)
-    for _ in range(upgrade.KEPT + 3):
-        upgrade.set_aside(state, "rollback")
-    kept = upgrade.copies(state)
-    assert len(kept) == upgrade.KEPT + 1
+    upgrade.prepare_database(state)
+    for _ in range(upgrade.KEPT_COPIES + 3):
+        upgrade.save_copy(state, "rollback")
+    kept = upgrade.list_copies(state)
+    assert len(kept) == upgrade.KEPT_COPIES + 1
     assert kept[-1].revisions == STOCK
     assert all(each.file.stat().st_mode & 0o777 == 0o600 for each in kept)
-    assert (state / upgrade.FOLDER).stat().st_mode & 0o777 == 0o700
+    assert (state / upgrade.COPIES_DIRECTORY).stat().st_mode & 0o777 == 0o700
 
 
 def test_a_copy_that_is_not_there_is_named_with_those_that_are(state: Path) -> None:
-    made = upgrade.set_aside(state, "rollback")
+    made = upgrade.save_copy(state, "rollback")
     with pytest.raises(ClassroomError, match=f"named none.sqlite.*{made.file.name}"):
-        upgrade.rollback(state, "none.sqlite")
+        upgrade.roll_back(state, "none.sqlite")
 
 
 def test_a_copy_is_whole_while_others_write(state: Path, tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_a_copy_is_whole_while_others_write(state: Path, tmp_path: Path) -> None
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as writing:
         writing.execute(text("DELETE FROM users_info"))  # not committed yet
-        sqlite.copy(file, tmp_path / "copy.sqlite")
-    assert len(sqlite.rows(tmp_path / "copy.sqlite", "SELECT 1 FROM users_info")) == len(PEOPLE)
-    assert sqlite.rows(file, "SELECT 1 FROM users_info") == []
+        sqlite.copy_database(file, tmp_path / "copy.sqlite")
+    assert len(sqlite.select_rows(tmp_path / "copy.sqlite", "SELECT 1 FROM users_info")) == len(PEOPLE)
+    assert sqlite.select_rows(file, "SELECT 1 FROM users_info") == []
     engine.dispose()
 
 
@@ -175,14 +175,73 @@ def test_a_damaged_database_is_no_copy(state: Path, tmp_path: Path) -> None:
         opened.seek(8192)
         opened.write(b"\xff" * 40000)
     with pytest.raises(ClassroomError):
-        sqlite.copy(file, tmp_path / "copy.sqlite")
+        sqlite.copy_database(file, tmp_path / "copy.sqlite")
     assert list(tmp_path.glob("*copy*")) == []
 
 
 def test_what_is_no_database_is_said(tmp_path: Path) -> None:
     (tmp_path / "jupyterhub.sqlite").write_text("no database at all, and longer than a header" * 40)
     with pytest.raises(ClassroomError, match="cannot be read as a database"):
-        upgrade.look(tmp_path)
+        upgrade.inspect_database(tmp_path)
+
+
+@pytest.mark.parametrize("revision", [f"{number:04}" for number in range(1, 8)])
+def test_a_database_from_before_the_first_release_is_kept_complete(tmp_path: Path, revision: str) -> None:
+    """old_revisions/ holds dumps of databases that the seven migrations before the release made, with rows."""
+    file = tmp_path / "jupyterhub.sqlite"
+    with sqlite3.connect(file) as made:
+        for name in ("hub", revision):
+            made.executescript((HERE / f"old_revisions/{name}.sql").read_text(encoding="utf-8"))
+    made.close()
+    before = our_rows(file)
+    assert upgrade.inspect_database(tmp_path).is_compatible
+    kept = upgrade.prepare_database(tmp_path)
+    assert (kept is None) == (revision == "0007"), "a copy of the database before its migration"
+    status = upgrade.inspect_database(tmp_path)
+    assert status.current == status.head
+    assert status.is_compatible
+    after = our_rows(file)
+    if revision < "0006":  # `clear` was added by 0006
+        before |= {"classroom_reservations": [(*row, 0) for row in before.get("classroom_reservations", [])]}
+    assert {table: rows for table, rows in after.items() if rows} == {t: rows for t, rows in before.items() if rows}
+    assert schema(file) == schema_of_a_new_site(tmp_path / "new.sqlite")
+
+
+def our_rows(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    query = "SELECT name FROM sqlite_master WHERE name LIKE 'classroom_%' AND type = 'table'"
+    names = [str(name) for (name,) in sqlite.select_rows(file, query)]
+    return {
+        name: sqlite.select_rows(file, f"SELECT * FROM {name}")  # noqa: S608 - names of tables
+        for name in names
+        if name != migrations.VERSION_TABLE
+    }
+
+
+def schema(file: Path) -> dict[str, object]:
+    """Columns, keys, indexes and constraints of our tables; the order of columns means nothing."""
+    engine = create_engine(f"sqlite:///{file}")
+    found = inspect(engine)
+    tables = [name for name in found.get_table_names() if name.startswith("classroom_")]
+    shape = {
+        name: (
+            sorted(str(sorted(column.items(), key=str)) for column in found.get_columns(name)),
+            found.get_pk_constraint(name),
+            found.get_unique_constraints(name),
+            found.get_indexes(name),
+            "AUTOINCREMENT" in str(sqlite.select_rows(file, "SELECT sql FROM sqlite_master WHERE name = ?", name)),
+        )
+        for name in tables
+    }
+    engine.dispose()
+    return shape
+
+
+def schema_of_a_new_site(file: Path) -> dict[str, object]:
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        migrations.upgrade(connection)
+    engine.dispose()
+    return schema(file)
 
 
 def newer(state: Path, revision: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from classroom.db.models import Offer, now
+from classroom.db.models import AutostartRow, utc_now
 from classroom.errors import ClassroomError
 from classroom.gpus.autostart import Autostart, forget
 from classroom.gpus.leases import Lease
@@ -19,7 +19,7 @@ from classroom.hub_api import RefusedError
 from classroom.settings.models import Gpu
 from support.gpus import inventory, nvidia
 
-JOINED = now()
+JOINED = utc_now()
 ONE = inventory(nvidia(1))
 
 
@@ -63,7 +63,7 @@ async def settled(turns: Autostart, view: GpuSnapshot) -> None:
 
 
 def untaken(db: Session) -> list[str]:
-    return list(db.scalars(select(Offer.name)))
+    return list(db.scalars(select(AutostartRow.name)))
 
 
 def test_whose_turn_it_is_gets_a_server_once_and_nobody_else_does(db: Session) -> None:
@@ -152,7 +152,7 @@ def test_who_has_signed_in_to_a_server_keeps_it(db: Session, client: str, age: f
     hub.stages["ada"] = "ready"
     db.add(orm.User(name="ada"))
     db.commit()
-    signed_in = now() - timedelta(seconds=age)
+    signed_in = utc_now() - timedelta(seconds=age)
     db.add(orm.OAuthClient(identifier=client, redirect_uri="/"))
     db.commit()
     user = orm.User.find(db, "ada")

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from classroom.db.models import Offer
+from classroom.db.models import AutostartRow
 from classroom.errors import ClassroomError
 from classroom.gpus.autostart import Autostart
 from classroom.gpus.controller import GpuController
@@ -38,7 +38,7 @@ def is_locked(_db: Session) -> None:
 def is_left_half_done(db: Session) -> None:
     db.execute(text("INSERT INTO classroom_offers VALUES ('ada', '2027-01-15')"))
     db.commit()
-    db.add(Offer(name="ada"))
+    db.add(AutostartRow(name="ada"))
     db.flush()
 
 

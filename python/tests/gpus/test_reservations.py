@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jupyterhub import orm
 
-from classroom.db.models import now
+from classroom.db.models import utc_now
 from classroom.gpus.allocation import Busy, Claim, Granted, allocate, leased_identities, student_limit
 from classroom.gpus.leases import Lease
 from classroom.gpus.reservations import store
@@ -261,7 +261,7 @@ def people(db: Session, **groups: list[str]) -> None:
 
 
 def wish(count: int, group: str = "", hours: float = 1) -> Reservation:
-    return Reservation(count, now(), now() + hours * HOUR, group, made_by="teacher")
+    return Reservation(count, utc_now(), utc_now() + hours * HOUR, group, made_by="teacher")
 
 
 def test_a_reservation_is_kept_in_the_database_with_whoever_is_a_member_now(db: Session) -> None:
@@ -273,7 +273,7 @@ def test_a_reservation_is_kept_in_the_database_with_whoever_is_a_member_now(db: 
     assert [each.members for each in store.list_reservations(db)] == [{"ada", "ben"}, {"teacher"}]
     assert store.cancel_reservations(db, [first.id, 99]) == (first.id,)
     assert [each.id for each in store.list_reservations(db)] == [second.id]
-    assert store.list_reservations(db, now() + 2 * HOUR) == ()
+    assert store.list_reservations(db, utc_now() + 2 * HOUR) == ()
 
 
 def test_a_group_of_the_settings_has_the_members_that_these_name(db: Session) -> None:
@@ -293,7 +293,7 @@ def test_a_group_that_is_not_there_is_said(db: Session, group: str, said: str) -
 
 def test_a_clock_that_jumps_ahead_and_back_loses_no_reservation(db: Session) -> None:
     made = store.create_reservation(db, wish(1), everything)
-    assert store.list_reservations(db, now() + timedelta(days=4000)) == ()
+    assert store.list_reservations(db, utc_now() + timedelta(days=4000)) == ()
     assert store.list_reservations(db) == (made,)
 
 

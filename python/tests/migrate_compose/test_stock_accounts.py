@@ -30,7 +30,7 @@ def test_accounts_of_jupyterhub_6_are_the_same(folder: Path, tmp_path: Path) -> 
     state = tmp_path / "six"
     state.mkdir()
     shutil.copy(folder / "data/jupyterhub.sqlite", state)
-    assert upgrade.prepare(state)
+    assert upgrade.prepare_database(state)
     assert stock_accounts.read(state / "jupyterhub.sqlite") == before
 
 

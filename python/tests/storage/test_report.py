@@ -45,7 +45,7 @@ def test_programs_get_bytes_and_times() -> None:
 
 
 def test_without_a_hubs_database_there_is_nothing_to_tell(tmp_path: Path) -> None:
-    with pytest.raises(ClassroomError, match="run this as root, after the hub's start"):
+    with pytest.raises(ClassroomError, match="there is no database; the hub creates it when it starts"):
         look(Settings.model_validate({"paths": {"state": tmp_path}}))
     assert list(tmp_path.iterdir()) == []
 

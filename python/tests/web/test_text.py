@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from classroom.db.models import now
+from classroom.db.models import utc_now
 from classroom.web.text import join_names, time_ago
 
 
@@ -20,7 +20,7 @@ from classroom.web.text import join_names, time_ago
     ],
 )
 def test_ages_read_well(seconds: int, words: str) -> None:
-    moment = now()
+    moment = utc_now()
     assert time_ago(moment - timedelta(seconds=seconds), moment) == words
 
 

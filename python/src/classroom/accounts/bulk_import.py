@@ -20,7 +20,7 @@ from classroom.accounts import passwords, service
 from classroom.accounts.errors import AccountError
 from classroom.accounts.names import new_username
 from classroom.accounts.service import AccountState
-from classroom.db.models import Account, now
+from classroom.db.models import Account, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -149,7 +149,7 @@ def apply_import(
 
 def _write(db: Session, done: Sequence[PlannedRow], hashes: Mapping[str, bytes], by: str) -> None:
     known, users = _look(db)
-    moment = now()
+    moment = utc_now()
     role = orm.Role.find(db, "user")
     for line in done:
         if line.action is ImportAction.ADD:

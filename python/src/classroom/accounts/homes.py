@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from classroom.db.models import Home, now
+from classroom.db.models import Home, utc_now
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -46,5 +46,5 @@ def recorded_home(db: Session, username: str) -> str | None:
 
 def archive_home(db: Session, username: str) -> None:
     """Set aside the home of an account that is being removed. Its files stay; nobody is given that place again."""
-    db.execute(update(Home).where(Home.username == username, Home.archived_at.is_(None)).values(archived_at=now()))
+    db.execute(update(Home).where(Home.username == username, Home.archived_at.is_(None)).values(archived_at=utc_now()))
     db.commit()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
 
-from classroom.db.models import FailedLogin, now
+from classroom.db.models import FailedLogin, utc_now
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -55,7 +55,7 @@ class Lockout:
 
     def fail(self, name: str, address: str) -> None:
         """The password was wrong."""
-        moment = now()
+        moment = utc_now()
         for key in self._end(name, address):
             row = self.db.get(FailedLogin, key)
             if row is None:
@@ -93,7 +93,7 @@ class Lockout:
 
     def _count(self, key: tuple[str, str]) -> int:
         row = self.db.get(FailedLogin, key)
-        return row.count if row is not None and row.expires > now() else 0
+        return row.count if row is not None and row.expires > utc_now() else 0
 
     def _prune(self, moment: datetime) -> None:
         self.db.execute(delete(FailedLogin).where(FailedLogin.expires <= moment))

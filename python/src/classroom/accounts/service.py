@@ -22,7 +22,7 @@ from tornado import web
 from classroom.accounts import passwords
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.homes import archive_home
-from classroom.db.models import Account, FailedLogin, now
+from classroom.db.models import Account, FailedLogin, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -155,14 +155,14 @@ def create_account(  # noqa: PLR0913
                     full_name=full_name,
                     must_change=must_change,
                     approved_by=approved_by,
-                    approved_at=now() if approved else None,
+                    approved_at=utc_now() if approved else None,
                 )
             )
             db.add(UserInfo(username=name, password=hashed, is_authorized=approved))
             if approved:
                 _make_hub_user(db, name)
             if code is not None:
-                code.used_by, code.used_at = name, now()
+                code.used_by, code.used_at = name, utc_now()
                 _join_group(db, name, code.group)
     except IntegrityError as error:
         raise NameTakenError(name) from error
@@ -175,7 +175,7 @@ def approve_accounts(db: Session, names: Iterable[str], by: str) -> BatchResult:
         if info.is_authorized:
             return False
         info.is_authorized = True
-        account.approved_by, account.approved_at, account.revoked_at = by, now(), None
+        account.approved_by, account.approved_at, account.revoked_at = by, utc_now(), None
         _make_hub_user(db, account.name)
         return True
 
@@ -205,7 +205,7 @@ def revoke_accounts(db: Session, names: Iterable[str], admins: Collection[str]) 
         if not info.is_authorized or account.name in admins:
             return False
         info.is_authorized = False
-        account.revoked_at = now()
+        account.revoked_at = utc_now()
         _end_sessions(db, account.name, tokens_too=True)
         return True
 
@@ -262,7 +262,7 @@ def adopt_stock_accounts(db: Session) -> None:
         for name in sorted(authorized.keys() - known):
             # Who is not authorized and yet a user of the hub was authorized once, and may have files.
             closed = not authorized[name] and name in hub_users
-            db.add(Account(name=name, approved_at=None, revoked_at=now() if closed else None))
+            db.add(Account(name=name, approved_at=None, revoked_at=utc_now() if closed else None))
 
 
 def refuse_renames() -> None:

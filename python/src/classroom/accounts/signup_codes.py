@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select
 
 from classroom.accounts import passwords
 from classroom.accounts.errors import AccountError
-from classroom.db.models import SignUpCode, now
+from classroom.db.models import SignUpCode, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,7 +75,7 @@ def create_codes(db: Session, count: int, lasts: timedelta, *, by: str, group: s
     Raises:
         AccountError: too many are open already.
     """
-    moment = now()
+    moment = utc_now()
     if _open_count(db) + count > MAX_OPEN_CODES:
         raise AccountError(f"More than {MAX_OPEN_CODES} codes would be open. Revoke some first.", 409)
     codes = tuple(passwords.generate_one_time_password() for _ in range(count))
@@ -111,7 +111,7 @@ def state_of(code: SignUpCode) -> CodeState:
         return CodeState.USED
     if code.revoked_at is not None:
         return CodeState.REVOKED
-    return CodeState.OPEN if code.expires > now() else CodeState.EXPIRED
+    return CodeState.OPEN if code.expires > utc_now() else CodeState.EXPIRED
 
 
 def any_open_code(db: Session) -> bool:
@@ -145,7 +145,7 @@ def revoke_codes(db: Session, ids: Iterable[int] | None) -> int:
         row for row in db.scalars(query) if state_of(row) is CodeState.OPEN and (wanted is None or row.id in wanted)
     ]
     for row in found:
-        row.revoked_at = now()
+        row.revoked_at = utc_now()
     db.commit()
     return len(found)
 
@@ -166,7 +166,7 @@ def _open_count(db: Session) -> int:
     query = (
         select(func.count())
         .select_from(SignUpCode)
-        .where(SignUpCode.used_at.is_(None), SignUpCode.revoked_at.is_(None), SignUpCode.expires > now())
+        .where(SignUpCode.used_at.is_(None), SignUpCode.revoked_at.is_(None), SignUpCode.expires > utc_now())
     )
     return db.scalar(query) or 0
 

@@ -20,7 +20,7 @@ from classroom.accounts import passwords, service
 from classroom.accounts.errors import AccountError
 from classroom.accounts.names import MAX_USERNAME
 from classroom.accounts.service import COMMAND_LINE, AccountState
-from classroom.db.models import Account, now
+from classroom.db.models import Account, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -199,7 +199,7 @@ def _add(db: Session, candidate: StockUser) -> None:
         Account(
             name=candidate.name,
             approved_by=ADOPTED if candidate.authorized or closed else None,
-            approved_at=now() if candidate.authorized else None,
-            revoked_at=now() if closed else None,
+            approved_at=utc_now() if candidate.authorized else None,
+            revoked_at=utc_now() if closed else None,
         )
     )

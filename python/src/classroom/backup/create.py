@@ -63,23 +63,23 @@ def create(
     """
     homes.refuse_without_rights(settings, "create")
     state = settings.paths.state
-    with state_lock.held(state, "A backup"), stage(state / FOLDER) as folder:
-        copy = folder / sqlite.NAME
-        sqlite.copy(sqlite.file_of(state), copy)
+    with state_lock.hold_state_lock(state, "A backup"), stage(state / FOLDER) as folder:
+        copy = folder / sqlite.FILE_NAME
+        sqlite.copy_database(sqlite.database_file(state), copy)
         found = homes.find(settings, copy) if settings.backup.homes else homes.Found((), ())
         manifest = Manifest(
             made=datetime.now(UTC).isoformat(timespec="seconds"),
             host=socket.gethostname(),
             prefix=settings.docker.prefix,
             versions={name: version(name) for name in ("classroom", "jupyterhub", "jupyterhub-nativeauthenticator")},
-            database=sqlite.revisions(copy),
+            database=sqlite.read_revisions(copy),
             folder=folder,
             settings=settings_file.name,
             homes=found.homes,
         )
         _fill(folder, manifest, settings_file, state)
         paths = [folder, *(home.path for home in found.homes)]
-        accounts = len(sqlite.rows(copy, "SELECT 1 FROM users_info"))
+        accounts = len(sqlite.select_rows(copy, "SELECT 1 FROM users_info"))
         if isinstance(target, archive.Archive):
             size = target.write(paths)
             made = Made(str(target.file), str(target.file), len(found.homes), accounts, None, size, 0, found.problems)

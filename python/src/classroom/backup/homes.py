@@ -47,7 +47,9 @@ def find(settings: Settings, copy: Path) -> Found:
     """
     owners = {
         str(location): (str(user), archived is not None)
-        for user, location, archived in sqlite.rows(copy, "SELECT username, location, archived_at FROM classroom_homes")
+        for user, location, archived in sqlite.select_rows(
+            copy, "SELECT username, location, archived_at FROM classroom_homes"
+        )
     }
     folder = _there(settings)
     places = _volumes(settings) if folder is None else _folders(folder, settings.docker.prefix)
@@ -63,7 +65,7 @@ def find(settings: Settings, copy: Path) -> Found:
 
 def locations(file: Path) -> dict[str, str]:
     """The home of each account, from a database."""
-    rows = sqlite.rows(file, "SELECT username, location FROM classroom_homes WHERE archived_at IS NULL")
+    rows = sqlite.select_rows(file, "SELECT username, location FROM classroom_homes WHERE archived_at IS NULL")
     return {str(user): str(location) for user, location in rows}
 
 

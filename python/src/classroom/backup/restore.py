@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import shutil
-import sqlite3
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -75,8 +74,8 @@ def restore_student(
     """
     homes.refuse_without_rights(settings, "restore")
     state = settings.paths.state
-    with state_lock.held(state, "A restore"):
-        file = sqlite.file_of(state)
+    with state_lock.hold_state_lock(state, "A restore"):
+        file = sqlite.database_file(state)
         chosen = moves(manifest, settings.docker.prefix, student, homes.locations(file) if file.exists() else {})
         location = chosen[0].location
         if settings.spawner == "process":
@@ -104,14 +103,14 @@ def restore_all(
         ClassroomError: the class runs, has accounts or files here and `overwrite` is false, or there is no room.
     """
     homes.refuse_without_rights(settings, "restore")
-    if not upgrade.fits(manifest.database):
+    if not upgrade.is_compatible(manifest.database):
         raise ClassroomError(
             f"The accounts in this backup are of a newer version (classroom {manifest.versions.get('classroom')}): "
             "install that one to restore it"
         )
     state = settings.paths.state
     _make_state(state)
-    with state_lock.held(state, "A restore"):
+    with state_lock.hold_state_lock(state, "A restore"):
         refuse_while_hub_runs(settings, "to restore a class")
         if running := homes.busy(settings):
             raise ClassroomError(
@@ -157,15 +156,15 @@ def _put_state(
     with stage(state / STAGE) as beside:
         source.restore([manifest.folder], beside)
         folder = _below(beside, manifest.folder)
-        saved = folder / sqlite.NAME
+        saved = folder / sqlite.FILE_NAME
         _settle(saved, manifest.prefix, settings.docker.prefix)
         for path in (folder / "secrets", *(folder / "secrets").iterdir(), folder / "settings" / manifest.settings):
             own_like(path, state)
         other = _put_settings(folder / "settings" / manifest.settings, settings_file, state)
         swap(folder / "secrets", state / "secrets")
-        kept = str(upgrade.set_aside(state, "restore").file) if sqlite.file_of(state).exists() else None
+        kept = str(upgrade.save_copy(state, "restore").file) if sqlite.database_file(state).exists() else None
         # Last: what has accounts is complete.
-        sqlite.put(saved, sqlite.file_of(state))
+        sqlite.replace_database(saved, sqlite.database_file(state))
     return kept, other
 
 
@@ -185,7 +184,7 @@ def _put_settings(saved: Path, settings_file: Path, state: Path) -> str | None:
 
 def _settle(file: Path, old: str, new: str) -> None:
     """Make a saved database one of this class: homes have its names, and no server runs."""
-    with contextlib.closing(sqlite3.connect(file)) as opened, opened:
+    with sqlite.open_database(file) as opened, opened:
         # The servers of when it was made: an engine that still has one of those containers would be believed.
         opened.execute("DELETE FROM servers WHERE id IN (SELECT server_id FROM spawners)")
         opened.execute("UPDATE spawners SET server_id = NULL, state = '{}', started = NULL")
@@ -198,8 +197,8 @@ def _settle(file: Path, old: str, new: str) -> None:
 
 def _refuse_if_not_empty(settings: Settings, chosen: tuple[Move, ...]) -> None:
     state = settings.paths.state
-    file = sqlite.file_of(state)
-    accounts = len(sqlite.rows(file, "SELECT 1 FROM users_info")) if file.exists() else 0
+    file = sqlite.database_file(state)
+    accounts = len(sqlite.select_rows(file, "SELECT 1 FROM users_info")) if file.exists() else 0
     taken = [move.location for move in chosen if _has_files(homes.make(settings, move.location, move.home.user))]
     if accounts or taken:
         raise ClassroomError(

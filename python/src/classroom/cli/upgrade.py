@@ -16,7 +16,7 @@ from classroom.units import format_bytes
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from classroom.db.upgrade import Copy, Status
+    from classroom.db.upgrade import DatabaseCopy, DatabaseStatus
 
 app = typer.Typer(help="Versions of the database, and the way back to the one before.", no_args_is_help=True)
 
@@ -24,9 +24,9 @@ app = typer.Typer(help="Versions of the database, and the way back to the one be
 @app.command()
 def status(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
     """Show the installed versions, whether the database fits them, and the copies of the database."""
-    from classroom.db.upgrade import look  # noqa: PLC0415 - JupyterHub takes a second to import
+    from classroom.db.upgrade import inspect_database  # noqa: PLC0415 - JupyterHub takes a second to import
 
-    state = look(load_settings(settings_file).paths.state)
+    state = inspect_database(load_settings(settings_file).paths.state)
     print_result(_status_table(state), _status_data(state), as_json=as_json)
 
 
@@ -40,13 +40,13 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Restore a copy of the database, for the version it fits. The hub must be stopped; homes are not changed."""
-    from classroom.db.upgrade import rollback as restore_copy  # noqa: PLC0415 - as above
+    from classroom.db.upgrade import roll_back  # noqa: PLC0415 - as above
 
     settings = load_settings(settings_file)
     refuse_while_hub_runs(settings, "to put a copy back")
     if not yes:
         typer.confirm("Accounts and passwords go back to what they were then. Continue?", abort=True, err=True)
-    restored = restore_copy(settings.paths.state, copy or None)
+    restored = roll_back(settings.paths.state, copy or None)
     text = (
         f"The database is that of {restored.made:%Y-%m-%d %H:%M} UTC again ({restored.revisions}); the current one was "
         "kept as a copy.\nInstall the version that fits it and start the hub: a newer version would migrate it again."
@@ -54,22 +54,22 @@ def rollback(
     print_result(Text(text), _copy_data(restored), as_json=as_json)
 
 
-def _status_table(status: Status) -> RenderableType:
+def _status_table(status: DatabaseStatus) -> RenderableType:
     versions = Text("   ".join(f"{name} {number}" for name, number in status.installed.items()))
-    if status.found is None:
+    if status.current is None:
         text = "There is no database yet: the hub creates it."
-    elif not status.fits:
+    elif not status.is_compatible:
         text = (
-            f"The database ({status.found}) is of a newer version than what is installed ({status.head}): install that "
-            "version again, or run: classroom upgrade rollback"
+            f"The database ({status.current}) is of a newer version than what is installed ({status.head}): install "
+            "that version again, or run: classroom upgrade rollback"
         )
     elif status.must_migrate:
         text = (
-            f"The database ({status.found}) is of an older version: the hub's next start copies it and then migrates "
+            f"The database ({status.current}) is of an older version: the hub's next start copies it and then migrates "
             f"it to {status.head}."
         )
     else:
-        text = f"The database ({status.found}) is of this version."
+        text = f"The database ({status.current}) is of this version."
     rows = [
         (copy.file.name, f"{copy.made:%Y-%m-%d %H:%M}", copy.reason, str(copy.revisions), format_bytes(copy.size))
         for copy in status.copies
@@ -78,18 +78,18 @@ def _status_table(status: Status) -> RenderableType:
     return Group(versions, Text(text), table if rows else Text("There are no copies yet."))
 
 
-def _status_data(status: Status) -> dict[str, Any]:
+def _status_data(status: DatabaseStatus) -> dict[str, Any]:
     return {
         "installed": status.installed,
         "head": vars(status.head),
-        "database": None if status.found is None else vars(status.found),
-        "fits": status.fits,
+        "database": None if status.current is None else vars(status.current),
+        "fits": status.is_compatible,
         "mustMigrate": status.must_migrate,
         "copies": [_copy_data(copy) for copy in status.copies],
     }
 
 
-def _copy_data(copy: Copy) -> dict[str, Any]:
+def _copy_data(copy: DatabaseCopy) -> dict[str, Any]:
     return {
         "name": copy.file.name,
         "path": str(copy.file),

@@ -1,4 +1,4 @@
-"""The hub's database as a file: copied while the hub writes, looked at, and never replaced by half of another."""
+"""The hub's SQLite file: opening, reading, online copy and atomic replacement."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NAME = "jupyterhub.sqlite"
-_BUSY = 30  # seconds to wait for a hub that is writing
+FILE_NAME = "jupyterhub.sqlite"
+_BUSY_TIMEOUT = 30  # seconds to wait for a hub that is writing
 
 
 @dataclass(frozen=True)
 class Revisions:
-    """Of which form the tables are; None where they are not there."""
+    """Schema revisions of a database; None where the tables do not exist."""
 
     hub: str | None
-    """JupyterHub's, as its alembic counts."""
+    """JupyterHub's, in its own alembic table."""
     classroom: str | None
     """Ours (`classroom.db.migrations`)."""
 
@@ -33,15 +33,65 @@ class Revisions:
         return f"{self.hub or 'none'}/{self.classroom or 'none'}"
 
 
-def file_of(state: Path) -> Path:
-    """Where the hub keeps its database."""
-    return state / NAME
+def database_file(state: Path) -> Path:
+    """Return the path of the hub's database in a state directory."""
+    return state / FILE_NAME
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a database by SQLite's online backup: all of it as at one instant, while others write.
+@contextlib.contextmanager
+def open_database(file: Path) -> Iterator[sqlite3.Connection]:
+    """Open an existing database, and close it at the end. Everything outside the hub opens it in this way.
 
-    The copy is only its owner's to read, complete, and checked when it appears under its name.
+    Raises:
+        ClassroomError: the file does not exist or cannot be opened.
+    """
+    if not file.exists():
+        raise ClassroomError(f"{file}: there is no database; the hub creates it when it starts for the first time")
+    try:
+        # Not mode=ro: a killed hub leaves a journal, which SQLite must roll back before anyone can read.
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_TIMEOUT)
+    except sqlite3.Error as error:
+        raise ClassroomError(f"{file}: cannot be opened ({error}); run this as root or as the hub's user") from error
+    with contextlib.closing(connection):
+        yield connection
+
+
+def select_rows(file: Path, query: str, *values: object) -> list[tuple[object, ...]]:
+    """Return the rows of a query; none where a table or column does not exist.
+
+    Raises:
+        ClassroomError: the file is not a database.
+    """
+    with open_database(file) as connection:
+        try:
+            rows: list[tuple[object, ...]] = connection.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if str(error).startswith("no such"):
+                return []
+            raise ClassroomError(f"{file}: cannot be read ({error})") from error
+        except sqlite3.Error as error:
+            raise ClassroomError(f"{file}: cannot be read as a database ({error})") from error
+        return rows
+
+
+def read_revisions(file: Path) -> Revisions:
+    """Return the schema revisions of a database.
+
+    Raises:
+        ClassroomError: the file is not a database.
+    """
+
+    def version(table: str) -> str | None:
+        rows = select_rows(file, f"SELECT version_num FROM {table}")  # noqa: S608 - one of two names
+        return str(rows[0][0]) if rows else None
+
+    return Revisions(hub=version("alembic_version"), classroom=version("classroom_version"))
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database by SQLite's online backup: a consistent snapshot while others write.
+
+    Only the owner can read the copy. It appears under its name when it is complete and checked.
 
     Raises:
         ClassroomError: the database cannot be read or is damaged, or there is no room for the copy.
@@ -49,32 +99,32 @@ def copy(source: Path, target: Path) -> None:
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-        with _opened(source) as original, contextlib.closing(sqlite3.connect(draft)) as made:
-            original.backup(made)
-            # A copy of a write-ahead log would need its companions.
-            made.execute("PRAGMA journal_mode = DELETE")
-            (found,) = made.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
+        with open_database(source) as original, open_database(draft) as copy:
+            original.backup(copy)
+            # A copy with a write-ahead log would need its companion files.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            (problem,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+        if problem != "ok":
             raise ClassroomError(
-                f"{source}: the database is damaged ({found}); put back an older one: classroom upgrade rollback, or "
+                f"{source}: the database is damaged ({problem}); put back an older one: classroom upgrade rollback, or "
                 "classroom backup restore"
             )
         _sync(draft)
         draft.replace(target)
     except (OSError, sqlite3.Error) as error:
         raise ClassroomError(
-            f"{source}: cannot be copied to {target} ({error}); free space or mend its owner"
+            f"{source}: cannot be copied to {target} ({error}); free space or correct the owner of the directory"
         ) from error
     finally:
-        for left in (draft, draft.with_name(f"{draft.name}-journal")):
-            left.unlink(missing_ok=True)
+        for leftover in (draft, draft.with_name(f"{draft.name}-journal")):
+            leftover.unlink(missing_ok=True)
 
 
-def put(source: Path, target: Path) -> None:
-    """Put a copy in the place of the database of a hub that does not run. A crash leaves the one or the other.
+def replace_database(source: Path, target: Path) -> None:
+    """Replace the database of a stopped hub by a copy, atomically: a crash leaves the old one or the new one.
 
     Raises:
-        ClassroomError: it cannot be written.
+        ClassroomError: the file cannot be written.
     """
     draft = target.with_name(f".{target.name}.new")
     try:
@@ -82,67 +132,17 @@ def put(source: Path, target: Path) -> None:
         draft.chmod(0o600)
         own_like(draft, target.parent)
         _sync(draft)
-        # What a killed hub had not finished writing belongs to the one that goes.
+        # The journal of a killed hub belongs to the old database.
         for companion in ("-journal", "-wal", "-shm"):
             target.with_name(target.name + companion).unlink(missing_ok=True)
         draft.replace(target)
         _sync(target.parent)
     except OSError as error:
-        raise ClassroomError(f"{target}: cannot be written ({error.strerror}); free space or mend its owner") from error
+        raise ClassroomError(
+            f"{target}: cannot be written ({error.strerror}); free space or correct the owner of the directory"
+        ) from error
     finally:
         draft.unlink(missing_ok=True)
-
-
-def revisions(file: Path) -> Revisions:
-    """Of which form the tables in a database are.
-
-    Raises:
-        ClassroomError: it is no database.
-    """
-    with _opened(file) as database:
-        try:
-            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-            def version(table: str) -> str | None:
-                if table not in tables:
-                    return None
-                row = database.execute(f"SELECT version_num FROM {table}").fetchone()  # noqa: S608 - one of two names
-                return str(row[0]) if row else None
-
-            return Revisions(hub=version("alembic_version"), classroom=version("classroom_version"))
-        except sqlite3.Error as error:
-            raise ClassroomError(f"{file}: cannot be read as a database ({error})") from error
-
-
-def rows(file: Path, query: str, *values: object) -> list[tuple[object, ...]]:
-    """The rows of a query; none where a table or column is not there.
-
-    Raises:
-        ClassroomError: it is no database.
-    """
-    with _opened(file) as database:
-        try:
-            found: list[tuple[object, ...]] = database.execute(query, values).fetchall()
-        except sqlite3.OperationalError as error:
-            if str(error).startswith("no such"):
-                return []
-            raise ClassroomError(f"{file}: cannot be read ({error})") from error
-        except sqlite3.Error as error:
-            raise ClassroomError(f"{file}: cannot be read as a database ({error})") from error
-        return found
-
-
-@contextlib.contextmanager
-def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    if not file.exists():
-        raise ClassroomError(f"{file}: there is no database; it is made when the hub starts for the first time")
-    try:
-        # Not read-only: what a killed hub left half written is taken back by whoever opens it next.
-        opened = sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=_BUSY)
-    except sqlite3.Error as error:
-        raise ClassroomError(f"{file}: cannot be opened ({error}); run this as root or as the hub's user") from error
-    with contextlib.closing(opened):
-        yield opened
 
 
 def _sync(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One backup or restore at a time, and no hub on half of one."""
+"""The lock of a state directory for backup and restore, and the mark of an unfinished restore."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 UNFINISHED = "restore-unfinished.json"
-"""In the state directory while a whole class is being restored: the hub does not start then."""
+"""In the state directory while a restore of the class runs: the hub does not start then."""
 
 
 @contextlib.contextmanager
-def held(state: Path, what: str) -> Iterator[None]:
-    """Hold the lock of a class's state directory. It ends with the process, however that ends.
+def hold_state_lock(state: Path, operation: str) -> Iterator[None]:
+    """Hold the lock of a class's state directory. The kernel releases it when the process ends, even if it is killed.
 
     Args:
         state: the state directory.
-        what: is being done, for those who come second.
+        operation: named in the error of a second caller, such as "A backup".
 
     Raises:
-        ClassroomError: another process holds it, or the directory cannot be written.
+        ClassroomError: another process holds the lock, or the directory cannot be written.
     """
     file = state / "backup.lock"
     try:
@@ -43,20 +43,20 @@ def held(state: Path, what: str) -> Iterator[None]:
             other = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another backup"
             raise ClassroomError(f"{other} is under way: wait until it has ended, then run this again") from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{what} (process {os.getpid()})\n".encode(), 0)
+        os.pwrite(descriptor, f"{operation} (process {os.getpid()})\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
 
 
-def refuse_unfinished(state: Path) -> None:
-    """Stop a hub from starting on half a class.
+def refuse_unfinished_restore(state: Path) -> None:
+    """Stop the hub from starting on a partly restored class.
 
     Raises:
-        ClassroomError: a restore was begun and has not ended.
+        ClassroomError: a restore was started and has not finished.
     """
     if (state / UNFINISHED).exists():
         raise ClassroomError(
-            "A restore was begun and has not ended: run the same classroom backup restore again, which goes on where "
-            f"it was, or remove {state / UNFINISHED} to start with what there is"
+            "A restore was started and has not finished: run the same classroom backup restore again, which continues "
+            f"where it stopped, or remove {state / UNFINISHED} to start the hub with what is there"
         )

@@ -1,7 +1,7 @@
-"""Upgrades that can be undone: before a database is brought to a new form, a copy of it is set aside.
+"""Database upgrade and rollback: before a migration the database is copied, and the copy can be put back.
 
-The migration works on a copy too, which takes the place of the database when all of it has succeeded: a hub that is
-killed, or a disk that is full, in the middle of it changes nothing.
+The migration itself runs on a second copy, which replaces the database when it is complete: a killed hub or a full disk
+changes nothing.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from classroom.files import own_like
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-FOLDER = "database-copies"
-KEPT = 5
-"""How many copies are kept; beyond them, the newest of each form."""
+COPIES_DIRECTORY = "database-copies"
+KEPT_COPIES = 5
+"""How many copies are kept, and in addition the newest of each older revision."""
 
 
 @dataclass(frozen=True)
-class Copy:
-    """A database that was set aside."""
+class DatabaseCopy:
+    """A copy of the database in the state directory."""
 
     file: Path
     made: datetime
@@ -49,192 +49,184 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Status:
-    """What is installed, what the database is, and which copies there are."""
+class DatabaseStatus:
+    """Installed versions, the database's revisions and its copies."""
 
     installed: dict[str, str]
     """Package and version."""
     head: Revisions
-    """What the installed version makes of a database."""
-    found: Revisions | None
-    """What the database is; None when there is none yet."""
-    fits: bool
-    """The installed version can use it, after a migration or as it is."""
-    copies: tuple[Copy, ...]
+    """Revisions of the installed version."""
+    current: Revisions | None
+    """Revisions of the database; None when there is none yet."""
+    is_compatible: bool
+    """The installed version can use the database, with or without a migration."""
+    copies: tuple[DatabaseCopy, ...]
     """Newest first."""
 
     @property
     def must_migrate(self) -> bool:
-        """The next start of the hub migrates it."""
-        return self.found is not None and self.fits and self.found != self.head
+        """Whether the next start of the hub migrates the database."""
+        return self.current is not None and self.is_compatible and self.current != self.head
 
 
-def look(state: Path) -> Status:
-    """Say how things are. Nothing is changed."""
-    file = sqlite.file_of(state)
-    found = sqlite.revisions(file) if file.exists() else None
-    return Status(
+def inspect_database(state: Path) -> DatabaseStatus:
+    """Return the status of the database in a state directory. Nothing is changed."""
+    file = sqlite.database_file(state)
+    current = sqlite.read_revisions(file) if file.exists() else None
+    return DatabaseStatus(
         installed={
             "classroom": version("classroom"),
             "jupyterhub": version("jupyterhub"),
             "nativeauthenticator": version("jupyterhub-nativeauthenticator"),
         },
         head=_head(),
-        found=found,
-        fits=found is None or fits(found),
-        copies=copies(state),
+        current=current,
+        is_compatible=current is None or is_compatible(current),
+        copies=list_copies(state),
     )
 
 
-def fits(found: Revisions) -> bool:
-    """Whether the installed version can use a database of this form."""
-    return _knows(_hub_scripts(), found.hub) and _knows(migrations.scripts(), found.classroom)
+def is_compatible(revisions: Revisions) -> bool:
+    """Return whether the installed version can use, or migrate, a database of these revisions."""
+    try:
+        known = revisions.hub is None or bool(_hub_scripts().get_revision(revisions.hub))
+    except CommandError:
+        known = False
+    return known and migrations.is_known(revisions.classroom)
 
 
-def prepare(state: Path) -> Copy | None:
-    """Bring the database of a hub that is about to start to the form that it needs.
+def prepare_database(state: Path) -> DatabaseCopy | None:
+    """Migrate the database of a hub that is about to start to the installed version.
 
     Returns:
-        the copy that was made of it before, or None when nothing was to be done.
+        the copy that was made before the migration, or None when none was necessary.
 
     Raises:
-        ClassroomError: it is of a newer version, or could not be migrated; it is then as it was.
+        ClassroomError: the database is of a newer version, or the migration failed; nothing has changed then.
     """
-    file = sqlite.file_of(state)
+    file = sqlite.database_file(state)
     if not file.exists():
         return None
-    found = sqlite.revisions(file)
-    if found.hub is None or found == _head():
-        return None  # empty, or right; JupyterHub itself refuses what is older than alembic
-    if not fits(found):
-        raise _newer(found, copies(state))
-    made = set_aside(state, "upgrade")
+    current = sqlite.read_revisions(file)
+    if current.hub is None or current == _head():
+        return None  # empty, or current; JupyterHub itself refuses what is older than alembic
+    if not is_compatible(current):
+        raise _newer_version(current, list_copies(state))
+    kept = save_copy(state, "upgrade")
     draft = file.with_name(f".{file.name}.migrating")
     try:
-        sqlite.copy(file, draft)
+        sqlite.copy_database(file, draft)
         _migrate(draft)
-        sqlite.put(draft, file)
+        sqlite.replace_database(draft, file)
     finally:
-        for left in file.parent.glob(f"{draft.name}*"):
-            left.unlink()
-    return made
+        for leftover in file.parent.glob(f"{draft.name}*"):
+            leftover.unlink()
+    return kept
 
 
-def set_aside(state: Path, reason: str) -> Copy:
-    """Keep a copy of the database as it is now.
+def save_copy(state: Path, reason: str) -> DatabaseCopy:
+    """Copy the current database into the state directory's copies, and remove surplus copies.
 
     Args:
         state: the state directory.
-        reason: why, in one word.
+        reason: one word, part of the file's name.
 
     Raises:
         ClassroomError: there is no room for it.
     """
-    folder = state / FOLDER
+    directory = state / COPIES_DIRECTORY
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        own_like(folder, state)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        own_like(directory, state)
     except OSError as error:
         raise ClassroomError(
-            f"{folder}: cannot be made ({error.strerror}); mend the state directory's owner"
+            f"{directory}: cannot be made ({error.strerror}); correct the owner of the state directory"
         ) from error
-    now = datetime.now(UTC)
-    target = folder / f"{now:%Y-%m-%dT%H%M%S.%fZ}-{reason}.sqlite"
-    sqlite.copy(sqlite.file_of(state), target)
+    target = directory / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S.%fZ}-{reason}.sqlite"
+    sqlite.copy_database(sqlite.database_file(state), target)
     own_like(target, state)
-    for old in _surplus(copies(state)):
-        old.file.unlink(missing_ok=True)
-    return _read(target)
+    kept: set[Revisions] = set()
+    for index, copy in enumerate(list_copies(state)):
+        if index >= KEPT_COPIES and copy.revisions in kept:
+            copy.file.unlink(missing_ok=True)
+        kept.add(copy.revisions)
+    return _describe(target)
 
 
-def copies(state: Path) -> tuple[Copy, ...]:
-    """The copies that are kept, newest first."""
-    found = sorted((state / FOLDER).glob("[0-9]*-*.sqlite"), reverse=True)
-    return tuple(_read(file) for file in found)
+def list_copies(state: Path) -> tuple[DatabaseCopy, ...]:
+    """Return the copies of the database, newest first."""
+    files = sorted((state / COPIES_DIRECTORY).glob("[0-9]*-*.sqlite"), reverse=True)
+    return tuple(_describe(file) for file in files)
 
 
-def rollback(state: Path, name: str | None = None) -> Copy:
-    """Put a copy back in the place of the database, which is set aside first. The hub must not run.
+def roll_back(state: Path, name: str | None = None) -> DatabaseCopy:
+    """Replace the database of a stopped hub by one of its copies, after copying the current one.
 
     Args:
         state: the state directory.
-        name: the copy's file name; unless given, the newest that fits: what is installed where the database does not,
-            else the newest of another form, for going back to the version before.
+        name: the copy's file name. By default the newest copy that the installed version can use, if it cannot use the
+            current database; otherwise the newest copy of another revision, for installing the previous version.
 
     Raises:
         ClassroomError: there is no such copy.
     """
-    kept = copies(state)
-    chosen = (
-        _choose(look(state), kept) if name is None else next((each for each in kept if each.file.name == name), None)
-    )
+    copies = list_copies(state)
+    if name is None:
+        chosen = _default_copy(inspect_database(state), copies)
+    else:
+        chosen = next((copy for copy in copies if copy.file.name == name), None)
     if chosen is None:
-        listed = ", ".join(each.file.name for each in kept) or "there is none"
+        names = ", ".join(copy.file.name for copy in copies) or "there is none"
         raise ClassroomError(
-            f"No copy to go back to{f' is named {name}' if name else ''} ({listed}); "
+            f"No copy to go back to{f' is named {name}' if name else ''} ({names}); "
             "the accounts are in the backups too: classroom backup list"
         )
-    with tempfile.TemporaryDirectory(dir=state) as folder:
-        # Setting the present one aside may push the chosen copy over the bound.
-        kept_here = Path(folder) / chosen.file.name
-        sqlite.copy(chosen.file, kept_here)
-        if sqlite.file_of(state).exists():
-            set_aside(state, "rollback")
-        sqlite.put(kept_here, sqlite.file_of(state))
+    with tempfile.TemporaryDirectory(dir=state) as directory:
+        # Saving the current database may remove the chosen copy as surplus.
+        draft = Path(directory) / chosen.file.name
+        sqlite.copy_database(chosen.file, draft)
+        if sqlite.database_file(state).exists():
+            save_copy(state, "rollback")
+        sqlite.replace_database(draft, sqlite.database_file(state))
     return chosen
 
 
-def _choose(status: Status, kept: Sequence[Copy]) -> Copy | None:
-    if not status.fits:
-        return next((each for each in kept if fits(each.revisions)), None)
-    return next((each for each in kept if each.revisions != status.found), None)
+def _default_copy(status: DatabaseStatus, copies: Sequence[DatabaseCopy]) -> DatabaseCopy | None:
+    if not status.is_compatible:
+        return _newest_compatible(copies)
+    return next((copy for copy in copies if copy.revisions != status.current), None)
 
 
-def _newer(found: Revisions, kept: Sequence[Copy]) -> ClassroomError:
-    remedy = next((each for each in kept if fits(each.revisions)), None)
-    way_back = (
-        f"run classroom upgrade rollback to put back the copy of {remedy.made:%Y-%m-%d %H:%M} UTC"
-        if remedy
-        else "restore one of its time: classroom backup list"
+def _newest_compatible(copies: Sequence[DatabaseCopy]) -> DatabaseCopy | None:
+    return next((copy for copy in copies if is_compatible(copy.revisions)), None)
+
+
+def _newer_version(current: Revisions, copies: Sequence[DatabaseCopy]) -> ClassroomError:
+    copy = _newest_compatible(copies)
+    remedy = (
+        f"run classroom upgrade rollback to put back the copy of {copy.made:%Y-%m-%d %H:%M} UTC"
+        if copy
+        else "restore a backup of that time: classroom backup list"
     )
     return ClassroomError(
-        f"The database ({found}) is of a newer version than this one (JupyterHub {version('jupyterhub')}): install "
-        f"the newer version again, or {way_back}; accounts made since then are not in it."
+        f"The database ({current}) is of a newer version than this one (JupyterHub {version('jupyterhub')}): install "
+        f"the newer version again, or {remedy}; accounts made since then are not in it."
     )
 
 
-def _surplus(kept: Sequence[Copy]) -> list[Copy]:
-    seen: set[Revisions] = set()
-    surplus = []
-    for place, each in enumerate(kept):
-        if place >= KEPT and each.revisions in seen:
-            surplus.append(each)
-        seen.add(each.revisions)
-    return surplus
-
-
-def _read(file: Path) -> Copy:
+def _describe(file: Path) -> DatabaseCopy:
     made, _, reason = file.stem.partition("Z-")
-    return Copy(
+    return DatabaseCopy(
         file=file,
         made=datetime.strptime(made, "%Y-%m-%dT%H%M%S.%f").replace(tzinfo=UTC),
         reason=reason,
-        revisions=sqlite.revisions(file),
+        revisions=sqlite.read_revisions(file),
         size=file.stat().st_size,
     )
 
 
 def _head() -> Revisions:
-    return Revisions(hub=_hub_scripts().get_current_head(), classroom=migrations.scripts().get_current_head())
-
-
-def _knows(scripts: ScriptDirectory, revision: str | None) -> bool:
-    if revision is None:
-        return True
-    try:
-        return scripts.get_revision(revision) is not None
-    except CommandError:
-        return False
+    return Revisions(hub=_hub_scripts().get_current_head(), classroom=migrations.head())
 
 
 def _hub_scripts() -> ScriptDirectory:
@@ -244,25 +236,24 @@ def _hub_scripts() -> ScriptDirectory:
 def _migrate(file: Path) -> None:
     url = f"sqlite:///{file}"
     try:
-        with tempfile.TemporaryDirectory() as folder, _quiet():
-            configuration = Path(folder) / "alembic.ini"
+        with tempfile.TemporaryDirectory() as directory, _kept_logging():
+            configuration = Path(directory) / "alembic.ini"
             dbutil.write_alembic_ini(str(configuration), url)
             alembic.command.upgrade(Config(configuration), "head")
         engine = create_engine(url)
-        # Ours stand beside stock NativeAuthenticator's, which it makes itself when it has none yet.
         with engine.begin() as connection:
             migrations.upgrade(connection)
         engine.dispose()
     except (SQLAlchemyError, CommandError, OSError) as error:
         raise ClassroomError(
-            f"The database could not be brought to the form of this version and is as it was ({error}); install the "
-            "version before again and report this."
+            f"The database could not be migrated to this version and is as it was ({error}); install the previous "
+            "version again and report this."
         ) from error
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Undo what JupyterHub's migrations do to the logging of the whole process."""
+def _kept_logging() -> Iterator[None]:
+    """Restore the root logger's handlers and level, which JupyterHub's migrations change."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
     try:

@@ -47,7 +47,7 @@ def _open_ones(state: Path) -> Iterator[Finding]:
         elif status.st_uid != owner.st_uid:
             yield wrong(SECRETS, f"{path} is not the hub's own.", f"chown --reference={state} {path}")
     # Hashes of passwords and tokens; JupyterHub makes the file as the hub's umask has it.
-    file = sqlite.file_of(state)
+    file = sqlite.database_file(state)
     if file.exists() and owner.st_mode & 0o005 and file.stat().st_mode & 0o004:
         yield wrong(
             SECRETS, f"Others can read {file}: accounts and the hashes of their passwords.", f"chmod 700 {state}"
@@ -56,15 +56,15 @@ def _open_ones(state: Path) -> Iterator[Finding]:
 
 def look_at_database(state: Path) -> Iterable[Finding]:
     """Whether it can be read, is whole, and is of a version that this one can use."""
-    file = sqlite.file_of(state)
+    file = sqlite.database_file(state)
     if not file.exists():
         start = units.restart("classroom-hub", "classroom hub")
         yield wrong(DATABASE, f"{file} is not there: the hub makes it at its first start.", start)
         return
-    if not upgrade.fits(sqlite.revisions(file)):
+    if not upgrade.is_compatible(sqlite.read_revisions(file)):
         yield wrong(DATABASE, "It is of a newer version than what is installed.", "classroom upgrade status")
         return
-    (found,) = sqlite.rows(file, "PRAGMA quick_check(1)")[0]
+    (found,) = sqlite.select_rows(file, "PRAGMA quick_check(1)")[0]
     if found != "ok":
         yield wrong(DATABASE, f"It is damaged ({found}).", "classroom upgrade rollback")
         return

@@ -15,7 +15,7 @@ from jupyterhub import orm
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from classroom.db.models import Offer, now
+from classroom.db.models import AutostartRow, utc_now
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import Busy
 from classroom.gpus.metrics import ENDED
@@ -52,7 +52,7 @@ class Host(Protocol):
 
 def forget(db: Session, name: str) -> None:
     """Note that no server waits for a student to come: it has been opened, has gone, or was never started."""
-    if offer := db.get(Offer, name):
+    if offer := db.get(AutostartRow, name):
         db.delete(offer)
         db.commit()
 
@@ -94,7 +94,7 @@ class Autostart:
     async def _start(self, name: str) -> None:
         _log.info("It is %s's turn: the server is started", name)
         try:
-            self._db.merge(Offer(name=name, made=now()))
+            self._db.merge(AutostartRow(name=name, made=utc_now()))
             self._db.commit()
             await self._host.start_server(name)
         except SQLAlchemyError:
@@ -138,7 +138,7 @@ class Autostart:
     def _untaken(self) -> list[str]:
         """The students whose servers run and that they have not opened; those that have gone are forgotten."""
         found = []
-        for offer in self._db.scalars(select(Offer)).all():
+        for offer in self._db.scalars(select(AutostartRow)).all():
             stage = "pending" if offer.name in self._starting else self._host.stage(offer.name)
             if stage is None or (stage == "ready" and _has_signed_in(self._db, offer)):
                 forget(self._db, offer.name)
@@ -147,7 +147,7 @@ class Autostart:
         return found
 
 
-def _has_signed_in(db: Session, offer: Offer) -> bool:
+def _has_signed_in(db: Session, offer: AutostartRow) -> bool:
     tokens = (
         select(orm.APIToken.id)
         .join(orm.User, orm.APIToken.user_id == orm.User.id)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from classroom.db.models import now
+from classroom.db.models import utc_now
 from classroom.gpus.allocation import class_device_pool, device_load
 from classroom.gpus.telemetry.sample import cards
 
@@ -46,7 +46,7 @@ def show(view: GpuSnapshot, rules: Collection[Gpu] = ()) -> None:
     WAITING.set(len(view.queue))
     RESERVED.set(sum(len(each.identities) for each in view.claims))
     joined = min((each.joined for each in view.queue), default=None)
-    WAITING_LONGEST.set(max(0.0, (now() - joined).total_seconds()) if joined else 0)
+    WAITING_LONGEST.set(max(0.0, (utc_now() - joined).total_seconds()) if joined else 0)
     LEASES.clear()
     for device in view.inventory.devices:
         LEASES.labels(device.label).set(counts.count(device))

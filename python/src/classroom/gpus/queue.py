@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from classroom.db.models import QueueRow, now
+from classroom.db.models import QueueRow, utc_now
 from classroom.gpus.allocation import Granted
 from classroom.gpus.usage import rank
 
@@ -125,7 +125,7 @@ def update_queue(  # noqa: PLR0913 - all that decides
     waiting = [each for each in before if since.get(each.name, 0) < int(each.joined.replace(tzinfo=UTC).timestamp())]
     waiting = waiting if used is None else list(ordered_by_use(waiting, used))
     bounds = QueueLimits(timedelta(seconds=gpu.offer), timedelta(seconds=gpu.longest_wait))
-    reviewed = advance(waiting, rules or (lambda _name: gpu), room, now(), bounds)
+    reviewed = advance(waiting, rules or (lambda _name: gpu), room, utc_now(), bounds)
     if reviewed != before:
         rows = {row.name: row for row in db.scalars(select(QueueRow))}
         for each in reviewed:
@@ -142,7 +142,7 @@ def join_queue(db: Session, name: str) -> bool:
         return True
     if (db.scalar(select(func.count()).select_from(QueueRow)) or 0) >= MAX_ENTRIES:
         return False
-    db.add(QueueRow(name=name, joined=now()))
+    db.add(QueueRow(name=name, joined=utc_now()))
     try:
         db.commit()
     except IntegrityError:
@@ -155,7 +155,7 @@ def leave_queue(db: Session, name: str) -> float | None:
     row = db.scalar(select(QueueRow).where(QueueRow.name == name))
     if row is None:
         return None
-    waited = max(0.0, (now() - row.joined).total_seconds())
+    waited = max(0.0, (utc_now() - row.joined).total_seconds())
     db.delete(row)
     db.commit()
     return waited

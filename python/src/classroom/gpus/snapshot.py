@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from classroom.db.models import now
+from classroom.db.models import utc_now
 from classroom.gpus import queue, usage
 from classroom.gpus.allocation import Allocation, Busy, Capacity, Claim, Granted, capacity_of
 from classroom.gpus.inventory import Inventory, cdi_cache_at
@@ -168,7 +168,7 @@ async def look(  # noqa: PLR0913 - all that is asked
         return GpuSnapshot(gpu, Inventory(), ())
     inventory, found = await discover_gpus(gpu), await (recent_leases if recent else all_leases)(engine)
     held = tuple(lease for lease in found if lease.container != container)
-    when = now()
+    when = utc_now()
     reserved = store.list_reservations(db, when, named(settings))
     # Who started just before it begins would have it while the lecture waits.
     lead = timedelta(seconds=settings.gpu.notice)

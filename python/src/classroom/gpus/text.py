@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
-from classroom.db.models import now as present
+from classroom.db.models import utc_now
 from classroom.gpus.allocation import Busy, device_pool, leased_identities
 from classroom.gpus.telemetry.sample import cards
 from classroom.gpus.usage import DAYS
@@ -41,7 +41,7 @@ def reservation(each: Reservation, when: datetime, *, mine: bool = False) -> str
 
 def notes(view: GpuSnapshot, student: str, when: datetime | None = None) -> list[str]:
     """What is reserved now and in the next hours, and by what the line goes if not by who came first."""
-    when = when or present()
+    when = when or utc_now()
     said = []
     if view.used is not None:
         mine = format_duration(view.used.get(student, 0.0))

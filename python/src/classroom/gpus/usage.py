@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
 
-from classroom.db.models import GpuUse, now
+from classroom.db.models import GpuUsageRow, utc_now
 from classroom.gpus.allocation import leased_identities
 
 if TYPE_CHECKING:
@@ -58,25 +58,28 @@ def record_use(db: Session, used: Mapping[str, float], today: date | None = None
     """Write use down."""
     if not used:
         return
-    day = today or now().date()
-    rows = {row.name: row for row in db.scalars(select(GpuUse).where(GpuUse.day == day, GpuUse.name.in_(used)))}
+    day = today or utc_now().date()
+    rows = {
+        row.name: row
+        for row in db.scalars(select(GpuUsageRow).where(GpuUsageRow.day == day, GpuUsageRow.name.in_(used)))
+    }
     for name, seconds in used.items():
         if name in rows:
             rows[name].seconds += seconds
         else:
-            db.add(GpuUse(name=name, day=day, seconds=seconds))
+            db.add(GpuUsageRow(name=name, day=day, seconds=seconds))
     # By number, not by age: a year that a wrong clock makes up would take everything away.
-    newest = db.scalar(select(func.max(GpuUse.id))) or 0
-    db.execute(delete(GpuUse).where(GpuUse.id <= newest - _MOST_ROWS))
+    newest = db.scalar(select(func.max(GpuUsageRow.id))) or 0
+    db.execute(delete(GpuUsageRow).where(GpuUsageRow.id <= newest - _MOST_ROWS))
     db.commit()
 
 
 def recent_use(db: Session, today: date | None = None) -> dict[str, float]:
     """Seconds of the last seven days, today among them, by student."""
-    day = today or now().date()
-    query = select(GpuUse.name, func.sum(GpuUse.seconds)).group_by(GpuUse.name)
+    day = today or utc_now().date()
+    query = select(GpuUsageRow.name, func.sum(GpuUsageRow.seconds)).group_by(GpuUsageRow.name)
     since = day - timedelta(days=DAYS - 1)
-    return {name: float(seconds) for name, seconds in db.execute(query.where(GpuUse.day.between(since, day)))}
+    return {name: float(seconds) for name, seconds in db.execute(query.where(GpuUsageRow.day.between(since, day)))}
 
 
 def rank(seconds: float) -> int:

@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classroom.db.state_lock import refuse_unfinished
+from classroom.db.state_lock import refuse_unfinished_restore
 from classroom.errors import ClassroomError
 from classroom.hub.proxy import command, environment
 from classroom.secrets import load_or_create
@@ -34,10 +34,10 @@ def run_hub(settings_file: Path, tell: Callable[[str], None]) -> None:
     settings = load_settings(settings_file)
     load_or_create(settings.paths.state)
     _check_port(settings.hub.listen)
-    refuse_unfinished(settings.paths.state)
-    from classroom.db.upgrade import prepare  # noqa: PLC0415 - takes a second to import
+    refuse_unfinished_restore(settings.paths.state)
+    from classroom.db.upgrade import prepare_database  # noqa: PLC0415 - takes a second to import
 
-    if kept := prepare(settings.paths.state):
+    if kept := prepare_database(settings.paths.state):
         tell(
             f"The database was brought from {kept.revisions} to the form of this version. As it was: {kept.file} "
             "(the way back: classroom upgrade rollback)"

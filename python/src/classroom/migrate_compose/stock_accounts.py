@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import sqlite3
@@ -55,12 +54,12 @@ def read(file: Path) -> tuple[Person, ...]:
         except OSError as error:
             raise ClassroomError(f"{file}: cannot be read ({error.strerror}); run this as root") from error
         _demand_whole(copy, file)
-        found = sqlite.rows(
+        found = sqlite.select_rows(
             copy,
             "SELECT i.username, i.password, i.is_authorized, u.name IS NOT NULL, u.admin, i.email, i.has_2fa, "
             "i.otp_secret FROM users_info AS i LEFT JOIN users AS u ON u.name = i.username ORDER BY i.id",
         )
-        if not found and not sqlite.rows(copy, "SELECT name FROM sqlite_master WHERE name = 'users_info'"):
+        if not found and not sqlite.select_rows(copy, "SELECT name FROM sqlite_master WHERE name = 'users_info'"):
             raise ClassroomError(
                 f"{file}: holds no accounts of NativeAuthenticator; name the original's with --database FILE"
             )
@@ -83,7 +82,7 @@ def read(file: Path) -> tuple[Person, ...]:
 
 def _demand_whole(copy: Path, file: Path) -> None:
     try:
-        with contextlib.closing(sqlite3.connect(copy)) as opened:
+        with sqlite.open_database(copy) as opened:
             (found,) = opened.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         found = str(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sqlite3
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ import docker.errors
 from rich.table import Table
 from rich.text import Text
 
+from classroom.db.sqlite import database_file, open_database
 from classroom.docker.client import Engine, EngineSilentError
 from classroom.errors import ClassroomError
 from classroom.storage import folders
@@ -120,9 +120,9 @@ def look(settings: Settings) -> Report:
 
 def _homes(state: Path) -> list[tuple[str, str, str | None]]:
     """Student, home and since when it is archived, from the hub's database, which is only read."""
-    database = state / "jupyterhub.sqlite"
+    database = database_file(state)
     try:
-        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        with open_database(database) as connection:
             found = connection.execute("SELECT username, location, archived_at FROM classroom_homes ORDER BY username")
             return [(student, home, _utc(archived)) for student, home, archived in found]
     except sqlite3.Error as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from classroom.db.models import now
+from classroom.db.models import utc_now
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,7 +15,7 @@ _STEPS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 def time_ago(moment: datetime, at: datetime | None = None) -> str:
     """How long ago, in the largest unit: `3 minutes`."""
-    seconds = int(((at or now()) - moment).total_seconds())
+    seconds = int(((at or utc_now()) - moment).total_seconds())
     for size, unit in _STEPS:
         if seconds >= size:
             return plural(seconds // size, unit)

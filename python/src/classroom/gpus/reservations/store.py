@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jupyterhub import orm
 from sqlalchemy import delete, func, select
 
-from classroom.db.models import ReservationRow, now
+from classroom.db.models import ReservationRow, utc_now
 from classroom.gpus.reservations.policy import Reservation, ReservationError, check
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def list_reservations(db: Session, when: datetime | None = None, named: Named = 
         named: members of groups beside JupyterHub's own (`classroom.settings.groups.named`).
     """
     rows = db.scalars(
-        select(ReservationRow).where(ReservationRow.ends > (when or now())).order_by(ReservationRow.id)
+        select(ReservationRow).where(ReservationRow.ends > (when or utc_now())).order_by(ReservationRow.id)
     ).all()
     members = {group: _members(db, group).union(named.get(group, ())) for group in {row.group for row in rows}}
     return tuple(
@@ -56,7 +56,7 @@ def create_reservation(db: Session, wanted: Reservation, pools: Pools, named: Na
     Raises:
         ReservationError: it cannot be kept.
     """
-    when = now()
+    when = utc_now()
     check(wanted, list_reservations(db, when), when, pools)
     known = {*db.scalars(select(orm.Group.name)), *named}
     if wanted.group and wanted.group not in known:

@@ -9,7 +9,7 @@ from jupyterhub.scopes import needs_scope
 from pydantic import AwareDatetime, Field
 
 from classroom.accounts import bulk_import
-from classroom.db.models import now
+from classroom.db.models import utc_now
 from classroom.gpus.reservations import store
 from classroom.gpus.reservations.policy import Reservation, ReservationError, device_pools
 from classroom.gpus.snapshot import discover_gpus, has_queue
@@ -56,7 +56,7 @@ class Reservations(ApiHandler):
                 'Write gpu.policy = "exclusive" or "shared" in the settings.'
             )
         begins, ends = _utc(body.begins), _utc(body.ends)
-        if ends > now() + _FARTHEST:
+        if ends > utc_now() + _FARTHEST:
             raise ReservationError("That is more than a year ahead: give an earlier --to.")
         pools = device_pools(settings, await discover_gpus(settings.gpu))
         wanted = Reservation(body.count, begins, ends, body.group, made_by=self.actor, clear=body.clear)
@@ -92,7 +92,7 @@ def _described(each: Reservation) -> dict[str, object]:
         "group": each.group,
         "begins": json_time(each.begins),
         "ends": json_time(each.ends),
-        "now": each.holds(now()),
+        "now": each.holds(utc_now()),
         "clear": each.clear,
         "made_by": each.made_by,
     }

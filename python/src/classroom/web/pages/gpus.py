@@ -10,7 +10,7 @@ from jupyterhub.scopes import needs_scope
 from jupyterhub.utils import url_path_join
 from tornado import web
 
-from classroom.db.models import now as present
+from classroom.db.models import utc_now
 from classroom.errors import ClassroomError
 from classroom.gpus import queue, usage
 from classroom.gpus.report import report
@@ -54,7 +54,7 @@ class GpuPage(Page):
                 queue.ordered_by_use(places, usage.recent_use(spawner.db)) if gpu.prefer_least_used else places
             )
         ]
-        when = present()
+        when = utc_now()
         booked = [
             (reservation(each, when), each.group or "instructors", each.made_by)
             for each in store.list_reservations(spawner.db, when)
