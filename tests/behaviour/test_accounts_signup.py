@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     [
         ("short", "too short"),
         ("", "too short"),
-        ("1234567890", "everybody uses"),
+        ("1234567890", "too common"),
         ("aaaaaaaaaaaa", "too simple"),
         ("x{name}x", "contains the username"),
         ("é" * 600, "too long"),

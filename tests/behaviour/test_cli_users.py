@@ -117,7 +117,7 @@ def test_a_list_with_a_bad_row_names_it_by_line_and_does_nothing(terminal: Termi
     done = terminal.run("users", "import", "bad.csv")
     assert done.returncode == 1
     assert [line.partition(":")[0] for line in done.stderr.splitlines()[:3]] == ["line 3", "line 4", "line 5"]
-    assert "kept for the instructors" in done.stderr
+    assert "reserved for the instructors" in done.stderr
     assert "Nothing was done" in done.stderr
     assert "Traceback" not in done.stderr
     assert good not in accounts(terminal)

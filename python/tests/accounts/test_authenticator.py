@@ -142,7 +142,7 @@ async def test_a_folder_that_cannot_be_written_is_told_and_leaves_no_account_wit
     assert "one-time password cannot be written" in caplog.text
     found = service.find_account(db, "teacher")
     assert found is not None
-    assert passwords.is_no_password(found[0].password), "the next start makes the password"
+    assert passwords.is_no_password(found.info.password), "the next start makes the password"
 
 
 async def test_a_user_of_the_admin_page_has_no_password_until_one_is_given(
@@ -220,7 +220,7 @@ async def test_a_hash_of_another_cost_is_made_anew_at_login(auth: ClassroomAuthe
     assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.OK
     found = service.find_account(db, "ada")
     assert found is not None
-    assert passwords.rounds_of(found[0].password) == 4
+    assert passwords.rounds_of(found.info.password) == 4
     assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.OK
 
 

@@ -78,8 +78,8 @@ def test_one_bad_line_and_nothing_is_done(db: Session) -> None:
     ]
     with pytest.raises(BulkImportError) as raised:
         bulk_import.plan_import(db, wishes, ADMINS)
-    assert sorted(raised.value.mistakes) == [1, 2, 3, 4, 5]
-    assert raised.value.mistakes[2] == "ada is listed twice, first on line 1."
+    assert sorted(raised.value.problems) == [1, 2, 3, 4, 5]
+    assert raised.value.problems[2] == "ada is listed twice, first on line 1."
     assert service.list_accounts(db) == []
 
 

@@ -68,7 +68,7 @@ def test_a_name_outside_the_rules_is_refused(typed: str) -> None:
     ],
 )
 def test_an_instructors_name_and_what_reads_like_it_is_refused(typed: str) -> None:
-    with pytest.raises(AccountError, match="kept for the instructors"):
+    with pytest.raises(AccountError, match="reserved for the instructors"):
         new_username(typed, ADMINS)
 
 

@@ -36,7 +36,7 @@ def test_a_short_password_is_hashed_as_stock_does() -> None:
 
 @pytest.mark.parametrize("password", ["x" * (passwords.MAX_PASSWORD_BYTES + 1), "a\x00b", "\x00"])
 def test_what_could_be_mistaken_for_another_password_has_no_hash(password: str) -> None:
-    with pytest.raises(ValueError, match="too long or holds a NUL"):
+    with pytest.raises(ValueError, match="too long or contains a NUL"):
         passwords.hash_password(password, ROUNDS)
     assert not passwords.verify_password(password, passwords.hash_password("a", ROUNDS))
 
@@ -46,8 +46,8 @@ def test_what_could_be_mistaken_for_another_password_has_no_hash(password: str) 
     [
         ("123456789", "too short: 9 characters"),
         ("é" * 600, "too long: 1200 bytes"),
-        ("1234567890", "everybody uses"),
-        ("QWERTYUIOP", "everybody uses"),
+        ("1234567890", "too common"),
+        ("QWERTYUIOP", "too common"),
         ("my name is Ada!", "contains the username"),
         ("aaaaaaaaaabc", "too simple"),
         ("nul \x00 inside it", "cannot be typed"),

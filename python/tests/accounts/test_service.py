@@ -110,7 +110,7 @@ def test_accounts_of_stock_are_adopted_and_those_that_went_are_dropped(db: Sessi
     assert {account.name for account in db.query(Account)} == {"ada", "bob", "closed", "ünicode"}
     first = service.find_account(db, "bob")
     assert first is not None
-    assert not first[0].is_authorized, "of two rows of one name the first counts, as in stock"
+    assert not first.info.is_authorized, "of two rows of one name the first counts, as in stock"
 
 
 def test_a_rename_is_refused(db: Session) -> None:

@@ -114,7 +114,7 @@ def test_a_student_who_took_an_instructors_name_is_not_let_in(db: Session, *, is
     if is_there:
         service.create_account(db, "teacher", OTHER, approved_by="the settings", must_change=True)
     squatter = StockUser("teacher", HASH, authorized=True, known=True)
-    assert "an instructor by the settings here, and none in the original" in why(db, squatter)
+    assert "an instructor in the settings here, but not in the original" in why(db, squatter)
     do(db, squatter)
     assert [row.password for row in db.query(UserInfo)] == ([OTHER] if is_there else [])
 
@@ -122,7 +122,7 @@ def test_a_student_who_took_an_instructors_name_is_not_let_in(db: Session, *, is
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Ada", "capital letters; rename the folder to ada"),
+        ("Ada", "capital letters; rename the directory to ada"),
         ("lost+found/", "no account can have this name"),
         ("..", "no account can have this name"),
         ("a b", "no account can have this name"),

@@ -1,1 +1,1 @@
-"""Accounts: sign-up, approval, login, passwords, and whose home is whose."""
+"""Accounts: sign-up, approval, login, passwords and homes."""

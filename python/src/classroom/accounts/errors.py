@@ -1,4 +1,4 @@
-"""What a person at a form did that cannot be done."""
+"""Errors of account forms and requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from classroom.errors import ClassroomError
 
 
 class AccountError(ClassroomError):
-    """A sentence for the person at the form, with the HTTP status that goes with it."""
+    """A message for the person at the form, with the HTTP status that goes with it."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -14,7 +14,7 @@ class AccountError(ClassroomError):
 
 
 class NameTakenError(AccountError):
-    """An account of that name is there already."""
+    """An account of that name exists already."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The username {name} is taken. Choose another one, or sign in if it is yours.", 409)

@@ -1,4 +1,4 @@
-"""Which groups of the settings people are in: those that name them, and JupyterHub's groups of the same names."""
+"""Effective settings of accounts: from the groups of the settings, and JupyterHub's groups of the same names."""
 
 from __future__ import annotations
 
@@ -19,21 +19,18 @@ if TYPE_CHECKING:
 
 
 def account_settings(db: Session, settings: Settings, names: Collection[str]) -> dict[str, Effective]:
-    """What holds for each of these accounts now."""
-    in_hub: dict[str, list[str]] = {}
+    """Return the settings that apply to each of these accounts now."""
+    hub_groups: dict[str, list[str]] = {}
     if settings.groups and names:
         users = select(orm.User).where(orm.User.name.in_(names)).options(selectinload(orm.User.groups))
-        in_hub = {user.name: [group.name for group in user.groups] for user in db.scalars(users)}
-    found: dict[tuple[str, ...], Effective] = {}
-    answer = {}
-    for name in names:
-        groups = membership(settings, name, in_hub.get(name, ()))
-        if groups not in found:
-            found[groups] = effective(settings, groups)
-        answer[name] = found[groups]
-    return answer
+        hub_groups = {user.name: [group.name for group in user.groups] for user in db.scalars(users)}
+    groups = {name: membership(settings, name, hub_groups.get(name, ())) for name in names}
+    by_groups = {combination: effective(settings, combination) for combination in set(groups.values())}
+    return {name: by_groups[combination] for name, combination in groups.items()}
 
 
 def account_gpu_settings(db: Session, settings: Settings, names: Collection[str]) -> dict[str, Gpu]:
-    """The same, of GPUs alone."""
-    return {name: each.gpu for name, each in account_settings(db, settings, names).items()} if settings.groups else {}
+    """Return the GPU settings of each of these accounts; empty where the class has no groups."""
+    if not settings.groups:
+        return {}
+    return {name: current.gpu for name, current in account_settings(db, settings, names).items()}

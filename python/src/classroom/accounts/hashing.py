@@ -1,4 +1,4 @@
-"""bcrypt off the event loop."""
+"""Password hashing in threads, off the event loop."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-THREADS = 2
+_THREADS = 2
 MAX_PENDING_HASHES = 400
-"""Hashes in hand at most; 400 are about a minute's work."""
-
+"""Hashes that may wait at once; 400 take about a minute."""
 
 _PORTION = 8  # passwords; about 30 ms
 
@@ -29,16 +28,16 @@ def _hash_portion(portion: Sequence[str]) -> list[bytes]:
 
 @dataclass
 class Hasher:
-    """Hashes and checks passwords in threads; bcrypt lets go of the interpreter lock."""
+    """Pool of threads that hash and check passwords; bcrypt releases the interpreter lock."""
 
     rounds: int
     _pool: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="bcrypt"), init=False
+        default_factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="bcrypt"), init=False
     )
     _waiting: int = field(default=0, init=False)
 
     async def hash(self, password: str) -> bytes:
-        """As `passwords.hash_password`.
+        """Return `passwords.hash_password` of the password.
 
         Raises:
             AccountError: too many are waiting already.
@@ -46,27 +45,29 @@ class Hasher:
         return await self._run(lambda: passwords.hash_password(password, self.rounds))
 
     async def verify(self, password: str, hashed: bytes | None) -> bool:
-        """Whether the password has this hash; None, for a name without an account, takes as long and is False.
+        """Return whether the password has this hash. None, for an unknown name, takes as long and gives False.
 
         Raises:
             AccountError: too many are waiting already.
         """
-        known = passwords.no_password(self.rounds) if hashed is None else hashed
-        return await self._run(lambda: passwords.verify_password(password, known, self.rounds)) and hashed is not None
+        expected = passwords.no_password(self.rounds) if hashed is None else hashed
+        return (
+            await self._run(lambda: passwords.verify_password(password, expected, self.rounds)) and hashed is not None
+        )
 
-    async def hash_generated(self, made: Sequence[str]) -> list[bytes]:
-        """Hashes of passwords that `passwords.one_time_password` made, in their order.
+    async def hash_generated(self, generated: Sequence[str]) -> list[bytes]:
+        """Return the hashes of passwords from `passwords.generate_one_time_password`, in the same order.
 
-        However many they are, logins that come meanwhile wait for two small portions at most.
+        However many they are, a login waits for two small portions at most.
         """
-        portions = [made[first : first + _PORTION] for first in range(0, len(made), _PORTION)]
-        free = asyncio.Semaphore(THREADS)
+        portions = [generated[first : first + _PORTION] for first in range(0, len(generated), _PORTION)]
+        free = asyncio.Semaphore(_THREADS)
 
         async def hash_portion(portion: Sequence[str]) -> list[bytes]:
             async with free:
                 return await asyncio.get_running_loop().run_in_executor(self._pool, _hash_portion, portion)
 
-        return [each for done in await asyncio.gather(*map(hash_portion, portions)) for each in done]
+        return [hashed for portion in await asyncio.gather(*map(hash_portion, portions)) for hashed in portion]
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         if self._waiting >= MAX_PENDING_HASHES:

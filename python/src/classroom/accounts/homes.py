@@ -1,7 +1,8 @@
-"""Whose home is where: a name that is used again never gets the files of the one who had it before."""
+"""Homes of accounts. A new account never gets the files of a removed account of the same name."""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
@@ -13,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def home_location(db: Session, username: str, escaped: str, prefix: str = "classroom") -> str:
-    """Where the home of the account that has this name now is; recorded when asked for the first time.
+    """Return where the home of an account is. The first call records it.
 
     Args:
         db: the hub's session; a new row is committed.
         username: as JupyterHub has it.
-        escaped: the same, safe in names of volumes and folders.
-        prefix: how the names of this class's homes begin; other classes on the same engine have other ones.
+        escaped: the same, safe in names of volumes and directories.
+        prefix: of the names of this class's homes; other classes on the same engine have other prefixes.
 
     Returns:
         `<prefix>-home-<escaped>`, or `<prefix>-home-<escaped>--N` (N from 2) where an account of that name was
@@ -30,21 +31,22 @@ def home_location(db: Session, username: str, escaped: str, prefix: str = "class
         return current
     first = f"{prefix}-home-{escaped}"
     taken = set(db.scalars(select(Home.location).where(Home.location.startswith(first, autoescape=True))))
-    location, generation = first, 1
-    while location in taken:
-        generation += 1
-        location = f"{first}--{generation}"
+    location = (
+        first
+        if first not in taken
+        else next(name for generation in count(2) if (name := f"{first}--{generation}") not in taken)
+    )
     db.add(Home(username=username, location=location))
     db.commit()
     return location
 
 
 def recorded_home(db: Session, username: str) -> str | None:
-    """Where the home of the account is, if it has been asked for before."""
+    """Return where the home of an account is; None if `home_location` has not recorded it yet."""
     return db.scalar(select(Home.location).where(Home.username == username, Home.archived_at.is_(None)))
 
 
 def archive_home(db: Session, username: str) -> None:
-    """Set aside the home of an account that is being removed. Its files stay; nobody is given that place again."""
+    """Archive the home of an account that is being removed. Its files stay; no other account gets the location."""
     db.execute(update(Home).where(Home.username == username, Home.archived_at.is_(None)).values(archived_at=utc_now()))
     db.commit()

@@ -1,9 +1,9 @@
-"""Who has to wait after too many wrong passwords.
+"""Lockout after too many wrong passwords.
 
-Counted is the pair of name and address, so that nobody can lock the instructor out from elsewhere; and, with a much
-higher bound, the address alone: a class of thirty behind one address logs in within a minute. A try counts from its
-start (tries sent side by side do not slip through) and stops counting when the password was right. Failures are in
-the database: a restart of the hub forgives nothing.
+It counts each pair of name and address, so nobody can lock out the instructor from another address. It also counts
+each address alone, with a much higher limit: a class of thirty behind one address logs in within a minute. An attempt
+counts from its start, so concurrent attempts do not bypass the limit, and stops counting when the password was right.
+Failures are in the database, so they survive a restart of the hub.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 MAX_FAILED_LOGINS = 20_000
-"""More failures than this are not kept: the oldest go first."""
+"""Rows that the table holds; the oldest are deleted first."""
 
-_ANY = ""
+_ANY_NAME = ""
 
 
 @dataclass
 class Lockout:
-    """Counts failed logins. All calls come from the event loop's thread.
+    """Counter of failed logins. All calls come from the event loop's thread.
 
     Args:
-        tries: wrong passwords of one name from one address before it waits; 0: never.
-        address_tries: wrong passwords from one address, whatever the name, before it waits; 0: never.
-        duration: how long, from the last failure.
+        tries: wrong passwords of one name from one address before a lockout; 0: no limit.
+        address_tries: wrong passwords from one address, for any name, before a lockout; 0: no limit.
+        duration: of a lockout, from the last failure.
     """
 
     db: Session
@@ -45,16 +45,16 @@ class Lockout:
     _running: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
 
     def begin(self, name: str, address: str) -> bool:
-        """Start a try. False if it must wait; otherwise `succeed` or `fail` has to follow."""
+        """Start an attempt; return False if it is locked out. Otherwise call `succeed`, `fail` or `cancel` later."""
         keys = _keys(name, address)
-        for key, bound in zip(keys, (self.tries, self.address_tries), strict=True):
-            if bound and self._count(key) + self._running[key] >= bound:
+        for key, limit in zip(keys, (self.tries, self.address_tries), strict=True):
+            if limit and self._count(key) + self._running[key] >= limit:
                 return False
         self._running.update(keys)
         return True
 
     def fail(self, name: str, address: str) -> None:
-        """The password was wrong."""
+        """Count a wrong password."""
         moment = utc_now()
         for key in self._end(name, address):
             row = self.db.get(FailedLogin, key)
@@ -67,7 +67,7 @@ class Lockout:
         self.db.commit()
 
     def succeed(self, name: str, address: str) -> None:
-        """The password was right: the pair's failures are forgotten, the address's are not."""
+        """Delete the failures of the pair after a right password; those of the address stay."""
         pair, _ = self._end(name, address)
         row = self.db.get(FailedLogin, pair)
         if row is not None:
@@ -75,11 +75,11 @@ class Lockout:
             self.db.commit()
 
     def cancel(self, name: str, address: str) -> None:
-        """The password was not looked at."""
+        """End an attempt whose password was not checked."""
         self._end(name, address)
 
     def forget(self, name: str) -> None:
-        """Let a name try again from everywhere, since an instructor gave it a new password."""
+        """End the lockouts of a name at all addresses, since an instructor set a new password."""
         self.db.execute(delete(FailedLogin).where(FailedLogin.name == name))
         self.db.commit()
 
@@ -99,7 +99,7 @@ class Lockout:
         self.db.execute(delete(FailedLogin).where(FailedLogin.expires <= moment))
         rows = self.db.scalar(select(func.count()).select_from(FailedLogin)) or 0
         if rows > MAX_FAILED_LOGINS:
-            # Ten at a time more than needed, so that a flood does not pay for this at each try.
+            # A tenth more than necessary, so that a flood does not cause this query at each attempt.
             oldest = (
                 select(FailedLogin.expires)
                 .order_by(FailedLogin.expires)
@@ -110,13 +110,13 @@ class Lockout:
 
 
 def _keys(name: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    # No account has a longer name; a row holds no more.
+    # As long as the column; no account has a longer name.
     network = _network(address)
-    return (name[:128], network), (_ANY, network)
+    return (name[:128], network), (_ANY_NAME, network)
 
 
 def _network(address: str) -> str:
-    """The address, or for IPv6 its /64: one household has that many."""
+    """Return the address, or for IPv6 its /64, which belongs to one household."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Which usernames a new account may have.
+"""Usernames of new accounts.
 
-Accounts that stock NativeAuthenticator made before may have other names; those are kept, this is for new ones.
+Existing accounts of stock NativeAuthenticator may have other names and keep them.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_USERNAME = 128
-"""Characters of `users_info.username`: no account can have a longer name."""
+"""Characters of `users_info.username`, for existing accounts too."""
 
 _NEW_NAME = re.compile(NAME_PATTERN)
 USERNAME_RULE = (
-    "A username has 1 to 32 characters: small letters a to z, digits, dots, dashes, underscores. "
-    "The first is a letter or a digit."
+    "A username has 1 to 32 characters: lower-case letters a to z, digits, dots, dashes, underscores. "
+    "It begins with a letter or a digit."
 )
-# Characters that read as others in many fonts. Only compared with instructors' names, so being strict costs little.
+# Characters that look like others in many fonts. Only instructors' names are compared, so strictness costs little.
 _LOOKS_LIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "3": "e", "5": "s", "8": "b"} | dict.fromkeys("._-"))
 
 
 def follows_username_rule(name: str) -> bool:
-    """Whether `name` follows the rule for new accounts."""
+    """Return whether `name` follows the rule for new accounts."""
     return _NEW_NAME.fullmatch(name) is not None
 
 
 def new_username(typed: str, admins: Iterable[str]) -> str:
-    """The username that a person asks for at sign-up.
+    """Return the username for what a person typed at sign-up.
 
-    Capital letters are made small. Nothing outside ASCII is: Kelvin's sign (U+212A) would become a k, and letters of
-    other alphabets that look like Latin ones could pass for an instructor.
+    Only ASCII letters become lower case: the Kelvin sign (U+212A) would become a k, and letters of other alphabets
+    could imitate the name of an instructor.
 
     Args:
-        typed: what the form holds.
-        admins: names from the settings; they and what looks like them cannot be signed up.
+        typed: as in the form.
+        admins: names from the settings; nobody can sign up with one of them or a name that looks like one.
 
     Raises:
-        AccountError: the name is not allowed; the message says what is.
+        AccountError: the name is not allowed; the message states the rule.
     """
     name = typed.strip()
     name = name.lower() if name.isascii() else name
@@ -50,15 +50,15 @@ def new_username(typed: str, admins: Iterable[str]) -> str:
         raise AccountError(USERNAME_RULE)
     if looks_like_admin(name, admins):
         raise AccountError(
-            "This username is kept for the instructors, or reads like one of theirs. Choose another one."
+            "This username is reserved for the instructors, or looks like one of theirs. Choose another one."
         )
     return name
 
 
 def looks_like_admin(name: str, admins: Iterable[str]) -> bool:
-    """Whether a reader could take `name` for one of `admins`."""
-    seen = _skeleton(name)
-    return any(seen == _skeleton(admin) for admin in admins)
+    """Return whether a reader could confuse `name` with one of `admins`."""
+    skeleton = _skeleton(name)
+    return any(skeleton == _skeleton(admin) for admin in admins)
 
 
 def _skeleton(name: str) -> str:

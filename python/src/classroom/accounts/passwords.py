@@ -1,8 +1,8 @@
-"""Passwords: the rules for new ones, and bcrypt.
+"""Passwords: rules for new ones, bcrypt hashes, one-time passwords.
 
-A password of at most 72 bytes is hashed exactly as stock NativeAuthenticator does, so that its hashes are valid here
-and ours there. bcrypt reads no more than 72 bytes (bcrypt 5 refuses more): a longer one is hashed as NUL +
-base64(SHA-256), and since no password may hold a NUL, no short password can be that one's twin.
+A password of at most 72 bytes is hashed exactly as stock NativeAuthenticator does, so each accepts the hashes of the
+other. bcrypt reads at most 72 bytes (bcrypt 5 refuses more): a longer password is hashed as NUL + base64(SHA-256). No
+password may contain a NUL, so no short password has the same hash.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from importlib import resources
 import bcrypt
 
 MAX_PASSWORD_BYTES = 1024
-"""Longest password in UTF-8 bytes; more is a mistake or an attack."""
+"""Longest password, in UTF-8 bytes."""
 
 _BCRYPT_BYTES = 72
 _NUL = b"\x00"
-_DIFFERENT = 4
-# No l, 1, o, 0, i: a one-time password is read from a screen or paper.
+_MIN_DIFFERENT = 4
+# Without l, 1, o, 0, i: people read a one-time password from a screen or paper.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 ONE_TIME_ROUNDS = 6
-"""Cost of the hash of a password that this module made. A hash is made costly because people choose passwords that can
-be guessed; nobody guesses 79 bits, whatever a guess costs. A list of 200 people takes a second, not half a minute."""
+"""bcrypt's cost for generated passwords. A high cost protects passwords that can be guessed; nobody guesses 79 bits.
+With this cost a list of 200 students takes a second instead of half a minute."""
 
 _LEAST_ROUNDS = 4
 
 
 def password_rules(minimum: int) -> tuple[str, ...]:
-    """The rules in words, for the page."""
+    """Return the rules as texts for the page."""
     return (
         f"at least {minimum} characters; several words are fine, spaces too",
         "not your username, and not containing it",
-        "not one of the passwords that everybody uses",
+        "not a common password",
     )
 
 
 def password_problem(password: str, *, username: str, minimum: int) -> str | None:  # noqa: PLR0911 - one sentence a rule
-    """What is wrong with a new password, in a sentence for the person who typed it; None if nothing is.
+    """Return why a new password is not allowed, as a message for the person who typed it; None if it is allowed.
 
     Args:
         password: as typed; leading and trailing spaces count.
@@ -52,34 +52,34 @@ def password_problem(password: str, *, username: str, minimum: int) -> str | Non
     if len(password) < minimum:
         return f"The password is too short: {len(password)} characters. It needs at least {minimum}."
     if size > MAX_PASSWORD_BYTES:
-        return f"The password is too long: {size} bytes. At most {MAX_PASSWORD_BYTES} are read."
+        return f"The password is too long: {size} bytes. At most {MAX_PASSWORD_BYTES} are allowed."
     if "\x00" in password or not _encodable(password):
-        return "The password holds a character that cannot be typed. Choose another one."
+        return "The password contains a character that cannot be typed. Choose another one."
     if len(username) > 2 and username.casefold() in password.casefold():
         return "The password contains the username. Choose one that does not."
-    if len(set(password)) < _DIFFERENT:
-        return f"The password is too simple: it needs at least {_DIFFERENT} different characters."
+    if len(set(password)) < _MIN_DIFFERENT:
+        return f"The password is too simple: it needs at least {_MIN_DIFFERENT} different characters."
     if password.casefold() in _common():
-        return "The password is one of those that everybody uses and attackers try first. Choose another one."
+        return "This password is too common. Choose another one."
     return None
 
 
 def hash_password(password: str, rounds: int) -> bytes:
-    """Bcrypt hash of a password. Takes a quarter of a second at 12 rounds: not for the event loop.
+    """Return the bcrypt hash of a password. It takes a quarter of a second at 12 rounds: not for the event loop.
 
     Raises:
-        ValueError: the password is longer than `MAX_BYTES` or holds a NUL.
+        ValueError: the password is longer than `MAX_BYTES` or contains a NUL.
     """
     return bcrypt.hashpw(_material(password), bcrypt.gensalt(rounds))
 
 
 def verify_password(password: str, hashed: bytes, rounds: int = 0) -> bool:
-    """Whether the password has this hash. Takes as long as `hash_password`, whatever the answer.
+    """Return whether the password has this hash. It takes as long as `hash_password` in both cases.
 
     Args:
         password: as typed.
-        hashed: bcrypt's hash, or `no_password`.
-        rounds: take as long as a hash of this cost, or a name would show by the time that its cheaper hash takes.
+        hashed: a bcrypt hash, or `no_password`.
+        rounds: take as long as a hash of this cost, so that the time does not show which names exist.
     """
     try:
         right = bcrypt.checkpw(_material(password), hashed)
@@ -92,33 +92,33 @@ def verify_password(password: str, hashed: bytes, rounds: int = 0) -> bool:
 
 
 def rounds_of(hashed: bytes) -> int:
-    """Bcrypt's cost parameter of a hash; 0 where it is none."""
+    """Return bcrypt's cost parameter of a hash; 0 where it is not a bcrypt hash."""
     parts = hashed.split(b"$")
     return int(parts[2]) if len(parts) == 4 and parts[2].isdigit() else 0
 
 
 def no_password(rounds: int) -> bytes:
-    """A hash that no password is known to have: for unknown names and for accounts that have no password yet.
+    """Return a hash that matches no known password: for unknown names and for accounts without a password.
 
-    It is well formed, so that it takes as long to check as any other and stock NativeAuthenticator can read it.
+    It is well formed: a check takes as long as with any other hash, and stock NativeAuthenticator can read it.
     """
     return b"$2b$%02d$" % rounds + b"." * 53
 
 
 def is_no_password(hashed: bytes) -> bool:
-    """Whether this is `no_password` of any cost."""
+    """Return whether a hash is `no_password` of any cost."""
     return hashed.endswith(b"." * 53)
 
 
 def generate_one_time_password() -> str:
-    """A password to be read out or printed, and changed at first login (79 bits)."""
+    """Return a random password (79 bits) that is easy to read out, and must be changed at the first login."""
     return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4))
 
 
 def _material(password: str) -> bytes:
     raw = password.encode()
     if len(raw) > MAX_PASSWORD_BYTES or _NUL in raw:
-        raise ValueError("the password is too long or holds a NUL")
+        raise ValueError("the password is too long or contains a NUL")
     if len(raw) <= _BCRYPT_BYTES:
         return raw
     return _NUL + base64.b64encode(hashlib.sha256(raw).digest())
@@ -134,6 +134,6 @@ def _encodable(text: str) -> bool:
 
 @functools.cache
 def _common() -> frozenset[str]:
-    # Upstream's list: the ten thousand most used.
+    # Upstream's list of the ten thousand most common passwords.
     text = resources.files("nativeauthenticator").joinpath("common-credentials.txt").read_text(encoding="utf-8")
     return frozenset(text.casefold().split("\n"))

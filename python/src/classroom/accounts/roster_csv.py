@@ -1,7 +1,7 @@
-"""A class list as a spreadsheet saves it: name, full name, group; whatever the encoding and the separator.
+"""CSV reader for class lists (name, full name, group) in the encodings and with the separators of spreadsheets.
 
-`csv.Sniffer` guesses from the data and is wrong on short files; here the separator is the one that makes known headings
-of the first line.
+`csv.Sniffer` guesses from the data and is wrong on short files. This reader takes the separator that gives the most
+known headings on the first line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 10_000_000
 MAX_ROSTER_ROWS = 10_000
 _SEPARATORS = (",", ";", "\t", "|")
-_SHOWN = 20  # mistakes
+_SHOWN = 20  # problems
 
 _LOGIN = frozenset({"username", "user", "login", "loginname", "account", "userid", "uid", "benutzername", "kennung"})
 _FULL_NAME = frozenset({"fullname", "realname", "displayname", "studentname", "student", "vollername"})
@@ -48,10 +48,10 @@ class RosterCsvError(ClassroomError):
 
 @dataclass(frozen=True)
 class RosterRow:
-    """One person."""
+    """One student."""
 
     line: int
-    """Of the file, from 1."""
+    """Line of the file, from 1."""
     name: str
     full_name: str = ""
     group: str = ""
@@ -59,7 +59,7 @@ class RosterRow:
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where what stands; -1: nowhere."""
+    """Index of each column; -1 where the file does not have it."""
 
     name: int
     full_name: int = -1
@@ -69,14 +69,14 @@ class _Columns:
 
     @property
     def known(self) -> int:
-        return sum(place >= 0 for place in vars(self).values())
+        return sum(index >= 0 for index in vars(self).values())
 
 
 def read_roster(path: Path) -> tuple[RosterRow, ...]:
-    """Read a list.
+    """Return the rows of a class list.
 
     Raises:
-        ClassListError: it cannot be read, or has mistakes; each is named by its line, and what to write instead.
+        RosterCsvError: the file cannot be read or has problems; the message names each line and the remedy.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -91,35 +91,35 @@ def read_roster(path: Path) -> tuple[RosterRow, ...]:
 
 
 def parse_roster(raw: bytes) -> tuple[RosterRow, ...]:
-    """The people in a list. Errors as for `read`, without the path."""
-    lines, separator = _without_hint(decode(raw))
+    """Return the rows of a class list. Raises as `read_roster`, without the path."""
+    lines, separator = _without_hint(_decode(raw))
     if not "".join(lines).strip():
         raise RosterCsvError(f"is empty; {_WRITE}")
-    columns, records = _best(lines, (separator,) if separator else _SEPARATORS)
-    people: list[RosterRow] = []
-    mistakes: dict[int, str] = {}
-    first: dict[str, int] = {}
+    columns, records = _find_columns(lines, (separator,) if separator else _SEPARATORS)
+    rows: list[RosterRow] = []
+    problems: dict[int, str] = {}
+    first_line: dict[str, int] = {}
     for line, cells in records:
         try:
             row = _row(line, cells, columns)
         except RosterCsvError as error:
-            mistakes[line] = str(error)
+            problems[line] = str(error)
             continue
-        if (name := row.name.casefold()) in first:
-            mistakes[line] = f"{row.name} is listed twice, first on line {first[name]}; leave one of the two"
-        first.setdefault(name, line)
-        people.append(row)
-    if mistakes:
-        raise RosterCsvError.of_lines(mistakes)
-    if not people:
-        raise RosterCsvError("holds headings and nobody; write a line for each person below")
-    if len(people) > MAX_ROSTER_ROWS:
-        raise RosterCsvError(f"holds {len(people)} people; at most {MAX_ROSTER_ROWS} are read at once. Split it.")
-    return tuple(people)
+        if (name := row.name.casefold()) in first_line:
+            problems[line] = f"{row.name} is listed twice, first on line {first_line[name]}; remove one of the two"
+        first_line.setdefault(name, line)
+        rows.append(row)
+    if problems:
+        raise RosterCsvError.of_lines(problems)
+    if not rows:
+        raise RosterCsvError("has headings only; write a line for each student below")
+    if len(rows) > MAX_ROSTER_ROWS:
+        raise RosterCsvError(f"has {len(rows)} students; at most {MAX_ROSTER_ROWS} can be imported at once. Split it.")
+    return tuple(rows)
 
 
-def decode(raw: bytes) -> str:
-    """The text of a file: what its first bytes say, or UTF-8, or what Windows in Western Europe writes (CP1252)."""
+def _decode(raw: bytes) -> str:
+    """Return the text of a file: by its byte order mark, as UTF-8, or as CP1252 (Windows in Western Europe)."""
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings: tuple[str, ...] = ("utf-16",)
     else:
@@ -132,33 +132,33 @@ def decode(raw: bytes) -> str:
         if "\0" in text:
             break
         return text
-    raise RosterCsvError("is not a text; save it as CSV (UTF-8) in the spreadsheet program")
+    raise RosterCsvError("is not a text file; save it as CSV (UTF-8) in the spreadsheet program")
 
 
 def _without_hint(text: str) -> tuple[list[str], str]:
-    """The lines, and the separator that Excel's own first line (`sep=;`) names; that line is left empty."""
+    """Return the lines, and the separator from Excel's own first line (`sep=;`), which becomes empty."""
     lines = io.StringIO(text, newline="").readlines()
     if hint := re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\r\n") if lines else "", re.IGNORECASE):
         return ["\n", *lines[1:]], hint[1]
     return lines, ""
 
 
-def _best(lines: Sequence[str], separators: Sequence[str]) -> tuple[_Columns, list[tuple[int, list[str]]]]:
-    """The columns by the separator that makes most headings, and the records below them."""
-    found: tuple[_Columns, str] | None = None
+def _find_columns(lines: Sequence[str], separators: Sequence[str]) -> tuple[_Columns, list[tuple[int, list[str]]]]:
+    """Return the columns by the separator that gives the most headings, and the records below them."""
+    best: tuple[_Columns, str] | None = None
     for separator in separators:
         with contextlib.suppress(RosterCsvError):
             columns = _columns(next(_records(lines, separator), (0, []))[1])
-            if columns is not None and (found is None or columns.known > found[0].known):
-                found = columns, separator
-    if found is None:
+            if columns is not None and (best is None or columns.known > best[0].known):
+                best = columns, separator
+    if best is None:
         raise RosterCsvError(f"has no column for the username; {_WRITE}")
-    return found[0], list(_records(lines, found[1]))[1:]
+    return best[0], list(_records(lines, best[1]))[1:]
 
 
 def _records(lines: Sequence[str], separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not empty, with the line on which it begins."""
-    # Strict: a quotation mark that is never closed would swallow everybody below it.
+    """Yield each record that is not empty, with its first line."""
+    # Strict: an unclosed quotation mark would swallow all rows below it.
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     begin = 1
     try:
@@ -172,26 +172,26 @@ def _records(lines: Sequence[str], separator: str) -> Iterator[tuple[int, list[s
 
 
 def _columns(headings: Sequence[str]) -> _Columns | None:
-    plain = [re.sub(r"[^a-z]", "", heading.casefold()) for heading in headings]
+    names = [re.sub(r"[^a-z]", "", heading.casefold()) for heading in headings]
 
-    def place(known: frozenset[str]) -> int:
-        return next((number for number, heading in enumerate(plain) if heading in known), -1)
+    def index_of(known: frozenset[str]) -> int:
+        return next((index for index, heading in enumerate(names) if heading in known), -1)
 
-    name, full_name = place(_LOGIN), place(_FULL_NAME)
-    alone = place(frozenset({_NAME}))
-    # "name" is the person's where another column holds the login.
+    name, full_name = index_of(_LOGIN), index_of(_FULL_NAME)
+    plain_name = index_of(frozenset({_NAME}))
+    # "name" is the full name where another column is the username.
     if name < 0:
-        name = alone
+        name = plain_name
     elif full_name < 0:
-        full_name = alone
+        full_name = plain_name
     if name < 0:
         return None
-    return _Columns(name, full_name, place(_FIRST_NAME), place(_LAST_NAME), place(_GROUP))
+    return _Columns(name, full_name, index_of(_FIRST_NAME), index_of(_LAST_NAME), index_of(_GROUP))
 
 
 def _row(line: int, cells: Sequence[str], columns: _Columns) -> RosterRow:
-    def cell(place: int) -> str:
-        return cells[place] if 0 <= place < len(cells) else ""
+    def cell(index: int) -> str:
+        return cells[index] if 0 <= index < len(cells) else ""
 
     name = cell(columns.name)
     if not name:

@@ -1,7 +1,7 @@
-"""What can be done with accounts: plain functions that the pages, the API and the hub's start call.
+"""Account operations: plain functions that the pages, the API and the start of the hub call.
 
-Each takes the hub's database session, does its work without waiting in between, and commits: two requests cannot get
-between one another. Passwords come here as hashes only.
+Each function takes the hub's database session, runs without awaiting, and commits, so two requests cannot interleave.
+Passwords arrive here as hashes only.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from jupyterhub import orm, roles
+from jupyterhub import orm
 from jupyterhub.metrics import TOTAL_USERS
 from jupyterhub.utils import new_token
 from nativeauthenticator.orm import UserInfo
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     from classroom.db.models import SignUpCode
 
 COMMAND_LINE = "the command line"
-"""Who did it, where the operator's command did."""
+"""Name of the operator, who uses the `classroom` command, in `approved_by` and `made_by`."""
 
 
 class AccountState(Enum):
-    """Where an account stands."""
+    """State of an account."""
 
     WAITING = "waiting"
-    """Signed up; an instructor has not decided yet."""
+    """The student signed up, and no instructor has decided yet."""
     APPROVED = "approved"
     REVOKED = "revoked"
-    """Was approved and may not sign in for now. Its files are kept."""
+    """The account was approved once, and cannot log in for now. Its files are kept."""
 
 
 @dataclass(frozen=True)
 class AccountSummary:
-    """One account, as a list shows it."""
+    """One account in a list."""
 
     name: str
     full_name: str
@@ -63,36 +63,52 @@ class AccountSummary:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """The outcome of an action on several names."""
+    """Result of an action on several accounts."""
 
     changed: tuple[str, ...]
     unchanged: tuple[str, ...]
-    """It was so already, or the action is not for an account in that state."""
+    """The account was in that state already, or the action does not apply to its state."""
     unknown: tuple[str, ...]
 
 
-def find_account(db: Session, name: str) -> tuple[UserInfo, Account] | None:
-    """Stock's row and ours of an account."""
+class AccountRecord(NamedTuple):
+    """The two rows of an account: stock's and ours."""
+
+    info: UserInfo
+    account: Account
+
+    @property
+    def state(self) -> AccountState:
+        """Return the state, which `users_info.is_authorized` decides."""
+        if self.info.is_authorized:
+            return AccountState.APPROVED
+        return AccountState.WAITING if self.account.revoked_at is None else AccountState.REVOKED
+
+
+def find_account(db: Session, name: str) -> AccountRecord | None:
+    """Return the account of this name."""
     row = db.execute(
         select(UserInfo, Account)
         .join(Account, Account.name == UserInfo.username)
         .where(UserInfo.username == name)
-        # Stock has no unique constraint: of two rows of one name the first counts, as there.
+        # Stock has no unique constraint and uses the first of two rows of one name.
         .order_by(UserInfo.id)
         .limit(1)
     ).first()
-    return None if row is None else (row[0], row[1])
+    return None if row is None else AccountRecord(*row)
 
 
-def state_of(info: UserInfo, account: Account) -> AccountState:
-    """Where an account stands. `users_info.is_authorized` decides."""
-    if info.is_authorized:
-        return AccountState.APPROVED
-    return AccountState.WAITING if account.revoked_at is None else AccountState.REVOKED
+def accounts_by_name(db: Session) -> dict[str, AccountRecord]:
+    """Return all accounts."""
+    rows = db.execute(
+        # In reverse: the first of two rows of one name wins.
+        select(UserInfo, Account).join(Account, Account.name == UserInfo.username).order_by(UserInfo.id.desc())
+    )
+    return {account.name: AccountRecord(info, account) for info, account in rows}
 
 
 def list_accounts(db: Session) -> list[AccountSummary]:
-    """All accounts, oldest first."""
+    """Return all accounts, oldest first."""
     admins = set(db.scalars(select(orm.User.name).where(orm.User.admin)))
     rows = db.execute(
         select(UserInfo, Account).join(Account, Account.name == UserInfo.username).order_by(Account.created, Account.id)
@@ -102,7 +118,7 @@ def list_accounts(db: Session) -> list[AccountSummary]:
             name=account.name,
             full_name=account.full_name,
             created=account.created,
-            state=state_of(info, account),
+            state=AccountRecord(info, account).state,
             approved_by=account.approved_by,
             approved_at=account.approved_at,
             must_change=account.must_change,
@@ -114,7 +130,7 @@ def list_accounts(db: Session) -> list[AccountSummary]:
 
 
 def waiting_count(db: Session) -> int:
-    """How many wait for approval."""
+    """Return the number of accounts that wait for approval."""
     query = (
         select(func.count())
         .select_from(Account)
@@ -134,18 +150,18 @@ def create_account(  # noqa: PLR0913
     must_change: bool = False,
     code: SignUpCode | None = None,
 ) -> None:
-    """Make an account. With `approved_by` it is approved, and known to the hub, at once.
+    """Create an account. With `approved_by` it is approved and becomes a user of the hub.
 
-    A sign-up code is used up with it, and makes a member of the code's group.
+    A sign-up code becomes used, and the account joins the code's group.
 
     Raises:
-        NameTakenError: there is one of that name.
+        NameTakenError: an account or a user of that name exists.
     """
     approved = approved_by is not None
     if db.scalar(select(UserInfo.id).where(UserInfo.username == name)) is not None:
         raise NameTakenError(name)
     if (not approved or code is not None) and orm.User.find(db, name) is not None:
-        # The hub knows somebody of that name, who may have files.
+        # A user of the hub may have files.
         raise NameTakenError(name)
     try:
         with transaction(db):
@@ -160,7 +176,7 @@ def create_account(  # noqa: PLR0913
             )
             db.add(UserInfo(username=name, password=hashed, is_authorized=approved))
             if approved:
-                _make_hub_user(db, name)
+                _ensure_hub_user(db, name)
             if code is not None:
                 code.used_by, code.used_at = name, utc_now()
                 _join_group(db, name, code.group)
@@ -169,39 +185,39 @@ def create_account(  # noqa: PLR0913
 
 
 def approve_accounts(db: Session, names: Iterable[str], by: str) -> BatchResult:
-    """Let these accounts sign in, and make them known to the hub. Approving twice is approving once."""
+    """Approve accounts, and make them users of the hub."""
 
-    def one(info: UserInfo, account: Account) -> bool:
+    def approve(info: UserInfo, account: Account) -> bool:
         if info.is_authorized:
             return False
         info.is_authorized = True
         account.approved_by, account.approved_at, account.revoked_at = by, utc_now(), None
-        _make_hub_user(db, account.name)
+        _ensure_hub_user(db, account.name)
         return True
 
-    return _each(db, names, one)
+    return _change_each(db, names, approve)
 
 
 def reject_signups(db: Session, names: Iterable[str]) -> BatchResult:
-    """Remove requests that wait. An account that was ever approved is not touched: it may have files."""
+    """Remove sign-ups that wait. An account that was ever approved stays, since it may have files."""
 
-    def one(info: UserInfo, account: Account) -> bool:
-        if state_of(info, account) is not AccountState.WAITING:
+    def reject(info: UserInfo, account: Account) -> bool:
+        if AccountRecord(info, account).state is not AccountState.WAITING:
             return False
         db.delete(info)
         db.delete(account)
         return True
 
-    return _each(db, names, one)
+    return _change_each(db, names, reject)
 
 
 def revoke_accounts(db: Session, names: Iterable[str], admins: Collection[str]) -> BatchResult:
-    """Keep these accounts from signing in, and end their sessions and tokens. Files stay; `approve` gives it back.
+    """Close accounts, and end their sessions and tokens. Files stay, and `approve_accounts` opens an account again.
 
-    Instructors (`admins`, from the settings) are not touched: take the name out of the settings first.
+    Instructors (`admins`, from the settings) stay open: remove the name from the settings first.
     """
 
-    def one(info: UserInfo, account: Account) -> bool:
+    def revoke(info: UserInfo, account: Account) -> bool:
         if not info.is_authorized or account.name in admins:
             return False
         info.is_authorized = False
@@ -209,35 +225,34 @@ def revoke_accounts(db: Session, names: Iterable[str], admins: Collection[str]) 
         _end_sessions(db, account.name, tokens_too=True)
         return True
 
-    return _each(db, names, one)
+    return _change_each(db, names, revoke)
 
 
 def set_password(db: Session, name: str, hashed: bytes, *, must_change: bool, keep_session: str | None = None) -> None:
-    """Give an account a new password and end its other sessions.
+    """Set the password of an account and end its other sessions.
 
     Args:
         db: the hub's session.
         name: of the account.
         hashed: the new hash.
         must_change: it is a one-time password.
-        keep_session: id of the session that asks, if it is the account's own.
+        keep_session: id of the account's own session that makes the request.
 
     Raises:
-        AccountError: there is no such account.
+        AccountError: the account does not exist.
     """
-    found = find_account(db, name)
-    if found is None:
+    record = find_account(db, name)
+    if record is None:
         raise account_not_found(name)
-    info, account = found
     with transaction(db):
-        info.password = hashed
-        account.must_change = must_change
+        record.info.password = hashed
+        record.account.must_change = must_change
         db.execute(delete(FailedLogin).where(FailedLogin.name == name))
         _end_sessions(db, name, keep_session=keep_session)
 
 
 def remove_account(db: Session, name: str) -> None:
-    """Remove an account and set its home aside. Nothing happens where there is none."""
+    """Remove an account, if it exists, and archive its home."""
     archive_home(db, name)
     with transaction(db):
         for row in db.scalars(select(UserInfo).where(UserInfo.username == name)):
@@ -247,12 +262,12 @@ def remove_account(db: Session, name: str) -> None:
 
 
 def adopt_stock_accounts(db: Session) -> None:
-    """Make rows of ours for accounts that stock NativeAuthenticator made, and drop those whose account is gone.
+    """Add our rows for accounts of stock NativeAuthenticator, and delete our rows whose account is gone.
 
-    Called at the hub's start: the site may have run stock before, or again for a while.
+    The hub calls this when it starts: the site may have run stock before, or again for a while.
     """
     with transaction(db):
-        # Reversed: of two rows of one name the first counts.
+        # In reverse: the first of two rows of one name wins.
         rows = db.execute(select(UserInfo.username, UserInfo.is_authorized).order_by(UserInfo.id.desc()))
         authorized = {name: bool(yes) for name, yes in rows}
         known = set(db.scalars(select(Account.name)))
@@ -260,49 +275,54 @@ def adopt_stock_accounts(db: Session) -> None:
         for name in known - authorized.keys():
             db.execute(delete(Account).where(Account.name == name))
         for name in sorted(authorized.keys() - known):
-            # Who is not authorized and yet a user of the hub was authorized once, and may have files.
+            # A user of the hub who is not authorized was authorized once, and may have files.
             closed = not authorized[name] and name in hub_users
             db.add(Account(name=name, approved_at=None, revoked_at=utc_now() if closed else None))
 
 
 def refuse_renames() -> None:
-    """Have JupyterHub's API refuse to rename a user: password and home would stay with the old name."""
+    """Make JupyterHub's API refuse to rename a user: password and home would stay with the old name."""
     if not event.contains(orm.User.name, "set", _refuse_rename):
         event.listen(orm.User.name, "set", _refuse_rename)
 
 
 def _refuse_rename(_user: orm.User, name: str, before: object, _event: object) -> None:
     if isinstance(before, str) and before != name:
-        raise web.HTTPError(400, "An account cannot be renamed. Make a new one, and copy the files.")
+        raise web.HTTPError(400, "An account cannot be renamed. Create a new one, and copy the files.")
 
 
 def account_not_found(name: str) -> AccountError:
-    """There is no account of that name."""
+    """Return the error for a name without an account."""
     shown = name if len(name) <= 32 else f"{name[:32]}…"
-    return AccountError(f"There is no account named {shown}. It may have been removed meanwhile.", 404)
+    return AccountError(f"There is no account named {shown}. Someone may have removed it.", 404)
 
 
-def _each(db: Session, names: Iterable[str], one: Callable[[UserInfo, Account], bool]) -> BatchResult:
+def _change_each(db: Session, names: Iterable[str], change: Callable[[UserInfo, Account], bool]) -> BatchResult:
     changed, unchanged, unknown = [], [], []
     with transaction(db):
         for name in dict.fromkeys(names):
-            found = find_account(db, name)
-            if found is None:
+            record = find_account(db, name)
+            if record is None:
                 unknown.append(name)
-            elif one(*found):
+            elif change(*record):
                 changed.append(name)
             else:
                 unchanged.append(name)
     return BatchResult(tuple(changed), tuple(unchanged), tuple(unknown))
 
 
-def _make_hub_user(db: Session, name: str) -> None:
-    # As BaseHandler.user_from_username does, so that the admin page lists an approved account before its first login.
+def add_hub_users(db: Session, names: Iterable[str]) -> dict[str, orm.User]:
+    """Add users of the hub, as JupyterHub does at a first login; return them. The caller counts and commits them."""
+    role = orm.Role.find(db, "user")
+    users = {name: orm.User(name=name, roles=[role]) for name in names}
+    db.add_all(users.values())
+    return users
+
+
+def _ensure_hub_user(db: Session, name: str) -> None:
+    # The admin page then lists an approved account before its first login.
     if orm.User.find(db, name) is None:
-        user = orm.User(name=name)
-        db.add(user)
-        db.flush()
-        roles.assign_default_roles(db, entity=user)
+        add_hub_users(db, [name])
         TOTAL_USERS.inc()
 
 
@@ -322,17 +342,33 @@ def _end_sessions(db: Session, name: str, *, keep_session: str | None = None, to
         return
     user.cookie_id = new_token()
     for token in list(user.api_tokens):
-        # A token with a session is a browser's, at the student's server; others are the server's or were made by hand.
+        # A token with a session belongs to a browser at the student's server; others are the server's or manual ones.
         if tokens_too or (token.session_id and token.session_id != keep_session):
             db.delete(token)
 
 
 @contextlib.contextmanager
 def transaction(db: Session) -> Iterator[None]:
-    """All that is done inside, or nothing."""
+    """Commit all changes inside, or none."""
     try:
         yield
         db.commit()
     except BaseException:
         db.rollback()
         raise
+
+
+@contextlib.contextmanager
+def import_transaction(db: Session) -> Iterator[None]:
+    """Commit all accounts of an import, or none.
+
+    Raises:
+        AccountError: someone else created one of the accounts meanwhile.
+    """
+    try:
+        with transaction(db):
+            yield
+    except IntegrityError as error:
+        raise AccountError(
+            "Someone else created one of these accounts meanwhile. Run the import again.", 409
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from jupyterhub.scopes import needs_scope
 from pydantic import Field
@@ -10,6 +11,9 @@ from pydantic import Field
 from classroom.accounts import bulk_import, signup_codes
 from classroom.accounts.errors import AccountError
 from classroom.web.api.base import ApiHandler, RequestBody, RowId, json_time
+
+if TYPE_CHECKING:
+    from classroom.db.models import SignUpCode
 
 _LONGEST = 366 * 86400
 
@@ -32,7 +36,7 @@ class Codes(ApiHandler):
     @needs_scope("admin:users")
     async def get(self) -> None:
         """All of them, oldest first; the codes themselves cannot be read again."""
-        self.send_json({"codes": [_described(entry) for entry in signup_codes.list_codes(self.db)]})
+        self.send_json({"codes": [_code_json(code) for code in signup_codes.list_codes(self.db)]})
 
     @needs_scope("admin:users")
     async def post(self) -> None:
@@ -45,9 +49,7 @@ class Codes(ApiHandler):
         )
         self.log.info("%s made %s sign-up codes", self.actor, len(made))
         newest = signup_codes.list_codes(self.db)[-len(made) :]
-        self.send_json(
-            {"codes": [_described(entry) | {"code": code} for entry, code in zip(newest, made, strict=True)]}
-        )
+        self.send_json({"codes": [_code_json(row) | {"code": code} for row, code in zip(newest, made, strict=True)]})
 
     @needs_scope("admin:users")
     async def delete(self) -> None:
@@ -69,15 +71,15 @@ class CodesRevoked(ApiHandler):
         self.send_json({"revoked": count})
 
 
-def _described(entry: signup_codes.CodeEntry) -> dict[str, object]:
+def _code_json(code: SignUpCode) -> dict[str, object]:
     return {
-        "id": entry.id,
-        "hint": entry.hint,
-        "state": entry.state.value,
-        "group": entry.group,
-        "made": json_time(entry.made),
-        "made_by": entry.made_by,
-        "expires": json_time(entry.expires),
-        "used_by": entry.used_by,
-        "used_at": json_time(entry.used_at),
+        "id": code.id,
+        "hint": code.hint,
+        "state": signup_codes.code_state(code).value,
+        "group": code.group,
+        "made": json_time(code.made),
+        "made_by": code.made_by,
+        "expires": json_time(code.expires),
+        "used_by": code.used_by,
+        "used_at": json_time(code.used_at),
     }

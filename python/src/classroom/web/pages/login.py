@@ -102,8 +102,8 @@ class WaitingPage(Page):
             # Nobody, or rejected.
             await self.send_page("waiting.html", account_name=name, state="gone" if name else "nobody")
             return
-        info, account = found
-        if service.state_of(info, account) is service.AccountState.APPROVED:
+        account = found.account
+        if found.state is service.AccountState.APPROVED:
             # The ticket stays: the page's script asks first, and the browser again.
             self.flash("Your account is approved. Sign in with your username and password.")
             self.redirect(url_path_join(self.hub.base_url, "login") + "?" + query(username=name))

@@ -48,7 +48,7 @@ class ChangePasswordPage(Page):
         before = service.find_account(self.db, name)
         if not first:
             await self._require_current_password(name, old)
-        elif before is not None and await auth.hasher.verify(new, before[0].password):
+        elif before is not None and await auth.hasher.verify(new, before.info.password):
             raise AccountError("This is the one-time password. Choose another one.")
         hashed = await auth.hasher.hash(new)
         after = service.find_account(self.db, name)
@@ -84,7 +84,7 @@ class ChangePasswordPage(Page):
         """Who typed a right one-time password, which still is the password, and may set another without a session."""
         mark, _, name = self.ticket(CHANGE_TICKET, minutes=CHANGE_MINUTES).partition(" ")
         found = service.find_account(self.db, name) if name else None
-        if found is None or not found[1].must_change or fingerprint(found[0].password) != mark:
+        if found is None or not found.account.must_change or fingerprint(found.info.password) != mark:
             return None
         return name
 
