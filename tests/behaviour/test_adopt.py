@@ -1,4 +1,4 @@
-"""The docker-compose project that this one replaces is taken over: nobody loses a password or a notebook."""
+"""Migration of the docker-compose project that this one replaces: no password and no notebook is lost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def folder(server: Verb) -> Iterator[str]:
-    """A folder that the server's engine sees too."""
+    """A directory that the server's engine sees too."""
     made = f"{server('settings').strip().rpartition('/')[0]}/original-{MARK}"
     yield made
     server("exec", "rm", "-rf", made)
@@ -44,7 +44,7 @@ def folder(server: Verb) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def original(server: Verb, folder: str) -> Original:
     made = Original.make(server, folder, PEOPLE, FILES)
-    # The original made this one, and mounted the other.
+    # The project made this one, and mounted the other.
     server("exec", "mkdir", f"{folder}/data/student-notebooks/mary-ann{MARK}")
     server("exec", "ln", "-s", "/etc/shadow", f"{folder}/data/student-notebooks/{ADA}/secret")
     return made
@@ -52,7 +52,7 @@ def original(server: Verb, folder: str) -> Original:
 
 @pytest.fixture(scope="module")
 def planned(server: Verb, terminal: Terminal, original: Original) -> Done:
-    """What the dry run said."""
+    """Output of the dry run."""
     before = state(server, terminal)
     done = terminal.run("adopt", original.folder, "--dry-run")
     assert state(server, terminal) == before, "a dry run changes nothing"
@@ -61,7 +61,7 @@ def planned(server: Verb, terminal: Terminal, original: Original) -> Done:
 
 @pytest.fixture(scope="module")
 def adopted(terminal: Terminal, original: Original, planned: Done, figure: Callable[[str], None]) -> Done:
-    """What taking over said."""
+    """Output of the migration."""
     assert planned.returncode == 0, planned.stderr
     before, begin = original.digest(), time.monotonic()
     done = terminal.run("adopt", original.folder)
@@ -72,7 +72,7 @@ def adopted(terminal: Terminal, original: Original, planned: Done, figure: Calla
 
 @pytest.fixture(scope="module")
 def ada(adopted: Done, url: str) -> Iterator[Server]:
-    """A student of the original, signed in here, with a server."""
+    """A migrated student who is logged in, with a server."""
     assert adopted.returncode == 0, adopted.stderr
     student = enter(url, ADA)
     student.start()
@@ -93,23 +93,23 @@ def state(server: Verb, terminal: Terminal) -> Any:
     return terminal.ask("users", "list"), sorted(server("docker", "volume", "ls", "--quiet").split())
 
 
-def test_the_dry_run_says_who_and_what_comes_and_the_lines_for_the_settings(planned: Done) -> None:
+def test_the_dry_run_prints_accounts_files_and_lines_for_the_settings(planned: Done) -> None:
     assert "Nothing was done" in planned.stdout
     assert f"{ADA} " in planned.stdout
     assert "secret -> /etc/shadow" in planned.stdout
     assert '"policy": "all"' in planned.stdout
     assert '"logLevel": "WARNING"' in planned.stdout
-    assert f"keep them and sign in as before: {MARY}" not in planned.stdout
-    assert f"keep them and sign in as before: {UMLAUT}" in planned.stdout
+    assert f"keep them and log in as before: {MARY}" not in planned.stdout
+    assert f"keep them and log in as before: {UMLAUT}" in planned.stdout
 
 
-def test_a_student_signs_in_with_the_old_password_and_finds_the_notebooks(ada: Server) -> None:
+def test_a_student_logs_in_with_the_old_password_and_finds_the_notebooks(ada: Server) -> None:
     assert json.loads(ada.read("work/first.ipynb"))["nbformat"] == 4
     with ada.kernel() as kernel:
         assert kernel.ask("open('/home/jovyan/work/data/points.csv').read()") == "x,y\n1,2\n"
         assert kernel.ask("[(s := __import__('os').stat('work/data')).st_uid, s.st_gid]") == [1000, 100]
         kernel.run("open('work/first.ipynb', 'a').close(); open('work/new.txt', 'w').close()")
-        # A link of the original's is a link, in the container as there: nobody read for it what it names.
+        # A link stays a link: nothing read its target for it.
         assert kernel.ask("__import__('os').readlink('work/secret')") == "/etc/shadow"
     assert ada.get("api/contents/Welcome.ipynb").status_code == 200, "the home began as every other one"
 
@@ -120,7 +120,7 @@ def test_every_approved_account_works(adopted: Done, url: str, name: str) -> Non
     enter(url, name).visitor.web.close()
 
 
-def test_who_waited_for_approval_still_waits(adopted: Done, admin: Visitor, url: str) -> None:
+def test_a_student_who_waited_for_approval_still_waits(adopted: Done, admin: Visitor, url: str) -> None:
     assert adopted.returncode == 0
     assert is_waiting(admin, EVE)
     visitor = Visitor(url)
@@ -132,38 +132,38 @@ def test_a_second_run_changes_nothing(terminal: Terminal, original: Original, ad
     assert ada.delete("api/contents/work/old.txt").status_code == 204
     again = terminal.run("adopt", original.folder)
     assert again.returncode == 0, again.stderr
-    assert "All is taken over." in again.stdout
+    assert "Everything has been migrated." in again.stdout
     assert ada.get("api/contents/work/old.txt").status_code == 404, "what a student deletes stays deleted"
 
 
 def test_a_run_that_is_killed_can_be_repeated(server: Verb, terminal: Terminal, url: str, original: Original) -> None:
-    """Killed while a home is being filled: nothing half is there, and the next run does it all."""
+    """A run is killed while it fills a home: nothing is half copied, and the next run completes it."""
     bob = f"bob{MARK}"
     server("exec", "rm", "-rf", original.folder)
     Original.make(server, original.folder, PEOPLE | {bob: LONG}, FILES | {f"{bob}/last.txt": "the last one"})
     server("exec", "truncate", "--size=400M", f"{original.folder}/data/student-notebooks/{bob}/big.bin")
     line = [*terminal.command, "exec", "classroom", "adopt", original.folder, "--settings", terminal.settings]
     with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-        wait_until(lambda: bool(fillers(server)), "a home is being filled", 60, 0.02)
+        wait_until(lambda: bool(filling_containers(server)), "a home is being filled", 60, 0.02)
         running.kill()
-    assert "done" not in note(server, terminal, bob), "it was killed before"
+    assert "done" not in record(server, terminal, bob), "it was killed before"
 
     done = terminal.run("adopt", original.folder)
     assert done.returncode == 0, done.stderr
-    assert fillers(server) == []
+    assert filling_containers(server) == []
     home = f"classroom-home-{bob}"
-    assert look_into(server, terminal, home) == ["Welcome.ipynb", "work"]
-    assert look_into(server, terminal, home, "work") == ["big.bin", "last.txt"]
+    assert list_home(server, terminal, home) == ["Welcome.ipynb", "work"]
+    assert list_home(server, terminal, home, "work") == ["big.bin", "last.txt"]
     enter(url, bob, LONG).visitor.web.close()
 
-    # As if killed right before the end.
-    note(server, terminal, bob, forget="done")
+    # The record as a run leaves it that was killed right before its end.
+    record(server, terminal, bob, forget="done")
     again = terminal.run("adopt", original.folder)
     assert (again.returncode, again.stderr) == (0, "")
-    assert "done" in note(server, terminal, bob)
+    assert "done" in record(server, terminal, bob)
 
 
-def test_an_original_that_runs_is_not_copied(server: Verb, terminal: Terminal, original: Original) -> None:
+def test_a_running_project_is_not_copied(server: Verb, terminal: Terminal, original: Original) -> None:
     image = (
         json.loads(server("exec", "cat", terminal.settings)).get("student", {}).get("image", "classroom-student:latest")
     )
@@ -177,25 +177,25 @@ def test_an_original_that_runs_is_not_copied(server: Verb, terminal: Terminal, o
     finally:
         server("docker", "rm", "--force", name)
     assert (refused.returncode, planned.returncode) == (1, 0)
-    assert f"The original still runs ({name})" in refused.stderr
+    assert f"The docker-compose project still runs ({name})" in refused.stderr
     assert f"docker stop {name}" in planned.stdout
 
 
-def test_an_instructors_program_takes_nobody_over(admin: Visitor) -> None:
-    """Who may name the hash of a password may be anybody: that is for the operator alone."""
+def test_an_instructors_program_cannot_migrate_accounts(admin: Visitor) -> None:
+    """A caller who can set a hash can log in as anyone: only the operator may."""
     people = [{"name": f"mallory{MARK}", "password": "$2b$04$" + "." * 53, "authorized": True}]
     answer = api(admin, "POST", "classroom/adopt", {"people": people})
     assert answer.status_code == 403
     assert "operator's command" in answer.json()["message"]
 
 
-def fillers(server: Verb) -> list[str]:
-    """Containers that fill a home."""
+def filling_containers(server: Verb) -> list[str]:
+    """Return the containers that fill a home."""
     return server("docker", "ps", "--all", "--quiet", "--filter", "label=org.classroom.adopting").split()
 
 
-def note(server: Verb, terminal: Terminal, name: str, forget: str = "") -> dict[str, str]:
-    """What the command has noted of a home."""
+def record(server: Verb, terminal: Terminal, name: str, forget: str = "") -> dict[str, str]:
+    """Return the record of a home, without the key `forget`."""
     state = json.loads(server("exec", "cat", terminal.settings)).get("paths", {}).get("state", "/var/lib/classroom")
     program = (
         "import json, pathlib, sys; file = pathlib.Path(sys.argv[1]); found = json.loads(file.read_text()); "
@@ -207,8 +207,8 @@ def note(server: Verb, terminal: Terminal, name: str, forget: str = "") -> dict[
     return found
 
 
-def look_into(server: Verb, terminal: Terminal, home: str, below: str = ".") -> list[str]:
-    """Names in a home that is a volume."""
+def list_home(server: Verb, terminal: Terminal, home: str, below: str = ".") -> list[str]:
+    """Return the names in a home that is a volume."""
     settings = json.loads(server("exec", "cat", terminal.settings))
     image = settings.get("student", {}).get("image", "classroom-student:latest")
     program = f"import os; print('\\n'.join(sorted(os.listdir({below!r}))))"

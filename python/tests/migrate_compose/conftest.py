@@ -11,14 +11,14 @@ STOCK = Path(__file__).parents[1] / "db"
 
 @pytest.fixture
 def stock() -> dict[str, dict[str, object]]:
-    """Who is in the database of a real JupyterHub 5.5.4 (see upgrade/make_stock.py)."""
+    """Accounts in the database of a real JupyterHub 5.5.4 (see db/make_stock.py)."""
     found: dict[str, dict[str, object]] = json.loads((STOCK / "stock.json").read_text(encoding="utf-8"))
     return found
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The original as its set-up and its hub left it."""
+    """The docker-compose project as its set-up and its hub left it."""
     top = tmp_path / "jupyterhub-docker"
     notebooks = top / "data" / "student-notebooks"
     for name in ("ada", "grace"):

@@ -1,4 +1,4 @@
-"""`classroom adopt` where no hub and no engine answers: what an operator sees who plans."""
+"""`classroom adopt` without a hub and an engine: the plan that an operator reads."""
 
 from __future__ import annotations
 
@@ -35,13 +35,16 @@ def test_a_dry_run_needs_no_hub(folder: Path, settings_file: Path) -> None:
     assert "eve " in done.stdout
     assert "; waits for approval" in done.stdout
     assert '"admins": [' in done.stdout
-    assert "keep them and sign in as before: müller, anna@example.org" in done.stdout
-    assert "Left behind. Ada: no account has this name" in done.stderr
-    assert "Left behind. Files and no account: carl; run classroom users add carl, then this again." in done.stderr
+    assert "keep them and log in as before: müller, anna@example.org" in done.stdout
+    assert "Not migrated: Ada: no account has this name" in done.stderr
+    assert (
+        "Not migrated: These names have files but no account: carl; run classroom users add carl, then this again."
+        in done.stderr
+    )
     assert done.stdout.endswith("Nothing was done: this was a dry run.\n")
 
 
-def test_programs_read_the_same(folder: Path, settings_file: Path) -> None:
+def test_a_dry_run_prints_json(folder: Path, settings_file: Path) -> None:
     found = json.loads(adopt(folder, "--dry-run", "--json", "--settings", settings_file).stdout)
     assert found["dryRun"]
     files = {each["name"]: each["files"] for each in found["people"]}
@@ -50,7 +53,7 @@ def test_programs_read_the_same(folder: Path, settings_file: Path) -> None:
     assert found["original"]["database"] == str(folder / "data/jupyterhub.sqlite")
 
 
-def test_nothing_is_done_while_the_engine_or_the_hub_is_away(folder: Path, settings_file: Path) -> None:
+def test_nothing_changes_while_the_engine_or_the_hub_is_away(folder: Path, settings_file: Path) -> None:
     done = adopt(folder, "--settings", settings_file)
     assert done.returncode == 1
     assert "docker.sock does not answer" in done.stderr or "run sudo classroom adopt" in done.stderr
@@ -58,8 +61,8 @@ def test_nothing_is_done_while_the_engine_or_the_hub_is_away(folder: Path, setti
 
 
 @pytest.mark.parametrize("wrong", ["none", "data/student-notebooks/ada"])
-def test_a_wrong_folder_is_one_sentence(folder: Path, settings_file: Path, wrong: str) -> None:
+def test_a_wrong_directory_is_one_sentence(folder: Path, settings_file: Path, wrong: str) -> None:
     done = adopt(folder / wrong, "--dry-run", "--settings", settings_file)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "; name the one" in done.stderr
+    assert "; name the " in done.stderr

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from classroom.errors import ClassroomError
-from classroom.migrate_compose.project_files import find, match
+from classroom.migrate_compose.project_files import find_project, match_folders
 
 
 def names(folder: Path, *accounts: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    found = match(folder / "data/student-notebooks", frozenset(accounts))
-    return {name: path.name for name, path in found.found.items()}, found.left
+    folders = match_folders(folder / "data/student-notebooks", frozenset(accounts))
+    return {name: path.name for name, path in folders.paths.items()}, folders.problems
 
 
 def fill(folder: Path, *students: str) -> None:
@@ -21,8 +21,8 @@ def fill(folder: Path, *students: str) -> None:
         (place / "notebook.ipynb").write_text("{}")
 
 
-def test_all_that_the_set_up_made_is_found(folder: Path) -> None:
-    found = find(folder, None, None, None)
+def test_all_files_of_a_project_are_found(folder: Path) -> None:
+    found = find_project(folder, None, None, None)
     assert found.database == folder / "data/jupyterhub.sqlite"
     assert found.notebooks == folder / "data/student-notebooks"
     assert (found.users, found.environment, found.config) == (
@@ -36,12 +36,12 @@ def test_a_database_in_the_engines_volume_is_found(folder: Path, tmp_path: Path)
     volume = tmp_path / "_data"
     volume.mkdir()
     (folder / "data/jupyterhub.sqlite").rename(volume / "jupyterhub.sqlite")
-    assert find(folder, None, None, volume).database == volume / "jupyterhub.sqlite"
-    assert find(folder, None, None, None).database is None
+    assert find_project(folder, None, None, volume).database == volume / "jupyterhub.sqlite"
+    assert find_project(folder, None, None, None).database is None
 
 
 def mistaken(folder: Path, wrong: str) -> Path:
-    """A folder with something wrong; what is to be adopted then."""
+    """Return the argument of `classroom adopt` in a mistaken case."""
     elsewhere = folder.parent / "elsewhere"
     elsewhere.mkdir()
     match wrong:
@@ -69,36 +69,39 @@ def mistaken(folder: Path, wrong: str) -> Path:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("no such folder", "there is no such folder; name the one with the original's files"),
-        ("a loop", "there is no such folder"),
-        ("a file", "is a file; name the folder that it is in"),
-        ("another project", "neither docker-compose.yml nor data/student-notebooks is in it; name the one where"),
-        ("notebooks elsewhere", "a link out of the folder, to .*elsewhere; name what it leads to: --notebooks /"),
-        ("database elsewhere", "a link out of the folder, to /etc/passwd; name what it leads to: --database /etc/"),
-        ("users elsewhere", "a link out of the folder, to /etc/passwd; put the file itself there"),
-        ("secrets elsewhere", "a link out of the folder, to /etc/shadow; put the file itself there"),
+        ("no such folder", "there is no such directory; name the one of the docker-compose project"),
+        ("a loop", "there is no such directory"),
+        ("a file", "is a file; name the directory that it is in"),
+        (
+            "another project",
+            "has neither docker-compose.yml nor data/student-notebooks; name the directory of the project, in which",
+        ),
+        ("notebooks elsewhere", "a link out of the directory, to .*elsewhere; name its target: --notebooks /"),
+        ("database elsewhere", "a link out of the directory, to /etc/passwd; name its target: --database /etc/"),
+        ("users elsewhere", "a link out of the directory, to /etc/passwd; put the file itself there"),
+        ("secrets elsewhere", "a link out of the directory, to /etc/shadow; put the file itself there"),
     ],
 )
-def test_what_is_not_the_originals_is_refused_with_what_to_do(folder: Path, wrong: str, said: str) -> None:
+def test_a_wrong_directory_is_refused_with_the_remedy(folder: Path, wrong: str, said: str) -> None:
     with pytest.raises(ClassroomError, match=said):
-        find(mistaken(folder, wrong), None, None, None)
+        find_project(mistaken(folder, wrong), None, None, None)
 
 
-def test_folders_that_go_away_meanwhile_are_one_sentence(folder: Path) -> None:
+def test_a_directory_that_disappears_meanwhile_is_an_error(folder: Path) -> None:
     with pytest.raises(ClassroomError, match=r"none: cannot be read \(No such file or directory\); run this as root"):
-        match(folder / "none", frozenset())
+        match_folders(folder / "none", frozenset())
 
 
-def test_what_is_named_must_be_there(folder: Path) -> None:
+def test_a_path_that_is_given_must_exist(folder: Path) -> None:
     with pytest.raises(ClassroomError, match="no such file"):
-        find(folder, folder / "none.sqlite", None, None)
-    with pytest.raises(ClassroomError, match="no such folder"):
-        find(folder, None, folder / "none", None)
+        find_project(folder, folder / "none.sqlite", None, None)
+    with pytest.raises(ClassroomError, match="no such directory"):
+        find_project(folder, None, folder / "none", None)
 
 
-def test_folders_are_found_under_the_names_that_the_spawner_mounted(folder: Path) -> None:
+def test_directories_are_found_by_the_names_that_the_spawner_mounted(folder: Path) -> None:
     fill(folder, "mary-2dann", "anna-40example-2eorg")
-    (folder / "data/student-notebooks/mary-ann").mkdir()  # made by the original, and never mounted
+    (folder / "data/student-notebooks/mary-ann").mkdir()  # made by the project, and never mounted
     found, left = names(folder, "ada", "grace", "mary-ann", "anna@example.org")
     assert found == {
         "ada": "ada",
@@ -114,11 +117,11 @@ def test_folders_are_found_under_the_names_that_the_spawner_mounted(folder: Path
     [
         (["Ada"], ["ada"], "Ada: no account has this name, and ada differs from it by capital letters only"),
         (["Zoe", "zoe"], [], "Zoe: differs from zoe by capital letters only"),
-        (["mary-ann", "mary-2dann"], ["mary-ann"], "mary-ann: mary-ann and mary-2dann both hold files of theirs"),
+        (["mary-ann", "mary-2dann"], ["mary-ann"], "mary-ann: mary-ann and mary-2dann both hold files of this student"),
     ],
     ids=["an account", "two folders", "two of one student"],
 )
-def test_names_that_collide_are_named_with_what_to_do(
+def test_colliding_names_are_reported_with_the_remedy(
     folder: Path, folders: list[str], accounts: list[str], said: str
 ) -> None:
     fill(folder, *folders)
@@ -127,11 +130,11 @@ def test_names_that_collide_are_named_with_what_to_do(
     assert "run this again" in left[0]
 
 
-def test_links_and_files_among_the_folders_are_left_behind(folder: Path) -> None:
+def test_links_and_files_among_the_directories_are_not_migrated(folder: Path) -> None:
     notebooks = folder / "data/student-notebooks"
     (notebooks / "eve").symlink_to("/etc")
     (notebooks / "README.md").write_text("not a student")
     found, left = names(folder, "ada", "eve")
     assert "eve" not in found
     assert sorted(each.partition(":")[0] for each in left) == ["README.md", "eve"]
-    assert "a link to /etc; put the folder itself there" in "\n".join(left)
+    assert "a link to /etc; put the directory itself there" in "\n".join(left)

@@ -15,7 +15,7 @@ from classroom.migrate_compose import stock_accounts
 def test_accounts_of_jupyterhub_5_are_read_with_their_passwords(
     folder: Path, stock: dict[str, dict[str, object]]
 ) -> None:
-    found = {each.name: each for each in stock_accounts.read(folder / "data/jupyterhub.sqlite")}
+    found = {each.name: each for each in stock_accounts.read_accounts(folder / "data/jupyterhub.sqlite")}
     assert {name: each.authorized for name, each in found.items()} == {
         name: each["approved"] for name, each in stock.items()
     }
@@ -26,15 +26,15 @@ def test_accounts_of_jupyterhub_5_are_read_with_their_passwords(
 
 
 def test_accounts_of_jupyterhub_6_are_the_same(folder: Path, tmp_path: Path) -> None:
-    before = stock_accounts.read(folder / "data/jupyterhub.sqlite")
+    before = stock_accounts.read_accounts(folder / "data/jupyterhub.sqlite")
     state = tmp_path / "six"
     state.mkdir()
     shutil.copy(folder / "data/jupyterhub.sqlite", state)
     assert upgrade.prepare_database(state)
-    assert stock_accounts.read(state / "jupyterhub.sqlite") == before
+    assert stock_accounts.read_accounts(state / "jupyterhub.sqlite") == before
 
 
-def test_the_database_is_only_read_and_what_its_hub_had_not_finished_counts(folder: Path) -> None:
+def test_the_database_is_only_read_together_with_its_write_ahead_log(folder: Path) -> None:
     file = folder / "data/jupyterhub.sqlite"
     writing = sqlite3.connect(file)
     writing.execute("PRAGMA journal_mode = WAL")
@@ -42,17 +42,17 @@ def test_the_database_is_only_read_and_what_its_hub_had_not_finished_counts(fold
     writing.commit()
     before = {path.name: path.read_bytes() for path in file.parent.glob("jupyterhub.sqlite*")}
     assert "jupyterhub.sqlite-wal" in before
-    assert all(each.authorized for each in stock_accounts.read(file))
+    assert all(each.authorized for each in stock_accounts.read_accounts(file))
     assert {path.name: path.read_bytes() for path in file.parent.glob("jupyterhub.sqlite*")} == before
     writing.close()
 
 
-def test_who_wants_a_second_factor_keeps_it(folder: Path) -> None:
+def test_a_second_factor_is_kept(folder: Path) -> None:
     with sqlite3.connect(folder / "data/jupyterhub.sqlite") as opened:
         opened.execute("UPDATE users_info SET has_2fa = 1, email = 'ada@example.org' WHERE username = 'ada'")
         opened.execute("UPDATE users_info SET email = 'no address' WHERE username = 'grace'")
     opened.close()
-    found = {each.name: each for each in stock_accounts.read(folder / "data/jupyterhub.sqlite")}
+    found = {each.name: each for each in stock_accounts.read_accounts(folder / "data/jupyterhub.sqlite")}
     assert (found["ada"].second_factor, found["ada"].email) == ("KRSDR6IUOQQWZHFA", "ada@example.org")
     assert (found["grace"].second_factor, found["grace"].email) == (None, None)
 
@@ -60,13 +60,13 @@ def test_who_wants_a_second_factor_keeps_it(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("half", "damaged, or a half copy .*docker compose cp"),
-        ("text", "damaged, or a half copy"),
-        ("empty", "holds no accounts of NativeAuthenticator; name the original's with --database FILE"),
+        ("half", "damaged or incomplete .*docker compose cp"),
+        ("text", "damaged or incomplete"),
+        ("empty", "holds no accounts of NativeAuthenticator; name the project's database with --database FILE"),
         ("another", "holds no accounts of NativeAuthenticator"),
     ],
 )
-def test_what_is_no_whole_database_is_said(folder: Path, damage: str, said: str) -> None:
+def test_an_incomplete_database_is_an_error(folder: Path, damage: str, said: str) -> None:
     file = folder / "data/jupyterhub.sqlite"
     match damage:
         case "half":
@@ -81,4 +81,4 @@ def test_what_is_no_whole_database_is_said(folder: Path, damage: str, said: str)
                 made.execute("CREATE TABLE users (name TEXT)")
             made.close()
     with pytest.raises(ClassroomError, match=said):
-        stock_accounts.read(file)
+        stock_accounts.read_accounts(file)

@@ -21,12 +21,12 @@ from classroom.settings.models import Settings
 from classroom.units import format_bytes
 
 if TYPE_CHECKING:
-    from classroom.migrate_compose.migration import Outcome, Row
+    from classroom.migrate_compose.migration import MigratedAccount, MigrationReport
 
 _ACTIONS = {
     "add": "new, with the old password",
     "give-password": "gets the old password",
-    "nothing": "there already",
+    "nothing": "exists already",
 }
 _STATES = {"waiting": "; waits for approval", "closed": "; closed"}
 
@@ -45,57 +45,57 @@ def adopt(  # noqa: PLR0913, PLR0917 - options of a command
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take over accounts with passwords, files and keys of the docker-compose project, which is only read.
+    """Migrate accounts with passwords, files and keys from a docker-compose project, which is only read.
 
     Files go into the directory work of each home. The command prints the lines
     for the settings; it does not write them. A second run changes nothing; after
     a kill, run it again and it continues.
     """
-    from classroom.migrate_compose.imported_settings import as_lines  # noqa: PLC0415 - as below
-    from classroom.migrate_compose.migration import Takeover  # noqa: PLC0415 - the engine's client takes a while to import
+    from classroom.migrate_compose.imported_settings import format_settings  # noqa: PLC0415 - as below
+    from classroom.migrate_compose.migration import Migration  # noqa: PLC0415 - the engine's client takes a while to import
 
     is_new = dry_run and settings_file == DEFAULT_SETTINGS and not settings_file.exists()
-    takeover = Takeover(Settings() if is_new else load_settings(settings_file), folder, database, notebooks)
+    migration = Migration(Settings() if is_new else load_settings(settings_file), folder, database, notebooks)
     if dry_run:
-        outcome = takeover.plan()
+        report = migration.plan()
     else:
         with show_progress("Homes", quiet=as_json) as progress:
-            outcome = takeover.carry_out(progress)
+            report = migration.run(progress)
     if as_json:
-        print_json(outcome.as_data() | {"dryRun": dry_run})
+        print_json(report.as_data() | {"dryRun": dry_run})
     else:
-        _print_outcome(outcome, dry_run=dry_run)
-        if outcome.settings:
+        _print_report(report, dry_run=dry_run)
+        if report.settings:
             typer.echo(f"\nThe project's settings that {settings_file} does not have; write what you want to keep:")
-            for line in as_lines(outcome.settings, _settings_syntax(settings_file)):
+            for line in format_settings(report.settings, _settings_syntax(settings_file)):
                 typer.echo(f"    {line}")
         if dry_run:
             typer.echo("\nNothing was done: this was a dry run.")
-    if outcome.left and not dry_run:
+    if report.problems and not dry_run:
         raise typer.Exit(1)
 
 
-def _print_outcome(outcome: Outcome, *, dry_run: bool) -> None:
-    rows = ((row.name, _account_text(row), _files_text(row, dry_run=dry_run)) for row in outcome.rows)
-    if outcome.rows:
+def _print_report(report: MigrationReport, *, dry_run: bool) -> None:
+    rows = ((row.name, _account_text(row), _files_text(row, dry_run=dry_run)) for row in report.accounts)
+    if report.accounts:
         print_result(build_table("Name", "Account", "Files", rows=rows), None, as_json=False)
-    for note in outcome.notes:
+    for note in report.notes:
         typer.echo(f"{note}.")
-    for message in outcome.left:
-        typer.secho(f"Left behind. {message}.", err=True)
-    if not dry_run and all(row.deed == "nothing" for row in outcome.rows) and not outcome.left:
-        typer.echo("All is taken over.")
+    for message in report.problems:
+        typer.secho(f"Not migrated: {message}.", err=True)
+    if not dry_run and all(row.action == "nothing" for row in report.accounts) and not report.problems:
+        typer.echo("Everything has been migrated.")
 
 
-def _account_text(row: Row) -> str:
-    return _ACTIONS[row.deed] + (_STATES.get(row.standing, "") if row.deed == "add" else "")
+def _account_text(row: MigratedAccount) -> str:
+    return _ACTIONS[row.action] + (_STATES.get(row.status, "") if row.action == "add" else "")
 
 
-def _files_text(row: Row, *, dry_run: bool) -> str:
-    if row.found is None:
+def _files_text(row: MigratedAccount, *, dry_run: bool) -> str:
+    if row.files is None:
         return ""
-    counted = f"{row.found.files} ({format_bytes(row.found.size)})"
-    if row.done:
+    counted = f"{row.files.files} ({format_bytes(row.files.size)})"
+    if row.is_complete:
         return f"{counted} in work"
     return f"{counted} to work" if dry_run else f"{counted} not yet"
 

@@ -1,5 +1,6 @@
-"""Taking over the docker-compose project that this one replaces: its accounts, homes, secrets and settings.
+"""Migration of the docker-compose project that this one replaces: accounts, homes, keys and settings.
 
-The original is only read. `original` finds what is where, `people` reads the accounts, `wishes` what its files ask for
-that settings say here, `files` what students have, `homes` puts that into homes; `record` remembers what is done.
+The project is only read. `project_files` finds its files, `stock_accounts` reads the accounts, `imported_settings` and
+`hub_config` derive settings, `home_archive` and `homes` copy the students' files, `completed_homes` records what is
+complete, `migration` plans and runs it all.
 """

@@ -1,4 +1,7 @@
-"""Which homes have been given their files: a second run changes nothing, and what a student deletes stays deleted."""
+"""Record of the homes that have been given their files (`adopted.json` in the state directory), and its lock.
+
+By this record a second run changes nothing, and what a student deletes stays deleted.
+"""
 
 from __future__ import annotations
 
@@ -17,48 +20,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NAME = "adopted.json"
+RECORD = "adopted.json"
 
-_noting = threading.Lock()
+_writing = threading.Lock()
 
 
-def read(state: Path) -> dict[str, Any]:
-    """Homes by what they are called: where from, when unpacked, and when `done`.
+def read_completed(state: Path) -> dict[str, Any]:
+    """Return the recorded homes by location: where the files came from (`from`), when `unpacked`, when `done`.
 
     Raises:
-        ClassroomError: it cannot be read.
+        ClassroomError: the record cannot be read.
     """
-    file = state / NAME
+    file = state / RECORD
     try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["homes"]
+        homes: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["homes"]
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ClassroomError(
             f"{file}: cannot be read ({error}); run this as root, or restore it from a backup"
         ) from error
-    return found
+    return homes
 
 
-def unpacked(state: Path, location: str, source: Path) -> None:
-    """Note that all files are in a home, under a name that is not yet theirs; on the disk when this returns.
+def mark_unpacked(state: Path, location: str, source: Path) -> None:
+    """Record that a home holds all files under a temporary name. The record is on the disk when this returns.
 
     Raises:
-        ClassroomError: it cannot be written.
+        ClassroomError: the record cannot be written.
     """
-    _note(state, location, {"from": str(source), "unpacked": _now()})
+    _update(state, location, {"from": str(source), "unpacked": _now()})
 
 
-def done(state: Path, location: str) -> None:
-    """Note that a home is done; on the disk when this returns. Errors as for `unpacked`."""
-    _note(state, location, {"done": _now()})
+def mark_completed(state: Path, location: str) -> None:
+    """Record that a home is complete. Errors as for `mark_unpacked`."""
+    _update(state, location, {"done": _now()})
 
 
-def _note(state: Path, location: str, said: dict[str, str]) -> None:
-    with _noting:
-        homes = read(state)
-        homes[location] = homes.get(location, {}) | said
-        write_atomically(state / NAME, json.dumps({"homes": homes}, indent=2) + "\n")
+def _update(state: Path, location: str, fields: dict[str, str]) -> None:
+    with _writing:
+        homes = read_completed(state)
+        homes[location] = homes.get(location, {}) | fields
+        write_atomically(state / RECORD, json.dumps({"homes": homes}, indent=2) + "\n")
 
 
 def _now() -> str:
@@ -66,20 +69,20 @@ def _now() -> str:
 
 
 @contextlib.contextmanager
-def alone(state: Path) -> Iterator[None]:
-    """Be the only one who takes over; the lock ends with the process, however it ends.
+def exclusive_migration(state: Path) -> Iterator[None]:
+    """Hold the lock of the migration; the kernel releases it however the process ends.
 
     Raises:
-        ClassroomError: another one is at it, or the state directory is not there.
+        ClassroomError: another process holds it, or the state directory does not exist.
     """
     try:
-        folder = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise ClassroomError(f"{state}: cannot be opened ({error.strerror}); start the hub, which makes it") from error
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        raise ClassroomError("Another classroom adopt runs; wait for its end") from error
+        raise ClassroomError("Another classroom adopt is running; wait until it ends") from error
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -1,6 +1,6 @@
-"""A student's files as an archive that the engine unpacks: whatever the original had, owned by the student.
+"""Tar archive of a student's files, owned by the student, that the engine unpacks.
 
-The folder is walked by descriptors and no link in it is followed: students made what is in there.
+The directory is walked by descriptors and no link in it is followed: students made its content.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORK = "work"
-"""Below the home: there the original's notebooks were, and paths in them go on to be right."""
+"""Directory below the home. The project had the notebooks there, so that paths in them stay right."""
 
-_ORIGINAL = "/home/jovyan/work"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+_PROJECT_WORK = "/home/jovyan/work"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_DEEPEST = 200
+_MAX_DEPTH = 200
 _CHUNK = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is in a student's folder."""
+class FolderSummary:
+    """Content of a student's directory."""
 
     files: int
     size: int
     """Bytes."""
     notes: tuple[str, ...]
-    """What is left out, or will not be found, a sentence each."""
+    """A sentence for each thing that is left out, and on links that will lead nowhere."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,20 @@ class _Entry:
     path: str
     status: os.stat_result
     parent: int
-    """The open folder that it is in."""
+    """Descriptor of the directory that it is in."""
     name: str
 
 
-def look(folder: Path) -> Found:
-    """Count, and name what cannot come along.
+def inspect_folder(folder: Path) -> FolderSummary:
+    """Count files and bytes, and note what cannot be archived.
 
     Raises:
         ClassroomError: it cannot be read.
     """
     files = size = 0
-    left: list[str] = []
+    notes: list[str] = []
     outward: list[str] = []
-    for entry in _entries(folder, left):
+    for entry in _entries(folder, notes):
         if stat.S_ISREG(entry.status.st_mode):
             files += 1
             size += entry.status.st_size
@@ -67,18 +67,18 @@ def look(folder: Path) -> Found:
             if _leads_out(entry.path, target):
                 outward.append(f"{entry.path} -> {target}")
         elif not stat.S_ISDIR(entry.status.st_mode):
-            left.append(f"{entry.path} is no file, folder or link and is left out")
+            notes.append(f"{entry.path} is not a file, folder or link and is left out")
     if outward:
         shown = ", ".join(outward[:3]) + (f" and {len(outward) - 3} more" if len(outward) > 3 else "")
-        left.append(f"links out of the folder stay links, what they name does not come along: {shown}")
-    return Found(files, size, tuple(left))
+        notes.append(f"links that lead out of the folder stay links, their targets are not copied: {shown}")
+    return FolderSummary(files, size, tuple(notes))
 
 
-def archive(folder: Path, top: str) -> Iterator[bytes]:
-    """The folder as a tar stream, under a folder called `top`.
+def tar_stream(folder: Path, top: str) -> Iterator[bytes]:
+    """Yield the directory as a tar archive in which it is called `top`.
 
     Raises:
-        ClassroomError: it cannot be read, or changes meanwhile.
+        ClassroomError: a file cannot be read, or changes meanwhile.
     """
     first = tarfile.TarInfo(top)
     first.type, first.mode = tarfile.DIRTYPE, 0o755
@@ -116,44 +116,46 @@ def _content(entry: _Entry, info: tarfile.TarInfo) -> Iterator[bytes]:
         while left:
             chunk = file.read(min(left, _CHUNK))
             if not chunk:
-                raise ClassroomError(f"{entry.path}: changed while it was read; stop the original and run this again")
+                raise ClassroomError(
+                    f"{entry.path}: changed while it was read; stop the docker-compose project and run this again"
+                )
             left -= len(chunk)
             yield chunk
         yield bytes(-info.size % tarfile.BLOCKSIZE)
 
 
-def _entries(folder: Path, left: list[str]) -> Iterator[_Entry]:
+def _entries(folder: Path, notes: list[str]) -> Iterator[_Entry]:
     try:
-        top = os.open(folder, _FOLDER)
+        top = os.open(folder, _DIRECTORY)
     except OSError as error:
         raise ClassroomError(f"{folder}: cannot be opened ({error.strerror}); run this as root") from error
     try:
-        yield from _below(top, "", 0, left)
+        yield from _below(top, "", 0, notes)
     except OSError as error:
         raise ClassroomError(f"{folder}: cannot be read ({error}); run this as root") from error
     finally:
         os.close(top)
 
 
-def _below(parent: int, where: str, depth: int, left: list[str]) -> Iterator[_Entry]:
+def _below(parent: int, prefix: str, depth: int, notes: list[str]) -> Iterator[_Entry]:
     for name in sorted(os.listdir(parent)):
-        path = f"{where}{name}"
+        path = f"{prefix}{name}"
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         yield _Entry(path, status, parent, name)
         if not stat.S_ISDIR(status.st_mode):
             continue
-        if depth == _DEEPEST:
-            left.append(f"{path}: what is in there is more than {_DEEPEST} folders deep and is left out")
+        if depth == _MAX_DEPTH:
+            notes.append(f"{path}: its content is more than {_MAX_DEPTH} folders deep and is left out")
             continue
-        inner = os.open(name, _FOLDER, dir_fd=parent)
+        inner = os.open(name, _DIRECTORY, dir_fd=parent)
         try:
-            yield from _below(inner, f"{path}/", depth + 1, left)
+            yield from _below(inner, f"{path}/", depth + 1, notes)
         finally:
             os.close(inner)
 
 
 def _leads_out(path: str, target: str) -> bool:
     if target.startswith("/"):
-        found = posixpath.normpath(target)
-        return found != _ORIGINAL and not found.startswith(f"{_ORIGINAL}/")
+        path = posixpath.normpath(target)
+        return path != _PROJECT_WORK and not path.startswith(f"{_PROJECT_WORK}/")
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), target)).startswith("..")

@@ -1,7 +1,7 @@
-"""A student's files into the home: all of them at once, or not at all.
+"""Atomic copy of a student's files into the home.
 
-The engine unpacks them in a container that has the home and nothing else, beside what the student has; then a program
-in it, with the student's own rights, gives the folder its name. Killed in between, this goes on where it was.
+The engine unpacks them under a temporary name, in a container that has the home and nothing else; then a program in it,
+with the student's own rights, renames the directory. A run that was killed in between is continued by the next.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from classroom.docker.client import API_VERSION, engine_at
 from classroom.docker.container import HOME, LABEL, USER, home_mount
 from classroom.errors import ClassroomError
 from classroom.migrate_compose import completed_homes
-from classroom.migrate_compose.home_archive import WORK, archive
+from classroom.migrate_compose.home_archive import WORK, tar_stream
 from classroom.storage.client import ask
 from classroom.storage.first_files import fill
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _LABEL = LABEL + "adopting"
 _DRAFT = ".adopting"
-_BOUND = 120  # seconds for a folder to get its name
+_RENAME_TIMEOUT = 120  # seconds
 _PROGRAM = f"""
 import os, sys
 try:
@@ -41,19 +41,19 @@ except OSError as error:
 """
 
 
-def put(settings: Settings, student: str, location: str, folder: Path) -> None:
-    """Put a folder's files into a home, as the folder `work`. A second time changes nothing.
+def copy_into_home(settings: Settings, student: str, location: str, folder: Path) -> None:
+    """Copy a directory into a home, where it is called `work`. A second call changes nothing.
 
     Args:
-        settings: the class's.
-        student: whose home it is.
-        location: the home, as the hub calls it.
-        folder: with the files.
+        settings: those of the class.
+        student: the owner of the home.
+        location: the home's name in the hub.
+        folder: the directory with the files.
 
     Raises:
-        ClassroomError: the home has such a folder already, there is no room, or the engine does not answer.
+        ClassroomError: the home has such a directory already, the disk is full, or the engine does not answer.
     """
-    is_unpacked = location in completed_homes.read(settings.paths.state)
+    is_unpacked = location in completed_homes.read_completed(settings.paths.state)
     path = settings.storage.path
     is_empty = False
     if path is not None:
@@ -61,26 +61,26 @@ def put(settings: Settings, student: str, location: str, folder: Path) -> None:
     client = engine_at(settings.docker.host).client
     with (
         _errors(settings, student),
-        _container(client, settings, student, str(path / location) if path else location) as made,
+        _container(client, settings, student, str(path / location) if path else location) as container,
     ):
         if is_empty:
-            asyncio.run(fill(engine_at(settings.docker.host), settings.student.image, made))
-        there = {name for name in (WORK, _DRAFT) if _is_there(client, made, name)}
-        if is_unpacked and there == {WORK}:
-            return  # killed when all but the note was done
-        if WORK in there:
-            raise ClassroomError(f"{student}: the home has a folder {WORK} already; have it renamed and run this again")
-        if not (is_unpacked and _DRAFT in there):
-            client.put_archive(made, HOME, archive(folder, _DRAFT))
-            os.sync()  # the engine does not, and what is noted shall outlive a power failure
-            completed_homes.unpacked(settings.paths.state, location, folder)
-        client.start(made)
-        if client.wait(made, timeout=_BOUND)["StatusCode"]:
-            said = client.logs(made).decode(errors="replace").strip()
-            raise ClassroomError(f"{student}: the files could not be put in place ({said}); run this again")
+            asyncio.run(fill(engine_at(settings.docker.host), settings.student.image, container))
+        existing = {name for name in (WORK, _DRAFT) if _exists(client, container, name)}
+        if is_unpacked and existing == {WORK}:
+            return  # a run was killed between the rename and the record
+        if WORK in existing:
+            raise ClassroomError(f"{student}: the home has a folder {WORK} already; rename it and run this again")
+        if not (is_unpacked and _DRAFT in existing):
+            client.put_archive(container, HOME, tar_stream(folder, _DRAFT))
+            os.sync()  # the engine does not, and the record must not survive a power failure without the files
+            completed_homes.mark_unpacked(settings.paths.state, location, folder)
+        client.start(container)
+        if client.wait(container, timeout=_RENAME_TIMEOUT)["StatusCode"]:
+            output = client.logs(container).decode(errors="replace").strip()
+            raise ClassroomError(f"{student}: the files could not be put in place ({output}); run this again")
 
 
-def clear(settings: Settings) -> None:
+def remove_leftover_containers(settings: Settings) -> None:
     """Remove the containers of a run that was killed.
 
     Raises:
@@ -89,13 +89,13 @@ def clear(settings: Settings) -> None:
     client = engine_at(settings.docker.host).client
     label = f"{LABEL}network={settings.network.name}"
     with _errors(settings, "a killed run"):
-        for each in client.containers(all=True, filters={"label": [_LABEL, label]}):
-            client.remove_container(each["Id"], force=True)
+        for container in client.containers(all=True, filters={"label": [_LABEL, label]}):
+            client.remove_container(container["Id"], force=True)
 
 
 @contextlib.contextmanager
 def _container(client: Any, settings: Settings, student: str, home: str) -> Iterator[str]:  # noqa: ANN401 - docker-py
-    # Made as for the student's own server, so that the engine gives a new volume the image's first files and owner.
+    # The mount of the student's own server: the engine gives a new volume the image's first files and owner.
     host = HostConfig(
         version=API_VERSION,
         mounts=[home_mount(home, student)],
@@ -104,7 +104,7 @@ def _container(client: Any, settings: Settings, student: str, home: str) -> Iter
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
     )
-    made: str = client.create_container(
+    container: str = client.create_container(
         image=settings.student.image,
         command=["/opt/classroom/bin/python", "-I", "-c", _PROGRAM],
         user=USER,
@@ -113,12 +113,12 @@ def _container(client: Any, settings: Settings, student: str, home: str) -> Iter
         host_config=host,
     )["Id"]
     try:
-        yield made
+        yield container
     finally:
-        client.remove_container(made, force=True)
+        client.remove_container(container, force=True)
 
 
-def _is_there(client: Any, container: str, name: str) -> bool:  # noqa: ANN401 - as above
+def _exists(client: Any, container: str, name: str) -> bool:  # noqa: ANN401 - as above
     try:
         chunks, _ = client.get_archive(container, f"{HOME}/{name}")
     except docker.errors.NotFound:
@@ -133,11 +133,11 @@ def _errors(settings: Settings, student: str) -> Iterator[None]:
         yield
     except docker.errors.ImageNotFound as error:
         raise ClassroomError(
-            f"The image {settings.student.image} is not on this machine: load it, or mend student.image, then run this "
-            "again"
+            f"The image {settings.student.image} is not on this machine: load it, or correct student.image, then run "
+            "this again"
         ) from error
     except docker.errors.APIError as error:
-        raise ClassroomError(f"{student}: {error.explanation}; mend that and run this again") from error
+        raise ClassroomError(f"{student}: {error.explanation}; fix that and run this again") from error
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise ClassroomError(
             f"The Docker engine at {settings.docker.host} does not answer: systemctl start docker, then run this again"

@@ -1,4 +1,4 @@
-"""What the original's jupyterhub_config.py says in so many words. It is read, not run."""
+"""Literal values in the project's jupyterhub_config.py. The file is parsed and never run."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classroom.migrate_compose.project_files import text
+from classroom.migrate_compose.project_files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def settings(tree: ast.Module, notebooks: Path | None, notes: list[str]) -> dict[tuple[str, ...], Any]:
-    """GPUs and limits, as settings by their paths.
+def configured_settings(tree: ast.Module, notebooks: Path | None, notes: list[str]) -> dict[tuple[str, ...], Any]:
+    """Return settings of GPUs and limits, by the path of their keys.
 
     Args:
-        tree: the file.
-        notebooks: the students' folders that are taken.
-        notes: what the operator should know is added.
+        tree: the syntax of the file.
+        notebooks: the directory with the students' files that is migrated.
+        notes: gets a sentence for each thing that the operator should know.
     """
     wanted: dict[tuple[str, ...], Any] = {}
     for request in _dictionaries(tree):
@@ -28,7 +28,7 @@ def settings(tree: ast.Module, notebooks: Path | None, notes: list[str]) -> dict
         elif request.get("Count") == -1:
             wanted["gpu", "policy"] = "all"
         elif isinstance(count := request.get("Count"), int) and count > 0:
-            # The engine gave the same GPUs to everyone; what was meant is this.
+            # The engine gave the same GPUs to everyone; the author meant one set for each student.
             wanted["gpu", "policy"], wanted["gpu", "perStudent"] = "exclusive", count
         if isinstance(memory := request.get("mem_limit"), str) and (size := _size(memory)):
             wanted["student", "memory"] = size
@@ -36,7 +36,7 @@ def settings(tree: ast.Module, notebooks: Path | None, notes: list[str]) -> dict
             wanted["student", "cpus"] = quota / (request.get("cpu_period") or 100_000)
     path = _assigned(tree, "STUDENT_DATA_PATH")
     if isinstance(path, str) and Path(path).is_dir() and Path(path).resolve() != notebooks:
-        notes.append(f"The students' servers had their files in {path}: to take those name it with --notebooks")
+        notes.append(f"The students' servers had their files in {path}: add --notebooks {path} to migrate those")
     return wanted
 
 
@@ -45,21 +45,21 @@ def _size(written: str) -> str | None:
     return f"{match[1]}{match[2].upper().replace('B', '')}" if match else None
 
 
-def parse(path: Path, notes: list[str]) -> ast.Module | None:
-    """The file's syntax; None, and a note, where it has none. Nothing in it is run.
+def parse_hub_config(path: Path, notes: list[str]) -> ast.Module | None:
+    """Return the syntax of the file; None, and a note, where it is not Python.
 
     Raises:
         ClassroomError: it cannot be read.
     """
     try:
-        return ast.parse(text(path))
+        return ast.parse(read_text(path))
     except (SyntaxError, ValueError):
-        notes.append(f"{path}: is not Python, so nothing is known of its GPUs and limits; write them into the settings")
+        notes.append(f"{path} is not valid Python, so its GPUs and limits are unknown; write them into the settings")
         return None
 
 
 def _dictionaries(tree: ast.Module) -> Iterator[dict[str, Any]]:
-    """What is literal in the file's dictionaries."""
+    """Yield each dictionary of the file, with None for values that are not literals."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
             yield {
@@ -69,7 +69,7 @@ def _dictionaries(tree: ast.Module) -> Iterator[dict[str, Any]]:
             }
 
 
-def _literal(node: ast.expr) -> Any:  # noqa: ANN401 - whatever is written there
+def _literal(node: ast.expr) -> Any:  # noqa: ANN401 - any literal
     try:
         return ast.literal_eval(node)
     except ValueError:
@@ -77,19 +77,19 @@ def _literal(node: ast.expr) -> Any:  # noqa: ANN401 - whatever is written there
 
 
 def _assigned(tree: ast.Module, name: str) -> Any:  # noqa: ANN401 - as above
-    found = None
+    value = None
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
             target = node.targets[-1]
-            called = (
+            assigned = (
                 target.id if isinstance(target, ast.Name) else target.attr if isinstance(target, ast.Attribute) else ""
             )
-            if called == name:
-                found = _literal(node.value)
-    return found
+            if assigned == name:
+                value = _literal(node.value)
+    return value
 
 
-def admins(tree: ast.Module | None) -> list[str]:
-    """Whom the file names as admins."""
-    found = _assigned(tree, "admin_users") if tree else None
-    return sorted(str(name) for name in found) if isinstance(found, set | list | tuple) else []
+def configured_admins(tree: ast.Module | None) -> list[str]:
+    """Return the names in `admin_users`."""
+    names = _assigned(tree, "admin_users") if tree else None
+    return sorted(str(name) for name in names) if isinstance(names, set | list | tuple) else []

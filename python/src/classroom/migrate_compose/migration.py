@@ -1,4 +1,4 @@
-"""The whole of it: what would be done, and doing it."""
+"""Migration of a docker-compose project: the plan, and its execution."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from classroom.errors import ClassroomError
 from classroom.hub_api import HubAwayError, HubClient, NoTokenError
 from classroom.migrate_compose import (
     completed_homes,
-    crypt_keys,
     home_archive,
     homes,
     imported_settings,
@@ -30,267 +29,266 @@ from classroom.units import format_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from classroom.migrate_compose.home_archive import Found
+    from classroom.migrate_compose.home_archive import FolderSummary
     from classroom.migrate_compose.imported_settings import ImportedSettings
-    from classroom.migrate_compose.project_files import Original
-    from classroom.migrate_compose.stock_accounts import Person
+    from classroom.migrate_compose.project_files import ComposeProject
+    from classroom.migrate_compose.stock_accounts import StockAccount
     from classroom.settings.models import Settings
 
-_AT_ONCE = 4
+_PARALLEL_HOMES = 4
 _REFUSED, _NO_ACCOUNT = "refuse", "no-account"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One person, and what becomes of account and files."""
+class MigratedAccount:
+    """One account with its files, and what the migration does with them."""
 
     name: str
-    deed: str
-    """As `classroom.accounts.stock_import.Action`."""
-    standing: str
-    """What the account is in the original: approved, waiting, closed; empty where it has none there."""
+    action: str
+    """As `classroom.accounts.stock_import.StockAction`."""
+    status: str
+    """State of the account in the project: approved, waiting, closed; empty where it has none there."""
     folder: Path | None = None
-    found: Found | None = None
-    """What is in the folder, if there is one."""
+    files: FolderSummary | None = None
+    """Content of the folder, if there is one."""
     home: str | None = None
-    """Where the files go, once the hub has said so."""
-    done: bool = False
-    """The home has been given the files, now or before."""
+    """Home for the files, once the hub has named it."""
+    is_complete: bool = False
+    """Whether the home has been given the files, now or before."""
 
     def as_data(self) -> dict[str, Any]:
-        """For `--json`."""
-        found = {"files": self.found.files, "bytes": self.found.size} if self.found else {"files": 0, "bytes": 0}
-        account = {"account": self.deed, "standing": self.standing or None}
-        return {"name": self.name, **account, "home": self.home, "filesAreThere": self.done, **found}
+        """Return the row of `--json`."""
+        files = {"files": self.files.files, "bytes": self.files.size} if self.files else {"files": 0, "bytes": 0}
+        account = {"account": self.action, "standing": self.status or None}
+        return {"name": self.name, **account, "home": self.home, "filesAreThere": self.is_complete, **files}
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What was found, and done."""
+class MigrationReport:
+    """Result of a plan or of a run."""
 
-    original: Original
-    rows: tuple[Row, ...]
-    left: tuple[str, ...]
-    """What could not be taken over, a sentence each with what to do."""
+    project: ComposeProject
+    accounts: tuple[MigratedAccount, ...]
+    problems: tuple[str, ...]
+    """A sentence for each account or directory that could not be migrated, with the remedy."""
     notes: tuple[str, ...]
     settings: dict[str, Any]
-    """What the settings do not say yet."""
+    """Settings that the settings file does not have yet."""
 
     def as_data(self) -> dict[str, Any]:
-        """For `--json`."""
-        places = {name: str(path) if path else None for name, path in asdict(self.original).items()}
-        rows = [row.as_data() for row in self.rows]
-        return {"original": places, "people": rows, "left": self.left, "notes": self.notes, "settings": self.settings}
+        """Return the document of `--json`."""
+        return {
+            "original": {name: str(path) if path else None for name, path in asdict(self.project).items()},
+            "people": [account.as_data() for account in self.accounts],
+            "left": self.problems,
+            "notes": self.notes,
+            "settings": self.settings,
+        }
 
 
-class Takeover:
-    """An original's folder and the class that takes it over.
+class Migration:
+    """A docker-compose project and the class that replaces it.
 
     Args:
-        settings: the class's.
-        folder: the original's.
-        database: where the accounts are, if not there.
-        notebooks: where the students' folders are, if not there.
+        settings: those of the class.
+        folder: the directory of the project.
+        database: jupyterhub.sqlite, where it is elsewhere.
+        notebooks: the directory of the students' directories, where it is elsewhere.
 
     Raises:
-        ClassroomError: the folder is not the original's, or something in it cannot be read.
+        ClassroomError: the directory holds another project, or a file in it cannot be read.
     """
 
     def __init__(self, settings: Settings, folder: Path, database: Path | None, notebooks: Path | None) -> None:
         self.settings = settings
         self.client = engine_at(settings.docker.host).client
-        volume = None if database else project_files.volume_of(self.client)
-        self.original = project_files.find(folder, database, notebooks, volume)
-        self.people: Sequence[Person] = stock_accounts.read(self.original.database) if self.original.database else ()
-        self.wishes: ImportedSettings = imported_settings.read(self.original, self.people, settings)
-        self.folders = project_files.match(self.original.notebooks, frozenset(person.name for person in self.people))
-        self.found = {name: home_archive.look(path) for name, path in self.folders.found.items()}
+        volume = None if database else project_files.volume_path(self.client)
+        self.project = project_files.find_project(folder, database, notebooks, volume)
+        self.accounts: Sequence[StockAccount] = (
+            stock_accounts.read_accounts(self.project.database) if self.project.database else ()
+        )
+        self.imported: ImportedSettings = imported_settings.import_settings(self.project, self.accounts, settings)
+        names = frozenset(account.name for account in self.accounts)
+        self.folders = project_files.match_folders(self.project.notebooks, names)
+        self.files = {name: home_archive.inspect_folder(path) for name, path in self.folders.paths.items()}
 
-    def plan(self) -> Outcome:
-        """What would be done. Nothing is changed; a hub that is away is taken for one of a new class."""
+    def plan(self) -> MigrationReport:
+        """Report what `run` would do. Nothing is changed; a hub that is away is taken for one of a new class."""
         notes = list(self._notes())
         try:
-            answers = self._ask(HubClient.of(self.settings), dry_run=True)
+            answers = self._call_hub(HubClient.of(self.settings), dry_run=True)
         except (HubAwayError, NoTokenError):
-            notes.append("The hub does not run, so this is what a class without accounts would get; start it to go on")
-            known = {person.name for person in self.people}
+            notes.append("The hub does not run, so this is the plan for a class without accounts; start it to go on")
+            known = {account.name for account in self.accounts}
             answers = [
                 {"name": name, "deed": "add" if name in known else _NO_ACCOUNT, "why": "", "home": None}
                 for name in self._names()
             ]
-        if busy := self._running():
-            notes.append(busy)
-        rows, left = self._rows(answers)
-        if short := self._short_of_room(rows):
-            notes.append(short)
-        return self._outcome(rows, left, notes)
+        rows, problems = self._rows(answers)
+        notes += [message for message in (self._project_runs(), self._lacks_space(rows)) if message]
+        return self._report(rows, problems, notes)
 
-    def carry_out(self, progress: Callable[[int, int], None]) -> Outcome:
-        """Do it.
+    def run(self, progress: Callable[[int, int], None]) -> MigrationReport:
+        """Migrate accounts, files and keys.
 
         Args:
-            progress: called with how many homes are done, of how many.
+            progress: is called with the number of homes that are complete, and of all.
 
         Raises:
-            ClassroomError: it cannot be begun; nothing was done.
+            ClassroomError: the migration cannot begin; nothing was done.
         """
         if self.settings.spawner != "docker":
-            raise ClassroomError('Homes are for containers here: write spawner = "docker" into the settings')
+            raise ClassroomError('The files can only go into homes of containers: set spawner = "docker"')
         if os.geteuid() != 0:
-            raise ClassroomError("Students' files are theirs and root's to read: run sudo classroom adopt")
-        if busy := self._running():
-            raise ClassroomError(busy)
-        with completed_homes.alone(self.settings.paths.state):
-            return self._carry_out(HubClient.of(self.settings), progress)
+            raise ClassroomError("Only root can read the students' files: run sudo classroom adopt")
+        if message := self._project_runs():
+            raise ClassroomError(message)
+        with completed_homes.exclusive_migration(self.settings.paths.state):
+            return self._run(HubClient.of(self.settings), progress)
 
-    def _carry_out(self, hub: HubClient, progress: Callable[[int, int], None]) -> Outcome:
-        rows, _ = self._rows(self._ask(hub, dry_run=True))
-        if short := self._short_of_room(rows):
-            raise ClassroomError(short)
+    def _run(self, hub: HubClient, progress: Callable[[int, int], None]) -> MigrationReport:
+        rows, _ = self._rows(self._call_hub(hub, dry_run=True))
+        if message := self._lacks_space(rows):
+            raise ClassroomError(message)
         notes = list(self._notes())
-        if said := crypt_keys.keep(self.settings.paths.state, self.wishes.crypt_keys):
-            notes.append(said)
-        rows, left = self._rows(self._ask(hub, dry_run=False))
-        homes.clear(self.settings)
-        rows = self._put(rows, left, progress)
-        return self._outcome(rows, left, notes)
+        if note := imported_settings.add_crypt_keys(self.settings.paths.state, self.imported.crypt_keys):
+            notes.append(note)
+        rows, problems = self._rows(self._call_hub(hub, dry_run=False))
+        homes.remove_leftover_containers(self.settings)
+        rows = self._copy_files(rows, problems, progress)
+        return self._report(rows, problems, notes)
 
     def _names(self) -> list[str]:
-        """Everybody with an account, then those with files only."""
-        filled = [name for name, found in self.found.items() if found.files]
-        return list(dict.fromkeys([*(person.name for person in self.people), *filled]))
+        """Return the names of all accounts, then those of directories with files and without an account."""
+        filled = [name for name, summary in self.files.items() if summary.files]
+        return list(dict.fromkeys([*(account.name for account in self.accounts), *filled]))
 
-    def _ask(self, hub: HubClient, *, dry_run: bool) -> list[dict[str, Any]]:
-        known = {person.name: asdict(person) for person in self.people}
-        wanted = [{**known.get(name, {"name": name}), "files": self._has_files(name)} for name in self._names()]
-        answer: list[dict[str, Any]] = hub.post("classroom/adopt", {"people": wanted, "dry_run": dry_run})["people"]
-        return answer
+    def _call_hub(self, hub: HubClient, *, dry_run: bool) -> list[dict[str, Any]]:
+        known = {account.name: asdict(account) for account in self.accounts}
+        people = [{**known.get(name, {"name": name}), "files": self._has_files(name)} for name in self._names()]
+        answers: list[dict[str, Any]] = hub.post("classroom/adopt", {"people": people, "dry_run": dry_run})["people"]
+        return answers
 
     def _has_files(self, name: str) -> bool:
-        return name in self.found and self.found[name].files > 0
+        return name in self.files and self.files[name].files > 0
 
-    def _rows(self, answers: list[dict[str, Any]]) -> tuple[list[Row], list[str]]:
-        left = list(self.folders.left)
-        standing = {person.name: person.standing for person in self.people}
-        without = [each["name"] for each in answers if each["deed"] == _NO_ACCOUNT]
-        if without:
-            add = f"classroom users add {' '.join(without)}"
-            left.append(f"Files and no account: {', '.join(without)}; run {add}, then this again")
-        known = completed_homes.read(self.settings.paths.state) if os.access(self.settings.paths.state, os.X_OK) else {}
+    def _rows(self, answers: list[dict[str, Any]]) -> tuple[list[MigratedAccount], list[str]]:
+        problems = list(self.folders.problems)
+        status = {account.name: account.status for account in self.accounts}
+        if unknown := [answer["name"] for answer in answers if answer["deed"] == _NO_ACCOUNT]:
+            add = f"classroom users add {' '.join(unknown)}"
+            problems.append(f"These names have files but no account: {', '.join(unknown)}; run {add}, then this again")
+        state = self.settings.paths.state
+        completed = completed_homes.read_completed(state) if os.access(state, os.X_OK) else {}
         rows = []
-        for each in answers:
-            name = each["name"]
-            if each["deed"] == _REFUSED:
-                left.append(f"{name}: {each['why']}")
-            if each["deed"] in {_REFUSED, _NO_ACCOUNT}:
+        for answer in answers:
+            name, action, home = answer["name"], answer["deed"], answer["home"]
+            if action == _REFUSED:
+                problems.append(f"{name}: {answer['why']}")
+            if action in {_REFUSED, _NO_ACCOUNT}:
                 continue
-            found = self.found.get(name) if self._has_files(name) else None
-            rows.append(
-                Row(
-                    name=name,
-                    deed=each["deed"],
-                    standing=standing.get(name, ""),
-                    folder=self.folders.found.get(name) if found else None,
-                    found=found,
-                    home=each["home"],
-                    done="done" in known.get(each["home"] or "", {}),
-                )
-            )
-        return rows, left
+            files = self.files.get(name) if self._has_files(name) else None
+            folder = self.folders.paths.get(name) if files else None
+            is_complete = "done" in completed.get(home or "", {})
+            rows.append(MigratedAccount(name, action, status.get(name, ""), folder, files, home, is_complete))
+        return rows, problems
 
-    def _put(self, rows: list[Row], left: list[str], progress: Callable[[int, int], None]) -> list[Row]:
+    def _copy_files(
+        self, rows: list[MigratedAccount], problems: list[str], progress: Callable[[int, int], None]
+    ) -> list[MigratedAccount]:
         due = {}
         for row in rows:
-            if row.folder is None or row.done:
+            if row.folder is None or row.is_complete:
                 continue
             if row.home is None:
-                left.append(
-                    f"{row.name}: has files and waits for approval: classroom users approve {row.name}, then run this "
-                    "again"
-                )
+                approve = f"classroom users approve {row.name}"
+                problems.append(f"{row.name} has files and waits for approval: {approve}, then run this again")
             else:
                 due[row.name] = row
         progress(0, len(due))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            working = {pool.submit(_put_one, self.settings, row): row for row in due.values()}
-            for number, future in enumerate(as_completed(working), 1):
-                row = working[future]
+        with ThreadPoolExecutor(_PARALLEL_HOMES) as pool:
+            jobs = {pool.submit(_copy, self.settings, row): row for row in due.values()}
+            for number, future in enumerate(as_completed(jobs), 1):
+                row = jobs[future]
                 try:
                     future.result()
                 except ClassroomError as error:
-                    left.append(str(error))
+                    problems.append(str(error))
                 else:
-                    completed_homes.done(self.settings.paths.state, str(row.home))
-                    due[row.name] = replace(row, done=True)
+                    completed_homes.mark_completed(self.settings.paths.state, str(row.home))
+                    due[row.name] = replace(row, is_complete=True)
                 progress(number, len(due))
         return [due.get(row.name, row) for row in rows]
 
-    def _running(self) -> str:
+    def _project_runs(self) -> str:
+        """Return why the project must be stopped first; empty if it does not run."""
         try:
-            found = project_files.running(self.client, self.original)
+            names = project_files.running_containers(self.client, self.project)
         except (docker.errors.DockerException, requests.exceptions.RequestException):
             host = self.settings.docker.host
             return f"The Docker engine at {host} does not answer: systemctl start docker, or run this as root"
-        if not found:
+        if not names:
             return ""
         return (
-            f"The original still runs ({', '.join(found)}): stop it, so that nobody writes what is copied: docker stop "
-            f"{' '.join(found)}"
+            f"The docker-compose project still runs ({', '.join(names)}), and its files may change while they are "
+            f"copied: docker stop {' '.join(names)}"
         )
 
-    def _short_of_room(self, rows: Sequence[Row]) -> str:
-        due = [row for row in rows if row.found and not row.done]
-        need = sum(row.found.size for row in due if row.found)
+    def _lacks_space(self, rows: Sequence[MigratedAccount]) -> str:
+        """Return why the files do not fit; empty if they do."""
+        sizes = {row.name: row.files.size for row in rows if row.files and not row.is_complete}
         quota = self.settings.storage.quota
-        if quota and (large := [row for row in due if row.found and row.found.size > quota]):
-            listed = ", ".join(f"{row.name} {format_bytes(row.found.size)}" for row in large if row.found)
-            return f"A home holds {format_bytes(quota)} at most, and there is more for: {listed}; raise storage.quota"
-        place = self.settings.storage.path or _engine_folder(self.client)
-        if place is None or not place.is_dir():
+        if quota and (large := [f"{name} {format_bytes(size)}" for name, size in sizes.items() if size > quota]):
+            names = ", ".join(large)
+            return f"A home holds {format_bytes(quota)} at most, and these are larger: {names}; raise storage.quota"
+        directory = self.settings.storage.path or _engine_directory(self.client)
+        if directory is None or not directory.is_dir():
             return ""
-        found = os.statvfs(place)
-        free = found.f_bavail * found.f_frsize
-        if need <= free:
+        disk = os.statvfs(directory)
+        needed, free = sum(sizes.values()), disk.f_bavail * disk.f_frsize
+        if needed <= free:
             return ""
         return (
-            f"The files need {format_bytes(need)}, and {place} has {format_bytes(free)} free: "
-            "make room there and try again"
+            f"The files need {format_bytes(needed)}, and {directory} has {format_bytes(free)} free: free some space "
+            "and try again"
         )
 
     def _notes(self) -> tuple[str, ...]:
-        notes = list(self.wishes.notes)
-        if odd := [person.name for person in self.people if _is_odd(person.name)]:
+        notes = list(self.imported.notes)
+        if unusual := [account.name for account in self.accounts if _is_unusual(account.name)]:
             notes.append(
-                f"Names that no new account could have; they keep them and sign in as before: {', '.join(odd)}"
+                f"New accounts cannot have these names, but their students keep them and log in as before: "
+                f"{', '.join(unusual)}"
             )
-        if self.original.database is None:
+        if self.project.database is None:
             notes.append(
-                "No database is here, so nobody's password is known; copy it: docker compose cp "
-                f"jupyterhub:/srv/jupyterhub/data/jupyterhub.sqlite {self.original.folder}/data/"
+                "There is no database, so no password is known; copy it: docker compose cp "
+                f"jupyterhub:/srv/jupyterhub/data/jupyterhub.sqlite {self.project.folder}/data/"
             )
-        if self.original.notebooks is None:
+        if self.project.notebooks is None:
             notes.append(
-                f"{project_files.NOTEBOOKS} is not there: accounts come without files; name them with --notebooks"
+                f"{project_files.NOTEBOOKS} does not exist: accounts come without files; name them with --notebooks"
             )
-        for name, found in self.found.items():
-            notes.extend(f"{name}: {said}" for said in found.notes)
+        notes += [f"{name}: {note}" for name, summary in self.files.items() for note in summary.notes]
         return tuple(notes)
 
-    def _outcome(self, rows: Sequence[Row], left: Sequence[str], notes: Sequence[str]) -> Outcome:
-        return Outcome(self.original, tuple(rows), tuple(left), tuple(notes), self.wishes.settings)
+    def _report(
+        self, rows: Sequence[MigratedAccount], problems: Sequence[str], notes: Sequence[str]
+    ) -> MigrationReport:
+        return MigrationReport(self.project, tuple(rows), tuple(problems), tuple(notes), self.imported.settings)
 
 
-def _put_one(settings: Settings, row: Row) -> None:
+def _copy(settings: Settings, row: MigratedAccount) -> None:
     if row.home is not None and row.folder is not None:
-        homes.put(settings, row.name, row.home, row.folder)
+        homes.copy_into_home(settings, row.name, row.home, row.folder)
 
 
-def _engine_folder(client: Any) -> Path | None:  # noqa: ANN401 - docker-py is untyped
+def _engine_directory(client: Any) -> Path | None:  # noqa: ANN401 - docker-py is untyped
     try:
         return Path(client.info()["DockerRootDir"])
     except (docker.errors.DockerException, requests.exceptions.RequestException):
         return None
 
 
-def _is_odd(name: str) -> bool:
+def _is_unusual(name: str) -> bool:
     return not follows_username_rule(name) and re.fullmatch(r"[^\sA-Z,/]+", name) is not None

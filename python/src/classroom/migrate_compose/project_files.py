@@ -1,4 +1,4 @@
-"""The original's folder: where in it is what."""
+"""Files of the docker-compose project, and the students that its directories belong to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from classroom.errors import ClassroomError
 
 NOTEBOOKS = Path("data/student-notebooks")
 VOLUME = "jupyterhub-data"
-"""Where its hub keeps the database."""
+"""Name of the volume in which its hub keeps the database."""
 
 _DATABASE = "jupyterhub.sqlite"
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
@@ -23,12 +23,12 @@ _LEGACY = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 
 
 @dataclass(frozen=True)
-class Original:
-    """What there is to take over. A path is None where there is nothing."""
+class ComposeProject:
+    """Paths of the project's files; None for a file that does not exist."""
 
     folder: Path
     notebooks: Path | None
-    """A folder for each student."""
+    """Holds a directory for each student."""
     database: Path | None
     users: Path | None
     """config/users.txt."""
@@ -39,133 +39,142 @@ class Original:
 
 
 @dataclass(frozen=True)
-class Folders:
-    """Whose the students' folders are."""
+class StudentFolders:
+    """Directories of the students."""
 
-    found: dict[str, Path]
+    paths: dict[str, Path]
     """By username."""
-    left: tuple[str, ...]
-    """What is nobody's, a sentence each."""
+    problems: tuple[str, ...]
+    """A sentence for each directory that belongs to no student, with the remedy."""
 
 
-def find(folder: Path, database: Path | None, notebooks: Path | None, volume: Path | None) -> Original:
-    """Look at the folder.
+def find_project(folder: Path, database: Path | None, notebooks: Path | None, volume: Path | None) -> ComposeProject:
+    """Return the project in a directory.
 
     Args:
-        folder: the original's, with its docker-compose.yml.
+        folder: the directory with docker-compose.yml.
         database: jupyterhub.sqlite, where it is elsewhere.
-        notebooks: the students' folders, where they are elsewhere.
-        volume: where the engine keeps the original's volume, if it is on this machine.
+        notebooks: the directory of the students' directories, where it is elsewhere.
+        volume: the directory in which the engine keeps the project's volume, if it is on this machine.
 
     Raises:
-        ClassroomError: it is not the original's, or a link leads out of it.
+        ClassroomError: the directory holds another project, or a link leads out of it.
     """
     try:
         root = folder.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise ClassroomError(f"{folder}: there is no such folder; name the one with the original's files") from error
+        raise ClassroomError(
+            f"{folder}: there is no such directory; name the one of the docker-compose project"
+        ) from error
     try:
-        return _look(folder, root, database, notebooks, volume)
+        return _inspect(folder, root, database, notebooks, volume)
     except PermissionError as error:
-        raise ClassroomError(f"{error.filename}: is not yours to read; run this as root") from error
+        raise ClassroomError(f"{error.filename}: only its owner and root can read it; run this as root") from error
 
 
-def _look(folder: Path, root: Path, database: Path | None, notebooks: Path | None, volume: Path | None) -> Original:
+def _inspect(
+    folder: Path, root: Path, database: Path | None, notebooks: Path | None, volume: Path | None
+) -> ComposeProject:
     if not root.is_dir():
-        raise ClassroomError(f"{folder}: is a file; name the folder that it is in")
+        raise ClassroomError(f"{folder}: is a file; name the directory that it is in")
     marks = [root / "docker-compose.yml", root / NOTEBOOKS, root / "config/jupyterhub_config.py"]
     if not any(mark.exists() or mark.is_symlink() for mark in marks):
         raise ClassroomError(
-            f"{folder}: is not the original's folder, neither docker-compose.yml nor {NOTEBOOKS} is in it; name the "
-            "one where docker compose up was run"
+            f"{folder}: has neither docker-compose.yml nor {NOTEBOOKS}; name the directory of the project, in which "
+            "docker compose up was run"
         )
-    return Original(
+    return ComposeProject(
         folder=root,
-        notebooks=_given(notebooks, folder=True) or _inside(root, NOTEBOOKS, "--notebooks"),
-        database=_given(database, folder=False) or _database(root, volume),
-        users=_inside(root, Path("config/users.txt")),
-        environment=_inside(root, Path(".env")),
-        config=_inside(root, Path("config/jupyterhub_config.py")),
+        notebooks=_named_path(notebooks, directory=True) or _path_inside(root, NOTEBOOKS, "--notebooks"),
+        database=_named_path(database, directory=False) or _find_database(root, volume),
+        users=_path_inside(root, Path("config/users.txt")),
+        environment=_path_inside(root, Path(".env")),
+        config=_path_inside(root, Path("config/jupyterhub_config.py")),
     )
 
 
-def volume_of(client: Any) -> Path | None:  # noqa: ANN401 - docker-py is untyped
-    """Where the engine keeps the original's volume; None if it has none or does not answer."""
+def volume_path(client: Any) -> Path | None:  # noqa: ANN401 - docker-py is untyped
+    """Return the directory of the project's volume; None if the engine has none or does not answer."""
     with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
         return Path(client.inspect_volume(VOLUME)["Mountpoint"])
     return None
 
 
-def running(client: Any, original: Original) -> list[str]:  # noqa: ANN401 - as above
-    """Names of the containers that run and have files of the original: its hub, its Nginx, its students' servers.
+def running_containers(client: Any, project: ComposeProject) -> list[str]:  # noqa: ANN401 - as above
+    """Return names of running containers that mount the project's files: its hub, its Nginx, its students' servers.
 
     Raises:
         docker.errors.DockerException: the engine does not answer.
         requests.exceptions.RequestException: as above.
     """
-    places = [each for each in (original.folder, original.notebooks) if each is not None]
+    directories = [path for path in (project.folder, project.notebooks) if path is not None]
 
-    def has(mount: dict[str, Any]) -> bool:
+    def is_inside(mount: dict[str, Any]) -> bool:
         source = Path(mount.get("Source") or "/")
-        return any(place == source or place in source.parents for place in places)
+        return any(directory == source or directory in source.parents for directory in directories)
 
-    containers = client.containers()
-    return sorted(each["Names"][0].lstrip("/") for each in containers if any(map(has, each.get("Mounts") or [])))
+    return sorted(
+        container["Names"][0].lstrip("/")
+        for container in client.containers()
+        if any(map(is_inside, container.get("Mounts") or []))
+    )
 
 
-def match(notebooks: Path | None, names: frozenset[str]) -> Folders:
-    """Whose each folder is.
+def match_folders(notebooks: Path | None, names: frozenset[str]) -> StudentFolders:
+    """Map each directory to its student.
 
-    The original made a folder of the student's name and mounted one of the escaped name: for a name like `mary-ann`
-    these are two, and files are in the one that was mounted.
+    The project made a directory of the student's name and mounted one of the escaped name: for a name like `mary-ann`
+    these are two, and the files are in the one that was mounted.
 
     Args:
-        notebooks: the students' folders.
-        names: of the accounts.
+        notebooks: the directory of the students' directories.
+        names: the usernames.
 
     Raises:
-        ClassroomError: they cannot be read.
+        ClassroomError: a directory cannot be read.
     """
     try:
-        return _match(notebooks, names)
+        return _match_folders(notebooks, names)
     except OSError as error:
         raise ClassroomError(f"{error.filename}: cannot be read ({error.strerror}); run this as root") from error
 
 
-def _match(notebooks: Path | None, names: frozenset[str]) -> Folders:
-    found: dict[str, Path] = {}
-    left: list[str] = []
-    there = _entries(notebooks, left)
+def _match_folders(notebooks: Path | None, names: frozenset[str]) -> StudentFolders:
+    paths: dict[str, Path] = {}
+    problems: list[str] = []
+    unclaimed = _student_folders(notebooks, problems)
     for name in sorted(names):
-        mine = [there.pop(alias) for alias in _aliases(name) if alias in there]
-        filled = [path for path in mine if any(path.iterdir())]
+        candidates = [unclaimed.pop(alias) for alias in _possible_names(name) if alias in unclaimed]
+        filled = [path for path in candidates if any(path.iterdir())]
         if len(filled) > 1:
             both = " and ".join(path.name for path in filled)
-            left.append(f"{name}: {both} both hold files of theirs; move all into {filled[-1].name} and run this again")
-        elif mine:
-            found[name] = (filled or mine)[0]
-    lower = {name.casefold(): name for name in names}
-    for alias, path in there.items():
-        if name := lower.get(alias.casefold(), ""):
-            left.append(
-                f"{alias}: no account has this name, and {name} differs from it by capital letters only; if these are "
-                f"{name}'s files move them into {notebooks}/{name} and run this again"
+            problems.append(
+                f"{name}: {both} both hold files of this student; move all into {filled[-1].name} and run this again"
             )
-        elif twin := next((each for each in there if each != alias and each.casefold() == alias.casefold()), ""):
-            left.append(
-                f"{alias}: differs from {twin} by capital letters only, and names here have none; move the files into "
-                f"one folder, {alias.lower()}, and run this again"
+        elif candidates:
+            paths[name] = (filled or candidates)[0]
+    lower = {name.casefold(): name for name in names}
+    for alias, path in unclaimed.items():
+        if name := lower.get(alias.casefold(), ""):
+            problems.append(
+                f"{alias}: no account has this name, and {name} differs from it by capital letters only; if these are "
+                f"{name}'s files, move them into {notebooks}/{name} and run this again"
+            )
+        elif twin := next((key for key in unclaimed if key != alias and key.casefold() == alias.casefold()), ""):
+            problems.append(
+                f"{alias}: differs from {twin} by capital letters only, and usernames have none; move the files into "
+                f"one directory, {alias.lower()}, and run this again"
             )
         else:
-            found[alias] = path
-    return Folders(found, tuple(left))
+            paths[alias] = path
+    return StudentFolders(paths, tuple(problems))
 
 
-def text(path: Path) -> str:
-    """A file's text.
+def read_text(path: Path) -> str:
+    """Return the text of a file.
 
     Raises:
-        ClassroomError: it cannot be read, or is in another encoding than UTF-8.
+        ClassroomError: the file cannot be read, or is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -175,50 +184,52 @@ def text(path: Path) -> str:
         ) from error
 
 
-def _aliases(name: str) -> tuple[str, ...]:
-    """What a student's folder may be called, as DockerSpawner 12 to 14 escapes names."""
+def _possible_names(name: str) -> tuple[str, ...]:
+    """Return possible names of a student's directory, as DockerSpawner 12 to 14 escapes them."""
     escaped = escape(name, _LOWER, escape_char="-").lower(), escape(name, _LEGACY, escape_char="_")
     return tuple(dict.fromkeys((name, *escaped)))
 
 
-def _entries(notebooks: Path | None, left: list[str]) -> dict[str, Path]:
-    there = {}
+def _student_folders(notebooks: Path | None, problems: list[str]) -> dict[str, Path]:
+    folders = {}
     for path in sorted(notebooks.iterdir()) if notebooks else ():
         if path.is_symlink():
-            left.append(f"{path.name}: a link to {path.readlink()}; put the folder itself there and run this again")
+            problems.append(
+                f"{path.name}: a link to {path.readlink()}; put the directory itself there and run this again"
+            )
         elif not path.is_dir():
-            left.append(f"{path.name}: a file and no student's folder; move it into the folder of whom it belongs to")
+            problems.append(f"{path.name}: a file and not a directory; move it into the directory of its student")
         else:
-            there[path.name] = path
-    return there
+            folders[path.name] = path
+    return folders
 
 
-def _given(path: Path | None, *, folder: bool) -> Path | None:
+def _named_path(path: Path | None, *, directory: bool) -> Path | None:
     if path is None:
         return None
-    found = path.resolve()
-    if not (found.is_dir() if folder else found.is_file()):
-        raise ClassroomError(f"{path}: there is no such {'folder' if folder else 'file'}; name it as it is")
-    return found
+    target = path.resolve()
+    if not (target.is_dir() if directory else target.is_file()):
+        raise ClassroomError(f"{path}: there is no such {'directory' if directory else 'file'}; check the path")
+    return target
 
 
-def _database(root: Path, volume: Path | None) -> Path | None:
-    for place in (Path("data") / _DATABASE, Path(_DATABASE)):
-        if found := _inside(root, place, "--database"):
-            return found
-    # Who is not root may not look there.
+def _find_database(root: Path, volume: Path | None) -> Path | None:
+    for relative in (Path("data") / _DATABASE, Path(_DATABASE)):
+        if path := _path_inside(root, relative, "--database"):
+            return path
+    # Only root may read the engine's directories.
     with contextlib.suppress(OSError):
         if volume is not None and (volume / _DATABASE).is_file():
             return volume / _DATABASE
     return None
 
 
-def _inside(root: Path, place: Path, option: str = "") -> Path | None:
-    path = root / place
+def _path_inside(root: Path, relative: Path, option: str = "") -> Path | None:
+    path = root / relative
     if not path.exists() and not path.is_symlink():
         return None
-    found = path.resolve()
-    if root not in found.parents:
-        remedy = f"name what it leads to: {option} {found}" if option else "put the file itself there"
-        raise ClassroomError(f"{path}: a link out of the folder, to {found}; {remedy}")
-    return found if found.exists() else None
+    target = path.resolve()
+    if root not in target.parents:
+        remedy = f"name its target: {option} {target}" if option else "put the file itself there"
+        raise ClassroomError(f"{path}: a link out of the directory, to {target}; {remedy}")
+    return target if target.exists() else None

@@ -1,4 +1,4 @@
-"""The accounts of a stock NativeAuthenticator, from the database of a JupyterHub 5 or 6."""
+"""Accounts of a stock NativeAuthenticator, read from the database of a JupyterHub 5 or 6."""
 
 from __future__ import annotations
 
@@ -18,55 +18,57 @@ _EMAIL = re.compile(r"[A-Za-z0-9\.\+_-]+@[A-Za-z0-9\._-]+\.[a-zA-Z]*")
 
 
 @dataclass(frozen=True)
-class Person:
-    """An account of the original's."""
+class StockAccount:
+    """An account of the docker-compose project."""
 
     name: str
     password: str
-    """bcrypt's hash."""
+    """Hash by bcrypt."""
     authorized: bool
     known: bool
-    """Has signed in: JupyterHub knows the name."""
+    """Whether JupyterHub knows the name, as it does after the first login."""
     admin: bool
     email: str | None = None
     second_factor: str | None = None
-    """The secret of an account that signs in with a second factor."""
+    """Secret of the second factor, for an account that logs in with one."""
 
     @property
-    def standing(self) -> str:
-        """What the account is: approved, waiting, closed."""
+    def status(self) -> str:
+        """Return the state of the account: approved, waiting or closed."""
         return "approved" if self.authorized else "closed" if self.known else "waiting"
 
 
-def read(file: Path) -> tuple[Person, ...]:
-    """The accounts, oldest first. The file is only read: looked at is a copy, with what its hub had not finished.
+def read_accounts(file: Path) -> tuple[StockAccount, ...]:
+    """Return the accounts, oldest first.
+
+    This opens a copy of the database, with its journal and write-ahead log, and leaves the file itself alone.
 
     Raises:
-        ClassroomError: it cannot be read, is damaged or half copied, or holds no accounts.
+        ClassroomError: the database cannot be read, is damaged or incomplete, or holds no accounts.
     """
     with tempfile.TemporaryDirectory(prefix="classroom-adopt-") as folder:
         copy = Path(folder) / "jupyterhub.sqlite"
         try:
             shutil.copyfile(file, copy)
             for companion in _COMPANIONS:
-                if (beside := file.with_name(file.name + companion)).exists():
-                    shutil.copyfile(beside, copy.with_name(copy.name + companion))
+                if (log := file.with_name(file.name + companion)).exists():
+                    shutil.copyfile(log, copy.with_name(copy.name + companion))
         except OSError as error:
             raise ClassroomError(f"{file}: cannot be read ({error.strerror}); run this as root") from error
-        _demand_whole(copy, file)
-        found = sqlite.select_rows(
+        _check_integrity(copy, file)
+        rows = sqlite.select_rows(
             copy,
             "SELECT i.username, i.password, i.is_authorized, u.name IS NOT NULL, u.admin, i.email, i.has_2fa, "
             "i.otp_secret FROM users_info AS i LEFT JOIN users AS u ON u.name = i.username ORDER BY i.id",
         )
-        if not found and not sqlite.select_rows(copy, "SELECT name FROM sqlite_master WHERE name = 'users_info'"):
+        if not rows and not sqlite.select_rows(copy, "SELECT name FROM sqlite_master WHERE name = 'users_info'"):
             raise ClassroomError(
-                f"{file}: holds no accounts of NativeAuthenticator; name the original's with --database FILE"
+                f"{file}: holds no accounts of NativeAuthenticator; name the project's database with --database FILE"
             )
-    people: dict[str, Person] = {}
-    for name, password, authorized, known, admin, email, with_factor, factor in found:
+    accounts: dict[str, StockAccount] = {}
+    for name, password, authorized, known, admin, email, with_factor, factor in rows:
         hashed = password.decode("latin-1") if isinstance(password, bytes) else str(password or "")
-        person = Person(
+        account = StockAccount(
             name=str(name),
             password=hashed,
             authorized=bool(authorized),
@@ -76,18 +78,18 @@ def read(file: Path) -> tuple[Person, ...]:
             second_factor=str(factor) if with_factor and factor else None,
         )
         # Of two rows of one name the first counts, as in stock.
-        people.setdefault(person.name, person)
-    return tuple(people.values())
+        accounts.setdefault(account.name, account)
+    return tuple(accounts.values())
 
 
-def _demand_whole(copy: Path, file: Path) -> None:
+def _check_integrity(copy: Path, file: Path) -> None:
     try:
         with sqlite.open_database(copy) as opened:
-            (found,) = opened.execute("PRAGMA quick_check(1)").fetchone()
+            (result,) = opened.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        found = str(error)
-    if found != "ok":
+        result = str(error)
+    if result != "ok":
         raise ClassroomError(
-            f"{file}: damaged, or a half copy ({found}); stop the original and copy it again: docker compose cp "
+            f"{file}: damaged or incomplete ({result}); stop the project and copy it again: docker compose cp "
             f"jupyterhub:/srv/jupyterhub/data/jupyterhub.sqlite {file}"
         )

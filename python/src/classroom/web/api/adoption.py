@@ -1,4 +1,4 @@
-"""Taking over the accounts of a stock site."""
+"""Migration of accounts from a stock site."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Person(RequestBody):
     email: str | None = Field(default=None, max_length=128)
     second_factor: str | None = Field(default=None, max_length=16)
     files: bool = False
-    """The home is asked for."""
+    """Whether the caller needs the location of the home."""
 
 
 class _People(RequestBody):
@@ -34,29 +34,29 @@ class _People(RequestBody):
 
 
 class Adoption(ApiHandler):
-    """/hub/api/classroom/adopt. For the operator's command: who may set a hash may be anybody."""
+    """/hub/api/classroom/adopt, for `classroom adopt` only: a caller who can set a hash can log in as anyone."""
 
     @needs_scope("admin:users")
     async def post(self) -> None:
-        """Make accounts, and say where the homes of those are who have files."""
+        """Create accounts, and answer with the homes of those that have files."""
         if self.actor != COMMAND_LINE:
-            raise web.HTTPError(403, "Accounts are taken over by the operator's command only: classroom adopt")
+            raise web.HTTPError(403, "Only the operator's command can migrate accounts: run classroom adopt")
         body = self.parse_body(_People)
-        candidates = [StockUser(**each.model_dump(exclude={"files"})) for each in body.people]
+        candidates = [StockUser(**person.model_dump(exclude={"files"})) for person in body.people]
         admins = self.authenticator.admin_users
         if body.dry_run:
-            lines = stock_import.plan_stock_import(self.db, candidates, admins)
+            planned = stock_import.plan_stock_import(self.db, candidates, admins)
         else:
-            lines = stock_import.apply_stock_import(self.db, candidates, admins)
-            added = tuple(line.name for line in lines if line.action is StockAction.ADD)
-            self.log.info("Taken over from the original: %s", join_names(added) or "nobody")
+            planned = stock_import.apply_stock_import(self.db, candidates, admins)
+            added = tuple(user.name for user in planned if user.action is StockAction.ADD)
+            self.log.info("Migrated accounts: %s", join_names(added) or "none")
         rows = []
-        for line, person in zip(lines, body.people, strict=True):
-            if line.action is StockAction.GIVE_PASSWORD and not body.dry_run:
-                admin_password_file.delete_admin_password(self.authenticator.secrets_dir, line.name)
-            asked = person.files and line.action not in {StockAction.NO_ACCOUNT, StockAction.REFUSE}
-            home = self._home(line.name, make=not body.dry_run) if asked else None
-            rows.append({"name": line.name, "deed": line.action.value, "why": line.why, "home": home})
+        for user, person in zip(planned, body.people, strict=True):
+            if user.action is StockAction.GIVE_PASSWORD and not body.dry_run:
+                admin_password_file.delete_admin_password(self.authenticator.secrets_dir, user.name)
+            needs_home = person.files and user.action not in {StockAction.NO_ACCOUNT, StockAction.REFUSE}
+            home = self._home(user.name, make=not body.dry_run) if needs_home else None
+            rows.append({"name": user.name, "deed": user.action.value, "why": user.why, "home": home})
         self.send_json({"people": rows, "dry_run": body.dry_run})
 
     def _home(self, name: str, *, make: bool) -> str | None:
