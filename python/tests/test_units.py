@@ -9,7 +9,7 @@ from classroom.gpus.report import Report as GpuReport
 from classroom.gpus.report import Row as GpuRow
 from classroom.settings.models import Settings
 from classroom.spawner.report import Running
-from classroom.storage.report import Held, Report, Row
+from classroom.storage.report import HomeContents, HomeRow, StorageReport
 from classroom.units import format_bytes, format_duration, format_percent, write_bytes
 
 M, G, T = 1024**2, 1024**3, 1024**4
@@ -66,7 +66,11 @@ def test_a_limit_of_8g_is_8g_in_servers_storage_and_gpus() -> None:
     assert server.memory_shown == "4G of 8G"
     assert GpuRow("0", ("nvidia.com/gpu=0",), memory_used=limit // 2, memory_total=limit).memory == "4G of 8G"
     console = Console(file=io.StringIO(), width=100)
-    console.print(Report("directory", (Row("ada", "home", Held(limit // 2, 4, None, limit)),), free=None).as_table())
+    console.print(
+        StorageReport(
+            "directory", (HomeRow("ada", "home", HomeContents(limit // 2, 4, None, limit)),), free=None
+        ).as_table()
+    )
     console.print(
         GpuReport("shared", (GpuRow("0", (), model="H100", memory_used=0, memory_total=limit),), ()).as_table()
     )

@@ -51,7 +51,7 @@ def _settings(store: Path, quota: str, files: int | None = None) -> Path:
 
 
 def _ask(settings: Path, **request: str) -> dict[str, Any]:
-    return helper.answer(json.dumps(request).encode(), settings)
+    return helper.handle_request(json.dumps(request).encode(), settings)
 
 
 def _as_student(work: Callable[[], object]) -> str:

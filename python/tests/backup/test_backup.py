@@ -20,7 +20,7 @@ import pytest
 from backup.backup_class import Class, need
 from backup.quick_key import make_quick
 from classroom.backup import last_backup
-from classroom.storage.quota import ATTRIBUTE
+from classroom.storage.quota import PROJECT_ATTRIBUTE
 from support.processes import classroom
 from support.waiting import wait_until
 
@@ -500,12 +500,12 @@ def test_homes_that_are_folders_are_saved_while_the_engine_is_down(
 
 def test_a_quotas_number_stays_with_its_machine(school: Class, elsewhere: Class, repository: str) -> None:
     try:
-        os.setxattr(school.home("ada"), ATTRIBUTE, b"268435456")
+        os.setxattr(school.home("ada"), PROJECT_ATTRIBUTE, b"268435456")
     except OSError as error:
         pytest.skip(f"this file system keeps no trusted attribute: {error.strerror}")
     school.done("create", repository, **PASSWORD)
     elsewhere.done("restore", repository, **PASSWORD)
-    assert ATTRIBUTE not in os.listxattr(elsewhere.home("ada"))
+    assert PROJECT_ATTRIBUTE not in os.listxattr(elsewhere.home("ada"))
 
 
 def test_a_disk_that_is_not_mounted_is_not_a_class_without_homes(

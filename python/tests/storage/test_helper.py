@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from classroom.errors import ClassroomError
-from classroom.storage.client import ask
-from classroom.storage.helper import LONGEST, answer, serve
+from classroom.storage.client import call_helper
+from classroom.storage.helper import MAX_REQUEST_BYTES, handle_request, serve
 from support.processes import classroom
 from support.waiting import wait_until
 
@@ -46,21 +46,21 @@ def say(path: Path, request: bytes) -> Any:
 
 @pytest.mark.anyio
 async def test_a_home_is_made_once_and_its_use_told(helper: Path, store: Path) -> None:
-    assert await ask(helper, "make", HOME) == {"empty": True}
+    assert await call_helper(helper, "make", HOME) == {"empty": True}
     (store / HOME / "notes").write_bytes(os.urandom(50_000))
-    assert await ask(helper, "make", HOME) == {"empty": False}
-    use = await ask(helper, "use", HOME)
+    assert await call_helper(helper, "make", HOME) == {"empty": False}
+    use = await call_helper(helper, "use", HOME)
     assert use["files"] == 2
     assert use["size"] >= 50_000
     assert use["quota"] is None
-    assert await ask(helper, "check") == {"mistakes": []}
+    assert await call_helper(helper, "check") == {"mistakes": []}
 
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("settings_file")
 async def test_a_helper_that_is_away_is_named_with_the_command_that_starts_it(tmp_path: Path) -> None:
     with pytest.raises(ClassroomError, match=r"does not answer .* run: systemctl restart classroom-homes.socket"):
-        await ask(tmp_path / "homes.sock", "make", HOME)
+        await call_helper(tmp_path / "homes.sock", "make", HOME)
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ async def test_a_helper_that_is_away_is_named_with_the_command_that_starts_it(tm
      b'{"action": "remove", "home": "classroom-home-a"}\n', b'{"action": ["make"], "home": "classroom-home-a"}\n',
      b'{"action": "make", "home": ["classroom-home-a"]}\n', b'{"action": "make", "home": "classroom-home-a", "x": 1}\n',
      b'{"action": "make", "home": "../etc"}\n', b'{"action": "check", "home": "classroom-home-a"}\n',
-     b"[" * LONGEST + b"\n", b"x" * (1 << 20)],
+     b"[" * MAX_REQUEST_BYTES + b"\n", b"x" * (1 << 20)],
     ids=lambda value: value[:40].decode(errors="replace"),
 )  # fmt: skip
 def test_a_request_for_anything_else_is_an_error_and_makes_nothing(helper: Path, store: Path, request_: bytes) -> None:
     try:
         assert say(helper, request_).keys() == {"error"}
     except (BrokenPipeError, ConnectionResetError):
-        assert len(request_) > LONGEST
+        assert len(request_) > MAX_REQUEST_BYTES
     assert list(store.iterdir()) == []
     assert say(helper, b'{"action": "check"}\n') == {"mistakes": []}
 
@@ -156,18 +156,18 @@ def test_a_quota_on_a_file_system_without_any_is_told_with_the_commands(settings
     data = json.loads(settings_file.read_text())
     data["storage"]["quota"] = "1G"
     settings_file.write_text(json.dumps(data))
-    (mistake,) = answer(b'{"action": "check"}', settings_file)["mistakes"]
+    (mistake,) = handle_request(b'{"action": "check"}', settings_file)["mistakes"]
     assert f"the file system of {store} has no project quotas" in mistake
     assert "prjquota" in mistake
     # The students work all the same.
-    assert answer(json.dumps({"action": "make", "home": HOME}).encode(), settings_file) == {"empty": True}
+    assert handle_request(json.dumps({"action": "make", "home": HOME}).encode(), settings_file) == {"empty": True}
 
 
 def test_with_volumes_there_is_nothing_to_ask(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text("{}")
     with pytest.raises(ClassroomError, match="homes are volumes of the engine here"):
-        answer(b'{"action": "check"}', file)
+        handle_request(b'{"action": "check"}', file)
 
 
 @pytest.fixture

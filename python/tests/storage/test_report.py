@@ -10,15 +10,20 @@ from rich.console import Console
 
 from classroom.errors import ClassroomError
 from classroom.settings.models import Settings
-from classroom.storage.report import Held, Report, Row, look
+from classroom.storage.report import HomeContents, HomeRow, StorageReport, inspect_homes
 
 G = 1024**3
-REPORT = Report(
+REPORT = StorageReport(
     "directory",
     (
-        Row("gone", "classroom-home-gone", Held(5 * G, 4, "2026-03-01T10:00:00+00:00"), "2026-05-02T10:00:00+00:00"),
-        Row("ben", "classroom-home-ben", Held()),
-        Row("ada", "classroom-home-ada", Held(3 * G // 2, 1234, "2026-04-01T10:00:00+00:00", 20 * G)),
+        HomeRow(
+            "gone",
+            "classroom-home-gone",
+            HomeContents(5 * G, 4, "2026-03-01T10:00:00+00:00"),
+            "2026-05-02T10:00:00+00:00",
+        ),
+        HomeRow("ben", "classroom-home-ben", HomeContents()),
+        HomeRow("ada", "classroom-home-ada", HomeContents(3 * G // 2, 1234, "2026-04-01T10:00:00+00:00", 20 * G)),
     ),
     free=100 * G,
 )
@@ -46,7 +51,7 @@ def test_programs_get_bytes_and_times() -> None:
 
 def test_without_a_hubs_database_there_is_nothing_to_tell(tmp_path: Path) -> None:
     with pytest.raises(ClassroomError, match="there is no database; the hub creates it when it starts"):
-        look(Settings.model_validate({"paths": {"state": tmp_path}}))
+        inspect_homes(Settings.model_validate({"paths": {"state": tmp_path}}))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -55,7 +60,7 @@ def test_an_engine_that_is_away_is_one_sentence(tmp_path: Path) -> None:
         database.execute("CREATE TABLE classroom_homes (username TEXT, location TEXT, archived_at TEXT)")
     settings = {"paths": {"state": tmp_path}, "docker": {"host": f"unix://{tmp_path}/none.sock"}}
     with pytest.raises(ClassroomError, match=r"the Docker engine does not answer \(No such file or directory\);"):
-        look(Settings.model_validate(settings))
+        inspect_homes(Settings.model_validate(settings))
 
 
 def test_homes_of_plain_processes_are_counted_without_an_engine(tmp_path: Path) -> None:
@@ -64,5 +69,5 @@ def test_homes_of_plain_processes_are_counted_without_an_engine(tmp_path: Path) 
         database.execute("INSERT INTO classroom_homes VALUES ('ada', 'home-ada', NULL), ('ben', 'home-ben', NULL)")
     (tmp_path / "homes/home-ada").mkdir(parents=True)
     (tmp_path / "homes/home-ada/notes.txt").write_text("mine")
-    found = look(Settings.model_validate({"spawner": "process", "paths": {"state": tmp_path}}))
-    assert [(row.student, row.held.files) for row in found.rows] == [("ada", 2), ("ben", None)]
+    found = inspect_homes(Settings.model_validate({"spawner": "process", "paths": {"state": tmp_path}}))
+    assert [(row.student, row.contents.files) for row in found.rows] == [("ada", 2), ("ben", None)]

@@ -16,7 +16,7 @@ from classroom.db import sqlite
 from classroom.docker.client import engine_at
 from classroom.docker.container import LABEL
 from classroom.errors import ClassroomError
-from classroom.storage import folders
+from classroom.storage.home_directories import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +126,7 @@ def refuse_without_rights(settings: Settings, command: str) -> None:
 def _there(settings: Settings) -> Path | None:
     """The folder of all homes, looked at: one whose disk is not mounted shall not be saved as a class without homes."""
     if settings.storage.path is not None:
-        with folders.opened(settings.storage.path):
+        with open_store(settings.storage.path):
             return settings.storage.path
     if settings.spawner == "docker":
         return None

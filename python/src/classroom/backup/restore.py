@@ -144,7 +144,7 @@ def _put_homes(settings: Settings, source: Source, chosen: tuple[Move, ...], don
             new = _below(beside, move.home.path)
             # A project's number of the machine of the backup may be another home's here; the helper gives one anew.
             with contextlib.suppress(OSError):
-                os.removexattr(new, quota.ATTRIBUTE)
+                os.removexattr(new, quota.PROJECT_ATTRIBUTE)
             swap(new, place)
             done(move.location)
 

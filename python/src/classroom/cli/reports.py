@@ -38,10 +38,10 @@ def doctor(
 
 def storage(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
     """Show disk use, quota and last change of each home, including those of removed students."""
-    from classroom.storage.report import look  # noqa: PLC0415 - the engine's client takes a while to import
+    from classroom.storage.report import inspect_homes  # noqa: PLC0415 - the engine's client takes a while to import
 
-    report = look(load_settings(settings_file))
+    report = inspect_homes(load_settings(settings_file))
     print_result(report.as_table(), report.as_data(), as_json=as_json)
     if not as_json:
-        for mistake in report.mistakes:
-            typer.secho(mistake, err=True)
+        for problem in report.problems:
+            typer.secho(problem, err=True)

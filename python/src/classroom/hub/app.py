@@ -22,7 +22,7 @@ from classroom.notices import Board
 from classroom.settings.groups import gpu_rules, hands_out_gpus
 from classroom.settings.models import Settings
 from classroom.spawner.docker import ClassroomSpawner
-from classroom.storage.watch import Watch
+from classroom.storage.client import StorageMonitor
 from classroom.web.routes import ROUTES
 from classroom.web.template_vars import template_vars
 
@@ -46,7 +46,7 @@ class ClassroomHub(JupyterHub):
     """Whose servers are started because it is their turn for a GPU."""
     _watcher: asyncio.Task[None] | None = None
     _gpu_watcher: asyncio.Task[None] | None = None
-    _storage: Watch | None = None
+    _storage: StorageMonitor | None = None
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
         super().__init__(**kwargs)
@@ -192,7 +192,7 @@ class ClassroomHub(JupyterHub):
     def _storage_mistakes(self, user: User | None) -> tuple[str, ...]:
         if user is None or not getattr(user, "admin", False):
             return ()
-        return self._storage.mistakes if self._storage else ()
+        return self._storage.problems if self._storage else ()
 
     def _look_at_gpus(self) -> tuple[str, ...]:
         settings = self.class_settings
@@ -206,7 +206,7 @@ class ClassroomHub(JupyterHub):
             for mistake in self._look_at_gpus():
                 self.log.error("GPUs: %s", mistake)
             if self.class_settings.storage.kind == "directory":
-                self._storage = Watch(self.class_settings.storage, self.log)
+                self._storage = StorageMonitor(self.class_settings.storage, self.log)
         self.turns = Autostart(self.db, self, self.class_settings.gpu.offer)
         await self.proxy.wait_up()
         await super().start()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classroom.errors import ClassroomError
-from classroom.storage.folders import OWNER
+from classroom.storage.home_directories import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,7 @@ from classroom.docker.container import HOME, LABEL, USER, home_mount
 from classroom.errors import ClassroomError
 from classroom.migrate_compose import completed_homes
 from classroom.migrate_compose.home_archive import WORK, tar_stream
-from classroom.storage.client import ask
-from classroom.storage.first_files import fill
+from classroom.storage.client import call_helper, copy_image_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,14 +56,14 @@ def copy_into_home(settings: Settings, student: str, location: str, folder: Path
     path = settings.storage.path
     is_empty = False
     if path is not None:
-        is_empty = bool(asyncio.run(ask(settings.storage.helper, "make", location))["empty"])
+        is_empty = bool(asyncio.run(call_helper(settings.storage.helper, "make", location))["empty"])
     client = engine_at(settings.docker.host).client
     with (
         _errors(settings, student),
         _container(client, settings, student, str(path / location) if path else location) as container,
     ):
         if is_empty:
-            asyncio.run(fill(engine_at(settings.docker.host), settings.student.image, container))
+            asyncio.run(copy_image_home(engine_at(settings.docker.host), settings.student.image, container))
         existing = {name for name in (WORK, _DRAFT) if _exists(client, container, name)}
         if is_unpacked and existing == {WORK}:
             return  # a run was killed between the rename and the record

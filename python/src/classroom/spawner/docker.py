@@ -26,8 +26,7 @@ from classroom.gpus.snapshot import GpuSnapshot, forget_recent, look, may_queue,
 from classroom.gpus.text import MAY_START_WITHOUT, start_page
 from classroom.settings.models import Settings
 from classroom.spawner.readiness import answers
-from classroom.storage.client import ask
-from classroom.storage.first_files import fill
+from classroom.storage.client import call_helper, copy_image_home
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -195,7 +194,7 @@ class ClassroomSpawner(DockerSpawner):
             if waited is not None and isinstance(found, Granted):
                 WAITED.observe(waited)
         if is_empty:
-            await fill(self.engine, holds.student.image, self.object_id)
+            await copy_image_home(self.engine, holds.student.image, self.object_id)
         self.stage = (30, "Starting your container")
         try:
             await self.docker("start", self.object_id)
@@ -224,7 +223,7 @@ class ClassroomSpawner(DockerSpawner):
         if storage.path is None:
             return location, False  # the engine makes the volume and fills it
         try:
-            made = await ask(storage.helper, "make", location)
+            made = await call_helper(storage.helper, "make", location)
         except ClassroomError as error:
             raise self._failure("Your home cannot be reached now.", "storage", error) from error
         return str(storage.path / location), bool(made["empty"])

@@ -1,1 +1,1 @@
-"""Students' homes as folders: made, bounded and measured by a small helper with root's rights."""
+"""Students' homes as directories: created, limited and measured by a small helper with root's rights."""

@@ -1,9 +1,9 @@
-"""The root helper: takes a home's name and an action, and nothing else. The hub asks it; the hub is not root.
+"""The root helper of the hub, which is not root: it takes an action and a home's name, and nothing else.
 
-One request a connection, one line of JSON each way: `{"action": "make", "home": "classroom-home-ada"}` is answered
-`{"empty": true}`, what went wrong `{"error": "..."}`. How much a home may hold, and where homes are, come from the
-settings file, which only root writes. `make` makes the home if there is none and bounds it, `use` counts what is in it;
-`check` takes no home and names what is wrong with the storage.
+Each connection carries one request and one answer, a line of JSON each: `{"action": "make", "home":
+"classroom-home-ada"}` is answered `{"empty": true}`, or `{"error": "..."}`. Quota and path of homes come from the
+settings file, which only root writes. `make` creates the home if there is none and sets its quota, `use` measures it;
+`check` takes no home and returns the problems of the storage.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
-from classroom.storage import folders, quota
+from classroom.storage import home_directories, quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,30 +28,29 @@ if TYPE_CHECKING:
 
     from classroom.settings.models import Storage
 
-LONGEST = 1024
-"""Bytes of a request."""
+MAX_REQUEST_BYTES = 1024
 
 _THREADS = 4
-_PATIENCE = 10.0  # seconds for a request to come and for its answer to be taken
-_IDLE = 300.0  # seconds without a request after which it ends, when systemd holds the socket
+_TIMEOUT = 10.0  # seconds for a request to arrive and for its answer to be read
+_IDLE = 300.0  # seconds without a request after which it exits, if systemd holds the socket
 _FIRST_FD = 3  # sd_listen_fds(3)
 
 _log = logging.getLogger(__name__)
 
 
 def serve(settings_file: Path, user: str | None = None, listen: Path | None = None) -> None:
-    """Answer until idle (with a socket of systemd's) or for ever (with one of its own).
+    """Answer requests until idle (with systemd's socket) or until stopped (with its own socket).
 
     Args:
-        settings_file: read anew for each request.
-        user: who may ask beside root: the hub's user.
-        listen: where to listen, if systemd does not; the socket is the user's own.
+        settings_file: read again for each request.
+        user: the hub's user, who may connect besides root.
+        listen: the path of its own socket, which the user owns; None takes systemd's.
 
     Raises:
-        ClassroomError: no such user, or the socket cannot be made.
+        ClassroomError: there is no such user, or the socket cannot be created.
     """
     allowed = {0, os.geteuid()} | ({_uid(user)} if user else set())
-    listener = _activated() if listen is None else _bound(listen, _uid(user) if user else os.geteuid())
+    listener = _systemd_socket() if listen is None else _create_socket(listen, _uid(user) if user else os.geteuid())
     if listen is None:
         listener.settimeout(_IDLE)
     running: set[Future[None]] = set()
@@ -63,80 +62,80 @@ def serve(settings_file: Path, user: str | None = None, listen: Path | None = No
                 if not wait(running, 0).not_done:
                     return
                 continue
-            running.add(pool.submit(_answer, connection, settings_file, allowed))
-            # Who comes while all threads are busy waits in the socket's own queue.
+            running.add(pool.submit(_serve_connection, connection, settings_file, allowed))
+            # While all threads are busy, further connections wait in the queue of the socket.
             running = wait(running, None if len(running) >= _THREADS else 0, FIRST_COMPLETED).not_done
 
 
-def answer(request: bytes, settings_file: Path) -> dict[str, Any]:
-    """Do what a request asks.
+def handle_request(request: bytes, settings_file: Path) -> dict[str, Any]:
+    """Carry out a request and return the answer.
 
     Raises:
-        ClassroomError: it asks for nothing that there is, or it cannot be done.
+        ClassroomError: the request is invalid, or it failed.
     """
     try:
-        asked = json.loads(request)
+        content = json.loads(request)
     except (ValueError, RecursionError) as error:
         raise ClassroomError("the request is not JSON") from error
     settings = load_settings(settings_file)
     storage = settings.storage
     if storage.path is None:
         raise ClassroomError('homes are volumes of the engine here: there is nothing to do (storage.kind is "volumes")')
-    if asked == {"action": "check"}:
-        return {"mistakes": mistakes(storage)}
-    match asked:
+    if content == {"action": "check"}:
+        return {"mistakes": check_storage(storage)}
+    match content:
         case {"action": str(action), "home": str(home), **other} if action in _ACTIONS and not other:
-            name = folders.check_name(home, settings.docker.prefix)
+            name = home_directories.check_home_name(home, settings.docker.prefix)
         case _:
             raise ClassroomError('a request is {"action": "make" or "use", "home": NAME} or {"action": "check"}')
-    with folders.opened(storage.path) as store:
+    with home_directories.open_store(storage.path) as store:
         return _ACTIONS[action](store, name, storage)
 
 
-def mistakes(storage: Storage) -> list[str]:
-    """What is wrong with the folder of all homes, a sentence each with what mends it."""
+def check_storage(storage: Storage) -> list[str]:
+    """Return the problems of the directory of all homes, each a sentence with the fix."""
     if storage.path is None:
         return []
     try:
-        with folders.opened(storage.path) as store:
+        with home_directories.open_store(storage.path) as store:
             if os.fstatvfs(store).f_flag & os.ST_RDONLY:
                 return [f"storage.path {storage.path} is mounted read-only; run: mount -o remount,rw {storage.path}"]
-            found = quota.mistake(store, storage.path) if storage.quota else None
-            return [found] if found else []
+            problem = quota.check_support(store, storage.path) if storage.quota else None
+            return [problem] if problem else []
     except ClassroomError as error:
         return [str(error)]
 
 
-def _make(store: int, name: str, storage: Storage) -> dict[str, Any]:
-    folders.make(store, name)
-    with folders.home(store, name) as found:
+def _create_home(store: int, name: str, storage: Storage) -> dict[str, Any]:
+    home_directories.create_home_directory(store, name)
+    with home_directories.open_home(store, name) as home:
         try:
             if storage.quota:
-                quota.bound(store, found, name, storage.quota, storage.files)
+                quota.set_limit(store, home, name, storage.quota, storage.files)
             else:
-                quota.unbound(store, found)
+                quota.remove_limit(store, home)
         except OSError as error:
-            # The student works all the same; who looks after the machine is told at each start.
-            _log.error("%s has no bound: %s", name, error.strerror)
-        return {"empty": folders.is_empty(found)}
+            # The student can work without a quota; each start writes this for the operator.
+            _log.error("%s has no quota: %s", name, error.strerror)
+        return {"empty": home_directories.is_empty_home(home)}
 
 
-def _use(store: int, name: str, _storage: Storage) -> dict[str, Any]:
-    with folders.home(store, name) as found:
-        spent = quota.spent(store, found)
-        return {**asdict(folders.use(found)), "quota": (spent.most or None) if spent else None}
+def _measure_home(store: int, name: str, _storage: Storage) -> dict[str, Any]:
+    with home_directories.open_home(store, name) as home:
+        usage = quota.read_usage(store, home)
+        return {**asdict(home_directories.measure_usage(home)), "quota": (usage.max_bytes or None) if usage else None}
 
 
-_ACTIONS: dict[str, Callable[[int, str, Storage], dict[str, Any]]] = {"make": _make, "use": _use}
+_ACTIONS: dict[str, Callable[[int, str, Storage], dict[str, Any]]] = {"make": _create_home, "use": _measure_home}
 
 
-def _answer(connection: socket.socket, settings_file: Path, allowed: set[int]) -> None:
+def _serve_connection(connection: socket.socket, settings_file: Path, allowed: set[int]) -> None:
     with connection:
-        connection.settimeout(_PATIENCE)
+        connection.settimeout(_TIMEOUT)
         try:
-            if (asker := _peer(connection)) not in allowed:
-                raise ClassroomError(f"user {asker} may not ask for homes")  # noqa: TRY301 - answered below
-            reply = answer(_read(connection), settings_file)
+            if (uid := _peer_uid(connection)) not in allowed:
+                raise ClassroomError(f"user {uid} may not ask for homes")  # noqa: TRY301 - answered below
+            reply = handle_request(_read_request(connection), settings_file)
         except ClassroomError as error:
             _log.warning("%s", error)
             reply = {"error": str(error)}
@@ -146,22 +145,22 @@ def _answer(connection: socket.socket, settings_file: Path, allowed: set[int]) -
         try:
             connection.sendall(json.dumps(reply).encode() + b"\n")
         except OSError as error:
-            _log.warning("an answer was not taken: %s", error)
+            _log.warning("an answer was not read: %s", error)
 
 
-def _read(connection: socket.socket) -> bytes:
+def _read_request(connection: socket.socket) -> bytes:
     request = b""
     while b"\n" not in request:
-        if len(request) > LONGEST:
-            raise ClassroomError(f"a request has at most {LONGEST} bytes")
-        if not (part := connection.recv(LONGEST)):
+        if len(request) > MAX_REQUEST_BYTES:
+            raise ClassroomError(f"a request has at most {MAX_REQUEST_BYTES} bytes")
+        if not (part := connection.recv(MAX_REQUEST_BYTES)):
             break
         request += part
     return request
 
 
-def _peer(connection: socket.socket) -> int:
-    """Who asks, as the kernel says (unix(7), SO_PEERCRED)."""
+def _peer_uid(connection: socket.socket) -> int:
+    """Return the user of the client, from the kernel (unix(7), SO_PEERCRED)."""
     credentials = struct.Struct("=iII")
     _, uid, _ = credentials.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size))
     return int(uid)
@@ -174,13 +173,13 @@ def _uid(user: str) -> int:
         raise ClassroomError(f"there is no user {user} on this machine; name the hub's user with --user") from error
 
 
-def _activated() -> socket.socket:
+def _systemd_socket() -> socket.socket:
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         raise ClassroomError("systemd has given no socket; start the socket's unit, or write --listen PATH")
     return socket.socket(fileno=_FIRST_FD)
 
 
-def _bound(path: Path, owner: int) -> socket.socket:
+def _create_socket(path: Path, owner: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.unlink(missing_ok=True)

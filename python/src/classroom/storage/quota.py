@@ -1,7 +1,7 @@
-"""How much a home may hold: project quotas of XFS and ext4, by the kernel's own calls.
+"""Quotas of homes: project quotas of XFS and ext4, by system calls.
 
-All that is in a home belongs to one project of the file system, and what is made there inherits it. The number is kept
-in an attribute of the home that only root reads and writes: a student could set a project's number on their own files.
+All content of a home belongs to one project of the file system, and new files inherit it. An attribute of the home that
+only root reads and writes stores the project's number: a student could set a project's number on their own files.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classroom.errors import ClassroomError
-from classroom.storage.folders import entries
+from classroom.storage.home_directories import walk_home
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ATTRIBUTE = "trusted.classroom.project"
+PROJECT_ATTRIBUTE = "trusted.classroom.project"
 
 # <linux/fs.h>: struct fsxattr is flags, extent size, extents, project, copy-on-write extent size, 8 bytes of padding.
 _FSXATTR = struct.Struct("=5I8x")
@@ -42,31 +42,30 @@ _BLOCK = 1024  # bytes
 _LIMITS = 1 | 4  # of blocks and of inodes
 _ACCOUNTED, _ENFORCED = 1 << 4, 1 << 5
 
-_FIRST = 0x10000000
-"""Our projects begin here: the engine numbers its own from 1."""
-_NUMBERS = 0x40000000
+_FIRST_PROJECT = 0x10000000
+"""The engine numbers its own projects from 1."""
+_PROJECT_COUNT = 0x40000000
 
-_numbering = threading.Lock()
+_assign_lock = threading.Lock()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What the file system says of a project."""
+class QuotaUsage:
+    """Usage and limits of a project, as the file system counts them."""
 
-    most: int
-    """Bytes that it may hold; 0 means no bound."""
-    size: int
-    """Bytes that it holds."""
-    most_files: int
-    """Files and folders that it may hold; 0 means no bound."""
+    max_bytes: int
+    """0 means no limit."""
+    bytes: int
+    max_files: int
+    """Files and directories; 0 means no limit."""
     files: int
 
 
-def mistake(store: int, path: Path) -> str | None:
-    """Why homes in this open folder cannot be bounded, with the commands that mend it; None if they can.
+def check_support(store: int, path: Path) -> str | None:
+    """Return why homes in this open directory can have no quota, with the commands that fix it; None if they can.
 
-    Accounting alone is not enough: ext4 with the feature but not the mount option counts and bounds nothing.
+    Accounting alone is not enough: ext4 with the feature but without the mount option counts, and limits nothing.
     """
     state = bytearray(256)
     try:
@@ -76,86 +75,86 @@ def mistake(store: int, path: Path) -> str | None:
             return None
     except OSError as error:
         if error.errno == errno.EPERM:
-            return "storage.quota: homes cannot be bounded without root's rights; run homes-helper as root"
+            return "storage.quota: quotas of homes need root's rights; run homes-helper as root"
     return (
-        f"storage.quota: the file system of {path} has no project quotas, so homes are not bounded; mount it with the "
+        f"storage.quota: the file system of {path} has no project quotas, so homes have no limit; mount it with the "
         "option prjquota (ext4: unmounted first, tune2fs -O project,quota -Q prjquota DEVICE), or leave quota out"
     )
 
 
-def bound(store: int, found: int, name: str, most: int, most_files: int | None) -> None:
-    """Let an open home hold at most so much. What is in it already counts; too much there is left alone.
+def set_limit(store: int, home: int, name: str, max_bytes: int, max_files: int | None) -> None:
+    """Set the quota of an open home. Existing files count; nothing is deleted if they exceed it.
 
     Args:
-        store: the open folder of all homes.
-        found: the open home.
+        store: the open directory of all homes.
+        home: the open home.
         name: its name.
-        most: bytes.
-        most_files: files and folders; None for no bound.
+        max_bytes: the limit in bytes.
+        max_files: the limit of files and directories; None for no limit.
 
     Raises:
         OSError: the file system has no project quotas.
     """
-    with _numbering:
-        project = number(found)
+    with _assign_lock:
+        project = project_id(home)
         if project is None:
-            project = _free(store, name)
-            os.setxattr(found, ATTRIBUTE, str(project).encode())
-        limits = _DQBLK.pack(-(-most // _BLOCK), 0, 0, most_files or 0, 0, 0, 0, 0, _LIMITS)
+            project = _free_project_id(store, name)
+            os.setxattr(home, PROJECT_ATTRIBUTE, str(project).encode())
+        limits = _DQBLK.pack(-(-max_bytes // _BLOCK), 0, 0, max_files or 0, 0, 0, 0, 0, _LIMITS)
         _quotactl(store, _SET_QUOTA, project, bytearray(limits))
-    if _project(found) != (project, _INHERIT):
-        _assign(found, project)
+    if _project(home) != (project, _INHERIT):
+        _assign_project(home, project)
 
 
-def unbound(store: int, found: int) -> None:
-    """Let an open home hold whatever there is room for again; it is still counted."""
-    if (project := number(found)) is not None:
+def remove_limit(store: int, home: int) -> None:
+    """Remove the limits of an open home; its usage is still counted."""
+    if (project := project_id(home)) is not None:
         _quotactl(store, _SET_QUOTA, project, bytearray(_DQBLK.pack(0, 0, 0, 0, 0, 0, 0, 0, _LIMITS)))
 
 
-def spent(store: int, found: int) -> Spent | None:
-    """What an open home holds, as the file system counts it; None if it has never been bounded."""
-    project = number(found)
-    return None if project is None else _look(store, project)
+def read_usage(store: int, home: int) -> QuotaUsage | None:
+    """Return usage and limits of an open home, as the file system counts them; None if it never had a quota."""
+    project = project_id(home)
+    return None if project is None else _read_quota(store, project)
 
 
-def number(found: int) -> int | None:
-    """The project of an open home."""
+def project_id(home: int) -> int | None:
+    """Return the project of an open home; None if it has none."""
     try:
-        return int(os.getxattr(found, ATTRIBUTE))
+        return int(os.getxattr(home, PROJECT_ATTRIBUTE))
     except OSError as error:
         if error.errno in {errno.ENODATA, errno.ENOTSUP}:
             return None
         raise
 
 
-def _free(store: int, name: str) -> int:
+def _free_project_id(store: int, name: str) -> int:
     start = zlib.crc32(name.encode())
     for step in range(1000):
-        project = _FIRST + (start + step) % _NUMBERS
-        if _look(store, project) == Spent(0, 0, 0, 0):
+        project = _FIRST_PROJECT + (start + step) % _PROJECT_COUNT
+        if _read_quota(store, project) == QuotaUsage(0, 0, 0, 0):
             return project
-    raise ClassroomError(f"no number of a project is free for {name}; look at: repquota -P")
+    raise ClassroomError(f"no project number is free for {name}; look at: repquota -P")
 
 
-def _look(store: int, project: int) -> Spent:
+def _read_quota(store: int, project: int) -> QuotaUsage:
     answer = bytearray(_DQBLK.size)
     try:
         _quotactl(store, _GET_QUOTA, project, answer)
     except OSError as error:
-        if error.errno != errno.ENOENT:  # XFS of a project that it has not heard of
+        if error.errno != errno.ENOENT:  # XFS, for an unknown project
             raise
-    most, _, size, most_files, _, files, *_ = _DQBLK.unpack(answer)
-    return Spent(most * _BLOCK, size, most_files, files)
+    max_blocks, _, size, max_files, _, files, *_ = _DQBLK.unpack(answer)
+    return QuotaUsage(max_blocks * _BLOCK, size, max_files, files)
 
 
-def _assign(found: int, project: int) -> None:
-    """Put all that is in a home into a project; the home itself last, which says that it is done."""
-    for folder, name, status in entries(found):
+def _assign_project(home: int, project: int) -> None:
+    """Put all content of a home into a project, and the home itself last: that marks the assignment as complete."""
+    for directory, name, status in walk_home(home):
         if name == "." or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             continue
         try:
-            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
         except OSError as error:
             if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
                 continue  # the student works
@@ -166,7 +165,7 @@ def _assign(found: int, project: int) -> None:
                 _set_project(file, project, inherit=stat.S_ISDIR(mode))
         finally:
             os.close(file)
-    _set_project(found, project, inherit=True)
+    _set_project(home, project, inherit=True)
 
 
 def _project(file: int) -> tuple[int, int]:
@@ -184,8 +183,8 @@ def _quotactl(file: int, command: int, project: int, data: bytearray) -> None:
     buffer = (ctypes.c_char * len(data)).from_buffer(data)
     arguments = ctypes.c_uint(command << 8 | _PROJECTS), ctypes.c_uint(project), ctypes.byref(buffer)
     if _libc.syscall(ctypes.c_long(_QUOTACTL_FD), ctypes.c_uint(file), *arguments):
-        number_ = ctypes.get_errno()
-        raise OSError(number_, os.strerror(number_))
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def _is_little() -> bool:

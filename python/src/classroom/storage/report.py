@@ -1,4 +1,4 @@
-"""What homes hold, for the operator: as data, and as a table for the terminal."""
+"""The report of homes: disk use, quota and last change, as data and as a table."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from rich.text import Text
 from classroom.db.sqlite import database_file, open_database
 from classroom.docker.client import Engine, EngineSilentError
 from classroom.errors import ClassroomError
-from classroom.storage import folders
-from classroom.storage.client import ask
+from classroom.storage import home_directories
+from classroom.storage.client import call_helper
 from classroom.units import format_bytes
 
 if TYPE_CHECKING:
@@ -26,171 +26,174 @@ if TYPE_CHECKING:
 
     from classroom.settings.models import Settings, Storage
 
-_AT_ONCE = 4
-_PATIENCE = 600.0  # seconds for one home to be counted
+_PARALLEL_CALLS = 4
+_TIMEOUT = 600  # seconds for one home
 
 
 @dataclass(frozen=True)
-class Held:
-    """What is in a home; None where nobody can say."""
+class HomeContents:
+    """The content of a home in figures; None where it is unknown."""
 
     size: int | None = None
     """Bytes on the disk."""
     files: int | None = None
-    """Files and folders."""
+    """Files and directories."""
     changed: str | None = None
-    """When something was last written: ISO 8601, UTC."""
+    """Time of the last change: ISO 8601, UTC."""
     quota: int | None = None
-    """Bytes that it may hold."""
+    """The limit in bytes."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """A home, and whose it is or was."""
+class HomeRow:
+    """A home and its student."""
 
     student: str
     home: str
-    held: Held
+    contents: HomeContents
     archived: str | None = None
-    """Since when the student's account is removed: ISO 8601, UTC."""
+    """When the student's account was removed: ISO 8601, UTC."""
 
     def as_data(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {"student": self.student, "home": self.home, "archived": self.archived} | asdict(self.held)
+        """Return the data of `--json`."""
+        return {"student": self.student, "home": self.home, "archived": self.archived} | asdict(self.contents)
 
 
 @dataclass(frozen=True)
-class Report:
+class StorageReport:
     """All homes of a class."""
 
     kind: str
-    rows: tuple[Row, ...]
+    rows: tuple[HomeRow, ...]
     free: int | None
-    """Bytes that are free where homes are; None if the engine keeps them."""
-    mistakes: tuple[str, ...] = ()
+    """Free bytes on the file system of the homes; None for volumes."""
+    problems: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return the data of `--json`."""
         rows = [row.as_data() for row in self.rows]
-        return {"kind": self.kind, "free": self.free, "mistakes": self.mistakes, "homes": rows}
+        return {"kind": self.kind, "free": self.free, "mistakes": self.problems, "homes": rows}
 
     def as_table(self) -> Table:
-        """For people; those who hold most come first, removed students last."""
-        used = sum(row.held.size or 0 for row in self.rows)
+        """Return a table for people: the largest homes first, those of removed students last."""
+        used = sum(row.contents.size or 0 for row in self.rows)
         homes = "1 home" if len(self.rows) == 1 else f"{len(self.rows)} homes"
         caption = f"{format_bytes(used)} in {homes}" + (f", {format_bytes(self.free)} free" if self.free else "")
         table = Table(caption=caption, box=None)
         for column in ("Student", "Used", "Of", "Files", "Last change", "Removed"):
             table.add_column(column, no_wrap=True, justify="right" if column in {"Used", "Of", "Files"} else "left")
         table.add_column("Home", overflow="fold")
-        for row in sorted(self.rows, key=lambda row: (row.archived is not None, -(row.held.size or 0), row.student)):
-            held = row.held
+        for row in sorted(
+            self.rows, key=lambda row: (row.archived is not None, -(row.contents.size or 0), row.student)
+        ):
             cells = (
                 row.student,
-                format_bytes(held.size),
-                format_bytes(held.quota),
-                "" if held.files is None else str(held.files),
-                _day(held.changed),
-                _day(row.archived)[:10],
+                format_bytes(row.contents.size),
+                format_bytes(row.contents.quota),
+                "" if row.contents.files is None else str(row.contents.files),
+                _local_time(row.contents.changed),
+                _local_time(row.archived)[:10],
                 row.home,
             )
             table.add_row(*(Text(cell) for cell in cells))
         return table
 
 
-def look(settings: Settings) -> Report:
-    """The report of this class.
+def inspect_homes(settings: Settings) -> StorageReport:
+    """Return the report of this class.
 
     Raises:
-        ClassroomError: the hub's database cannot be read, or who keeps the homes does not answer.
+        ClassroomError: the hub's database cannot be read, or the helper or the engine does not answer.
     """
-    homes = _homes(settings.paths.state)
+    homes = _read_homes(settings.paths.state)
     storage = settings.storage
     names = [home for _, home, _ in homes]
-    mistakes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     if settings.spawner == "process":
-        held = {name: _read(settings.paths.state / "homes" / name) or Held() for name in names}
+        parent = settings.paths.state / "homes"
+        contents = {name: _measure_directory(parent / name) or HomeContents() for name in names}
     elif storage.path is None:
-        held, mistakes = _volumes(settings, names)
+        contents = _measure_volumes(settings, names)
     else:
-        held, mistakes = asyncio.run(_folders(storage, names))
-    rows = tuple(Row(student, home, held[home], archived) for student, home, archived in homes if home in held)
-    return Report(storage.kind, rows, _free(storage.path) if storage.path else None, mistakes)
+        contents, problems = asyncio.run(_measure_by_helper(storage, names))
+    rows = tuple(
+        HomeRow(student, home, contents[home], archived) for student, home, archived in homes if home in contents
+    )
+    return StorageReport(storage.kind, rows, _free_bytes(storage.path) if storage.path else None, problems)
 
 
-def _homes(state: Path) -> list[tuple[str, str, str | None]]:
-    """Student, home and since when it is archived, from the hub's database, which is only read."""
-    database = database_file(state)
+def _read_homes(state: Path) -> list[tuple[str, str, str | None]]:
+    """Return student, home and the time of removal of each home in the hub's database."""
+    file = database_file(state)
+    query = "SELECT username, location, archived_at FROM classroom_homes ORDER BY username"
     try:
-        with open_database(database) as connection:
-            found = connection.execute("SELECT username, location, archived_at FROM classroom_homes ORDER BY username")
-            return [(student, home, _utc(archived)) for student, home, archived in found]
+        with open_database(file) as connection:
+            rows = connection.execute(query).fetchall()
     except sqlite3.Error as error:
-        raise ClassroomError(
-            f"{database}: cannot be read ({error}); run this as root, after the hub's start"
-        ) from error
+        raise ClassroomError(f"{file}: cannot be read ({error}); run this as root, after the hub's start") from error
+    return [(student, home, _as_utc(archived)) for student, home, archived in rows]
 
 
-async def _folders(storage: Storage, homes: list[str]) -> tuple[dict[str, Held], tuple[str, ...]]:
-    mistakes = tuple((await ask(storage.helper, "check"))["mistakes"])
-    turn = asyncio.Semaphore(_AT_ONCE)
-    unread: list[str] = []
+async def _measure_by_helper(storage: Storage, homes: list[str]) -> tuple[dict[str, HomeContents], tuple[str, ...]]:
+    problems = tuple((await call_helper(storage.helper, "check"))["mistakes"])
+    calls = asyncio.Semaphore(_PARALLEL_CALLS)
+    errors: list[str] = []
 
-    async def count(home: str) -> Held:
-        async with turn:
+    async def measure(home: str) -> HomeContents:
+        async with calls:
             try:
-                answer = await ask(storage.helper, "use", home, _PATIENCE)
+                answer = await call_helper(storage.helper, "use", home, _TIMEOUT)
             except ClassroomError as error:
-                unread.append(str(error))
-                return Held()
+                errors.append(str(error))
+                return HomeContents()
         changed = datetime.fromtimestamp(answer["changed"], UTC).isoformat()
-        return Held(answer["size"], answer["files"], changed, answer["quota"])
+        return HomeContents(answer["size"], answer["files"], changed, answer["quota"])
 
-    held = dict(zip(homes, await asyncio.gather(*map(count, homes)), strict=True))
-    return held, mistakes + (() if mistakes else tuple(unread))
+    contents = dict(zip(homes, await asyncio.gather(*map(measure, homes)), strict=True))
+    return contents, problems or tuple(errors)
 
 
-def _volumes(settings: Settings, homes: list[str]) -> tuple[dict[str, Held], tuple[str, ...]]:
-    client = Engine(settings.docker.host, timeout=600).client
+def _measure_volumes(settings: Settings, homes: list[str]) -> dict[str, HomeContents]:
+    client = Engine(settings.docker.host, timeout=_TIMEOUT).client
     try:
         volumes = client.df()["Volumes"] or []
     except (docker.errors.DockerException, OSError) as error:
         raise EngineSilentError(settings.docker.host, error) from error
-    return {volume["Name"]: _volume(volume) for volume in volumes if volume["Name"] in homes}, ()
+    return {volume["Name"]: _measure_volume(volume) for volume in volumes if volume["Name"] in homes}
 
 
-def _volume(volume: Mapping[str, Any]) -> Held:
-    # What the engine does not know root finds where the engine keeps it.
-    if held := _read(Path(volume["Mountpoint"])):
-        return held
+def _measure_volume(volume: Mapping[str, Any]) -> HomeContents:
+    # Root can count the files, the engine cannot.
+    if contents := _measure_directory(Path(volume["Mountpoint"])):
+        return contents
     size = (volume.get("UsageData") or {}).get("Size", -1)
-    return Held(size if size >= 0 else None)
+    return HomeContents(size if size >= 0 else None)
 
 
-def _read(home: Path) -> Held | None:
-    """What is in a folder; None where it may not be seen."""
+def _measure_directory(home: Path) -> HomeContents | None:
+    """Return the content of a directory in figures; None if this user may not read it."""
     try:
-        found = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            use = folders.use(found)
+            usage = home_directories.measure_usage(descriptor)
         finally:
-            os.close(found)
+            os.close(descriptor)
     except OSError:
         return None
-    return Held(use.size, use.files, datetime.fromtimestamp(use.changed, UTC).isoformat())
+    return HomeContents(usage.size, usage.files, datetime.fromtimestamp(usage.changed, UTC).isoformat())
 
 
-def _free(path: Path) -> int | None:
+def _free_bytes(path: Path) -> int | None:
     try:
-        found = os.statvfs(path)
+        status = os.statvfs(path)
     except OSError:
         return None
-    return found.f_bavail * found.f_frsize
+    return status.f_bavail * status.f_frsize
 
 
-def _utc(stored: str | None) -> str | None:
+def _as_utc(stored: str | None) -> str | None:
     return None if stored is None else datetime.fromisoformat(stored).replace(tzinfo=UTC).isoformat()
 
 
-def _day(time: str | None) -> str:
+def _local_time(time: str | None) -> str:
     return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}" if time else ""

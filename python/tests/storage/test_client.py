@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import tarfile
 
-from classroom.storage.first_files import without_root
+from classroom.storage.client import copy_without_root
 
 
 def archive(*members: tarfile.TarInfo) -> bytes:
@@ -29,7 +29,7 @@ def test_all_but_the_first_folder_is_copied_with_owners_and_modes() -> None:
         entry("./b/c", tarfile.SYMTYPE),
     )
     new = io.BytesIO()
-    without_root([old[:700], old[700:]], new)
+    copy_without_root([old[:700], old[700:]], new)
     new.seek(0)
     with tarfile.open(fileobj=new) as read:
         members = read.getmembers()

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 
 from classroom.errors import ClassroomError
-from classroom.storage import folders
+from classroom.storage import home_directories
 
 HOME = "classroom-home-ada"
 
 
 def made(store: Path, name: str = HOME) -> Path:
-    with folders.opened(store) as opened:
-        folders.make(opened, name)
+    with home_directories.open_store(store) as opened:
+        home_directories.create_home_directory(opened, name)
     return store / name
 
 
-def used(store: Path, name: str = HOME) -> folders.Use:
-    with folders.opened(store) as opened, folders.home(opened, name) as found:
-        return folders.use(found)
+def used(store: Path, name: str = HOME) -> home_directories.HomeUsage:
+    with home_directories.open_store(store) as opened, home_directories.open_home(opened, name) as found:
+        return home_directories.measure_usage(found)
 
 
 def test_a_home_is_its_students_own(store: Path) -> None:
@@ -71,15 +71,15 @@ def test_what_is_no_folder_is_no_home(store: Path, tmp_path: Path, kind: str) ->
 )  # fmt: skip
 def test_a_name_is_one_that_the_hub_gives_or_refused(name: str) -> None:
     if name == "classroom-home-":
-        assert folders.check_name(name, "classroom") == name
+        assert home_directories.check_home_name(name, "classroom") == name
         return
     with pytest.raises(ClassroomError, match="is not the name of a home of this class"):
-        folders.check_name(name, "classroom")
+        home_directories.check_home_name(name, "classroom")
 
 
 def test_names_that_the_hub_escapes_are_homes() -> None:
     for name in ("classroom-home-a.b_c-40d", "classroom-home-ada--2"):
-        assert folders.check_name(name, "classroom") == name
+        assert home_directories.check_home_name(name, "classroom") == name
 
 
 @pytest.mark.parametrize(("mode", "owner"), [(0o777, 0), (0o775, 0), (0o711, 1000)])
