@@ -33,7 +33,7 @@ USER = ["setpriv", "--reuid=1000", "--regid=100", "--clear-groups", "--no-new-pr
 _SERVICE = """
 import sys
 from classroom.gpus.mps import run
-from classroom.settings import Mps
+from classroom.settings.models import Mps
 run(Mps.model_validate_json(sys.argv[1]))
 """
 # Takes a gigabyte at a time and computes; what the driver itself says of the memory comes first.

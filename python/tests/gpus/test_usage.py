@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from classroom.db.models import utc_now
 from classroom.gpus import queue, usage
 from classroom.gpus.allocation import capacity_of
 from classroom.gpus.leases import Lease
@@ -105,7 +106,7 @@ def test_nobody_stands_behind_one_who_has_used_more_and_equals_stay_in_order(
     rows: list[tuple[bool, int | None]],
 ) -> None:
     used = {str(number): float(seconds) for number, (_, seconds) in enumerate(rows) if seconds is not None}
-    moment = queue.now()
+    moment = utc_now()
     before = [queue.QueueEntry(str(n), moment, moment if offered else None) for n, (offered, _) in enumerate(rows)]
     after = queue.ordered_by_use(before, used)
     keys = [(each.offered is None, usage.rank(used.get(each.name, 0)), int(each.name)) for each in after]

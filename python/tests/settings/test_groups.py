@@ -11,7 +11,14 @@ from sqlalchemy.orm import Session
 from classroom.accounts.groups import account_gpu_settings, account_settings
 from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
-from classroom.settings.groups import class_of, effective, gpu_rules, hands_out_gpus, images, membership
+from classroom.settings.groups import (
+    gpu_rules,
+    groups_of_account,
+    offers_gpus,
+    settings_for_group,
+    student_images,
+    student_rules,
+)
 from classroom.settings.models import Settings
 
 GIB = 1024**3
@@ -44,13 +51,13 @@ SETTINGS = read(CLASS)
 
 
 def test_who_is_in_no_group_has_what_everyone_has() -> None:
-    found = effective(SETTINGS, ())
+    found = student_rules(SETTINGS, ())
     assert (found.student, found.gpu) == (SETTINGS.student, SETTINGS.gpu)
     assert (found.shared, found.groups) == ((), ())
 
 
 def test_a_group_changes_what_it_names_and_nothing_else() -> None:
-    found = effective(SETTINGS, ["ml"])
+    found = student_rules(SETTINGS, ["ml"])
     assert (found.student.memory, found.student.cpus, found.student.image) == (8 * GIB, 4, "classroom-vision:1")
     assert found.student.processes == SETTINGS.student.processes
     assert found.student.environment == {"A": "ml", "B": "all"}
@@ -61,7 +68,7 @@ def test_a_group_changes_what_it_names_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("order", [("ml", "art"), ("art", "ml"), ("ml", "ml", "art")])
 def test_of_equal_groups_the_first_in_the_alphabet_decides_key_by_key(order: tuple[str, ...]) -> None:
-    found = effective(SETTINGS, order)
+    found = student_rules(SETTINGS, order)
     assert found.groups == ("art", "ml")
     assert (found.student.memory, found.student.cpus, found.student.processes) == (6 * GIB, 4, 100)
     assert found.student.environment == {"A": "art", "B": "all", "C": "art"}
@@ -70,7 +77,7 @@ def test_of_equal_groups_the_first_in_the_alphabet_decides_key_by_key(order: tup
 
 
 def test_a_higher_priority_decides_first_and_rules_for_gpus_are_not_mixed() -> None:
-    found = effective(SETTINGS, ["art", "ml", "staff"])
+    found = student_rules(SETTINGS, ["art", "ml", "staff"])
     assert found.groups == ("staff", "art", "ml")
     assert found.student.memory == 2 * GIB
     assert (found.gpu.policy, found.gpu.per_student, found.gpu.devices) == ("all", 1, ())
@@ -78,32 +85,32 @@ def test_a_higher_priority_decides_first_and_rules_for_gpus_are_not_mixed() -> N
 
 
 def test_a_group_can_be_looked_at_as_a_class_of_its_own() -> None:
-    found = class_of(SETTINGS, "ml")
+    found = settings_for_group(SETTINGS, "ml")
     assert (found.student.image, found.gpu.per_student) == ("classroom-vision:1", 2)
     with pytest.raises(ClassroomError, match=r"groups.mll: the settings name no such group; known: ml, art, staff"):
-        class_of(SETTINGS, "mll")
+        settings_for_group(SETTINGS, "mll")
 
 
 def test_one_is_a_member_by_name_or_by_jupyterhubs_group_of_that_name() -> None:
-    assert membership(SETTINGS, "ada") == ("ml",)
-    assert membership(SETTINGS, "ada", ["ml", "art", "unknown"]) == ("ml", "art")
-    assert membership(SETTINGS, "ben", ["unknown"]) == ()
+    assert groups_of_account(SETTINGS, "ada") == ("ml",)
+    assert groups_of_account(SETTINGS, "ada", ["ml", "art", "unknown"]) == ("ml", "art")
+    assert groups_of_account(SETTINGS, "ben", ["unknown"]) == ()
 
 
 def test_a_reference_with_a_tag_needs_no_name() -> None:
-    found = effective(read({"groups": {"a": {"image": "other:1"}}}), ["a"])
+    found = student_rules(read({"groups": {"a": {"image": "other:1"}}}), ["a"])
     assert found.student.image == "other:1"
 
 
 def test_the_class_uses_the_images_and_rules_of_its_groups() -> None:
-    assert images(SETTINGS) == ("classroom-student:latest", "classroom-vision:1")
+    assert student_images(SETTINGS) == ("classroom-student:latest", "classroom-vision:1")
     assert {where: gpu.policy for where, gpu in gpu_rules(SETTINGS).items()} == {
         "gpu": "exclusive",
         "groups.ml.gpu": "exclusive",
         "groups.staff.gpu": "all",
     }
-    assert not hands_out_gpus(Settings())
-    assert hands_out_gpus(read({"groups": {"a": {"gpu": {"policy": "all"}}}}))
+    assert not offers_gpus(Settings())
+    assert offers_gpus(read({"groups": {"a": {"gpu": {"policy": "all"}}}}))
 
 
 @pytest.fixture
@@ -190,8 +197,8 @@ def test_the_groups_that_the_page_shows_are_right(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(page.partition("```toml\n")[2].partition("```")[0])
     settings = load_settings(file, {})
-    assert effective(settings, ["ml2026"]).student.image == "classroom-vision:2026"
-    assert effective(settings, ["ml2026", "staff"]).gpu.policy == "all"
+    assert student_rules(settings, ["ml2026"]).student.image == "classroom-vision:2026"
+    assert student_rules(settings, ["ml2026", "staff"]).gpu.policy == "all"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +208,7 @@ def test_the_groups_that_the_page_shows_are_right(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_the_machines_or_another_students_is_not_shared(folder: str) -> None:
     storage = {"kind": "directory", "path": "/srv/homes"}
-    with pytest.raises(ValueError, match="share a folder that holds nothing but what they may read"):
+    with pytest.raises(ValueError, match="share a folder that contains only what they may read"):
         read({"storage": storage, "groups": {"a": {"shared": [folder]}}})
     read({"storage": storage, "groups": {"a": {"shared": ["/srv/data", "/nix/store/0-faces"]}}})
 

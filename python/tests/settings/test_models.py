@@ -51,7 +51,7 @@ def test_durations_are_read_in_their_units(tmp_path: Path, written: object, seco
         ({"storage": {"kind": "directory", "path": "/a/../b"}}, "path must begin at the root"),
         (
             {"storage": {"kind": "directory", "path": "/h", "files": 5000}},
-            'files goes with a quota: write quota = "10G"',
+            'files needs a quota: write quota = "10G"',
         ),
         ({"storage": {"kind": "directory", "path": "/h", "quota": "lots"}}, "storage.quota: write a size such as"),
         (

@@ -10,7 +10,7 @@ import typer
 from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, print_result
 from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
-from classroom.settings.groups import class_of
+from classroom.settings.groups import settings_for_group
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def selftest(
     from classroom.gpus.selftest import as_data, table, trials  # noqa: PLC0415 - as above
 
     settings = _container_settings(settings_file)
-    results = list(trials(settings if group is None else class_of(settings, group), student))
+    results = list(trials(settings if group is None else settings_for_group(settings, group), student))
     print_result(table(results), as_data(results), as_json=as_json)
     if not all(result.works for result in results):
         raise typer.Exit(1)

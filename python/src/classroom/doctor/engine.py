@@ -18,7 +18,7 @@ from classroom.docker.client import API_VERSION
 from classroom.docker.container import LABEL
 from classroom.doctor import units
 from classroom.doctor.checks import NotSeenError, ok, only_root, warning, wrong
-from classroom.settings.groups import hands_out_gpus, images
+from classroom.settings.groups import offers_gpus, student_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +91,7 @@ def look_at_configuration(settings: Settings) -> Iterable[Finding]:
     info = ask(settings, "info")
     process = find_process(settings.docker.host)
     file = process.file if process else Path("/etc/docker/daemon.json")
-    findings = [*judge(info, wants_gpus=hands_out_gpus(settings), file=file), *waiting(process)]
+    findings = [*judge(info, wants_gpus=offers_gpus(settings), file=file), *waiting(process)]
     unchanged = "; its file has not changed since" if process else ""
     yield from findings or [ok(CONFIGURATION, f"Containers outlive its restart{unchanged}.")]
 
@@ -136,7 +136,7 @@ def waiting(process: Process | None) -> Iterable[Finding]:
 
 def look_at_image(settings: Settings) -> Iterable[Finding]:
     """Whether the students' images are there and of the hub's version: everyone's and the groups' own."""
-    for image in images(settings):
+    for image in student_images(settings):
         load = units.restart("classroom-images", f"docker load --input IMAGE.tar  # {image}")
         try:
             found = ask(settings, "inspect_image", image)

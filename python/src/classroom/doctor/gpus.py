@@ -11,7 +11,7 @@ from classroom.gpus.allocation import class_gpu_problems
 from classroom.gpus.inventory import cdi_cache_at
 from classroom.gpus.mps import PID_FILE
 from classroom.gpus.telemetry.sample import read
-from classroom.settings.groups import gpu_rules, hands_out_gpus
+from classroom.settings.groups import gpu_rules, offers_gpus
 from classroom.units import format_bytes
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def look(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
         settings: the class's.
         root: of the machine's files; found out unless told.
     """
-    if not hands_out_gpus(settings):
+    if not offers_gpus(settings):
         yield ok(ABOUT, "The settings give none to students.")
         return
     rules, inventory = gpu_rules(settings), cdi_cache_at(settings.gpu.cdi_dirs).read()

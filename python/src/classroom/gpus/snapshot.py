@@ -17,7 +17,7 @@ from classroom.gpus.leases import LEASE, Lease, leases
 from classroom.gpus.reservations import store
 from classroom.gpus.reservations.policy import Reservation, claims, device_pools
 from classroom.gpus.telemetry.sample import read
-from classroom.settings.groups import gpu_rules, named
+from classroom.settings.groups import configured_members, gpu_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -169,7 +169,7 @@ async def look(  # noqa: PLR0913 - all that is asked
     inventory, found = await discover_gpus(gpu), await (recent_leases if recent else all_leases)(engine)
     held = tuple(lease for lease in found if lease.container != container)
     when = utc_now()
-    reserved = store.list_reservations(db, when, named(settings))
+    reserved = store.list_reservations(db, when, configured_members(settings))
     # Who started just before it begins would have it while the lecture waits.
     lead = timedelta(seconds=settings.gpu.notice)
     in_force = tuple(each for each in reserved if each.holds(when, lead))

@@ -19,7 +19,7 @@ from classroom.gpus.controller import GpuController
 from classroom.gpus.inventory import cdi_cache_at
 from classroom.hub_api import HubClient
 from classroom.notices import Board
-from classroom.settings.groups import gpu_rules, hands_out_gpus
+from classroom.settings.groups import gpu_rules, offers_gpus
 from classroom.settings.models import Settings
 from classroom.spawner.docker import ClassroomSpawner
 from classroom.storage.client import StorageMonitor
@@ -148,7 +148,7 @@ class ClassroomHub(JupyterHub):
         if issubclass(self.spawner_class, ClassroomSpawner):
             self.template_vars["classroom_gpu_problems"] = self._gpu_problems
             self.template_vars["classroom_storage_mistakes"] = self._storage_mistakes
-            self.template_vars["classroom_gpus"] = hands_out_gpus(self.class_settings)
+            self.template_vars["classroom_gpus"] = offers_gpus(self.class_settings)
             self.template_vars["classroom_stopped"] = lambda user: self.notices.why(user.name) if user else ""
         super().init_tornado_settings()
 
@@ -196,7 +196,7 @@ class ClassroomHub(JupyterHub):
 
     def _look_at_gpus(self) -> tuple[str, ...]:
         settings = self.class_settings
-        if not hands_out_gpus(settings):
+        if not offers_gpus(settings):
             return ()
         return class_gpu_problems(gpu_rules(settings), cdi_cache_at(settings.gpu.cdi_dirs).read())
 
@@ -212,7 +212,7 @@ class ClassroomHub(JupyterHub):
         await super().start()
         self._watcher = asyncio.create_task(self.proxy.watch())
         settings = self.class_settings
-        if hands_out_gpus(settings) and issubclass(self.spawner_class, ClassroomSpawner):
+        if offers_gpus(settings) and issubclass(self.spawner_class, ClassroomSpawner):
             engine = engine_at(settings.docker.host)
             keeper = GpuController(
                 settings, engine, self.db, board=self.notices, turns=self.turns, stop=self.end_server

@@ -1,4 +1,4 @@
-"""settings.json, or a TOML file with the same keys, read: every mistake by its path, with what to write instead."""
+"""Reader of settings.json, or of a TOML file with the same keys, and the JSON Schema."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# The original docker-compose project was set by these; they keep their names and win over the file.
+# Variables of the original docker-compose project. They win over the file.
 _ENVIRONMENT = {
     "DOCKER_NETWORK_NAME": ("network", "name"),
     "JUPYTERHUB_EXTERNAL_URL": ("site", "externalUrl"),
@@ -25,14 +25,14 @@ _ENVIRONMENT = {
 
 
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
-    """Read settings from a JSON or (by its suffix) TOML file.
+    """Return the settings of a JSON file or, by its suffix, a TOML file.
 
     Args:
         path: the file.
-        environment: variables that win over the file; `os.environ` unless told.
+        environment: variables that win over the file; `os.environ` by default.
 
     Raises:
-        ClassroomError: the file cannot be read or has mistakes, one line each: path, what is wrong, what to write.
+        ClassroomError: the file cannot be read or has problems. Each line names the key, the problem and what to write.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -49,12 +49,12 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     try:
         return Settings.model_validate(data, by_name=False)
     except ValidationError as error:
-        lines = (line for item in error.errors() for line in _explain(item).splitlines())
+        lines = (line for item in error.errors() for line in _message(item).splitlines())
         raise ClassroomError("\n".join(f"{path}: {line}" for line in lines)) from error
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of settings.json, as an editor or the NixOS option test reads it."""
+    """Return the JSON Schema of settings.json."""
     return Settings.model_json_schema(by_alias=True, mode="validation")
 
 
@@ -66,20 +66,20 @@ def _apply_environment(data: dict[str, Any], environment: Mapping[str, str]) -> 
                 part[key] = environment[name]
 
 
-def _explain(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a TypedDict of Any
-    where = ".".join(str(part) for part in item["loc"] if part != "[key]") or "the file"
+def _message(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a TypedDict of Any
+    key = ".".join(str(part) for part in item["loc"] if part != "[key]") or "the file"
     if item["type"] == "extra_forbidden":
-        return f"{where}: no such setting{_nearest(item['loc'])}"
+        return f"{key}: no such setting{_nearest(item['loc'])}"
     message: str = item["msg"].removeprefix("Value error, ")
     if not item["loc"] and message != item["msg"]:
-        return message  # about several sections: it names them itself
+        return message  # about several sections, which it names itself
     given = item["input"]
     shown = f", not {json.dumps(given, default=str)[:80]}" if isinstance(given, str | int | float | bool | None) else ""
-    return f"{where}: {message}{shown}"
+    return f"{key}: {message}{shown}"
 
 
 def _nearest(location: tuple[int | str, ...]) -> str:
-    import difflib  # noqa: PLC0415 - only for a mistake
+    import difflib  # noqa: PLC0415 - only for a wrong key
 
     model: type[BaseModel] = Settings
     kind: Any = None

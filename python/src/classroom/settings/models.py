@@ -1,7 +1,8 @@
-"""settings.json: the one contract between Nix, the hub, the CLI and the tests.
+"""Models of settings.json: every setting with its type, default, example and description.
 
-Keys are camelCase as in the NixOS options of the same names; attributes are snake_case. `classroom.settings.types` says
-what values are, `classroom.settings.file` reads the file.
+Keys are camelCase, attributes are snake_case. `make docs` generates from here: docs/settings.md, the NixOS options of
+the same names (modules/options/generated.nix) and their reference (docs/options.md). Value types are in
+`classroom.settings.types`.
 """
 
 from __future__ import annotations
@@ -9,20 +10,23 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from classroom.settings.groups import gpu_rules, mistakes
+from classroom.settings.group_checks import image_problems, shared_folder_problems, shared_name_problems
 from classroom.settings.types import (
+    NO_OPTION,
     AccountName,
     Duration,
+    Folder,
     GroupName,
     Image,
     Listen,
     LogLevel,
     Policy,
+    SecretFile,
     Size,
     TcpListen,
     Url,
@@ -30,7 +34,7 @@ from classroom.settings.types import (
 from classroom.units import write_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class _Section(BaseModel):
@@ -48,93 +52,95 @@ def _demand_own_names(environment: Mapping[str, str]) -> None:
 class Site(_Section):
     """What the class is called and where browsers find it."""
 
-    title: str = Field(default="Classroom", min_length=1, max_length=60)
+    title: str = Field(default="Classroom", min_length=1, max_length=60, examples=["Machine Learning 2026"])
     """Shown on every page."""
     external_url: Url = "http://localhost:8000/"
-    """The address that browsers use, with its path if the class is not at the root of the site. Empty: whatever address
-    a browser has used; only where nobody needs the one right address."""
+    """The address that browsers use. It may have a path, except on NixOS, where Nginx serves the class at the root of
+    its domain. Empty: any address; only for a class that nobody needs to reach by one address."""
     log_level: LogLevel = "INFO"
-    """How much the hub logs."""
+    """How much the hub logs. On NixOS: `journalctl -u classroom-hub`."""
 
 
 class Paths(_Section):
     """Where the hub keeps its state."""
 
-    state: Path = Path("/var/lib/classroom")
-    """Database and secrets; only the hub's user may read it."""
-    runtime: Path = Path("/run/classroom")
-    """Sockets; made anew at every boot."""
+    state: Annotated[Path, NO_OPTION] = Path("/var/lib/classroom")
+    """Database and secrets; only the hub's user can read it. On NixOS: systemd's StateDirectory."""
+    runtime: Annotated[Path, NO_OPTION] = Path("/run/classroom")
+    """Sockets; created at every boot. On NixOS: systemd's RuntimeDirectory."""
 
 
 class Lockout(_Section):
-    """When wrong passwords lock a login."""
+    """Lock of a login after wrong passwords."""
 
     tries: int = Field(default=5, ge=1)
     """Wrong passwords for one name from one address before that pair is locked."""
     address_tries: int = Field(default=100, ge=1)
-    """Wrong passwords from one address, whatever the names: a whole class may sit behind one."""
+    """Wrong passwords from one address, for any names. A whole class may share one address."""
     duration: Duration = 600
     """How long a lock lasts."""
 
 
 class Accounts(_Section):
-    """Who may have an account."""
+    """Sign-up, approval and passwords."""
 
     signup: bool = True
-    """Students may sign up in the browser; off, the instructor makes accounts."""
+    """Students may sign up in the browser. Off: the instructor creates accounts."""
     approval: bool = True
     """An instructor approves each sign-up before the first login."""
     password_length: int = Field(default=10, ge=8, le=64)
-    """Least number of characters of a password."""
+    """Minimum number of characters of a password."""
     bcrypt_rounds: int = Field(default=12, ge=10, le=16)
-    """Cost of a password hash: each step more doubles the time of a login."""
+    """Cost of a password hash. Each step more doubles the time of a login."""
     lockout: Lockout = Lockout()
 
 
 class Hub(_Section):
-    """The hub's own listener; Nginx and the proxy are its only clients."""
+    """The hub's listener. Only Nginx and the proxy connect to it."""
 
     listen: TcpListen = "127.0.0.1:8081"
-    """Address and port. JupyterHub believes X-Forwarded-For from anyone, so nobody but Nginx may reach it."""
+    """Address and port. JupyterHub trusts X-Forwarded-For from every client, so only Nginx may reach it."""
 
 
 class Proxy(_Section):
-    """configurable-http-proxy, a process of its own: it outlives a restart of the hub."""
+    """configurable-http-proxy. It is a separate process, so that it keeps running when the hub restarts."""
 
     listen: Listen = "unix:/run/classroom/proxy.sock"
     """Where Nginx (in the demo: the browser) reaches the proxy. Version 4 of the proxy needs address:port."""
     api: Listen = "unix:/run/classroom/proxy-api.sock"
-    """Where the hub tells the proxy its routes."""
-    command: tuple[str, ...] = Field(default=("configurable-http-proxy",), min_length=1)
-    """The program and its first arguments."""
+    """Where the hub tells the proxy its routes. The proxy asks for a token."""
+    command: Annotated[tuple[str, ...], NO_OPTION] = Field(default=("configurable-http-proxy",), min_length=1)
+    """The program and its first arguments. On NixOS: the option `proxy.package`."""
 
 
 class Docker(_Section):
     """The engine that runs the students' containers."""
 
-    host: str = Field(default="unix:///var/run/docker.sock", pattern=r"^(unix:///|tcp://|https?://).+")
-    """Where the engine listens."""
+    host: Annotated[str, NO_OPTION] = Field(
+        default="unix:///var/run/docker.sock", pattern=r"^(unix:///|tcp://|https?://).+"
+    )
+    """Where the engine listens. The NixOS module sets it."""
     prefix: str = Field(default="classroom", pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")
-    """How names of containers and homes begin. A second class on the same engine needs another: homes go by name."""
+    """First part of the names of containers and homes. A second class on the same engine needs another prefix."""
 
 
 class Network(_Section):
-    """The class bridge: what containers reach."""
+    """The class bridge, and what containers can reach."""
 
     name: str = Field(default="classroom", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
     """Docker's name for the network."""
     bridge: str = Field(default="classroom0", pattern=r"^[a-zA-Z0-9_.-]{1,15}$")
     """The bridge's interface."""
     subnet: IPv4Network = IPv4Network("10.213.0.0/20")
-    """Addresses of the containers; the first is the host's side of the bridge."""
+    """Addresses of the containers. The first one is the host's, on the bridge."""
     api_port: int = Field(default=8081, ge=1, le=65535)
-    """Port on the bridge's gateway where containers reach /hub/api/."""
+    """Port on the bridge's gateway where containers reach `/hub/api/`, and nothing else of this machine."""
     internet: bool = True
-    """Containers may reach public addresses."""
-    allow: tuple[IPv4Network, ...] = ()
-    """Private networks that containers may reach (a licence server, a data store)."""
-    resolvers: tuple[IPv4Address, ...] = ()
-    """Name servers for the containers; empty means the engine's own choice."""
+    """Containers may reach public addresses. They never reach cloud metadata, and private networks only by `allow`."""
+    allow: tuple[IPv4Network, ...] = Field(default=(), examples=[["10.0.5.0/24"]])
+    """Private networks that containers may reach, such as those of a licence server or a data store."""
+    resolvers: tuple[IPv4Address, ...] = Field(default=(), examples=[["192.168.1.1"]])
+    """Name servers for the containers. Empty: the machine's."""
 
     @property
     def gateway(self) -> IPv4Address:
@@ -149,26 +155,27 @@ class Network(_Section):
 
 
 class Student(_Section):
-    """What each student's container is and may use."""
+    """Image and limits of each student's container."""
 
     image: Image = "classroom-student:latest"
-    """The image; it is never pulled while a student waits."""
+    """The image of the servers. It must be loaded in advance: it is never pulled while a student waits. On NixOS: the
+    `reference` of one of the images that Nix builds, or an image that you have loaded."""
     cpus: float = Field(default=2, gt=0, le=1024)
     """Processor time, in cores."""
     memory: Size = 4 * 1024**3
-    """Memory; there is no swap beyond it."""
+    """Memory. There is no swap in addition."""
     shared_memory: Size = 1024**3
-    """/dev/shm, which PyTorch's data loaders use."""
+    """Size of `/dev/shm`, which PyTorch's data loaders use."""
     tmp: Size = 1024**3
-    """/tmp, in memory: it counts as memory while it is used."""
+    """Size of `/tmp`, which is in memory and counts as memory while it is used."""
     processes: int = Field(default=512, ge=64)
-    """Processes and threads."""
+    """Processes and threads, at least 64."""
     start_timeout: Duration = 120
     """How long a server may take to answer."""
     stop_timeout: Duration = 5
     """How long a server may take to stop before it is killed."""
-    environment: dict[str, str] = {}
-    """Variables for every server, never a secret: students read them."""
+    environment: dict[str, str] = Field(default={}, examples=[{"HF_HUB_OFFLINE": "1"}])
+    """Environment variables of every server. Never write a secret here: students can read them."""
 
     @model_validator(mode="after")
     def _own_names(self) -> Self:
@@ -177,98 +184,115 @@ class Student(_Section):
 
 
 class Storage(_Section):
-    """Where students' homes are. A home is kept when its student is removed, and nobody else is given it."""
+    """Students' homes. A removed student's home is kept, and no other student gets it."""
 
     kind: Literal["volumes", "directory"] = "volumes"
-    """volumes: a named volume of the engine each. directory: a folder each, below path."""
-    path: Path | None = None
-    """With kind "directory": the folder that holds the homes, such as "/srv/homes". It is root's, and there already: a
-    disk that is not mounted shall not be mistaken for an empty one."""
-    quota: Size | None = None
-    """With kind "directory": how much a home may hold; null means as much as the disk. It takes a file system with
-    project quotas (XFS, ext4)."""
-    files: int | None = Field(default=None, ge=1000)
-    """With quota: how many files and folders a home may hold; null means as many as there is room for."""
-    helper: Path = Path("/run/classroom-homes.sock")
-    """With kind "directory": where `classroom homes-helper` listens, which makes the homes. The hub is not root."""
+    """`volumes`: each home is a volume of the Docker engine. `directory`: each home is a directory below `path`."""
+    path: Folder | None = Field(default=None, examples=["/srv/homes"])
+    """With kind `directory`: the directory that contains the homes. It belongs to root. It must exist, so that a disk
+    that is not mounted is not mistaken for an empty one; on NixOS it is created, and waits for the mount of its
+    disk."""
+    quota: Size | None = Field(default=None, examples=["20G"])
+    """With kind `directory`: size limit of a home, which students see in `df`. Null: the size of the disk. The file
+    system needs project quotas: XFS or ext4 with the mount option `prjquota`; ext4 must be made by `mkfs.ext4 -O
+    project,quota -E quotatype=prjquota`."""
+    files: int | None = Field(default=None, ge=1000, le=2**32 - 1, examples=[1_000_000])
+    """With a quota: limit of files and directories in a home. Null: no limit but the size."""
+    helper: Annotated[Path, NO_OPTION] = Path("/run/classroom-homes.sock")
+    """With kind `directory`: socket of `classroom homes-helper`, which creates the homes as root. The hub is not
+    root."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.kind == "directory" and self.path is None:
             raise ValueError('kind "directory" needs a path: write path = "/srv/homes"')
         if self.kind == "volumes" and (self.path or self.quota or self.files):
-            raise ValueError('path, quota and files are for folders: write kind = "directory" or leave them out')
+            raise ValueError('path, quota and files are for directories: write kind = "directory" or leave them out')
         if self.files and not self.quota:
-            raise ValueError('files goes with a quota: write quota = "10G" beside it')
+            raise ValueError('files needs a quota: write quota = "10G" too')
         if self.path is not None and (not self.path.is_absolute() or ".." in self.path.parts):
             raise ValueError('path must begin at the root: write path = "/srv/homes"')
         return self
 
 
 class Mps(_Section):
-    """CUDA's Multi-Process Service, for who shares a GPU: programs run at once, not in turns. It isolates nothing."""
+    """CUDA's Multi-Process Service for students who share a GPU: programs run at the same time. It isolates nothing."""
 
     enable: bool = False
-    """Students with policy shared, devices or all are its clients. `classroom gpus mps` runs it."""
-    memory: Size | None = Field(default=None, ge=1024**2)
-    """The most of a GPU's memory that each program may take; null means all of it. A student may run several."""
-    folder: Path = Path("/run/classroom-mps")
-    """Where `classroom gpus mps` keeps its pipes and log."""
+    """CUDA's Multi-Process Service for students with policy `shared`, `devices` or `all`: programs on one GPU run at
+    the same time instead of alternating. It isolates nothing, and a fault of one program ends the others
+    (docs/gpus.md). `classroom gpus mps` runs it, on NixOS the unit `classroom-mps`; its restart ends running
+    computations."""
+    memory: Size | None = Field(default=None, ge=1024**2, examples=["8G"])
+    """Limit of GPU memory for each program. Null: all of it. A student may run several programs."""
+    folder: Annotated[Path, NO_OPTION] = Path("/run/classroom-mps")
+    """Directory of the pipes and log of `classroom gpus mps`."""
 
     @property
     def pipes(self) -> Path:
-        """The directory by which clients find the daemon."""
+        """Directory where clients find the daemon."""
         return self.folder / "pipe"
 
     @property
     def shared_memory(self) -> Path:
-        """The directory that clients and servers have as /dev/shm."""
+        """Directory that clients and servers mount as /dev/shm."""
         return self.folder / "shm"
 
     @model_validator(mode="after")
     def _is_on(self) -> Self:
         if self.memory and not self.enable:
-            raise ValueError("memory bounds the programs of the service, which is off: write enable = true")
+            raise ValueError("memory limits programs of the service, which is off: write enable = true")
         return self
 
 
 class Gpu(_Section):
-    """Which GPUs students see. Devices are CDI names."""
+    """GPUs of students. Devices have CDI names."""
 
-    policy: Policy = "none"
-    """none; all: everyone sees every GPU; devices: everyone sees those listed; exclusive: each student has GPUs that
-    nobody else has; shared: a few students on each GPU, the least used one first."""
-    devices: tuple[str, ...] = ()
-    """With policy "devices": indexes, UUIDs or full CDI names, such as "0" or "nvidia.com/gpu=0". With "exclusive" and
-    "shared": hand out only these; empty means all that the machine has."""
+    policy: Policy = Field(default="none", examples=["exclusive"])
+    """Which GPUs students see. `none`: none, and no driver is necessary. `all`: everyone sees every GPU. `devices`:
+    everyone sees those in `gpu.devices`. `exclusive`: each student has GPUs that nobody else has. `shared`: a few
+    students share each GPU, and a new student gets the GPU with the fewest."""
+    devices: tuple[str, ...] = Field(default=(), examples=[["0", "1"]])
+    """With policy `devices`: indexes, UUIDs or full CDI names, such as `"0"` or `"nvidia.com/gpu=0"`. With `exclusive`
+    and `shared`: the only GPUs that students get; empty means all GPUs of the machine."""
     per_student: int = Field(default=1, ge=1, le=64)
-    """With policy "exclusive": GPUs (or MIG instances) for each student."""
+    """With policy `exclusive`: GPUs (or MIG instances) for each student."""
     students_per_device: int = Field(default=2, ge=1, le=1000)
-    """With policy "shared": most students on one GPU. They share its memory: nothing keeps one from taking it all."""
+    """With policy `shared`: maximum number of students on one GPU. They share its memory: one student can use all of
+    it."""
     offer: Duration = Field(default=120, ge=10)
-    """When all GPUs are in use students wait in line. Who does not open the server for so long when it is their turn
-    loses it to the next."""
+    """When all GPUs are in use, students wait in a queue. A student whose turn it is must open the server within this
+    time; otherwise the next one gets the GPU."""
     longest_wait: Duration = Field(default=4 * 3600, ge=60)
-    """How long a place in line is kept at most."""
+    """Maximum time of a student in the queue."""
     prefer_least_used: bool = False
-    """Who has used GPUs least in the last seven days, in whole hours, is first in line; off, who came first."""
-    longest_lease: Duration = 0
-    """Who has had a GPU for this long is told, and the server stopped, if others wait for it; 0 means never."""
-    idle: Duration = 0
-    """Who has run nothing on their GPU for this long is told, and the server stopped; 0 means never. It is known only
-    where `classroom gpus sample` runs."""
+    """Order the queue by GPU use in the last seven days, in full hours, least first. Off: in order of arrival."""
+    longest_lease: Duration = Field(default=0, examples=["4h"])
+    """Maximum time with a GPU while others wait for one. The student is told, then the server is stopped. 0 means no
+    limit."""
+    idle: Duration = Field(default=0, examples=["45m"])
+    """Time without use of the GPU after which the student is told and the server is stopped. 0 means never. It is
+    measured by `classroom gpus sample`, on NixOS the unit `classroom-gpus`."""
     notice: Duration = Field(default=600, ge=10)
-    """How long before a server is stopped for its GPU the student is told in the notebook; what is open is saved."""
-    samples: Path = Path("/run/classroom-gpus/sample.json")
-    """Where `classroom gpus sample` says what the GPUs do: names, memory, use, and who has not used theirs."""
+    """How long in advance the student is told in the notebook that the server will be stopped. Open files are saved."""
+    samples: Annotated[Path, NO_OPTION] = Path("/run/classroom-gpus/sample.json")
+    """Measurements that `classroom gpus sample` writes: names, memory and use of GPUs, and students who do not use
+    theirs."""
     mps: Mps = Mps()
     cdi_dirs: tuple[Path, ...] = Field(default=(Path("/etc/cdi"), Path("/var/run/cdi")), min_length=1)
-    """Where the driver's toolkit writes what the GPUs are called; the same folders as the engine's."""
+    """Directories of the driver toolkit's CDI specifications; the same as the engine's."""
 
     @property
     def uses_mps(self) -> bool:
-        """Whether students with these rules are clients of CUDA's Multi-Process Service: several share a device."""
+        """Whether students with these rules are clients of CUDA's Multi-Process Service."""
         return self.mps.enable and self.policy in {"all", "devices", "shared"}
+
+    def for_group(self, own: GroupGpu) -> Gpu:
+        """Return these rules with a group's own in their place."""
+        changes = own.changes()
+        if changes.get("policy", self.policy) in {"none", "all"}:
+            changes.setdefault("devices", ())  # those of the site are for policies that take some
+        return self.model_copy(update=changes)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -286,52 +310,80 @@ class Gpu(_Section):
 
 
 class GroupGpu(_Section):
-    """A group's own rules for GPUs; null: as for everyone. They go together: those of one group hold for a student."""
+    """A group's own GPU rules; null: as for all students. Rules of two groups are never mixed."""
 
     policy: Policy | None = None
-    """As gpu.policy: none, all, devices, exclusive or shared."""
+    """As `gpu.policy`: none, all, devices, exclusive or shared."""
     devices: tuple[str, ...] | None = None
-    """As gpu.devices."""
+    """As `gpu.devices`."""
     per_student: int | None = Field(default=None, ge=1, le=64)
-    """With policy "exclusive": GPUs for each student of the group."""
+    """As `gpu.perStudent`, with policy `exclusive`."""
     students_per_device: int | None = Field(default=None, ge=1, le=1000)
-    """With policy "shared": most students on a GPU that one of this group is on."""
+    """As `gpu.studentsPerDevice`: maximum number of students on a GPU that a student of this group is on."""
     longest_lease: Duration | None = None
-    """As gpu.longestLease; 0 means never."""
+    """As `gpu.longestLease`; 0 means no limit."""
     idle: Duration | None = None
-    """As gpu.idle; 0 means never."""
+    """As `gpu.idle`; 0 means never."""
     notice: Duration | None = Field(default=None, ge=10)
-    """As gpu.notice."""
+    """As `gpu.notice`."""
+
+    def changes(self) -> dict[str, Any]:
+        """Return the rules that differ from those of all students, by attribute."""
+        return {key: value for key, value in self if value is not None}
+
+    def problems(self, site: Gpu) -> Iterator[str]:
+        """Yield a message, with what to write, for each rule that does not fit the rules of all students."""
+        rules = site.for_group(self)
+        for key, value, policy in (
+            ("perStudent", self.per_student, "exclusive"),
+            ("studentsPerDevice", self.students_per_device, "shared"),
+        ):
+            if value is not None and rules.policy != policy:
+                yield (
+                    f'{key} is for policy "{policy}", and the policy here is "{rules.policy}": '
+                    f'write policy = "{policy}"'
+                )
+        count = len(rules.devices)
+        if self.changes() and rules.policy == "exclusive" and 0 < count < rules.per_student:
+            yield (
+                f"perStudent is {rules.per_student} and devices names {count}: nobody could have so many. Write "
+                f"perStudent = {count} or name more devices"
+            )
+        try:
+            type(rules).model_validate(rules.model_dump())
+        except ValidationError as error:
+            yield from (item["msg"].removeprefix("Value error, ") for item in error.errors())
 
 
 class Group(_Section):
-    """What students of a group get in place of what everyone gets; null: no difference.
+    """Settings of a group's students; null: as for all students.
 
-    Of a student's several groups the one with the highest priority decides, key by key; shared folders add up.
+    If a student is in several groups, the one with the highest priority decides, for each key; shared folders add up.
     """
 
-    members: tuple[AccountName, ...] = ()
-    """Names of accounts. Members of JupyterHub's group of the same name (a class list's column "group") are too."""
+    members: tuple[AccountName, ...] = Field(default=(), examples=[["ada", "ben"]])
+    """Names of accounts. Members of JupyterHub's group of the same name are members too; the admin page and the column
+    `group` of a CSV file add members there."""
     priority: int = 0
-    """Which group decides for a student of several: the highest; among equals the first in the alphabet."""
-    image: Image | None = None
-    """The image of their servers: a name of `images`, or a reference with a tag."""
+    """If a student is in several groups, the highest priority decides; among equals the alphabetically first group."""
+    image: Image | None = Field(default=None, examples=["vision"])
+    """The image of the group's servers: a name of `images`, or a reference with a tag that you have loaded."""
     cpus: float | None = Field(default=None, gt=0, le=1024)
-    """As student.cpus."""
+    """As `student.cpus`."""
     memory: Size | None = None
-    """As student.memory."""
+    """As `student.memory`."""
     shared_memory: Size | None = None
-    """As student.sharedMemory."""
+    """As `student.sharedMemory`."""
     tmp: Size | None = None
-    """As student.tmp."""
+    """As `student.tmp`."""
     processes: int | None = Field(default=None, ge=64)
-    """As student.processes."""
+    """As `student.processes`."""
     environment: dict[str, str] = {}
-    """Variables for their servers, beside and before those of student.environment."""
+    """Environment variables of the group's servers, in addition to `student.environment`; they win over it."""
     gpu: GroupGpu = GroupGpu()
-    shared: tuple[Path, ...] = ()
-    """Folders of this machine that their servers see, read-only, below `shared` in the home, each by its own name:
-    "/srv/data/faces" is `shared/faces`."""
+    shared: tuple[Folder, ...] = Field(default=(), examples=[["/srv/data/faces"]])
+    """Folders of this machine that the group's servers see, read-only, below `shared` in the home, each by its own
+    name: `/srv/data/faces` is `shared/faces`. On NixOS a path in the Nix store is possible too."""
 
     @model_validator(mode="after")
     def _own_names(self) -> Self:
@@ -340,67 +392,76 @@ class Group(_Section):
 
 
 class Culling(_Section):
-    """When idle servers and kernels are stopped. Files are never touched."""
+    """Stopping of idle servers and kernels. Files are never changed."""
 
     enable: bool = True
-    """Stop idle servers."""
+    """Stop idle servers. Files are never changed."""
     idle: Duration = Field(default=3600, ge=1)
-    """A server without a running cell, a saved file or a key pressed for this long is stopped."""
+    """A server is stopped after this time without a running cell, a saved file or a pressed key."""
     kernel_idle: Duration = 3600
-    """A kernel idle for this long is stopped, which frees its memory and its GPU; 0 means never."""
+    """A kernel is stopped after this time without activity, which frees its memory and its GPU; 0 means never."""
     max_age: Duration = 0
-    """A server older than this is stopped even if it is busy; 0 means never."""
+    """A server is stopped at this age even if it is busy; 0 means never."""
     every: Duration = Field(default=60, ge=1)
-    """How often to look."""
+    """Interval of the checks."""
 
 
 class Keep(_Section):
-    """How many backups are kept when old ones are removed: the last of each of so many days, weeks, months."""
+    """Backups that are kept when old ones are removed."""
 
     daily: int = Field(default=7, ge=1)
-    """Days."""
+    """The last backup of each of this many days is kept."""
     weekly: int = Field(default=5, ge=0)
-    """Weeks."""
+    """The last backup of each of this many weeks is kept."""
     monthly: int = Field(default=12, ge=0)
-    """Months."""
+    """The last backup of each of this many months is kept."""
 
 
 class Backup(_Section):
-    """Where `classroom backup` stores what it saves."""
+    """Repository and contents of backups."""
 
-    repository: str | None = Field(default=None, min_length=1)
-    """A folder, or where else restic can store, such as "sftp:backup@nas.example.org:/classroom"; null: each command
-    names it."""
-    password_file: Path | None = None
-    """File with the password of the repository; null: made with the first backup, in the state directory."""
-    environment_file: Path | None = None
-    """File with what the repository's service wants besides, as NAME=value lines."""
+    repository: str | None = Field(default=None, min_length=1, examples=["sftp:backup@nas.example.org:/classroom"])
+    """Where restic keeps the backups: a directory, or an address that restic knows. It is created if necessary. Null:
+    no automatic backup, and each `classroom backup create` must name a repository."""
+    password_file: SecretFile | None = Field(default=None, examples=["/run/secrets/restic"])
+    """File with the password of the repository. Keep a copy elsewhere: without it a backup cannot be read. Null: the
+    first backup generates a password in the state directory."""
+    environment_file: SecretFile | None = Field(default=None, examples=["/run/secrets/restic-s3"])
+    """File with further variables for the repository's service, as `NAME=value` lines."""
     homes: bool = True
-    """The students' homes too, not only accounts, secrets and settings."""
+    """Back up the students' homes too, not only accounts, secrets and settings."""
     keep: Keep = Keep()
 
 
 class Settings(_Section):
-    """All that a class has to be told."""
+    """All settings of a class."""
 
     site: Site = Site()
     paths: Paths = Paths()
-    admins: tuple[AccountName, ...] = ()
-    """The instructors. They cannot sign up: their accounts are made when the hub starts."""
+    admins: tuple[AccountName, ...] = Field(default=(), examples=[["teacher"]])
+    """The instructors. They cannot sign up: the hub creates their accounts when it starts, each with a one-time
+    password in `secrets/first-password-NAME` in the state directory (`/var/lib/classroom`), which only root can
+    read."""
     accounts: Accounts = Accounts()
     hub: Hub = Hub()
     proxy: Proxy = Proxy()
-    spawner: Literal["docker", "process"] = "docker"
-    """docker: a container each. process: no isolation at all, for a demonstration without a Docker engine."""
+    spawner: Annotated[Literal["docker", "process"], NO_OPTION] = "docker"
+    """`docker`: a container for each student. `process`: no isolation at all, for a demonstration without a Docker
+    engine; not on NixOS."""
     docker: Docker = Docker()
     network: Network = Network()
     student: Student = Student()
-    images: dict[str, Image] = {}
-    """More images by name, for groups: the name, and what the engine calls it."""
+    images: Annotated[dict[str, Image], NO_OPTION] = {}
+    """Further images for groups: the name, and the engine's reference. On NixOS, Nix builds them."""
     storage: Storage = Storage()
     gpu: Gpu = Gpu()
-    groups: dict[GroupName, Group] = {}
-    """Students who get something else than everyone, by the name of their group."""
+    groups: dict[GroupName, Group] = Field(
+        default={},
+        examples=[
+            {"ml2026": {"image": "vision", "memory": "32G", "gpu": {"perStudent": 2}, "shared": ["/srv/data/faces"]}}
+        ],
+    )
+    """Groups of students with settings of their own, by name (docs/groups.md)."""
     culling: Culling = Culling()
     backup: Backup = Backup()
 
@@ -411,13 +472,23 @@ class Settings(_Section):
         return self
 
     @model_validator(mode="after")
-    def _mps_is_for_somebody(self) -> Self:
-        if self.gpu.mps.enable and not any(gpu.uses_mps for gpu in gpu_rules(self).values()):
+    def _mps_has_clients(self) -> Self:
+        rules = (self.gpu, *(self.gpu.for_group(group.gpu) for group in self.groups.values()))
+        if self.gpu.mps.enable and not any(gpu.uses_mps for gpu in rules):
             raise ValueError('gpu.mps: nobody shares a GPU: write policy = "shared", or enable = false')
         return self
 
     @model_validator(mode="after")
-    def _groups_fit(self) -> Self:
-        if found := mistakes(self):
-            raise ValueError("\n".join(found))
+    def _groups_are_consistent(self) -> Self:
+        own = (self.paths.state, self.paths.runtime, self.storage.path)
+        problems: list[str] = []
+        for name, group in self.groups.items():
+            problems += [f"groups.{name}.image: {problem}" for problem in image_problems(group.image, self.images)]
+            problems += [f"groups.{name}.gpu: {problem}" for problem in group.gpu.problems(self.gpu)]
+            for path in group.shared:
+                found = shared_folder_problems(path, own)
+                problems += [f"groups.{name}.shared: {path} {problem}" for problem in found]
+        problems += shared_name_problems({name: group.shared for name, group in self.groups.items()})
+        if problems:
+            raise ValueError("\n".join(problems))
         return self

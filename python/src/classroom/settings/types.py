@@ -1,8 +1,10 @@
-"""What the values of settings are: durations, sizes, names, addresses. Each says in one sentence what to write."""
+"""Value types of settings: durations, sizes, names, addresses, paths. Each error message says what to write."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
@@ -10,7 +12,19 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from classroom.units import parse_bytes, parse_duration, write_bytes, write_duration
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,31}"
-"""What a new account may be called: safe in URLs, container names and volume names."""
+"""Names of new accounts: safe in URLs, container names and volume names."""
+
+
+@dataclass(frozen=True)
+class NixOption:
+    """Annotation of a setting for `classroom.settings.nix_options`."""
+
+    type: str | None
+    """Type of the option: a Nix expression over nixpkgs' `types` and modules/types.nix (`own`). None: no option is
+    generated, because the module sets the value (modules/settings.nix) or has a hand-written option."""
+
+
+NO_OPTION = NixOption(None)
 
 
 def _account_name(value: str) -> str:
@@ -60,6 +74,7 @@ Duration = Annotated[
     BeforeValidator(parse_duration, json_schema_input_type=int | str),
     PlainSerializer(write_duration, when_used="json"),
     Field(ge=0),
+    NixOption("own.duration"),
 ]
 """Seconds, written as an integer or as "90s", "60m", "2h", "1d"."""
 Size = Annotated[
@@ -67,14 +82,18 @@ Size = Annotated[
     BeforeValidator(parse_bytes, json_schema_input_type=int | str),
     PlainSerializer(write_bytes, when_used="json"),
     Field(gt=0),
+    NixOption("own.size"),
 ]
 """Bytes, written as an integer or as "512M", "4G" (powers of 1024)."""
-AccountName = Annotated[str, AfterValidator(_account_name)]
-Listen = Annotated[str, AfterValidator(_listen)]
-TcpListen = Annotated[str, AfterValidator(_tcp_listen)]
-Url = Annotated[str, AfterValidator(_url)]
+AccountName = Annotated[str, AfterValidator(_account_name), NixOption("own.accountName")]
+Listen = Annotated[str, AfterValidator(_listen), NixOption("own.listen")]
+TcpListen = Annotated[str, AfterValidator(_tcp_listen), NixOption("own.tcpListen")]
+Url = Annotated[str, AfterValidator(_url), NixOption("own.url")]
 Image = Annotated[str, Field(pattern=r"^[a-z0-9][^\s]*$")]
-"""What the engine calls an image."""
+"""Image reference of the Docker engine."""
+Folder = Annotated[Path, NixOption("own.folder")]
+SecretFile = Annotated[Path, NixOption("own.secretFile")]
+"""A file with a secret. On NixOS it must be outside of the Nix store, which everyone can read."""
 GroupName = Annotated[str, AfterValidator(_group_name)]
 Policy = Literal["none", "all", "devices", "exclusive", "shared"]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]

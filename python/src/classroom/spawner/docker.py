@@ -31,7 +31,7 @@ from classroom.storage.client import call_helper, copy_image_home
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
 
-    from classroom.settings.groups import Effective
+    from classroom.settings.groups import StudentRules
     from classroom.settings.models import Gpu
 
 _FILES_ARE_SAFE = "Your files are safe. Try again in a minute; if it stays like this, tell your instructor."
@@ -102,7 +102,7 @@ class ClassroomSpawner(DockerSpawner):
             return None
 
     @property
-    def rules(self) -> Effective:
+    def rules(self) -> StudentRules:
         """What holds for this student now, by the groups that they are in."""
         return account_settings(self.db, self.settings, [self.user.name])[self.user.name]
 
@@ -178,7 +178,7 @@ class ClassroomSpawner(DockerSpawner):
                 raise self._failure(message, "shared-folder-missing", error) from error
             raise self._failure("The server could not be started.", "engine-error", error) from error
 
-    async def _start(self, holds: Effective, *, wanted: bool) -> str:
+    async def _start(self, holds: StudentRules, *, wanted: bool) -> str:
         self.stage = (10, "Making your container")
         self._forget_removal()  # what it was to remove is removed below, as a leftover
         home, is_empty = await self._home()
@@ -228,7 +228,7 @@ class ClassroomSpawner(DockerSpawner):
             raise self._failure("Your home cannot be reached now.", "storage", error) from error
         return str(storage.path / location), bool(made["empty"])
 
-    async def _create(self, gpus: Granted | NoGpu, home: str, holds: Effective) -> None:
+    async def _create(self, gpus: Granted | NoGpu, home: str, holds: StudentRules) -> None:
         environment = self.get_env()
         names, identities = (gpus.names, gpus.identities) if isinstance(gpus, Granted) else ((), ())
         if isinstance(gpus, NoGpu):
@@ -250,7 +250,7 @@ class ClassroomSpawner(DockerSpawner):
         else:
             await self._make(order, holds)
 
-    async def _make_client(self, order: Order, holds: Effective) -> None:
+    async def _make_client(self, order: Order, holds: StudentRules) -> None:
         """Make a container whose programs run by CUDA's Multi-Process Service; without it where it has never run."""
         mps = holds.gpu.mps
         count = 0 if any(name.endswith("=all") for name in order.devices) else len(order.devices)
@@ -263,7 +263,7 @@ class ClassroomSpawner(DockerSpawner):
             self.log.warning("%s: without CUDA MPS, which has not run here: start it", self._log_name)
             await self._make(order, holds)
 
-    async def _make(self, order: Order, holds: Effective) -> None:
+    async def _make(self, order: Order, holds: StudentRules) -> None:
         arguments = create_arguments(order, holds.student, self.settings.network)
         try:
             created = await self.docker("create_container", **arguments)

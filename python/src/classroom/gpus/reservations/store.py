@@ -32,7 +32,7 @@ def list_reservations(db: Session, when: datetime | None = None, named: Named = 
     Args:
         db: the hub's database.
         when: the time; now unless told.
-        named: members of groups beside JupyterHub's own (`classroom.settings.groups.named`).
+        named: members of groups beside JupyterHub's own (`classroom.settings.groups.configured_members`).
     """
     rows = db.scalars(
         select(ReservationRow).where(ReservationRow.ends > (when or utc_now())).order_by(ReservationRow.id)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import selectinload
 from classroom.accounts import bulk_import, passwords, service
 from classroom.accounts.errors import AccountError
 from classroom.accounts.names import MAX_USERNAME
-from classroom.settings.groups import named
+from classroom.settings.groups import configured_members
 from classroom.web.api.base import ApiHandler, RequestBody, json_time
 from classroom.web.stop_servers import stop_servers
 from classroom.web.text import join_names
@@ -51,7 +51,7 @@ class Accounts(ApiHandler):
     async def get(self) -> None:
         """All accounts, oldest first."""
         users = {user.name: user for user in self.db.scalars(select(orm.User).options(selectinload(orm.User.groups)))}
-        groups = named(self.settings["app"].class_settings).items()
+        groups = configured_members(self.settings["app"].class_settings).items()
         rows = [
             _described(entry, users.get(entry.name), [group for group, names in groups if entry.name in names])
             for entry in service.list_accounts(self.db)

@@ -13,7 +13,7 @@ from classroom.db.models import utc_now
 from classroom.gpus.reservations import store
 from classroom.gpus.reservations.policy import Reservation, ReservationError, device_pools
 from classroom.gpus.snapshot import discover_gpus, has_queue
-from classroom.settings.groups import gpu_rules, named
+from classroom.settings.groups import configured_members, gpu_rules
 from classroom.web.api.base import ApiHandler, RequestBody, RowId, json_time
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Reservations(ApiHandler):
             raise ReservationError("That is more than a year ahead: give an earlier --to.")
         pools = device_pools(settings, await discover_gpus(settings.gpu))
         wanted = Reservation(body.count, begins, ends, body.group, made_by=self.actor, clear=body.clear)
-        made = store.create_reservation(self.db, wanted, pools, named(settings))
+        made = store.create_reservation(self.db, wanted, pools, configured_members(settings))
         self.log.info("%s reserves %s GPUs, number %s", self.actor, made.count, made.id)
         self.send_json({"reservation": _described(made)})
 

@@ -18,7 +18,7 @@ from classroom.gpus.reservations import store
 from classroom.gpus.snapshot import all_leases, discover_gpus, measured
 from classroom.gpus.telemetry.sample import read
 from classroom.gpus.text import reservation, standing
-from classroom.settings.groups import gpu_rules, hands_out_gpus
+from classroom.settings.groups import gpu_rules, offers_gpus
 from classroom.spawner.docker import ClassroomSpawner
 from classroom.units import format_duration
 from classroom.web.pages.base import Page
@@ -34,7 +34,7 @@ class GpuPage(Page):
     async def get(self) -> None:
         """Show it as it is now."""
         spawner = self.current_user.spawner
-        if not isinstance(spawner, ClassroomSpawner) or not hands_out_gpus(spawner.settings):
+        if not isinstance(spawner, ClassroomSpawner) or not offers_gpus(spawner.settings):
             raise web.HTTPError(404, 'This class uses no GPUs: the setting gpu.policy is "none".')
         gpu, rules = spawner.settings.gpu, gpu_rules(spawner.settings)
         try:
