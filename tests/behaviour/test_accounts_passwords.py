@@ -36,7 +36,7 @@ def test_a_student_changes_the_password_and_other_browsers_are_signed_out(
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (("wrong", "another set of words", "another set of words"), "present password is not right"),
+        (("wrong", "another set of words", "another set of words"), "current password is incorrect"),
         ((PASSWORD, "short", "short"), "too short"),
         ((PASSWORD, "another set of words", "another set of word"), "not the same"),
     ],

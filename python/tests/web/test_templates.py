@@ -7,7 +7,7 @@ import jupyterhub._data
 import pytest
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
 
-from classroom.web.assets import STATIC, TEMPLATES
+from classroom.web import STATIC, TEMPLATES
 
 UPSTREAM = str(Path(jupyterhub._data.DATA_FILES_PATH) / "templates")  # noqa: SLF001
 OURS = sorted(TEMPLATES.glob("*.html"))

@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 from classroom.gpus.snapshot import options_from_form
 from classroom.hub.default_url import landing
 from classroom.hub.proxy import address
-from classroom.web.assets import TEMPLATES
+from classroom.web import TEMPLATES
 
 if TYPE_CHECKING:
     from traitlets.config import Config

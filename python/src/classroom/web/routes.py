@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from classroom.web import STATIC
 from classroom.web.api.accounts import AccountAction, Accounts
 from classroom.web.api.adoption import Adoption
 from classroom.web.api.announcement import AnnouncementApi
@@ -11,7 +12,6 @@ from classroom.web.api.notices import Notices
 from classroom.web.api.reservations import Reservations, ReservationsCancelled
 from classroom.web.api.servers import Servers, ServersStopped
 from classroom.web.api.signup_codes import Codes, CodesRevoked
-from classroom.web.assets import STATIC
 from classroom.web.pages.approve import ApprovePage
 from classroom.web.pages.base import MethodNotAllowed, StaticFiles
 from classroom.web.pages.gpus import GpuPage, LinePage
@@ -47,6 +47,6 @@ API: list[tuple[Any, ...]] = [
     (r"/api/classroom/servers/stop", ServersStopped),
     (r"/api/classroom/announcement", AnnouncementApi),
 ]
-"""For the `classroom` command and instructors' programs."""
+"""For the `classroom` command and programs of instructors."""
 
 ROUTES = [*PAGES, *API]

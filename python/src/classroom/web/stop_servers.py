@@ -1,4 +1,4 @@
-"""Stop what a closed account runs, and what it waits for."""
+"""Stop of all servers of a closed account."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 async def stop_servers(handler: BaseHandler, user: Any) -> None:  # noqa: ANN401 - jupyterhub.user.User has no types
-    """Stop all servers of a person; one that is starting is stopped once it has started, and none starts by a turn."""
+    """Remove a user from the GPU queue and stop all their servers; one that is starting is stopped once it started."""
     queue.leave_queue(handler.db, user.name)
     for name, spawner in list(user.spawners.items()):
-        starting = spawner._spawn_future  # noqa: SLF001 - what JupyterHub's own handlers wait for
+        starting = spawner._spawn_future  # noqa: SLF001 - JupyterHub's own handlers wait for it
         if spawner.pending == "spawn" and starting is not None:
             await asyncio.wait([starting])
         if spawner.active and not spawner.pending:

@@ -1,4 +1,4 @@
-"""Template variables that every page has: the class's title, the announcement, the number of waiting sign-ups."""
+"""Template variables of every page: the class's title, the announcement, the number of waiting sign-ups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from classroom.accounts import service
-from classroom.web import announcement
+from classroom.web.api.announcement import current_announcement
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
 
 
 def template_vars(db: Session, title: str) -> dict[str, Any]:
-    """Return the variables, for `JupyterHub.template_vars`; functions are called anew for each page.
+    """Return the variables, for `JupyterHub.template_vars`; each page calls the functions again.
 
     Args:
         db: the hub's session.
-        title: the class's.
+        title: of the class.
     """
 
     def waiting(user: User | None) -> int:
-        """Return the number beside "Approve students" in the navigation."""
+        """Return the number for "Approve students" in the navigation."""
         if user is None or not getattr(user, "admin", False):
             return 0
         try:
             return service.waiting_count(db)
         except SQLAlchemyError:
-            # The page that says so must not fail for the same reason.
+            # The page that reports this error must not fail for the same reason.
             return 0
 
-    def announced(_user: User | None) -> str:
+    def announcement(_user: User | None) -> str:
         """Return the announcement; empty without one."""
         try:
-            current = announcement.read(db)
+            current = current_announcement(db)
         except SQLAlchemyError:
             return ""  # as above
         return "" if current is None else current.text
 
-    return {"classroom_title": title, "classroom_waiting": waiting, "classroom_announcement": announced}
+    return {"classroom_title": title, "classroom_waiting": waiting, "classroom_announcement": announcement}

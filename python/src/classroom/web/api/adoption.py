@@ -11,8 +11,7 @@ from classroom.accounts.homes import recorded_home
 from classroom.accounts.service import COMMAND_LINE
 from classroom.accounts.stock_import import StockAction, StockUser
 from classroom.spawner.docker import ClassroomSpawner
-from classroom.web.api.accounts import MAX_NAMES_PER_REQUEST
-from classroom.web.api.base import ApiHandler, RequestBody
+from classroom.web.api.base import MAX_NAMES_PER_REQUEST, ApiHandler, RequestBody
 from classroom.web.text import join_names
 
 

@@ -1,17 +1,28 @@
-"""What every page says."""
+"""The announcement that every page shows until an instructor clears it."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jupyterhub.scopes import needs_scope
 from pydantic import Field
+from sqlalchemy import delete, select
 
 from classroom.accounts.errors import AccountError
-from classroom.web import announcement
+from classroom.db.models import Announcement
 from classroom.web.api.base import ApiHandler, RequestBody, json_time
 
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
-class _Said(RequestBody):
-    text: str = Field(min_length=1, max_length=announcement.MAX_CHARACTERS)
+
+def current_announcement(db: Session) -> Announcement | None:
+    """Return the announcement; None where no announcement is set."""
+    return db.scalar(select(Announcement).limit(1))
+
+
+class _AnnouncementBody(RequestBody):
+    text: str = Field(min_length=1, max_length=500)
 
 
 class AnnouncementApi(ApiHandler):
@@ -19,33 +30,35 @@ class AnnouncementApi(ApiHandler):
 
     @needs_scope("admin:users")
     async def get(self) -> None:
-        """What the pages say now; text is null where they say nothing."""
-        self._tell()
+        """Send the announcement; its text is null where none is set."""
+        self._send_current()
 
     @needs_scope("admin:users")
     async def put(self) -> None:
-        """Have them say this."""
-        text = "".join(
-            letter for letter in self.parse_body(_Said).text if letter.isprintable() or letter == "\n"
-        ).strip()
+        """Replace the announcement."""
+        typed = self.parse_body(_AnnouncementBody).text
+        text = "".join(letter for letter in typed if letter.isprintable() or letter == "\n").strip()
         if not text:
             raise AccountError("The text is empty.")
-        announcement.say(self.db, text, self.actor)
-        self.log.info("%s: every page says %r", self.actor, text)
-        self._tell()
+        self.db.execute(delete(Announcement))
+        self.db.add(Announcement(text=text, made_by=self.actor))
+        self.db.commit()
+        self.log.info("%s set the announcement %r", self.actor, text)
+        self._send_current()
 
     @needs_scope("admin:users")
     async def delete(self) -> None:
-        """Have them say nothing."""
-        announcement.clear(self.db)
-        self._tell()
+        """Clear the announcement."""
+        self.db.execute(delete(Announcement))
+        self.db.commit()
+        self._send_current()
 
-    def _tell(self) -> None:
-        said = announcement.read(self.db)
+    def _send_current(self) -> None:
+        current = current_announcement(self.db)
         self.send_json(
             {
-                "text": said and said.text,
-                "since": json_time(said.made) if said else None,
-                "by": said and said.made_by,
+                "text": current and current.text,
+                "since": current and json_time(current.made),
+                "by": current and current.made_by,
             }
         )

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _LONGEST = 366 * 86400
 
 
-class _Wanted(RequestBody):
+class _NewCodes(RequestBody):
     count: int = Field(ge=1, le=5000)
     lasts: int = Field(ge=60, le=_LONGEST)
     """Seconds until they expire."""
     group: str = Field(default="", max_length=bulk_import.MAX_GROUP_CHARACTERS)
 
 
-class _Revoked(RequestBody):
+class _CodeIds(RequestBody):
     ids: tuple[RowId, ...] = Field(default=(), max_length=signup_codes.MAX_OPEN_CODES)
     all: bool = False
 
@@ -35,25 +35,25 @@ class Codes(ApiHandler):
 
     @needs_scope("admin:users")
     async def get(self) -> None:
-        """All of them, oldest first; the codes themselves cannot be read again."""
+        """Send all codes, oldest first, without the codes themselves."""
         self.send_json({"codes": [_code_json(code) for code in signup_codes.list_codes(self.db)]})
 
     @needs_scope("admin:users")
     async def post(self) -> None:
-        """Make some; they are said in this answer only."""
-        body = self.parse_body(_Wanted)
+        """Create codes; only this answer contains them."""
+        body = self.parse_body(_NewCodes)
         if not body.group.isprintable() or "/" in body.group:
-            raise AccountError("The group holds a slash, or a character that cannot be shown.")
-        made = signup_codes.create_codes(
+            raise AccountError("The group contains a slash, or a character that cannot be shown.")
+        codes = signup_codes.create_codes(
             self.db, body.count, timedelta(seconds=body.lasts), by=self.actor, group=body.group
         )
-        self.log.info("%s made %s sign-up codes", self.actor, len(made))
-        newest = signup_codes.list_codes(self.db)[-len(made) :]
-        self.send_json({"codes": [_code_json(row) | {"code": code} for row, code in zip(newest, made, strict=True)]})
+        self.log.info("%s created %s sign-up codes", self.actor, len(codes))
+        rows = signup_codes.list_codes(self.db)[-len(codes) :]
+        self.send_json({"codes": [_code_json(row) | {"code": code} for row, code in zip(rows, codes, strict=True)]})
 
     @needs_scope("admin:users")
     async def delete(self) -> None:
-        """Forget those that can no longer be used."""
+        """Delete codes that no longer work."""
         self.send_json({"forgotten": signup_codes.delete_spent_codes(self.db)})
 
 
@@ -62,10 +62,10 @@ class CodesRevoked(ApiHandler):
 
     @needs_scope("admin:users")
     async def post(self) -> None:
-        """Make open codes invalid."""
-        body = self.parse_body(_Revoked)
+        """Revoke open codes."""
+        body = self.parse_body(_CodeIds)
         if not body.ids and not body.all:
-            raise AccountError("No code is named.")
+            raise AccountError("The request names no code.")
         count = signup_codes.revoke_codes(self.db, None if body.all else body.ids)
         self.log.info("%s revoked %s sign-up codes", self.actor, count)
         self.send_json({"revoked": count})

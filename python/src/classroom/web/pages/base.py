@@ -1,4 +1,4 @@
-"""What our pages have in common."""
+"""Base of the pages: form fields, notices, signed cookies."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 STALE_FORM = "This page was open for too long, or in another window meanwhile. Please try again."
 
-_NOTICE = "classroom-notice"
-_NOTICE_CHARACTERS = 400
+_FLASH = "classroom-notice"
+_FLASH_CHARACTERS = 400
 
 
 class StaticFiles(CacheControlStaticFilesHandler):
-    """Our scripts and styles; kept by browsers for as long as the hub runs (`?v=`)."""
+    """Our scripts and styles; browsers cache them until the hub restarts (`?v=`)."""
 
 
 class MethodNotAllowed(BaseHandler):
-    """A URL that stock NativeAuthenticator changes things by: 405, whatever the method."""
+    """A URL where stock NativeAuthenticator changes accounts: it answers 405 to every method."""
 
 
 class Page(BaseHandler):
-    """A page of ours."""
+    """Handler of a page."""
 
     authenticator: ClassroomAuthenticator
 
     def check_xsrf_cookie(self) -> None:
-        """As upstream, in words for the person at the form."""
+        """Check as upstream, with a message for the person at the form."""
         try:
             super().check_xsrf_cookie()
         except web.HTTPError as error:
@@ -42,52 +42,52 @@ class Page(BaseHandler):
             raise web.HTTPError(403, STALE_FORM) from error
 
     def field(self, name: str, title: str, limit: int) -> str:
-        """One field of the form, as typed; empty if it is missing.
+        """Return a field of the form as typed; empty if it is missing.
 
         Args:
             name: of the field.
-            title: what the page calls it.
-            limit: its characters at most.
+            title: its label, for messages.
+            limit: most characters.
 
         Raises:
-            AccountError: it is longer, or not UTF-8.
+            AccountError: the text is longer, or not UTF-8.
         """
         try:
             value: str = self.get_body_argument(name, "", strip=False)
         except web.HTTPError as error:
-            raise AccountError(f"{title} holds letters that cannot be read. Type it again.") from error
+            raise AccountError(f"{title} contains letters that cannot be read. Type it again.") from error
         if len(value) > limit:
-            raise AccountError(f"{title} is too long: {len(value)} characters. At most {limit} are read.", 413)
+            raise AccountError(f"{title} is too long: {len(value)} characters. At most {limit} are allowed.", 413)
         return value
 
     async def send_page(self, template: str, status: int = 200, **names: object) -> None:
-        """Answer with a page."""
+        """Render a template and send it."""
         self.set_status(status)
-        names.setdefault("notice", self._take_notice())
+        names.setdefault("notice", self._pop_flash())
         self.finish(await self.render_template(template, **names))
 
-    # -- what a page says to the next one, and tickets: signed cookies of a short life ---------------------------------
+    # -- flash messages for the next page, and tickets: signed cookies with a short life -------------------------------
 
     def flash(self, text: str) -> None:
-        """Have the next page say this once."""
-        self.set_ticket(_NOTICE, text[:_NOTICE_CHARACTERS], None)
+        """Show a message once, on the next page."""
+        self.set_ticket(_FLASH, text[:_FLASH_CHARACTERS], None)
 
-    def _take_notice(self) -> str:
-        text = self.ticket(_NOTICE, minutes=5)
+    def _pop_flash(self) -> str:
+        text = self.ticket(_FLASH, minutes=5)
         if text:
-            self.clear_ticket(_NOTICE)
+            self.clear_ticket(_FLASH)
         return text
 
     def set_ticket(self, name: str, value: str, days: float | None) -> None:
-        """Give the browser a value that it cannot forge; `days` None: until it is closed."""
+        """Set a signed cookie; None for `days`: until the browser is closed."""
         self.set_secure_cookie(name, value, expires_days=days, **self._cookie_options())
 
     def clear_ticket(self, name: str) -> None:
-        """Take it back."""
+        """Delete a signed cookie."""
         self.clear_cookie(name, **self._cookie_options())
 
     def ticket(self, name: str, *, minutes: float) -> str:
-        """Read it; empty if there is none, or it is older or forged."""
+        """Return the value of a signed cookie; empty if it is missing, too old or forged."""
         value = self.get_secure_cookie(name, max_age_days=minutes / 1440)
         return value.decode("utf-8", "replace") if value else ""
 
@@ -101,5 +101,5 @@ class Page(BaseHandler):
 
 
 def fingerprint(hashed: bytes) -> str:
-    """What a ticket holds so that it ends when the password changes."""
+    """Return a value for a ticket that becomes invalid when the password changes."""
     return hashlib.sha256(hashed).hexdigest()[:32]

@@ -1,9 +1,10 @@
-"""Login, and the page of those who wait for approval."""
+"""Login page, and the page that students see while they wait for approval."""
 
 from __future__ import annotations
 
 from datetime import UTC
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.handlers.login import LoginHandler
@@ -11,16 +12,15 @@ from jupyterhub.utils import url_path_join
 from tornado import web
 
 from classroom.accounts import service
+from classroom.accounts.authenticator import LoginOutcome
 from classroom.accounts.errors import AccountError
 from classroom.accounts.names import MAX_USERNAME
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES
 from classroom.web.pages.base import Page, fingerprint
-from classroom.web.text import plural, query, time_ago
+from classroom.web.text import plural, time_ago
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-
-    from classroom.accounts.authenticator import LoginOutcome
 
 WAITING_TICKET = "classroom-waiting"
 CHANGE_TICKET = "classroom-change"
@@ -32,18 +32,18 @@ class LoginPage(Page, LoginHandler):
     login_outcome: LoginOutcome | None = None
 
     def _render(self, login_error: str | None = None, username: str | None = None, **names: object) -> Awaitable[str]:
-        names.setdefault("notice", self._take_notice())
+        names.setdefault("notice", self._pop_flash())
         return super()._render(login_error=login_error, username=(username or "")[:MAX_USERNAME], **names)
 
     def render_template(self, name: str, **names: object) -> Awaitable[str]:
-        """As upstream, which puts errors into the form, also where the form cannot be read back."""
+        """Render as upstream, also where upstream cannot read the form again."""
         try:
             return super().render_template(name, **names)
         except web.HTTPError:
             return BaseHandler.render_template(self, name, **names)
 
     async def post(self) -> None:
-        """Sign in, or say why not."""
+        """Log in, or explain why not."""
         name = ""
         try:
             name = self.field("username", "The username", MAX_USERNAME).strip()
@@ -60,26 +60,24 @@ class LoginPage(Page, LoginHandler):
         await self._explain(name)
 
     async def _explain(self, name: str) -> None:
-        outcome = "" if self.login_outcome is None else self.login_outcome.value
         name = self.authenticator.normalize_username(name)
-        if outcome == "waiting":
+        if self.login_outcome is LoginOutcome.WAITING:
             remember_waiting(self, name)
             self.redirect(url_path_join(self.hub.base_url, "waiting"))
-        elif outcome == "must-change":
-            info, _ = service.find_account(self.db, name) or (None, None)
-            if info is not None:
-                self.set_ticket(CHANGE_TICKET, f"{fingerprint(info.password)} {name}", None)
+        elif self.login_outcome is LoginOutcome.MUST_CHANGE:
+            if record := service.find_account(self.db, name):
+                self.set_ticket(CHANGE_TICKET, f"{fingerprint(record.info.password)} {name}", None)
             next_url = self.get_argument("next", "")
             target = url_path_join(self.hub.base_url, "change-password")
-            self.redirect(target + ("?" + query(next=next_url) if next_url else ""))
-        elif outcome == "revoked":
-            await self._refuse("Your account is closed at the moment. Ask your instructor.", name, 403)
-        elif outcome == "locked":
+            self.redirect(target + ("?" + urlencode({"next": next_url}) if next_url else ""))
+        elif self.login_outcome is LoginOutcome.REVOKED:
+            await self._refuse("Your account is closed. Ask your instructor.", name, 403)
+        elif self.login_outcome is LoginOutcome.LOCKED:
             seconds = self.authenticator.seconds_before_next_try
             self.set_header("Retry-After", str(seconds))
             wait = plural(max(1, round(seconds / 60)), "minute")
             await self._refuse(
-                f"Too many wrong passwords. Wait {wait}, then try again; or ask your instructor for a new one.",
+                f"Too many wrong passwords. Wait {wait}, then try again, or ask your instructor for a new password.",
                 name,
                 429,
             )
@@ -92,31 +90,29 @@ class LoginPage(Page, LoginHandler):
 
 
 class WaitingPage(Page):
-    """/hub/waiting: what a student sees between sign-up and approval, and can come back to."""
+    """/hub/waiting: the state of a sign-up, until it is approved."""
 
     async def get(self) -> None:
-        """How the request stands; on to the login page once it is approved."""
+        """Show the state; redirect to the login page after approval."""
         name = self.ticket(WAITING_TICKET, minutes=60 * 24 * 30)
-        found = service.find_account(self.db, name) if name else None
-        if found is None:
-            # Nobody, or rejected.
+        record = service.find_account(self.db, name) if name else None
+        if record is None:  # no sign-up in this browser, or it was rejected
             await self.send_page("waiting.html", account_name=name, state="gone" if name else "nobody")
             return
-        account = found.account
-        if found.state is service.AccountState.APPROVED:
-            # The ticket stays: the page's script asks first, and the browser again.
+        if record.state is service.AccountState.APPROVED:
+            # The ticket stays: first the page's script requests this page, then the browser does.
             self.flash("Your account is approved. Sign in with your username and password.")
-            self.redirect(url_path_join(self.hub.base_url, "login") + "?" + query(username=name))
+            self.redirect(url_path_join(self.hub.base_url, "login") + "?" + urlencode({"username": name}))
             return
         await self.send_page(
             "waiting.html",
             account_name=name,
             state="waiting",
-            since=account.created.replace(tzinfo=UTC),
-            age=time_ago(account.created),
+            since=record.account.created.replace(tzinfo=UTC),
+            age=time_ago(record.account.created),
         )
 
 
 def remember_waiting(page: Page, name: str) -> None:
-    """Let this browser see how the request of `name` stands, for 30 days."""
+    """Let this browser see the state of a sign-up for 30 days."""
     page.set_ticket(WAITING_TICKET, name, 30)

@@ -1,4 +1,4 @@
-"""A new password: one's own, the first one after a one-time password, and a student's by the instructor."""
+"""Pages that change a password: one's own, also after a one-time password, and a student's by an instructor."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from jupyterhub.utils import url_path_join
 from tornado import web
 
 from classroom.accounts import admin_password_file, service
+from classroom.accounts.authenticator import LoginOutcome
 from classroom.accounts.errors import AccountError
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
 from classroom.web.pages.base import Page, fingerprint
 from classroom.web.pages.login import CHANGE_TICKET
 
-CHANGE_MINUTES = 15
+_CHANGE_MINUTES = 15
 
 
 class ChangePasswordPage(Page):
-    """/hub/change-password: for a person who is signed in, or who just typed a right one-time password."""
+    """/hub/change-password: for users who are logged in, or who just typed their one-time password."""
 
     async def get(self) -> None:
-        """The form."""
-        name = self._first_time()
+        """Show the form."""
+        name = self._first_login_name()
         if name is None and self.current_user is None:
             self.redirect(self.get_login_url() + "?next=" + url_path_join(self.hub.base_url, "change-password"))
             return
         await self._form(first=name is not None)
 
     async def post(self) -> None:
-        """Change it, or say in the form what is wrong."""
-        first_name = self._first_time()
+        """Change the password, or show in the form why not."""
+        first_name = self._first_login_name()
         if first_name is None and self.current_user is None:
-            self.flash("Too much time passed. Sign in again.")
+            self.flash("The page was open for too long. Sign in again.")
             self.redirect(self.get_login_url())
             return
         try:
@@ -40,7 +41,7 @@ class ChangePasswordPage(Page):
 
     async def _change(self, name: str, *, first: bool) -> None:
         auth = self.authenticator
-        old = self.field("old_password", "The present password", MAX_PASSWORD_BYTES)
+        old = self.field("old_password", "The current password", MAX_PASSWORD_BYTES)
         new = self.field("new_password", "The new password", MAX_PASSWORD_BYTES)
         if new != self.field("new_password_confirmation", "The repeated password", MAX_PASSWORD_BYTES):
             raise AccountError("The two new passwords are not the same. Type them again.")
@@ -52,7 +53,7 @@ class ChangePasswordPage(Page):
             raise AccountError("This is the one-time password. Choose another one.")
         hashed = await auth.hasher.hash(new)
         after = service.find_account(self.db, name)
-        if before is None or after is None or (first and self._first_time() != name):
+        if before is None or after is None or (first and self._first_login_name() != name):
             raise service.account_not_found(name)
         service.set_password(
             self.db, name, hashed, must_change=False, keep_session=None if first else self.get_session_cookie()
@@ -74,17 +75,17 @@ class ChangePasswordPage(Page):
         self.redirect(self.request.path)
 
     async def _require_current_password(self, name: str, old: str) -> None:
-        outcome = (await self.authenticator.check_login(name, old, self.request.remote_ip or "", signed_in=True)).value
-        if outcome == "locked":
+        outcome = await self.authenticator.check_login(name, old, self.request.remote_ip or "", signed_in=True)
+        if outcome is LoginOutcome.LOCKED:
             raise AccountError("Too many wrong passwords. Wait some minutes, then try again.", 429)
-        if outcome == "wrong":
-            raise AccountError("Your present password is not right. Type it again.", 403)
+        if outcome is LoginOutcome.WRONG:
+            raise AccountError("Your current password is incorrect. Type it again.", 403)
 
-    def _first_time(self) -> str | None:
-        """Who typed a right one-time password, which still is the password, and may set another without a session."""
-        mark, _, name = self.ticket(CHANGE_TICKET, minutes=CHANGE_MINUTES).partition(" ")
-        found = service.find_account(self.db, name) if name else None
-        if found is None or not found.account.must_change or fingerprint(found.info.password) != mark:
+    def _first_login_name(self) -> str | None:
+        """Return the name of a user who just typed a valid one-time password and has no session yet."""
+        expected, _, name = self.ticket(CHANGE_TICKET, minutes=_CHANGE_MINUTES).partition(" ")
+        record = service.find_account(self.db, name) if name else None
+        if record is None or not record.account.must_change or fingerprint(record.info.password) != expected:
             return None
         return name
 
@@ -94,7 +95,7 @@ class ChangePasswordPage(Page):
             status,
             error=error,
             first=first,
-            account_name=self._first_time() if first else self.current_user.name,
+            account_name=self._first_login_name() if first else self.current_user.name,
             rules=password_rules(self.authenticator.minimum_password_length),
             minimum=self.authenticator.minimum_password_length,
             action=self.request.uri,
@@ -102,36 +103,36 @@ class ChangePasswordPage(Page):
 
 
 class ResetPasswordPage(Page):
-    """/hub/change-password/<name>: an instructor gives a one-time password, made or chosen."""
+    """/hub/change-password/<name>: an instructor sets a one-time password, generated or chosen."""
 
     @web.authenticated
     @needs_scope("admin:users")
     async def get(self, name: str) -> None:
-        """Ask whether to."""
+        """Show the form."""
         if name == self.current_user.name:
             self.redirect(url_path_join(self.hub.base_url, "change-password"))
             return
-        self._demand(name)
+        self._check_target(name)
         await self.send_page("reset-password.html", account_name=name, password="")
 
     @web.authenticated
     @needs_scope("admin:users")
     async def post(self, name: str) -> None:
-        """Make the one-time password and show it once."""
-        self._demand(name)
+        """Set the one-time password and show it once."""
+        self._check_target(name)
         try:
             chosen = self.field("new_password", "The new password", MAX_PASSWORD_BYTES)
             password = await self.authenticator.set_one_time_password(name, chosen)
         except AccountError as error:
             await self.send_page("reset-password.html", error.status, account_name=name, password="", error=str(error))
             return
-        self.log.info("%s gave %s a one-time password", self.current_user.name, name)
+        self.log.info("%s set a one-time password for %s", self.current_user.name, name)
         self.set_header("Cache-Control", "no-store")
         await self.send_page("reset-password.html", account_name=name, password=password)
 
-    def _demand(self, name: str) -> None:
+    def _check_target(self, name: str) -> None:
         if service.find_account(self.db, name) is None:
             raise web.HTTPError(404, str(service.account_not_found(name)))
         user = self.find_user(name)
         if user is not None and user.admin and not self.current_user.admin:
-            raise web.HTTPError(403, "Only an instructor may give an instructor a new password.")
+            raise web.HTTPError(403, "Only an instructor can reset the password of an instructor.")

@@ -1,50 +1,51 @@
-"""Sign-up."""
+"""Sign-up page."""
 
 from __future__ import annotations
+
+from urllib.parse import urlencode
 
 from jupyterhub.utils import url_path_join
 from tornado import web
 
 from classroom.accounts import signup_codes
+from classroom.accounts.authenticator import LoginOutcome
+from classroom.accounts.bulk_import import MAX_FULL_NAME_CHARACTERS
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.names import MAX_USERNAME, USERNAME_RULE
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
 from classroom.web.pages.base import STALE_FORM, Page
 from classroom.web.pages.login import remember_waiting
-from classroom.web.text import query
-
-MAX_FULL_NAME_CHARACTERS = 100
 
 
 class SignUpPage(Page):
     """The page /hub/signup."""
 
     async def get(self) -> None:
-        """The empty form, with the rules; a link may bring the sign-up code along."""
+        """Show the empty form; a link may contain the sign-up code."""
         await self._form(code=self.get_query_argument("code", "")[: signup_codes.MAX_CODE_CHARACTERS])
 
     def check_xsrf_cookie(self) -> None:
-        """Checked in `post`, so that the form comes back with what was typed."""
+        """Leave the check to `post`, so that the form comes back with what was typed."""
         if self.request.method != "POST":
             super().check_xsrf_cookie()
 
     async def post(self) -> None:
-        """Make the account, or say in the form what is wrong."""
+        """Create the account, or show in the form why not."""
         typed = {"username": "", "full_name": "", "code": ""}
         try:
             typed["username"] = self.field("username", "The username", MAX_USERNAME).strip()
             full_name = self.field("full_name", "Your name", MAX_FULL_NAME_CHARACTERS).strip()
-            # Without marks that turn the reading direction and mix up the instructor's list.
+            # Without marks that change the reading direction and confuse the instructor's list.
             typed["full_name"] = "".join(letter for letter in full_name if letter.isprintable())
             typed["code"] = self.field("code", "The sign-up code", signup_codes.MAX_CODE_CHARACTERS).strip()
             self._require_fresh_form()
-            name, approved = await self._make(self._password(), **typed)
+            name, approved = await self._sign_up(self._password(), **typed)
         except AccountError as error:
             await self._form(error, **typed)
             return
         if approved:
             self.flash("Your account is ready. Sign in with your username and password.")
-            self.redirect(url_path_join(self.hub.base_url, "login") + "?" + query(username=name))
+            self.redirect(url_path_join(self.hub.base_url, "login") + "?" + urlencode({"username": name}))
             return
         remember_waiting(self, name)
         self.redirect(url_path_join(self.hub.base_url, "waiting"))
@@ -56,22 +57,22 @@ class SignUpPage(Page):
             raise AccountError(STALE_FORM, 403) from error
 
     def _password(self) -> str:
-        # The fields have stock's names, so that what fills in its form fills in ours.
+        # The fields have stock's names, so that programs that fill in its form can fill in ours.
         password = self.field("signup_password", "The password", MAX_PASSWORD_BYTES)
         if password != self.field("signup_password_confirmation", "The repeated password", MAX_PASSWORD_BYTES):
             raise AccountError("The two passwords are not the same. Type them again.")
         return password
 
-    async def _make(self, password: str, *, username: str, full_name: str, code: str) -> tuple[str, bool]:
+    async def _sign_up(self, password: str, *, username: str, full_name: str, code: str) -> tuple[str, bool]:
         auth, address = self.authenticator, self.request.remote_ip or ""
         try:
             return await auth.sign_up(username, password, full_name, code=code, address=address)
         except NameTakenError:
-            # The same person again (a double click, the back button): same password, same outcome.
+            # The same person again (a double click, the back button): the same password gives the same answer.
             name = auth.normalize_username(username)
-            outcome = (await auth.check_login(name, password, address)).value
-            if outcome == "waiting" or (code and outcome == "ok"):
-                return name, outcome == "ok"
+            outcome = await auth.check_login(name, password, address)
+            if outcome is LoginOutcome.WAITING or (code and outcome is LoginOutcome.OK):
+                return name, outcome is LoginOutcome.OK
             raise
 
     async def _form(
