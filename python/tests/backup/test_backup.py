@@ -19,7 +19,7 @@ import pytest
 
 from backup.backup_class import Class, need
 from backup.quick_key import make_quick
-from classroom.backup import last_backup
+from classroom.backup.target import LastBackup, read_last_backup
 from classroom.storage.quota import PROJECT_ATTRIBUTE
 from support.processes import classroom
 from support.waiting import wait_until
@@ -375,10 +375,10 @@ def test_a_wrong_password_is_said(school: Class, repository: str, tmp_path: Path
 def test_a_repository_that_is_not_there_is_said(school: Class, tmp_path: Path) -> None:
     need("restic")
     for command in ("list", "restore"):
-        assert "holds no backup: one is made by classroom backup create" in school.refused(
+        assert "has no backup: create one with classroom backup create" in school.refused(
             command, str(tmp_path / "new"), **PASSWORD
         )
-    assert "Where to?" in school.refused("create", **PASSWORD)
+    assert "No target is set" in school.refused("create", **PASSWORD)
     assert "there is no such file" in school.refused("restore", "--archive", "/nowhere.tar.zst")
 
 
@@ -386,7 +386,7 @@ def test_a_folder_that_holds_other_things_is_left_alone(school: Class, tmp_path:
     need("restic")
     (tmp_path / "used").mkdir()
     (tmp_path / "used/thesis.tex").touch()
-    assert "name a folder of its own" in school.refused("create", str(tmp_path / "used"), **PASSWORD)
+    assert "name a separate directory" in school.refused("create", str(tmp_path / "used"), **PASSWORD)
     assert [path.name for path in (tmp_path / "used").iterdir()] == ["thesis.tex"]
 
 
@@ -465,11 +465,11 @@ def test_an_archive_replaces_a_file_only_when_told(school: Class, archive: list[
 
 def test_the_last_backup_is_on_record(school: Class, archive: list[str]) -> None:
     made = school.done("create", *archive)
-    last = last_backup.read(school.state)
-    assert last == last_backup.Last(last.made if last else "", made["where"], archive=True, problems=())
+    last = read_last_backup(school.state)
+    assert last == LastBackup(last.made if last else "", made["where"], archive=True, problems=())
     assert last.age(datetime.now(UTC)) < timedelta(minutes=2)
     shutil.rmtree(school.state)
-    assert last_backup.read(school.state) is None
+    assert read_last_backup(school.state) is None
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from classroom.backup.manifest import Manifest, Move, SavedHome, load, moves, renamed
+from classroom.backup.manifest import HomeTarget, Manifest, SavedHome, home_targets, parse_manifest, rename_home
 from classroom.db.sqlite import Revisions
 from classroom.errors import ClassroomError
 
@@ -25,46 +25,48 @@ MANIFEST = Manifest(
 
 
 def test_a_manifest_is_read_as_it_was_written() -> None:
-    assert load(MANIFEST.dump()) == MANIFEST
+    assert parse_manifest(MANIFEST.as_json()) == MANIFEST
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": "x"}'])
 def test_what_is_no_manifest_is_said(text: str) -> None:
     with pytest.raises(ClassroomError, match="cannot be read"):
-        load(text)
+        parse_manifest(text)
 
 
 def test_a_backup_of_a_newer_version_is_refused() -> None:
     with pytest.raises(ClassroomError, match="newer version"):
-        load(MANIFEST.dump().replace('"format": 1', '"format": 2'))
+        parse_manifest(MANIFEST.as_json().replace('"format": 1', '"format": 2'))
 
 
 def test_a_whole_class_goes_to_where_it_was() -> None:
-    assert moves(MANIFEST, "classroom") == tuple(Move(home, home.location) for home in MANIFEST.homes)
+    assert home_targets(MANIFEST, "classroom") == tuple(HomeTarget(home, home.location) for home in MANIFEST.homes)
 
 
 def test_a_class_with_another_prefix_gets_homes_of_its_own() -> None:
-    locations = [move.location for move in moves(MANIFEST, "physics")]
+    locations = [target.location for target in home_targets(MANIFEST, "physics")]
     assert locations == ["physics-home-ada", "physics-home-bob", "physics-home-bob--2"]
 
 
 @pytest.mark.parametrize(
     ("student", "here", "expected"),
     [
-        pytest.param("ada", {}, Move(ADA, "classroom-home-ada"), id="where it was"),
-        pytest.param("bob", {}, Move(BOB, "classroom-home-bob--2"), id="not the home of the removed account"),
-        pytest.param("ada", {"ada": "classroom-home-ada--2"}, Move(ADA, "classroom-home-ada--2"), id="where it is now"),
+        pytest.param("ada", {}, HomeTarget(ADA, "classroom-home-ada"), id="where it was"),
+        pytest.param("bob", {}, HomeTarget(BOB, "classroom-home-bob--2"), id="not the home of the removed account"),
+        pytest.param(
+            "ada", {"ada": "classroom-home-ada--2"}, HomeTarget(ADA, "classroom-home-ada--2"), id="where it is now"
+        ),
     ],
 )
-def test_one_students_home_goes(student: str, here: dict[str, str], expected: Move) -> None:
-    assert moves(MANIFEST, "classroom", student, here) == (expected,)
+def test_one_students_home_goes(student: str, here: dict[str, str], expected: HomeTarget) -> None:
+    assert home_targets(MANIFEST, "classroom", student, here) == (expected,)
 
 
 def test_a_student_without_a_home_in_the_backup_is_told_who_has() -> None:
-    with pytest.raises(ClassroomError, match="those who have: ada, bob"):
-        moves(MANIFEST, "classroom", "eve")
-    with pytest.raises(ClassroomError, match="those who have: ada"):
-        moves(replace(MANIFEST, homes=(ADA, OLD)), "classroom", "bob")
+    with pytest.raises(ClassroomError, match="students with a home there: ada, bob"):
+        home_targets(MANIFEST, "classroom", "eve")
+    with pytest.raises(ClassroomError, match="students with a home there: ada"):
+        home_targets(replace(MANIFEST, homes=(ADA, OLD)), "classroom", "bob")
 
 
 @pytest.mark.parametrize(
@@ -72,4 +74,4 @@ def test_a_student_without_a_home_in_the_backup_is_told_who_has() -> None:
     [("lab-home-ada", "new-home-ada"), ("other-home-lab-home-ada", "other-home-lab-home-ada"), ("lab", "lab")],
 )
 def test_only_the_classs_own_prefix_is_renamed(location: str, expected: str) -> None:
-    assert renamed(location, "lab", "new") == expected
+    assert rename_home(location, "lab", "new") == expected

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from classroom.backup.last_backup import Last
+from classroom.backup.target import LastBackup
 from classroom.doctor import engine, gpus, machine, shared_folders, units
 from classroom.doctor.checks import State
 from classroom.doctor.state import judge_backup
@@ -164,7 +164,7 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 def test_the_age_of_the_last_backup(  # noqa: PLR0917 - columns of the table
     made: str | None, repository: str | None, problems: tuple[str, ...], state: State, says: str, mend: str | None
 ) -> None:
-    last = Last(made, "/nas/class", archive=False, problems=problems) if made else None
+    last = LastBackup(made, "/nas/class", archive=False, problems=problems) if made else None
     found = judge_backup(last, repository, NOW)
     assert found.state is state
     assert says in found.says
@@ -172,7 +172,9 @@ def test_the_age_of_the_last_backup(  # noqa: PLR0917 - columns of the table
 
 
 def test_an_old_archive_is_replaced() -> None:
-    found = judge_backup(Last("2026-01-01T00:00:00+00:00", "/nas/c.tar.zst", archive=True, problems=()), None, NOW)
+    found = judge_backup(
+        LastBackup("2026-01-01T00:00:00+00:00", "/nas/c.tar.zst", archive=True, problems=()), None, NOW
+    )
     assert found.mend == "classroom backup create --archive /nas/c.tar.zst --overwrite"
 
 

@@ -1,4 +1,4 @@
-"""One file instead of a repository: GNU tar through zstd. It is not encrypted."""
+"""Backups in one file, by GNU tar and zstd, without encryption."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from classroom.backup.manifest import FILE, FOLDER
+from classroom.backup.manifest import BACKUP_DIRECTORY, MANIFEST_FILE
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_CHANGED = 1  # exit status of tar: some files changed or went while they were read
-_SAME = ("--numeric-owner", "--xattrs", "--null", "--verbatim-files-from")
-_FULL = re.compile(r"No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes")
+_CHANGED = 1  # exit status of tar: some files changed or were deleted while it read them
+_COMMON = ("--numeric-owner", "--xattrs", "--null", "--verbatim-files-from")
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes")
 _HARMLESS = re.compile(r"socket ignored|changed as we read it|removed before we read it|due to previous errors")
-_FIRST = 8  # the manifest is among the first members
+_MANIFEST_MEMBERS = 8  # the manifest is among the first members
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,14 @@ class Archive:
     file: Path
 
     def write(self, paths: Iterable[Path]) -> int:
-        """Write these folders, the first one first. The file appears under its name when it is complete.
+        """Write these directories in this order, and return the size of the file in bytes.
 
-        Returns:
-            bytes of the file.
+        The file appears under its name when it is complete.
 
         Raises:
             ClassroomError: it cannot be written, or the disk is full.
         """
-        _need("tar", "zstd")
+        _require_programs("tar", "zstd")
         draft = self.file.with_name(f".{self.file.name}.part")
         try:
             draft.unlink(missing_ok=True)  # of a backup that was killed
@@ -49,16 +48,16 @@ class Archive:
         except OSError as error:
             raise ClassroomError(f"{self.file}: cannot be written ({error.strerror}); name another place") from error
         try:
-            with os.fdopen(descriptor, "wb") as target, _listed(paths) as names, tempfile.TemporaryFile() as said:
-                create = ["--create", "--directory=/", "--sparse", *_SAME, f"--files-from=/proc/self/fd/{names}"]
+            with os.fdopen(descriptor, "wb") as target, _path_list(paths) as names, tempfile.TemporaryFile() as errors:
+                create = ["--create", "--directory=/", "--sparse", *_COMMON, f"--files-from=/proc/self/fd/{names}"]
                 with (
-                    _start(["tar", *create], stdout=subprocess.PIPE, stderr=said, pass_fds=[names]) as tar,
+                    _start(["tar", *create], stdout=subprocess.PIPE, stderr=errors, pass_fds=[names]) as tar,
                     _start(
-                        ["zstd", "--quiet", "--stdout", "-T0"], stdin=tar.stdout, stdout=target, stderr=said
+                        ["zstd", "--quiet", "--stdout", "-T0"], stdin=tar.stdout, stdout=target, stderr=errors
                     ) as zstd,
                 ):
-                    _let_go(tar)
-                self._check(tar.returncode, zstd.returncode, said)
+                    _close_pipe(tar)
+                self._check(tar.returncode, zstd.returncode, errors)
                 os.fsync(target.fileno())
             draft.replace(self.file)
         except OSError as error:
@@ -67,15 +66,15 @@ class Archive:
             draft.unlink(missing_ok=True)
         return self.file.stat().st_size
 
-    def manifest(self) -> str:
-        """The text of the manifest.
+    def read_manifest(self) -> str:
+        """Return the text of the manifest.
 
         Raises:
             ClassroomError: the file cannot be read, or is no backup.
         """
-        _need("tar", "zstd")
+        _require_programs("tar", "zstd")
         if not self.file.is_file():
-            raise ClassroomError(f"{self.file}: there is no such file; name the one that --archive wrote")
+            raise ClassroomError(f"{self.file}: there is no such file; name a file that --archive wrote")
         with subprocess.Popen(
             ["zstd", "--quiet", "--decompress", "--stdout", self.file],
             stdout=subprocess.PIPE,
@@ -83,48 +82,50 @@ class Archive:
         ) as zstd:
             try:
                 with tarfile.open(fileobj=zstd.stdout, mode="r|") as opened:
-                    for member, _ in zip(opened, range(_FIRST), strict=False):
-                        if Path(member.name).parts[-2:] == (FOLDER, FILE) and (found := opened.extractfile(member)):
-                            return found.read().decode()
+                    for member, _ in zip(opened, range(_MANIFEST_MEMBERS), strict=False):
+                        if Path(member.name).parts[-2:] == (BACKUP_DIRECTORY, MANIFEST_FILE) and (
+                            file := opened.extractfile(member)
+                        ):
+                            return file.read().decode()
             except (tarfile.TarError, EOFError, UnicodeDecodeError):
                 pass
             finally:
                 zstd.kill()
-        raise ClassroomError(f"{self.file}: is no backup that classroom backup create --archive has made")
+        raise ClassroomError(f"{self.file}: is no backup of classroom backup create --archive")
 
     def restore(self, paths: Iterable[Path], target: Path) -> None:
-        """Write these paths of the archive below a folder: owners, modes and times as they were.
+        """Write these paths of the archive below a directory, with their owners, modes and times.
 
         Raises:
             ClassroomError: some could not be written, or the archive is damaged.
         """
         owner = ["--same-owner"] if os.geteuid() == 0 else []
-        with _listed(paths) as names, tempfile.TemporaryFile() as said:
-            extract = ["--extract", f"--directory={target}", "--preserve-permissions", *owner, *_SAME]
+        with _path_list(paths) as names, tempfile.TemporaryFile() as errors:
+            extract = ["--extract", f"--directory={target}", "--preserve-permissions", *owner, *_COMMON]
             with (
                 _start(
-                    ["zstd", "--quiet", "--decompress", "--stdout", self.file], stdout=subprocess.PIPE, stderr=said
+                    ["zstd", "--quiet", "--decompress", "--stdout", self.file], stdout=subprocess.PIPE, stderr=errors
                 ) as zstd,
                 _start(
                     ["tar", *extract, f"--files-from=/proc/self/fd/{names}"],
                     stdin=zstd.stdout,
-                    stderr=said,
+                    stderr=errors,
                     pass_fds=[names],
                 ) as tar,
             ):
-                _let_go(zstd)
-            self._check(tar.returncode, zstd.returncode, said, str(target))
+                _close_pipe(zstd)
+            self._check(tar.returncode, zstd.returncode, errors, str(target))
 
-    def _check(self, tar: int, zstd: int, said: IO[bytes], where: str = "") -> None:
-        if zstd == 0 and (tar == 0 or (tar == _CHANGED and not where)):
+    def _check(self, tar: int, zstd: int, errors: IO[bytes], target: str = "") -> None:
+        if zstd == 0 and (tar == 0 or (tar == _CHANGED and not target)):
             return
-        where = where or str(self.file)
-        said.seek(0)
-        lines = said.read().decode(errors="replace").splitlines()
-        if any(_FULL.search(line) for line in lines):
-            raise ClassroomError(f"{where}: the disk is full: free space there, or name another place")
-        worse = (line for line in lines if line.strip() and not _HARMLESS.search(line))
-        raise ClassroomError(f"{where}: {next(worse, f'tar ended with {tar}, zstd with {zstd}')}")
+        place = target or str(self.file)
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").splitlines()
+        if any(_DISK_FULL.search(line) for line in lines):
+            raise ClassroomError(f"{place}: the disk is full: free space there, or name another place")
+        messages = (line for line in lines if line.strip() and not _HARMLESS.search(line))
+        raise ClassroomError(f"{place}: {next(messages, f'tar ended with {tar}, zstd with {zstd}')}")
 
 
 def _start(line: list[str | Path], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - those of Popen
@@ -132,21 +133,21 @@ def _start(line: list[str | Path], **streams: Any) -> subprocess.Popen[bytes]:  
 
 
 @contextlib.contextmanager
-def _listed(paths: Iterable[Path]) -> Iterator[int]:
-    """A descriptor of a file that lists these paths as members of an archive are named."""
-    with tempfile.TemporaryFile() as listed:
-        listed.write(b"".join(os.fsencode(path.relative_to("/")) + b"\0" for path in paths))
-        listed.flush()
-        yield listed.fileno()
+def _path_list(paths: Iterable[Path]) -> Iterator[int]:
+    """Yield a descriptor of a file that lists these paths as names of archive members."""
+    with tempfile.TemporaryFile() as file:
+        file.write(b"".join(os.fsencode(path.relative_to("/")) + b"\0" for path in paths))
+        file.flush()
+        yield file.fileno()
 
 
-def _let_go(first: subprocess.Popen[bytes]) -> None:
-    """Close our end of a pipe between two others: the first one ends when the second one does."""
+def _close_pipe(first: subprocess.Popen[bytes]) -> None:
+    """Close our end of the pipe between two processes, so that the first ends when the second does."""
     if first.stdout is not None:
         first.stdout.close()
 
 
-def _need(*programs: str) -> None:
+def _require_programs(*programs: str) -> None:
     for program in programs:
         if shutil.which(program) is None:
-            raise ClassroomError(f"{program} is not installed, and an archive takes it: apt install {program}")
+            raise ClassroomError(f"{program} is not installed, and archives need it: apt install {program}")

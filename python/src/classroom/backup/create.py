@@ -1,4 +1,4 @@
-"""Make a backup, while students work."""
+"""The creation of a backup, while students work."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from classroom.backup import archive, homes, last_backup
-from classroom.backup.manifest import FILE, FOLDER, Manifest
+from classroom.backup import archive, homes
+from classroom.backup.manifest import BACKUP_DIRECTORY, MANIFEST_FILE, Manifest
+from classroom.backup.target import LastBackup, record_last_backup
 from classroom.db import sqlite, state_lock
 from classroom.errors import ClassroomError
 from classroom.files import stage
@@ -26,47 +27,48 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a backup holds and what it took."""
+class BackupResult:
+    """A created backup."""
 
     where: str
+    """The repository, or the archive's file."""
     id: str
-    """Of the snapshot; the file of an archive."""
+    """The snapshot, or the archive's file."""
     homes: int
     accounts: int
     files: int | None
     added: int
-    """Bytes that were written."""
+    """Bytes written."""
     vanished: int
-    """Files that were gone when it came to them: somebody has worked."""
+    """Files deleted before they were read: somebody was working."""
     problems: tuple[str, ...]
-    """What is not in it, a sentence each."""
+    """What the backup lacks, a sentence each."""
 
     def as_data(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return the data of `--json`."""
         return asdict(self)
 
 
-def create(
+def create_backup(
     settings: Settings, settings_file: Path, target: Repository | Archive, progress: Callable[[float], None]
-) -> Made:
-    """Back the class up.
+) -> BackupResult:
+    """Back up the class.
 
     Args:
         settings: the class's.
-        settings_file: where they come from; it is in the backup.
-        target: a repository that is there, or an archive.
-        progress: called with the fraction that is done.
+        settings_file: their file, which becomes part of the backup.
+        target: an existing repository, or an archive.
+        progress: called with the fraction done, from 0 to 1.
 
     Raises:
-        ClassroomError: no backup was made.
+        ClassroomError: no backup was created.
     """
     homes.refuse_without_rights(settings, "create")
     state = settings.paths.state
-    with state_lock.hold_state_lock(state, "A backup"), stage(state / FOLDER) as folder:
+    with state_lock.hold_state_lock(state, "A backup"), stage(state / BACKUP_DIRECTORY) as folder:
         copy = folder / sqlite.FILE_NAME
         sqlite.copy_database(sqlite.database_file(state), copy)
-        found = homes.find(settings, copy) if settings.backup.homes else homes.Found((), ())
+        inventory = homes.find_homes(settings, copy) if settings.backup.homes else homes.HomeInventory((), ())
         manifest = Manifest(
             made=datetime.now(UTC).isoformat(timespec="seconds"),
             host=socket.gethostname(),
@@ -75,48 +77,50 @@ def create(
             database=sqlite.read_revisions(copy),
             folder=folder,
             settings=settings_file.name,
-            homes=found.homes,
+            homes=inventory.homes,
         )
-        _fill(folder, manifest, settings_file, state)
-        paths = [folder, *(home.path for home in found.homes)]
+        _copy_state(folder, manifest, settings_file, state)
+        paths = [folder, *(home.path for home in inventory.homes)]
         accounts = len(sqlite.select_rows(copy, "SELECT 1 FROM users_info"))
         if isinstance(target, archive.Archive):
             size = target.write(paths)
-            made = Made(str(target.file), str(target.file), len(found.homes), accounts, None, size, 0, found.problems)
+            result = BackupResult(
+                str(target.file), str(target.file), len(inventory.homes), accounts, None, size, 0, inventory.problems
+            )
         else:
             stored = target.backup(paths, progress)
             unreadable = tuple(f"{path}: could not be read" for path in stored.unreadable)
-            made = Made(
+            result = BackupResult(
                 target.location,
                 stored.snapshot[:8],
-                len(found.homes),
+                len(inventory.homes),
                 accounts,
                 stored.files,
                 stored.added,
                 stored.vanished,
-                found.problems + unreadable,
+                inventory.problems + unreadable,
             )
-        is_archive = made.files is None
-        last_backup.write(state, last_backup.Last(manifest.made, made.where, is_archive, made.problems))
-    return made
+        is_archive = result.files is None
+        record_last_backup(state, LastBackup(manifest.made, result.where, is_archive, result.problems))
+    return result
 
 
-def _fill(folder: Path, manifest: Manifest, settings_file: Path, state: Path) -> None:
-    """Put all but the homes, and the database that is there already, into the folder of a backup."""
+def _copy_state(folder: Path, manifest: Manifest, settings_file: Path, state: Path) -> None:
+    """Copy manifest, settings and secrets into the directory of a backup."""
     try:
-        (folder / FILE).write_text(manifest.dump(), encoding="utf-8")
+        (folder / MANIFEST_FILE).write_text(manifest.as_json(), encoding="utf-8")
         (folder / "settings").mkdir()
         shutil.copyfile(settings_file, folder / "settings" / settings_file.name)
-        kept = folder / "secrets"
+        secrets = folder / "secrets"
         if (state / "secrets").is_dir():
-            shutil.copytree(state / "secrets", kept, symlinks=True)
-        kept.mkdir(mode=0o700, exist_ok=True)
-        # What systemd hands to a unit of the class wins over the files there; so it does here.
+            shutil.copytree(state / "secrets", secrets, symlinks=True)
+        secrets.mkdir(mode=0o700, exist_ok=True)
+        # Credentials that systemd gives to a unit of the class take precedence over the files, here too.
         for name in GIVEN:
             if source := credential(name):
-                shutil.copyfile(source, kept / name)
-                (kept / name).chmod(0o600)
+                shutil.copyfile(source, secrets / name)
+                (secrets / name).chmod(0o600)
     except OSError as error:
         raise ClassroomError(
-            f"{error.filename or folder}: cannot be copied ({error.strerror}); free space or mend its owner"
+            f"{error.filename or folder}: cannot be copied ({error.strerror}); free space or fix its owner"
         ) from error

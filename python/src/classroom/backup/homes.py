@@ -1,4 +1,4 @@
-"""Where homes are on this machine: volumes of the engine, or folders. All else of a backup asks here."""
+"""The homes of this machine for backups: volumes of the engine, or directories."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from classroom.settings.models import Settings
 
-_WHERE = "only it knows where homes are"
+_WHY_HOMES = "only it knows where homes are"
 
 
 @dataclass(frozen=True)
-class Found:
+class HomeInventory:
     """The homes of a class."""
 
     homes: tuple[SavedHome, ...]
@@ -35,15 +35,15 @@ class Found:
     """Homes that cannot be read, a sentence each."""
 
 
-def find(settings: Settings, copy: Path) -> Found:
-    """All homes that there are, those of removed accounts too.
+def find_homes(settings: Settings, copy: Path) -> HomeInventory:
+    """Return all existing homes, including those of removed accounts.
 
     Args:
         settings: the class's.
-        copy: of the hub's database, which knows whose each is.
+        copy: a copy of the hub's database, which maps homes to students.
 
     Raises:
-        ClassroomError: the engine does not answer, or this user may not look.
+        ClassroomError: the engine does not answer, or this user may not read them.
     """
     owners = {
         str(location): (str(user), archived is not None)
@@ -51,80 +51,83 @@ def find(settings: Settings, copy: Path) -> Found:
             copy, "SELECT username, location, archived_at FROM classroom_homes"
         )
     }
-    folder = _there(settings)
-    places = _volumes(settings) if folder is None else _folders(folder, settings.docker.prefix)
+    parent = _homes_directory(settings)
+    places = _find_volumes(settings) if parent is None else _find_directories(parent, settings.docker.prefix)
     homes, problems = [], []
-    for location, (path, labelled, problem) in sorted(places.items()):
-        user, archived = owners.get(location, (labelled, False))
+    for location, (path, label, problem) in sorted(places.items()):
+        user, archived = owners.get(location, (label, False))
         if problem:
             problems.append(problem)
         else:
             homes.append(SavedHome(user=user, location=location, path=path, archived=archived))
-    return Found(tuple(homes), tuple(problems))
+    return HomeInventory(tuple(homes), tuple(problems))
 
 
-def locations(file: Path) -> dict[str, str]:
-    """The home of each account, from a database."""
+def home_locations(file: Path) -> dict[str, str]:
+    """Return the location of each account's home, from a database."""
     rows = sqlite.select_rows(file, "SELECT username, location FROM classroom_homes WHERE archived_at IS NULL")
     return {str(user): str(location) for user, location in rows}
 
 
-def make(settings: Settings, location: str, user: str) -> Path:
-    """Where the files of a home go. A volume is made if there is none; a folder need not be there.
+def prepare_home(settings: Settings, location: str, user: str) -> Path:
+    """Return the path of a home. A volume is created if there is none; a directory need not exist.
 
     Raises:
-        ClassroomError: the engine does not answer, the volume is of a kind that cannot be written from here, or the
-            folder of all homes is not there.
+        ClassroomError: the engine does not answer, the volume cannot be written from here, or the directory of all
+            homes does not exist.
     """
-    folder = _there(settings)
-    if folder is not None:
-        return folder / location
-    with _asking(settings, _WHERE) as client:
+    parent = _homes_directory(settings)
+    if parent is not None:
+        return parent / location
+    with _engine_client(settings, _WHY_HOMES) as client:
         try:
             volume = client.inspect_volume(location)
         except docker.errors.NotFound:
             volume = client.create_volume(location, labels={LABEL + "user": user})
-    path, problem = _place(volume)
+    path, problem = _volume_path(volume)
     if problem:
         raise ClassroomError(problem)
     return path
 
 
-def busy(settings: Settings, locations_only: tuple[str, ...] | None = None) -> list[str]:
-    """Whose servers run in this class.
+def running_students(settings: Settings, locations: tuple[str, ...] | None = None) -> list[str]:
+    """Return the students whose servers run, sorted.
 
     Args:
         settings: the class's.
-        locations_only: look only for those who use these homes, of whichever class they are.
+        locations: find the servers that use these homes, in any class; None finds all servers of this class.
     """
     if settings.spawner == "process":
         return []
-    with _asking(settings, "only it knows whose servers run") as client:
+    with _engine_client(settings, "only it knows whose servers run") as client:
         containers: list[dict[str, Any]] = client.containers()
-    found = set()
-    for each in containers:
-        labels = each.get("Labels") or {}
-        used = {mount.get("Name") or Path(mount.get("Source", "")).name for mount in each.get("Mounts", [])}
-        if locations_only is None:
+    students = set()
+    for container in containers:
+        labels = container.get("Labels") or {}
+        mounts = {mount.get("Name") or Path(mount.get("Source", "")).name for mount in container.get("Mounts", [])}
+        if locations is None:
             if labels.get(LABEL + "network") == settings.network.name and labels.get(LABEL + "user"):
-                found.add(labels[LABEL + "user"])
-        elif used & set(locations_only):
-            found.add(labels.get(LABEL + "user") or each["Names"][0].lstrip("/"))
-    return sorted(found)
+                students.add(labels[LABEL + "user"])
+        elif mounts & set(locations):
+            students.add(labels.get(LABEL + "user") or container["Names"][0].lstrip("/"))
+    return sorted(students)
 
 
 def refuse_without_rights(settings: Settings, command: str) -> None:
-    """Stop here if this user cannot read and write homes.
+    """Refuse a user who cannot read and write homes.
 
     Raises:
-        ClassroomError: with the command to run.
+        ClassroomError: the message has the command to run.
     """
     if settings.spawner == "docker" and os.geteuid() != 0:
-        raise ClassroomError(f"Students' homes are theirs and root's to read: run sudo classroom backup {command}")
+        raise ClassroomError(f"Only the student and root can read a home: run sudo classroom backup {command}")
 
 
-def _there(settings: Settings) -> Path | None:
-    """The folder of all homes, looked at: one whose disk is not mounted shall not be saved as a class without homes."""
+def _homes_directory(settings: Settings) -> Path | None:
+    """Return the directory of all homes; None for volumes.
+
+    It is opened first: if its disk is not mounted, the backup must not become one without homes.
+    """
     if settings.storage.path is not None:
         with open_store(settings.storage.path):
             return settings.storage.path
@@ -134,11 +137,11 @@ def _there(settings: Settings) -> Path | None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ClassroomError(f"{folder}: cannot be made ({error.strerror}); mend the folder's owner") from error
+        raise ClassroomError(f"{folder}: cannot be created ({error.strerror}); fix the directory's owner") from error
     return folder
 
 
-def _folders(folder: Path, prefix: str) -> dict[str, tuple[Path, str, str]]:
+def _find_directories(folder: Path, prefix: str) -> dict[str, tuple[Path, str, str]]:
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
@@ -148,39 +151,39 @@ def _folders(folder: Path, prefix: str) -> dict[str, tuple[Path, str, str]]:
         for entry in entries
         if entry.name.startswith(f"{prefix}-home-")
         and entry.is_dir(follow_symlinks=False)
-        # Beside its home a demonstration's server has its /tmp.
+        # The /tmp of a server of `make demo` is next to its home.
         and not entry.name.endswith(".tmp")
     }
 
 
-def _volumes(settings: Settings) -> dict[str, tuple[Path, str, str]]:
+def _find_volumes(settings: Settings) -> dict[str, tuple[Path, str, str]]:
     prefix = f"{settings.docker.prefix}-home-"
-    with _asking(settings, _WHERE) as client:
+    with _engine_client(settings, _WHY_HOMES) as client:
         volumes = client.volumes(filters={"name": prefix})["Volumes"] or []
-    found = {}
+    places = {}
     for volume in volumes:
         if volume["Name"].startswith(prefix):
-            path, problem = _place(volume)
-            found[volume["Name"]] = (path, (volume.get("Labels") or {}).get(LABEL + "user", ""), problem)
-    return found
+            path, problem = _volume_path(volume)
+            places[volume["Name"]] = (path, (volume.get("Labels") or {}).get(LABEL + "user", ""), problem)
+    return places
 
 
-def _place(volume: dict[str, Any]) -> tuple[Path, str]:
+def _volume_path(volume: dict[str, Any]) -> tuple[Path, str]:
     name, path = volume["Name"], Path(volume["Mountpoint"])
     if volume.get("Driver") != "local" or (volume.get("Options") and not path.is_mount()):
         return path, (
-            f"{name}: this home is on a file system of its own, which is mounted only while its server runs; back it "
-            "up where it is kept"
+            f"{name}: this home is on a separate file system, which is mounted only while its server runs; back it "
+            "up where it is stored"
         )
     if not path.is_dir():
         return path, (
-            f"{name}: the engine keeps this home in {path}, which is not here; run this where the engine runs"
+            f"{name}: the engine stores this home in {path}, which does not exist here; run this where the engine runs"
         )
     return path, ""
 
 
 @contextmanager
-def _asking(settings: Settings, why: str) -> Iterator[Any]:
+def _engine_client(settings: Settings, why: str) -> Iterator[Any]:
     try:
         yield engine_at(settings.docker.host).client
     except (requests.exceptions.RequestException, docker.errors.DockerException) as error:

@@ -1,4 +1,4 @@
-"""What a backup says of itself, and what of it goes where."""
+"""The manifest of a backup, and the target of each of its homes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT = 1
-FOLDER = "classroom-backup"
-"""Name of the folder that holds the manifest and all but the homes. No home has this name."""
-FILE = "manifest.json"
+BACKUP_DIRECTORY = "classroom-backup"
+"""The directory with the manifest and everything but the homes. No home has this name."""
+MANIFEST_FILE = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -24,50 +24,50 @@ class SavedHome:
     """A home in a backup."""
 
     user: str
-    """Whose it is, or was; empty where nobody knows."""
+    """Its student; empty if unknown."""
     location: str
-    """Its name: of the volume, or of the folder among the homes."""
+    """The name of the volume, or of the directory among the homes."""
     path: Path
-    """Where its files are in the backup, and were on the machine."""
+    """Its path in the backup, which was its path on the machine."""
     archived: bool = False
-    """Its account is removed."""
+    """Whether its account is removed."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup holds."""
+    """The contents of a backup."""
 
     made: str
     """ISO 8601, UTC."""
     host: str
     prefix: str
-    """How the names of the class's homes begin."""
+    """The start of the names of the class's homes (`docker.prefix`)."""
     versions: Mapping[str, str]
     database: Revisions
     folder: Path
-    """Where the folder `classroom-backup` is in the backup."""
+    """The path of `classroom-backup` in the backup."""
     settings: str
-    """File name of the settings, in `settings/`."""
+    """The file name of the settings, in `settings/`."""
     homes: tuple[SavedHome, ...]
 
-    def dump(self) -> str:
-        """As JSON."""
+    def as_json(self) -> str:
+        """Return the text of the manifest file."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=2, default=str) + "\n"
 
 
 @dataclass(frozen=True)
-class Move:
-    """A home of a backup and where it goes."""
+class HomeTarget:
+    """A home of a backup, and the location to restore it to."""
 
     home: SavedHome
     location: str
 
 
-def load(text: str) -> Manifest:
-    """Read a manifest.
+def parse_manifest(text: str) -> Manifest:
+    """Return the manifest in the text of a manifest file.
 
     Raises:
-        ClassroomError: it is none, or of a newer version of this package.
+        ClassroomError: the text is no manifest, or comes from a newer version of this package.
     """
     try:
         data = json.loads(text)
@@ -89,30 +89,32 @@ def load(text: str) -> Manifest:
         raise ClassroomError(f"The manifest of this backup cannot be read ({error}); restore another one.") from error
 
 
-def moves(
-    manifest: Manifest, prefix: str, student: str | None = None, here: Mapping[str, str] | None = None
-) -> tuple[Move, ...]:
-    """Which homes go where.
+def home_targets(
+    manifest: Manifest, prefix: str, student: str | None = None, locations: Mapping[str, str] | None = None
+) -> tuple[HomeTarget, ...]:
+    """Return the location to restore each home to.
 
     Args:
-        manifest: of the backup.
-        prefix: how the names of this class's homes begin.
-        student: only this one's.
-        here: the location of each account's home on this machine, which is where `student`'s goes.
+        manifest: the backup's.
+        prefix: the start of the names of this class's homes.
+        student: restore only this student's home.
+        locations: the location of each account's home on this machine, for `student`'s home.
 
     Raises:
         ClassroomError: `student` has no home in the backup.
     """
     if student is None:
-        return tuple(Move(home, renamed(home.location, manifest.prefix, prefix)) for home in manifest.homes)
-    found = [home for home in manifest.homes if home.user == student and not home.archived]
-    if not found:
+        return tuple(HomeTarget(home, rename_home(home.location, manifest.prefix, prefix)) for home in manifest.homes)
+    homes = [home for home in manifest.homes if home.user == student and not home.archived]
+    if not homes:
         known = ", ".join(sorted(home.user for home in manifest.homes if not home.archived)) or "nobody"
-        raise ClassroomError(f"{student} has no home in this backup of {manifest.made}; those who have: {known}")
-    home = found[0]
-    return (Move(home, (here or {}).get(student) or renamed(home.location, manifest.prefix, prefix)),)
+        raise ClassroomError(
+            f"{student} has no home in this backup of {manifest.made}; students with a home there: {known}"
+        )
+    home = homes[0]
+    return (HomeTarget(home, (locations or {}).get(student) or rename_home(home.location, manifest.prefix, prefix)),)
 
 
-def renamed(location: str, old: str, new: str) -> str:
-    """The name of a home in a class with another prefix."""
+def rename_home(location: str, old: str, new: str) -> str:
+    """Return the name of a home in a class with another prefix."""
     return new + location.removeprefix(old) if location.startswith(f"{old}-home-") else location

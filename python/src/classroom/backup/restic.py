@@ -1,4 +1,4 @@
-"""restic as a subprocess: what it is told, and what its errors mean (https://restic.readthedocs.io)."""
+"""Repositories of restic, run as a subprocess, and the meaning of its errors (https://restic.readthedocs.io)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from classroom.backup import manifest
+from classroom.backup.manifest import BACKUP_DIRECTORY
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ _MEANINGS = (
     ("no space left on device", "the disk is full: free space there, or name another place, and run this again"),
     ("disk quota exceeded", "the quota there is used up: free space, or name another place, and run this again"),
     ("wrong password", "the password is not this repository's: name the file that holds it with --password-file"),
-    ("permission denied", "cannot be written or read by this user: run this as root, or mend the folder's owner"),
+    ("permission denied", "cannot be written or read by this user: run this as root, or fix the directory's owner"),
     ("read-only file system", "is on a file system that is mounted read-only: name another place"),
-    ("already locked", "another machine is at work on it: wait, or run restic unlock if none is"),
-    ("is there a repository at the following location", "holds no backup: one is made by classroom backup create"),
-    ("repository does not exist", "holds no backup: one is made by classroom backup create"),
+    ("already locked", "another machine is using it: wait, or run restic unlock if none is"),
+    ("is there a repository at the following location", "has no backup: create one with classroom backup create"),
+    ("repository does not exist", "has no backup: create one with classroom backup create"),
 )
 
 
@@ -45,47 +45,47 @@ class Snapshot:
 
     @property
     def homes(self) -> int:
-        """How many homes are in it."""
+        """Return the number of homes."""
         return len(self.paths) - 1
 
     @property
     def folder(self) -> str | None:
-        """Where the manifest is in it; None in a snapshot that is no backup of a class."""
-        return next((path for path in self.paths if Path(path).name == manifest.FOLDER), None)
+        """Return the directory of the manifest; None for a snapshot that is no backup of a class."""
+        return next((path for path in self.paths if Path(path).name == BACKUP_DIRECTORY), None)
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What `restic backup` has done."""
+class StoredSnapshot:
+    """The result of `restic backup`."""
 
     snapshot: str
     files: int
     added: int
-    """Bytes that were not there yet."""
+    """Bytes written."""
     vanished: int
-    """Files that were gone when it came to them."""
+    """Files deleted before they were read."""
     unreadable: tuple[str, ...]
-    """Files that are there and could not be read."""
+    """Files that exist and could not be read."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """Where restic stores: a folder, or whatever else restic can reach."""
+    """A repository of restic: a directory, or anything else that restic reaches."""
 
     location: str
     environment: Mapping[str, str] = field(repr=False)
-    """With the password, or the file that holds it."""
+    """With the password, or with the name of its file."""
 
     @property
     def folder(self) -> Path | None:
-        """The folder, if it is one of this machine."""
+        """Return its directory; None if it is not on this machine."""
         match = re.match(r"([a-z0-9]+):", self.location)
         if match and match[1] != "local":
             return None
         return Path(self.location.removeprefix("local:"))
 
     def exists(self) -> bool:
-        """Whether there is a repository.
+        """Return whether the repository exists.
 
         Raises:
             ClassroomError: it cannot be reached, or the password is wrong.
@@ -98,92 +98,92 @@ class Repository:
         self._check(done.returncode, done.stderr)
         return True
 
-    def make(self) -> None:
-        """Make a repository.
+    def initialize(self) -> None:
+        """Create the repository.
 
         Raises:
-            ClassroomError: it cannot be made there.
+            ClassroomError: it cannot be created there.
         """
         if self.folder is not None and self.folder.is_dir() and any(self.folder.iterdir()):
             raise ClassroomError(
-                f"{self.location} holds other things and no backup: name a folder of its own, such as "
+                f"{self.location} has other files and no backup: name a separate directory, such as "
                 f"{self.folder / 'classroom-backups'}"
             )
         done = self._run("init")
         self._check(done.returncode, done.stderr)
 
-    def backup(self, paths: Sequence[Path], progress: Callable[[float], None]) -> Stored:
-        """Store these folders as one snapshot. Symbolic links are stored, never followed.
+    def backup(self, paths: Sequence[Path], progress: Callable[[float], None]) -> StoredSnapshot:
+        """Store these directories as one snapshot. Symbolic links are stored, never followed.
 
         Raises:
-            ClassroomError: nothing was stored, since the disk is full or the repository away.
+            ClassroomError: nothing was stored: the disk is full, or the repository cannot be reached.
         """
         parent = self.snapshots()[-1:]
-        # Named, since restic looks for one with exactly the same paths: a new student would have all be read again.
-        line = ["backup", "--json", f"--tag={TAG}", *(f"--parent={each.id}" for each in parent)]
+        # restic itself takes only a parent with the same paths: after a new student it would read all files again.
+        line = ["backup", "--json", f"--tag={TAG}", *(f"--parent={snapshot.id}" for snapshot in parent)]
         summary: dict[str, Any] = {}
-        with tempfile.NamedTemporaryFile() as listed, tempfile.TemporaryFile("w+", errors="replace") as said:
-            listed.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
-            listed.flush()
-            with self._start(*line, f"--files-from-raw={listed.name}", stderr=said) as process:
-                for message in _messages(process.stdout):
+        with tempfile.NamedTemporaryFile() as paths_file, tempfile.TemporaryFile("w+", errors="replace") as stderr:
+            paths_file.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
+            paths_file.flush()
+            with self._start(*line, f"--files-from-raw={paths_file.name}", stderr=stderr) as process:
+                for message in _json_messages(process.stdout):
                     if message.get("message_type") == "status":
                         progress(float(message.get("percent_done", 0)))
                     elif message.get("message_type") == "summary":
                         summary = message
-            said.seek(0)
-            errors = said.readlines()
+            stderr.seek(0)
+            errors = stderr.readlines()
         if process.returncode != _INCOMPLETE or "snapshot_id" not in summary:
             self._check(process.returncode, "".join(errors))
-        gone, unreadable = _sorted_out(errors)
-        return Stored(
+        vanished, unreadable = _sort_errors(errors)
+        return StoredSnapshot(
             snapshot=summary["snapshot_id"],
             files=summary["total_files_processed"],
             added=summary["data_added"],
-            vanished=gone,
+            vanished=vanished,
             unreadable=tuple(unreadable),
         )
 
     def snapshots(self) -> list[Snapshot]:
-        """The backups of classes in it, oldest first.
+        """Return the backups of classes in it, oldest first.
 
         Raises:
             ClassroomError: there is no repository, or the password is wrong.
         """
         done = self._run("snapshots", "--json", "--tag", TAG)
         self._check(done.returncode, done.stderr)
-        found = [
-            Snapshot(id=each["id"], time=each["time"], host=each["hostname"], paths=tuple(each["paths"]))
-            for each in json.loads(done.stdout) or []
+        snapshots = [
+            Snapshot(id=item["id"], time=item["time"], host=item["hostname"], paths=tuple(item["paths"]))
+            for item in json.loads(done.stdout) or []
         ]
-        return sorted((each for each in found if each.folder), key=lambda each: each.time)
+        return sorted((item for item in snapshots if item.folder), key=lambda item: item.time)
 
-    def read(self, snapshot: Snapshot, path: str) -> str:
-        """The text of one file in a snapshot."""
+    def read_file(self, snapshot: Snapshot, path: str) -> str:
+        """Return the text of one file in a snapshot."""
         done = self._run("dump", snapshot.id, path)
         self._check(done.returncode, done.stderr)
         return done.stdout
 
     def restore(self, snapshot: Snapshot, paths: Iterable[Path], target: Path) -> None:
-        """Write these paths of a snapshot below a folder: owners, modes and times as they were.
+        """Write these paths of a snapshot below a directory, with their owners, modes and times.
 
         Raises:
-            ClassroomError: some could not be written, since the disk is full.
+            ClassroomError: some could not be written: the disk is full, for example.
         """
-        included = [f"--include={_literal(str(path))}" for path in paths]
+        included = [f"--include={_escape_pattern(str(path))}" for path in paths]
         done = self._run("restore", snapshot.id, f"--target={target}", *included)
-        self._check(done.returncode, done.stderr + done.stdout, where=str(target))
+        self._check(done.returncode, done.stderr + done.stdout, target=str(target))
 
     def forget(self, keep: Mapping[str, int]) -> None:
         """Remove old backups.
 
         Args:
-            keep: how many of each unit, as in `{"daily": 7}`.
+            keep: the number of backups for each unit, as in `{"daily": 7}`.
 
         Raises:
-            ClassroomError: another machine is at work on the repository.
+            ClassroomError: another machine is using the repository.
         """
-        # Locks of those who died; a lock that is held stays.
+        # Removes locks of dead processes only.
         self._run("unlock")
         kept = [f"--keep-{unit}={count}" for unit, count in keep.items() if count]
         done = self._run("forget", "--tag", TAG, "--group-by=host,tags", "--prune", *kept)
@@ -202,7 +202,7 @@ class Repository:
             )
         except FileNotFoundError as error:
             raise ClassroomError(
-                "restic is not installed, and it does the storing: apt install restic (or nix profile install "
+                "restic is not installed, and backups need it: apt install restic (or nix profile install "
                 "nixpkgs#restic), or write one file with --archive FILE.tar.zst"
             ) from error
 
@@ -211,22 +211,22 @@ class Repository:
         out, err = process.communicate()
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
-    def _check(self, status: int, said: str, where: str = "") -> None:
+    def _check(self, status: int, output: str, target: str = "") -> None:
         if status == 0:
             return
-        lowered = said.lower()
+        lowered = output.lower()
         for words, meaning in _MEANINGS:
             if words in lowered:
-                raise ClassroomError(f"{where or self.location}: {meaning}")
-        last = next((line for line in reversed(said.splitlines()) if line.strip()), f"restic ended with {status}")
-        raise ClassroomError(f"{where or self.location}: {_plain(last)}")
+                raise ClassroomError(f"{target or self.location}: {meaning}")
+        last = next((line for line in reversed(output.splitlines()) if line.strip()), f"restic ended with {status}")
+        raise ClassroomError(f"{target or self.location}: {_message_text(last)}")
 
 
-def _is_absent(said: str) -> bool:
-    return any(words in said.lower() for words in ("is there a repository", "repository does not exist"))
+def _is_absent(output: str) -> bool:
+    return any(words in output.lower() for words in ("is there a repository", "repository does not exist"))
 
 
-def _messages(lines: Iterable[str] | None) -> Iterable[dict[str, Any]]:
+def _json_messages(lines: Iterable[str] | None) -> Iterable[dict[str, Any]]:
     for line in lines or ():
         try:
             yield json.loads(line)
@@ -234,8 +234,8 @@ def _messages(lines: Iterable[str] | None) -> Iterable[dict[str, Any]]:
             continue
 
 
-def _sorted_out(errors: Iterable[str]) -> tuple[int, list[str]]:
-    """How many files were gone meanwhile, and which others could not be read."""
+def _sort_errors(errors: Iterable[str]) -> tuple[int, list[str]]:
+    """Return the number of files deleted meanwhile, and the others that could not be read."""
     gone: set[str] = set()
     others: list[str] = []
     for line in errors:
@@ -254,14 +254,14 @@ def _sorted_out(errors: Iterable[str]) -> tuple[int, list[str]]:
     return len(gone), sorted(set(others))
 
 
-def _literal(path: str) -> str:
-    """A pattern that matches this path and no other (https://pkg.go.dev/path/filepath#Match)."""
+def _escape_pattern(path: str) -> str:
+    """Return a pattern that matches this path alone (https://pkg.go.dev/path/filepath#Match)."""
     return re.sub(r"([\\*?\[\]])", r"\\\1", path)
 
 
-def _plain(line: str) -> str:
+def _message_text(line: str) -> str:
     try:
-        found = json.loads(line)
+        message = json.loads(line)
     except ValueError:
         return line.removeprefix("Fatal: ")
-    return str(found.get("message", line)).removeprefix("Fatal: ") if isinstance(found, dict) else line
+    return str(message.get("message", line)).removeprefix("Fatal: ") if isinstance(message, dict) else line

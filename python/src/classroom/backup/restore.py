@@ -1,7 +1,7 @@
-"""Put a backup back: whole, or the home of one student.
+"""The restore of a class, or of one student's home, from a backup.
 
-Killed halfway it leaves the old or the new, and goes on when it is run again.
-All is written beside its place first, on the same file system, and takes the place of what is there in one step.
+After a kill each part is either the old or the new one, and a second run continues. All files are written to a staging
+directory on the same file system first, and replace the existing ones in one step.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from classroom import files
 from classroom.backup import homes
-from classroom.backup.manifest import Manifest, Move, moves
+from classroom.backup.manifest import HomeTarget, Manifest, home_targets
 from classroom.db import sqlite, state_lock, upgrade
 from classroom.db.state_lock import UNFINISHED
 from classroom.errors import ClassroomError
@@ -32,143 +32,147 @@ if TYPE_CHECKING:
 STAGE = ".classroom-restore"
 
 
-class Source(Protocol):
-    """Where a backup is read from."""
+class BackupSource(Protocol):
+    """A backup to read from."""
 
     @property
     def id(self) -> str:
-        """Which backup it is."""
+        """Return the identity of the backup."""
 
     def restore(self, paths: Iterable[Path], target: Path) -> None:
-        """Write these paths below a folder."""
+        """Write these paths below a directory."""
 
 
 @dataclass(frozen=True)
-class Restored:
-    """What a restore has done."""
+class RestoreResult:
+    """What a restore has changed."""
 
     id: str
     made: str
-    """When the backup was made."""
+    """The time of the backup."""
     homes: tuple[str, ...]
-    """Locations of the homes that were put back."""
+    """Locations of the restored homes."""
     accounts: bool
-    """Accounts and secrets too."""
+    """Whether accounts and secrets were restored."""
     kept: str | None
-    """The copy of the database that was there before."""
+    """The copy of the previous database."""
     settings: str | None
-    """Where the settings of the backup are now, if they are not the ones in use."""
+    """The file with the settings of the backup, if they are not in use."""
 
     def as_data(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return the data of `--json`."""
         return asdict(self)
 
 
 def restore_student(
-    settings: Settings, source: Source, manifest: Manifest, student: str, *, overwrite: bool
-) -> Restored:
-    """Put one student's home back. The hub and all others may be at work.
+    settings: Settings, source: BackupSource, manifest: Manifest, student: str, *, overwrite: bool
+) -> RestoreResult:
+    """Restore one student's home. The hub and other servers may run.
 
     Raises:
-        ClassroomError: it is not in the backup, has files here and `overwrite` is false, or is in use.
+        ClassroomError: the home is not in the backup, has files here and `overwrite` is false, or is in use.
     """
     homes.refuse_without_rights(settings, "restore")
     state = settings.paths.state
     with state_lock.hold_state_lock(state, "A restore"):
         file = sqlite.database_file(state)
-        chosen = moves(manifest, settings.docker.prefix, student, homes.locations(file) if file.exists() else {})
-        location = chosen[0].location
+        targets = home_targets(
+            manifest, settings.docker.prefix, student, homes.home_locations(file) if file.exists() else {}
+        )
+        location = targets[0].location
         if settings.spawner == "process":
             refuse_while_hub_runs(settings, "to restore a home")
-        if homes.busy(settings, (location,)):
+        if homes.running_students(settings, (location,)):
             raise ClassroomError(
                 f"{student}'s server runs and has the home open: stop it on /hub/admin, then run this again"
             )
-        place = homes.make(settings, location, student)
-        if _has_files(place) and not overwrite:
+        path = homes.prepare_home(settings, location, student)
+        if _has_files(path) and not overwrite:
             raise ClassroomError(
-                f"{student} has files here ({place}): add --overwrite to replace them by those of {manifest.made}, "
-                "which loses what was made since"
+                f"{student} has files here ({path}): add --overwrite to replace them with those of {manifest.made}; "
+                "later work is lost then"
             )
-        _put_homes(settings, source, chosen, lambda _: None)
-    return Restored(source.id, manifest.made, (location,), accounts=False, kept=None, settings=None)
+        _restore_homes(settings, source, targets, lambda _: None)
+    return RestoreResult(source.id, manifest.made, (location,), accounts=False, kept=None, settings=None)
 
 
 def restore_all(
-    settings: Settings, settings_file: Path, source: Source, manifest: Manifest, *, overwrite: bool
-) -> Restored:
-    """Put a class back: homes, accounts, secrets, and the settings where there are none.
+    settings: Settings, settings_file: Path, source: BackupSource, manifest: Manifest, *, overwrite: bool
+) -> RestoreResult:
+    """Restore a class: homes, accounts, secrets, and the settings if there are none.
 
     Raises:
-        ClassroomError: the class runs, has accounts or files here and `overwrite` is false, or there is no room.
+        ClassroomError: the class runs, has accounts or files here and `overwrite` is false, or the disk is full.
     """
     homes.refuse_without_rights(settings, "restore")
     if not upgrade.is_compatible(manifest.database):
         raise ClassroomError(
             f"The accounts in this backup are of a newer version (classroom {manifest.versions.get('classroom')}): "
-            "install that one to restore it"
+            "install that version to restore it"
         )
     state = settings.paths.state
-    _make_state(state)
+    _create_state_directory(state)
     with state_lock.hold_state_lock(state, "A restore"):
         refuse_while_hub_runs(settings, "to restore a class")
-        if running := homes.busy(settings):
+        if students := homes.running_students(settings):
             raise ClassroomError(
-                f"Servers of this class run ({', '.join(running)}) and would lose their accounts: stop them with "
+                f"Servers of this class run ({', '.join(students)}) and would lose their accounts: stop them with "
                 f"docker stop $(docker ps -q --filter label=org.classroom.network={settings.network.name})"
             )
-        chosen = moves(manifest, settings.docker.prefix)
-        if running := homes.busy(settings, tuple(move.location for move in chosen)):
+        targets = home_targets(manifest, settings.docker.prefix)
+        if students := homes.running_students(settings, tuple(target.location for target in targets)):
             raise ClassroomError(
-                f"These homes are in use ({', '.join(running)}): stop what uses them, then run this again"
+                f"These homes are in use ({', '.join(students)}): stop what uses them, then run this again"
             )
         journal = _Journal(state / UNFINISHED, source.id)
-        if not journal.goes_on and not overwrite:
-            _refuse_if_not_empty(settings, chosen)
+        if not journal.continues and not overwrite:
+            _refuse_if_not_empty(settings, targets)
         journal.begin()
-        left = tuple(move for move in chosen if move.location not in journal.done)
-        _put_homes(settings, source, left, journal.add)
-        kept, other = _put_state(settings, settings_file, source, manifest)
+        remaining = tuple(target for target in targets if target.location not in journal.done)
+        _restore_homes(settings, source, remaining, journal.add)
+        kept, other = _restore_state(settings, settings_file, source, manifest)
         journal.end()
-    names = tuple(move.location for move in chosen)
-    return Restored(source.id, manifest.made, names, accounts=True, kept=kept, settings=other)
+    names = tuple(target.location for target in targets)
+    return RestoreResult(source.id, manifest.made, names, accounts=True, kept=kept, settings=other)
 
 
-def _put_homes(settings: Settings, source: Source, chosen: tuple[Move, ...], done: Callable[[str], None]) -> None:
-    if not chosen:
+def _restore_homes(
+    settings: Settings, source: BackupSource, targets: tuple[HomeTarget, ...], done: Callable[[str], None]
+) -> None:
+    if not targets:
         return
-    places = {move: homes.make(settings, move.location, move.home.user) for move in chosen}
-    with stage(next(iter(places.values())).parent / STAGE) as beside:
-        source.restore([move.home.path for move in chosen], beside)
-        for move, place in places.items():
-            new = _below(beside, move.home.path)
-            # A project's number of the machine of the backup may be another home's here; the helper gives one anew.
+    paths = {target: homes.prepare_home(settings, target.location, target.home.user) for target in targets}
+    with stage(next(iter(paths.values())).parent / STAGE) as staging:
+        source.restore([target.home.path for target in targets], staging)
+        for target, path in paths.items():
+            new = _below(staging, target.home.path)
+            # The backup's project number may belong to another home on this machine; the helper assigns a new one.
             with contextlib.suppress(OSError):
                 os.removexattr(new, quota.PROJECT_ATTRIBUTE)
-            swap(new, place)
-            done(move.location)
+            swap(new, path)
+            done(target.location)
 
 
-def _put_state(
-    settings: Settings, settings_file: Path, source: Source, manifest: Manifest
+def _restore_state(
+    settings: Settings, settings_file: Path, source: BackupSource, manifest: Manifest
 ) -> tuple[str | None, str | None]:
     state = settings.paths.state
-    with stage(state / STAGE) as beside:
-        source.restore([manifest.folder], beside)
-        folder = _below(beside, manifest.folder)
+    with stage(state / STAGE) as staging:
+        source.restore([manifest.folder], staging)
+        folder = _below(staging, manifest.folder)
         saved = folder / sqlite.FILE_NAME
-        _settle(saved, manifest.prefix, settings.docker.prefix)
+        _adapt_database(saved, manifest.prefix, settings.docker.prefix)
         for path in (folder / "secrets", *(folder / "secrets").iterdir(), folder / "settings" / manifest.settings):
             own_like(path, state)
-        other = _put_settings(folder / "settings" / manifest.settings, settings_file, state)
+        other = _restore_settings(folder / "settings" / manifest.settings, settings_file, state)
         swap(folder / "secrets", state / "secrets")
         kept = str(upgrade.save_copy(state, "restore").file) if sqlite.database_file(state).exists() else None
-        # Last: what has accounts is complete.
+        # Last: a class with accounts is complete.
         sqlite.replace_database(saved, sqlite.database_file(state))
     return kept, other
 
 
-def _put_settings(saved: Path, settings_file: Path, state: Path) -> str | None:
+def _restore_settings(saved: Path, settings_file: Path, state: Path) -> str | None:
     if settings_file.exists() and settings_file.read_bytes() == saved.read_bytes():
         return None
     target = state / f"settings-of-backup{saved.suffix}" if settings_file.exists() else settings_file
@@ -178,14 +182,14 @@ def _put_settings(saved: Path, settings_file: Path, state: Path) -> str | None:
         if target != settings_file:
             own_like(target, state)
     except OSError as error:
-        raise ClassroomError(f"{target}: cannot be written ({error.strerror}); mend the folder's owner") from error
+        raise ClassroomError(f"{target}: cannot be written ({error.strerror}); fix the directory's owner") from error
     return str(target)
 
 
-def _settle(file: Path, old: str, new: str) -> None:
-    """Make a saved database one of this class: homes have its names, and no server runs."""
+def _adapt_database(file: Path, old: str, new: str) -> None:
+    """Adapt a saved database to this class: rename its homes, and remove its running servers."""
     with sqlite.open_database(file) as opened, opened:
-        # The servers of when it was made: an engine that still has one of those containers would be believed.
+        # Otherwise the hub would adopt a container of that time that the engine still has.
         opened.execute("DELETE FROM servers WHERE id IN (SELECT server_id FROM spawners)")
         opened.execute("UPDATE spawners SET server_id = NULL, state = '{}', started = NULL")
         if old != new:
@@ -195,15 +199,16 @@ def _settle(file: Path, old: str, new: str) -> None:
             )
 
 
-def _refuse_if_not_empty(settings: Settings, chosen: tuple[Move, ...]) -> None:
+def _refuse_if_not_empty(settings: Settings, targets: tuple[HomeTarget, ...]) -> None:
     state = settings.paths.state
     file = sqlite.database_file(state)
     accounts = len(sqlite.select_rows(file, "SELECT 1 FROM users_info")) if file.exists() else 0
-    taken = [move.location for move in chosen if _has_files(homes.make(settings, move.location, move.home.user))]
+    paths = [homes.prepare_home(settings, target.location, target.home.user) for target in targets]
+    taken = [path for path in paths if _has_files(path)]
     if accounts or taken:
         raise ClassroomError(
-            f"Here are {accounts} accounts ({state}) and {len(taken)} homes with files that the backup would replace: "
-            "add --overwrite to do that. The database that is here is kept as a copy; files in those homes are not."
+            f"There are {accounts} accounts ({state}) and {len(taken)} homes with files that the backup would replace: "
+            "add --overwrite to do that. The current database is kept as a copy; files in those homes are not."
         )
 
 
@@ -213,11 +218,11 @@ def _has_files(place: Path) -> bool:
     return False
 
 
-def _make_state(state: Path) -> None:
+def _create_state_directory(state: Path) -> None:
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ClassroomError(f"{state}: cannot be made ({error.strerror}); run this as root") from error
+        raise ClassroomError(f"{state}: cannot be created ({error.strerror}); run this as root") from error
 
 
 def _below(folder: Path, path: Path) -> Path:
@@ -225,15 +230,15 @@ def _below(folder: Path, path: Path) -> Path:
 
 
 class _Journal:
-    """Which homes a restore has put back: a second run goes on from there, and need not be told to overwrite them."""
+    """The homes that a restore has restored: a second run skips them, and needs no `--overwrite` for them."""
 
     def __init__(self, file: Path, backup: str) -> None:
         self.file, self.backup = file, backup
-        found: dict[str, Any] = {}
+        data: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
-            found = json.loads(file.read_text(encoding="utf-8"))
-        self.goes_on = found.get("backup") == backup
-        self.done: set[str] = set(found.get("done", ())) if self.goes_on else set()
+            data = json.loads(file.read_text(encoding="utf-8"))
+        self.continues = data.get("backup") == backup
+        self.done: set[str] = set(data.get("done", ())) if self.continues else set()
 
     def begin(self) -> None:
         self._write()

@@ -1,151 +1,168 @@
-"""From what the operator writes to a place of backups: which repository, which password, which of its backups."""
+"""The target of backups: repository, password, a selected backup, and the record of the last one."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classroom.backup import manifest
+from classroom.backup.manifest import MANIFEST_FILE, parse_manifest
 from classroom.backup.restic import Repository, Snapshot
 from classroom.errors import ClassroomError
-from classroom.files import own_like
+from classroom.files import own_like, write_atomically
 from classroom.secrets import BACKUP_PASSWORD, backup_password, credential
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from classroom.backup.archive import Archive
     from classroom.backup.manifest import Manifest
     from classroom.settings.models import Backup, Settings
 
-_PASSWORDS = ("RESTIC_PASSWORD", "RESTIC_PASSWORD_FILE", "RESTIC_PASSWORD_COMMAND")
+_LAST_BACKUP_FILE = "last-backup.json"
+_PASSWORD_VARIABLES = ("RESTIC_PASSWORD", "RESTIC_PASSWORD_FILE", "RESTIC_PASSWORD_COMMAND")
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """One backup in a repository, ready to be read."""
+class RepositoryBackup:
+    """A backup in a repository."""
 
     repository: Repository
     snapshot: Snapshot
 
     @property
     def id(self) -> str:
-        """Which backup it is."""
+        """Return the identity of the backup."""
         return self.snapshot.id
 
     def manifest(self) -> Manifest:
-        """What it holds."""
-        return manifest.load(self.repository.read(self.snapshot, f"{self.snapshot.folder}/{manifest.FILE}"))
+        """Return its manifest."""
+        return parse_manifest(self.repository.read_file(self.snapshot, f"{self.snapshot.folder}/{MANIFEST_FILE}"))
 
     def restore(self, paths: Iterable[Path], target: Path) -> None:
-        """Write these paths below a folder."""
+        """Write these paths below a directory."""
         self.repository.restore(self.snapshot, paths, target)
 
 
 @dataclass(frozen=True)
-class Opened:
-    """An archive, ready to be read."""
+class ArchiveBackup:
+    """A backup in an archive."""
 
     archive: Archive
 
     @property
     def id(self) -> str:
-        """Which backup it is."""
+        """Return the identity of the backup."""
         return str(self.archive.file.resolve())
 
     def manifest(self) -> Manifest:
-        """What it holds."""
-        return manifest.load(self.archive.manifest())
+        """Return its manifest."""
+        return parse_manifest(self.archive.read_manifest())
 
     def restore(self, paths: Iterable[Path], target: Path) -> None:
-        """Write these paths below a folder."""
+        """Write these paths below a directory."""
         self.archive.restore(paths, target)
 
 
-def repository(
-    settings: Settings, destination: str | None, password_file: Path | None, *, make: bool
+@dataclass(frozen=True)
+class LastBackup:
+    """The last backup of this class, for `classroom doctor`; it is stored in the state directory."""
+
+    made: str
+    """ISO 8601, UTC."""
+    where: str
+    """The repository, or the archive's file."""
+    archive: bool
+    problems: tuple[str, ...]
+    """What the backup lacks, a sentence each."""
+
+    def age(self, now: datetime) -> timedelta:
+        """Return its age; zero if the clock was set back."""
+        return max(timedelta(0), now - datetime.fromisoformat(self.made).astimezone(UTC))
+
+
+def open_repository(
+    settings: Settings, destination: str | None, password_file: Path | None, *, create_password: bool
 ) -> tuple[Repository, Path | None]:
-    """The repository that is meant, and how it is opened.
+    """Return the repository, and the file of our own password if it was created now.
 
     Args:
         settings: the class's.
-        destination: as the operator writes it; unless given, that of the settings or $RESTIC_REPOSITORY.
-        password_file: with its password; unless given, restic's variables, the settings' file, or our own.
-        make: make a password if there is none.
-
-    Returns:
-        the repository, and our own password's file if that was made just now.
+        destination: as the operator writes it; None takes that of the settings, or $RESTIC_REPOSITORY.
+        password_file: with its password; None takes restic's variables, the settings' file, or our own.
+        create_password: create a password if there is none.
 
     Raises:
-        ClassroomError: nobody says which repository, or there is no password.
+        ClassroomError: no repository is named, or there is no password.
     """
     location = destination or settings.backup.repository or os.environ.get("RESTIC_REPOSITORY")
     if not location:
         raise ClassroomError(
-            "Where to? Name a folder or a restic repository, as in classroom backup create /srv/backups/classroom, or "
-            'set it for good: backup.repository = "/srv/backups/classroom"'
+            "No target is set. Name a directory or a restic repository, as in classroom backup create "
+            '/srv/backups/classroom, or write in the settings: backup.repository = "/srv/backups/classroom"'
         )
     if not re.match(r"[a-z0-9]+:", location):
         location = str(Path(location).absolute())
     environment = _environment(settings.backup)
-    made = None
+    created = None
     named = password_file or (None if credential(BACKUP_PASSWORD) else settings.backup.password_file)
     if named is not None:
-        environment["RESTIC_PASSWORD_FILE"] = str(_readable(named))
-    elif not any(name in os.environ or name in environment for name in _PASSWORDS):
-        before = backup_password(settings.paths.state, make=False)
-        own = before or backup_password(settings.paths.state, make=make)
+        environment["RESTIC_PASSWORD_FILE"] = str(_readable_file(named))
+    elif not any(name in os.environ or name in environment for name in _PASSWORD_VARIABLES):
+        existing = backup_password(settings.paths.state, make=False)
+        own = existing or backup_password(settings.paths.state, make=create_password)
         if own is None:
             raise ClassroomError(
-                f"{location}: the password is needed: write it into a file that only you read, and name that with "
-                "--password-file. On the machine of the backup it was in secrets/backup-password of the state directory"
+                f"{location}: the password is missing: write it into a file that only you can read, and name it with "
+                "--password-file. On the machine of the backup it is in secrets/backup-password of the state directory"
             )
         environment["RESTIC_PASSWORD_FILE"] = str(own)
-        if not before:
-            made = own
+        if not existing:
+            created = own
             own_like(own, settings.paths.state)
-    return Repository(location, environment), made
+    return Repository(location, environment), created
 
 
-def choose(repository: Repository, wanted: str | None) -> Chosen:
-    """A backup by the first characters of its id; the newest unless given.
+def select_backup(repository: Repository, prefix: str | None) -> RepositoryBackup:
+    """Return the backup whose id begins with these characters; without any, the newest.
 
     Raises:
-        ClassroomError: there is none such, or the newest is not the one that is meant: several machines store here.
+        ClassroomError: there is no such backup, or the newest is ambiguous: several machines store here.
     """
-    found = repository.snapshots()
-    if not found:
-        raise ClassroomError(f"{repository.location} holds no backup yet: one is made by classroom backup create")
-    if wanted is not None:
-        matching = [each for each in found if each.id.startswith(wanted)]
+    snapshots = repository.snapshots()
+    if not snapshots:
+        raise ClassroomError(f"{repository.location} has no backup yet: create one with classroom backup create")
+    if prefix is not None:
+        matching = [snapshot for snapshot in snapshots if snapshot.id.startswith(prefix)]
         if len(matching) != 1:
             raise ClassroomError(
-                f"{len(matching) or 'No'} backups have an id that begins with {wanted}: classroom backup list shows all"
+                f"{len(matching) or 'No'} backups have an id that begins with {prefix}: classroom backup list shows all"
             )
-        return Chosen(repository, matching[0])
-    if len(hosts := sorted({each.host for each in found})) > 1:
+        return RepositoryBackup(repository, matching[0])
+    if len(hosts := sorted({snapshot.host for snapshot in snapshots})) > 1:
         raise ClassroomError(
-            f"Several machines store here ({', '.join(hosts)}): name the backup with --id, of those that classroom "
-            "backup list shows"
+            f"Several machines store here ({', '.join(hosts)}): name the backup with --id; classroom backup "
+            "list shows all"
         )
-    return Chosen(repository, found[-1])
+    return RepositoryBackup(repository, snapshots[-1])
 
 
 def _environment(backup: Backup) -> dict[str, str]:
     if backup.environment_file is None:
         return {}
-    found: Mapping[str, str] = dict(
+    return dict(
         line.strip().split("=", 1)
-        for line in _readable(backup.environment_file).read_text(encoding="utf-8").splitlines()
+        for line in _readable_file(backup.environment_file).read_text(encoding="utf-8").splitlines()
         if "=" in line and not line.lstrip().startswith("#")
     )
-    return dict(found)
 
 
-def _readable(file: Path) -> Path:
+def _readable_file(file: Path) -> Path:
     try:
         with file.open("rb"):
             return file.absolute()
@@ -153,3 +170,22 @@ def _readable(file: Path) -> Path:
         raise ClassroomError(
             f"{file}: cannot be read ({error.strerror}); run this as root, or name another file"
         ) from error
+
+
+def record_last_backup(state: Path, last: LastBackup) -> None:
+    """Record the last backup. A full disk here is no failure of a backup that is stored elsewhere."""
+    with contextlib.suppress(ClassroomError):
+        write_atomically(state / _LAST_BACKUP_FILE, json.dumps(asdict(last)) + "\n")
+
+
+def read_last_backup(state: Path) -> LastBackup | None:
+    """Return the last backup; None if there is none.
+
+    Raises:
+        PermissionError: this user may not read it.
+    """
+    try:
+        data = json.loads((state / _LAST_BACKUP_FILE).read_text(encoding="utf-8"))
+        return LastBackup(data["made"], data["where"], bool(data["archive"]), tuple(data["problems"]))
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return None

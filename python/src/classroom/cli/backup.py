@@ -17,10 +17,10 @@ from classroom.settings.models import Settings
 from classroom.units import format_bytes
 
 if TYPE_CHECKING:
-    from classroom.backup.create import Made
+    from classroom.backup.create import BackupResult
     from classroom.backup.manifest import Manifest
-    from classroom.backup.restore import Restored
-    from classroom.backup.target import Chosen, Opened
+    from classroom.backup.restore import RestoreResult
+    from classroom.backup.target import ArchiveBackup, RepositoryBackup
 
 app = typer.Typer(
     help="Backups of accounts, secrets, settings and homes, made while students work.", no_args_is_help=True
@@ -51,9 +51,9 @@ def create(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Back up the class. A repository is created if there is none."""
     from classroom.backup.archive import Archive  # noqa: PLC0415 - the engine's client takes a while to import
-    from classroom.backup.create import create as make  # noqa: PLC0415 - as above
+    from classroom.backup.create import create_backup  # noqa: PLC0415 - as above
     from classroom.backup.homes import refuse_without_rights  # noqa: PLC0415 - as above
-    from classroom.backup.target import repository  # noqa: PLC0415 - as above
+    from classroom.backup.target import open_repository  # noqa: PLC0415 - as above
 
     settings = load_settings(settings_file)
     refuse_without_rights(settings, "create")
@@ -62,21 +62,21 @@ def create(  # noqa: PLR0913, PLR0917 - options of a command
             raise ClassroomError(f"Write either {place} or --archive {archive}: one backup goes to one place")
         _refuse_to_replace(archive, overwrite=overwrite)
         with show_progress("Writing", quiet=as_json) as progress:
-            made = make(settings, settings_file, Archive(archive.absolute()), lambda done: progress(done, 1))
+            result = create_backup(settings, settings_file, Archive(archive.absolute()), lambda done: progress(done, 1))
     else:
-        store, password = repository(settings, place, password_file, make=True)
-        if not store.exists():
-            store.make()
+        repository, password = open_repository(settings, place, password_file, create_password=True)
+        if not repository.exists():
+            repository.initialize()
         if password is not None:
             _print_password(password)
         with show_progress("Storing", quiet=as_json) as progress:
-            made = make(settings, settings_file, store, lambda done: progress(done, 1))
+            result = create_backup(settings, settings_file, repository, lambda done: progress(done, 1))
         if prune:
             keep = settings.backup.keep
-            store.forget({"daily": keep.daily, "weekly": keep.weekly, "monthly": keep.monthly})
-    print_result(Text(_backup_text(made)), made.as_data(), as_json=as_json)
-    if made.problems:
-        raise ClassroomError("\n".join(["The backup is complete except for:", *made.problems]))
+            repository.forget({"daily": keep.daily, "weekly": keep.weekly, "monthly": keep.monthly})
+    print_result(Text(_backup_text(result)), result.as_data(), as_json=as_json)
+    if result.problems:
+        raise ClassroomError("\n".join(["The backup is complete except for:", *result.problems]))
 
 
 @app.command("list")
@@ -87,15 +87,15 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the backups in a repository, oldest first."""
-    from classroom.backup.target import repository  # noqa: PLC0415 - as above
+    from classroom.backup.target import open_repository  # noqa: PLC0415 - as above
 
     settings = _settings_or_none(settings_file) or Settings()
-    store, _ = repository(settings, place, password_file, make=False)
-    snapshots = store.snapshots()
+    repository, _ = open_repository(settings, place, password_file, create_password=False)
+    snapshots = repository.snapshots()
     data = [{"id": item.id, "time": item.time, "host": item.host, "homes": item.homes} for item in snapshots]
     rows = [(item.id[:8], item.time[:19].replace("T", " "), item.host, str(item.homes)) for item in snapshots]
     table = build_table("id", "made", "machine", "homes", rows=rows)
-    print_result(table if rows else Text(f"{store.location} has no backup yet."), data, as_json=as_json)
+    print_result(table if rows else Text(f"{repository.location} has no backup yet."), data, as_json=as_json)
 
 
 @app.command()
@@ -121,16 +121,16 @@ def restore(  # noqa: PLR0913, PLR0917 - options of a command
     from classroom.backup.restore import restore_all, restore_student  # noqa: PLC0415 - as above
 
     settings = _settings_or_none(settings_file)
-    chosen = _open_backup(settings, place, archive, backup_id, password_file)
-    manifest = chosen.manifest()
+    source = _open_backup(settings, place, archive, backup_id, password_file)
+    manifest = source.manifest()
     if settings is None:
-        settings = _saved_settings(chosen, manifest, settings_file)
+        settings = _saved_settings(source, manifest, settings_file)
     with show_progress("Restoring", quiet=as_json):
         if student is not None:
-            done = restore_student(settings, chosen, manifest, student, overwrite=overwrite)
+            result = restore_student(settings, source, manifest, student, overwrite=overwrite)
         else:
-            done = restore_all(settings, settings_file, chosen, manifest, overwrite=overwrite)
-    print_result(Text(_restore_text(done)), done.as_data(), as_json=as_json)
+            result = restore_all(settings, settings_file, source, manifest, overwrite=overwrite)
+    print_result(Text(_restore_text(result)), result.as_data(), as_json=as_json)
 
 
 def _refuse_to_replace(archive: Path, *, overwrite: bool) -> None:
@@ -149,14 +149,14 @@ def _open_backup(
     archive: Path | None,
     backup_id: str | None,
     password_file: Path | None,
-) -> Chosen | Opened:
+) -> RepositoryBackup | ArchiveBackup:
     from classroom.backup.archive import Archive  # noqa: PLC0415 - as above
-    from classroom.backup.target import Opened, choose, repository  # noqa: PLC0415 - as above
+    from classroom.backup.target import ArchiveBackup, open_repository, select_backup  # noqa: PLC0415 - as above
 
     if archive is not None:
-        return Opened(Archive(archive.absolute()))
-    store, _ = repository(settings or Settings(), place, password_file, make=False)
-    return choose(store, backup_id)
+        return ArchiveBackup(Archive(archive.absolute()))
+    repository, _ = open_repository(settings or Settings(), place, password_file, create_password=False)
+    return select_backup(repository, backup_id)
 
 
 def _settings_or_none(file: Path) -> Settings | None:
@@ -164,7 +164,7 @@ def _settings_or_none(file: Path) -> Settings | None:
     return load_settings(file) if file.exists() else None
 
 
-def _saved_settings(chosen: Chosen | Opened, manifest: Manifest, settings_file: Path) -> Settings:
+def _saved_settings(source: RepositoryBackup | ArchiveBackup, manifest: Manifest, settings_file: Path) -> Settings:
     """Return the settings in a backup, for a machine that has none."""
     if Path(manifest.settings).suffix != settings_file.suffix:
         raise ClassroomError(
@@ -173,7 +173,7 @@ def _saved_settings(chosen: Chosen | Opened, manifest: Manifest, settings_file: 
         )
     with tempfile.TemporaryDirectory() as folder:
         saved = manifest.folder / "settings" / manifest.settings
-        chosen.restore([saved], Path(folder))
+        source.restore([saved], Path(folder))
         return load_settings(Path(folder) / saved.relative_to("/"))
 
 
@@ -186,21 +186,25 @@ def _print_password(file: Path) -> None:
     )
 
 
-def _backup_text(made: Made) -> str:
-    files = "" if made.files is None else f", {made.files} files"
-    gone = f" {made.vanished} files were deleted during the backup: somebody is working." if made.vanished else ""
+def _backup_text(result: BackupResult) -> str:
+    files = "" if result.files is None else f", {result.files} files"
+    vanished = (
+        f" {result.vanished} files were deleted during the backup: somebody is working." if result.vanished else ""
+    )
     return (
-        f"Saved {made.accounts} accounts and {made.homes} homes{files} to {made.where} as {made.id}: "
-        f"{format_bytes(made.added)} written.{gone}"
+        f"Saved {result.accounts} accounts and {result.homes} homes{files} to {result.where} as {result.id}: "
+        f"{format_bytes(result.added)} written.{vanished}"
     )
 
 
-def _restore_text(done: Restored) -> str:
-    if not done.accounts:
-        return f"Restored {done.homes[0]} as it was on {done.made}."
-    lines = [f"Restored accounts, secrets and {len(done.homes)} homes as they were on {done.made}. Start the hub now."]
-    if done.kept:
-        lines.append(f"The previous database is kept: {done.kept}")
-    if done.settings:
-        lines.append(f"The settings of the backup: {done.settings}")
+def _restore_text(result: RestoreResult) -> str:
+    if not result.accounts:
+        return f"Restored {result.homes[0]} as it was on {result.made}."
+    lines = [
+        f"Restored accounts, secrets and {len(result.homes)} homes as they were on {result.made}. Start the hub now."
+    ]
+    if result.kept:
+        lines.append(f"The previous database is kept: {result.kept}")
+    if result.settings:
+        lines.append(f"The settings of the backup: {result.settings}")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ import stat
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from classroom.backup import last_backup
+from classroom.backup.target import LastBackup, read_last_backup
 from classroom.db import sqlite, upgrade
 from classroom.doctor import units
 from classroom.doctor.checks import ok, warning, wrong
@@ -73,10 +73,10 @@ def look_at_database(state: Path) -> Iterable[Finding]:
 
 def look_at_backup(settings: Settings) -> Iterable[Finding]:
     """How old the last backup is, and whether all of the class is in it."""
-    yield judge_backup(last_backup.read(settings.paths.state), settings.backup.repository, datetime.now(UTC))
+    yield judge_backup(read_last_backup(settings.paths.state), settings.backup.repository, datetime.now(UTC))
 
 
-def judge_backup(last: last_backup.Last | None, repository: str | None, now: datetime) -> Finding:
+def judge_backup(last: LastBackup | None, repository: str | None, now: datetime) -> Finding:
     """What the last backup is worth.
 
     Args:
