@@ -179,7 +179,7 @@ def test_every_page_fits_and_all_its_controls_have_names(  # noqa: PLR0917 - fix
     look(student, "first-password")
     student.get_by_label("New password", exact=True).fill(PASSWORD)
     student.get_by_label("The new password again").fill(PASSWORD)
-    student.get_by_role("button", name="Set password and go on").click()
+    student.get_by_role("button", name="Save and continue").click()
     student.wait_for_url("**/hub/home")
     for path in ("home", "change-password", "authorize", "no-such-page"):
         student.goto(f"/hub/{path}")

@@ -164,7 +164,7 @@ def test_storage_that_is_away_is_said_in_words_and_mended_without_a_restart(
         assert f"storage.path {homes.path} cannot be opened (No such file or directory); mount its disk" in log
         assert "Traceback" not in log.rpartition("storage.path")[2]
         homes.server("restart", "hub")
-        wait_until(lambda: "homes need you." in page(admin), "the instructor is told", 20)
+        wait_until(lambda: "homes need attention" in page(admin), "the instructor is told", 20)
         assert f"storage.path {homes.path} cannot be opened" in page(admin)
     finally:
         homes.server("exec", "mv", away, homes.path)

@@ -1,4 +1,4 @@
-// Ticks all at once, and finds a name in the list.
+// Selects all names, and filters the list of accounts.
 "use strict";
 
 const all = document.getElementById("all");
@@ -7,8 +7,8 @@ if (all) {
   document.querySelector("[data-select-all]").hidden = false;
   all.addEventListener("change", () => boxes.forEach((box) => { box.checked = all.checked; }));
   boxes.forEach((box) => box.addEventListener("change", () => {
-    all.checked = boxes.every((each) => each.checked);
-    all.indeterminate = !all.checked && boxes.some((each) => each.checked);
+    all.checked = boxes.every((box) => box.checked);
+    all.indeterminate = !all.checked && boxes.some((box) => box.checked);
   }));
 }
 

@@ -1,4 +1,4 @@
-// Helps while typing; the server decides. Without this file the forms work the same.
+// Hints while the user types; the server decides. Without this file the forms work the same.
 "use strict";
 
 function mark(item, met) {
@@ -35,7 +35,7 @@ if (rules) {
   check();
 }
 
-// Says whether the two passwords are the same, once the second is as long as the first.
+// Compares the two passwords once the second is as long as the first.
 const same = document.querySelector("[data-same]");
 if (same) {
   const [first, second] = same.dataset.same.split(" ").map((id) => document.getElementById(id));
@@ -47,7 +47,7 @@ if (same) {
   second.addEventListener("input", compare);
 }
 
-// A second click sends nothing.
+// Ignores a second click.
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();

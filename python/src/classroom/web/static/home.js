@@ -1,6 +1,6 @@
-// A click on "Stop My Server" does nothing before JupyterHub's script has come: until then it cannot be clicked.
+// Enables "Stop My Server" only after JupyterHub's script is loaded: until then a click would do nothing.
 require(["home"], function () {
-  // What that script asks for too: by now it has hooked up the button.
+  // The same modules as in that script, so its click handler is installed by now.
   require(["jquery", "moment", "jhapi", "utils"], function ($) {
     $("#stop").addClass("ready");
   });

@@ -1,4 +1,4 @@
-// Upstream's script only turns the bar red when a start fails; this says it in words.
+// Shows the text for a failed start; upstream's script only makes the bar red.
 "use strict";
 
 const bar = document.getElementById("progress-bar");

@@ -1,9 +1,9 @@
-// Asks now and then whether the request is decided; the answer is then not this page but a redirect or another state.
+// Requests the page again until the sign-up is decided; the answer is then a redirect or another state.
 "use strict";
 
 const note = document.querySelector("[data-reload]");
 if (note) {
-  const ask = async () => {
+  const poll = async () => {
     try {
       const answer = await fetch(window.location.href, { redirect: "manual", cache: "no-store" });
       if (answer.type === "opaqueredirect" || (answer.ok && !(await answer.text()).includes("data-reload"))) {
@@ -11,9 +11,9 @@ if (note) {
         return;
       }
     } catch {
-      // The hub is away for a moment.
+      // The hub does not answer for a moment.
     }
-    window.setTimeout(ask, 1000 * Number(note.dataset.reload));
+    window.setTimeout(poll, 1000 * Number(note.dataset.reload));
   };
-  window.setTimeout(ask, 1000 * Number(note.dataset.reload));
+  window.setTimeout(poll, 1000 * Number(note.dataset.reload));
 }
