@@ -20,7 +20,7 @@ from typing import Any
 
 from classroom.gpus.telemetry import nvml
 from classroom.gpus.telemetry.collector import Collector
-from classroom.student.gpu import examine
+from classroom.student.gpu import check_gpus
 
 HERE = Path(__file__).parent
 ME = "0" * 64  # in the place of a container's identifier
@@ -28,7 +28,7 @@ ME = "0" * 64  # in the place of a container's identifier
 
 def main() -> int:
     """Measure, say, keep."""
-    works, text = examine()
+    works, text = check_gpus()
     with nvml.driver() as driver:
         sampler = Collector(lambda pid: ME if pid == os.getpid() else None, time.monotonic())
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from classroom.student.activity import Watch, is_write, last_at_work
+from classroom.student.activity import KernelActivity, activity_body, is_contents_write, last_work, report_activity
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
+LOG = logging.getLogger("test")
 
 
 def header(kind: str, request: str = "r", subshell: str | None = None) -> dict[str, object]:
@@ -14,81 +18,81 @@ def header(kind: str, request: str = "r", subshell: str | None = None) -> dict[s
 
 
 def status(
-    watch: Watch, state: str, kind: str = "execute_request", request: str = "r", subshell: str | None = None
+    activity: KernelActivity, state: str, kind: str = "execute_request", request: str = "r", subshell: str | None = None
 ) -> bool:
-    return watch.note("status", header(kind, request, subshell), state)
+    return activity.record("status", header(kind, request, subshell), state)
 
 
 def test_a_cell_is_busy_from_its_first_announcement_to_its_last() -> None:
-    watch = Watch()
-    assert not watch.busy
-    assert status(watch, "busy")
-    assert watch.busy
-    assert status(watch, "idle")
-    assert not watch.busy
+    activity = KernelActivity()
+    assert not activity.busy
+    assert status(activity, "busy")
+    assert activity.busy
+    assert status(activity, "idle")
+    assert not activity.busy
 
 
 @pytest.mark.parametrize(
     "kind", ["kernel_info_request", "comm_info_request", "debug_request", "history_request", "shutdown_request"]
 )
 def test_what_an_open_tab_asks_by_itself_is_no_work(kind: str) -> None:
-    watch = Watch()
-    assert not status(watch, "busy", kind)
-    assert not watch.busy
-    assert not watch.note("status", header(kind), "idle")
+    activity = KernelActivity()
+    assert not status(activity, "busy", kind)
+    assert not activity.busy
+    assert not activity.record("status", header(kind), "idle")
 
 
 @pytest.mark.parametrize("kind", ["execute_request", "complete_request", "inspect_request", "comm_msg"])
 def test_what_a_student_asks_is_work(kind: str) -> None:
-    assert status(Watch(), "busy", kind)
+    assert status(KernelActivity(), "busy", kind)
 
 
 def test_another_answer_does_not_end_a_running_cell() -> None:
-    watch = Watch()
-    status(watch, "busy", request="cell")
+    activity = KernelActivity()
+    status(activity, "busy", request="cell")
     for kind, shell in (("comm_msg", "sub"), ("create_subshell_request", None), ("debug_request", None)):
-        status(watch, "busy", kind, "other", shell)
-        status(watch, "idle", kind, "other", shell)
-        assert watch.busy
-    status(watch, "idle", request="cell")
-    assert not watch.busy
+        status(activity, "busy", kind, "other", shell)
+        status(activity, "idle", kind, "other", shell)
+        assert activity.busy
+    status(activity, "idle", request="cell")
+    assert not activity.busy
 
 
 def test_an_announcement_that_was_lost_is_made_up_for_by_the_next_request() -> None:
-    watch = Watch()
-    status(watch, "busy", request="first")
-    status(watch, "busy", request="second")
-    status(watch, "idle", request="second")
-    assert not watch.busy
+    activity = KernelActivity()
+    status(activity, "busy", request="first")
+    status(activity, "busy", request="second")
+    status(activity, "idle", request="second")
+    assert not activity.busy
 
 
 @pytest.mark.parametrize("state", ["starting", "restarting", "dead"])
 def test_a_kernel_that_starts_anew_is_busy_with_nothing(state: str) -> None:
-    watch = Watch()
-    status(watch, "busy")
-    watch.note("status", {}, state)
-    assert not watch.busy
+    activity = KernelActivity()
+    status(activity, "busy")
+    activity.record("status", {}, state)
+    assert not activity.busy
 
 
 def test_output_of_a_thread_that_outlives_its_cell_is_work() -> None:
-    watch = Watch()
-    status(watch, "busy")
-    status(watch, "idle")
-    assert watch.note("stream", header("execute_request"))
+    activity = KernelActivity()
+    status(activity, "busy")
+    status(activity, "idle")
+    assert activity.record("stream", header("execute_request"))
 
 
 def test_output_that_nobody_asked_for_is_none() -> None:
-    assert not Watch().note("stream", {})
-    assert not Watch().note("status", None, "idle")
+    assert not KernelActivity().record("stream", {})
+    assert not KernelActivity().record("status", None, "idle")
 
 
 def test_a_busy_kernel_counts_as_now() -> None:
-    assert last_at_work(NOW, busy=True, seen=[]) == NOW
+    assert last_work(NOW, busy=True, seen=[]) == NOW
 
 
 def test_otherwise_the_latest_of_what_was_seen_counts() -> None:
     earlier = NOW - timedelta(hours=1)
-    assert last_at_work(NOW, busy=False, seen=[earlier, None, earlier - timedelta(1)]) == earlier
+    assert last_work(NOW, busy=False, seen=[earlier, None, earlier - timedelta(1)]) == earlier
 
 
 @pytest.mark.parametrize(
@@ -106,4 +110,61 @@ def test_otherwise_the_latest_of_what_was_seen_counts() -> None:
     ],
 )
 def test_writes_are_those_of_the_contents_api(method: str, path: str, expected: bool) -> None:  # noqa: FBT001
-    assert is_write(method, path, "/user/a/") is expected
+    assert is_contents_write(method, path, "/user/a/") is expected
+
+
+def test_a_report_has_the_format_of_the_hubs_api() -> None:
+    stamp = "2026-10-01T12:00:00Z"
+    assert json.loads(activity_body("", NOW)) == {"servers": {"": {"last_activity": stamp}}, "last_activity": stamp}
+
+
+def run(moments: list[datetime | Exception], failures: set[int] = frozenset()) -> list[datetime]:  # type: ignore[assignment]
+    """Let the reporter check once for each moment; the hub refuses the sends whose numbers are in `failures`."""
+    sent: list[datetime] = []
+    tries = 0
+
+    async def scenario() -> None:
+        remaining = iter(moments)
+        done = asyncio.Event()
+
+        def last() -> datetime:
+            moment = next(remaining, None)
+            if moment is None:
+                done.set()
+                return NOW
+            if isinstance(moment, Exception):
+                raise moment
+            return moment
+
+        async def send(moment: datetime) -> None:
+            nonlocal tries
+            tries += 1
+            if tries - 1 in failures:
+                raise OSError("refused")
+            sent.append(moment)
+
+        task = asyncio.create_task(report_activity(last, send, 0.001, LOG))
+        await asyncio.wait_for(done.wait(), 10)
+        task.cancel()
+
+    asyncio.run(scenario())
+    return sent
+
+
+def test_only_a_later_time_is_sent() -> None:
+    later = NOW + timedelta(minutes=1)
+    assert run([NOW, NOW, later, later, NOW]) == [NOW, later]
+
+
+def test_a_report_that_the_hub_did_not_accept_is_sent_again() -> None:
+    assert run([NOW, NOW, NOW], failures={0, 1}) == [NOW]
+
+
+def test_an_error_of_the_server_does_not_end_the_reports() -> None:
+    assert run([RuntimeError("a kernel went away meanwhile"), NOW]) == [NOW]
+
+
+def test_a_hub_that_is_away_is_one_line_in_the_log_and_one_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        run([NOW] * 5, failures={0, 1, 2})
+    assert ["did not accept" in line for line in caplog.messages] == [True, False]

@@ -6,27 +6,27 @@ import pytest
 
 traitlets = pytest.importorskip("traitlets")
 
-from classroom.student.config import Surroundings, default_url, server_config, surroundings  # noqa: E402
+from classroom.student.config import ServerEnvironment, default_url, read_environment, server_config  # noqa: E402
 
-AROUND = Surroundings(home=Path("/home/jovyan"), runtime=Path("/tmp/jupyter"))
+DEFAULTS = ServerEnvironment(home=Path("/home/jovyan"), runtime=Path("/tmp/jupyter"))
 
 
 def test_kernels_are_spoken_to_over_sockets() -> None:
-    assert server_config(AROUND).KernelManager.transport == "ipc"
+    assert server_config(DEFAULTS).KernelManager.transport == "ipc"
 
 
 def test_where_the_path_is_too_long_for_a_socket_ports_are_used() -> None:
-    deep = Surroundings(home=AROUND.home, runtime=Path("/tmp") / ("x" * 60))
+    deep = ServerEnvironment(home=DEFAULTS.home, runtime=Path("/tmp") / ("x" * 60))
     assert "transport" not in server_config(deep).KernelManager
 
 
-def test_kernels_are_kept_for_ever_unless_told_otherwise() -> None:
-    assert "cull_idle_timeout" not in server_config(AROUND).MappingKernelManager
+def test_kernels_are_never_stopped_by_default() -> None:
+    assert "cull_idle_timeout" not in server_config(DEFAULTS).MappingKernelManager
 
 
 @pytest.mark.parametrize(("idle", "interval"), [(3600, 60), (60, 15), (4, 1), (1, 1)])
-def test_idle_kernels_are_looked_for_often_enough(idle: int, interval: int) -> None:
-    manager = server_config(Surroundings(AROUND.home, AROUND.runtime, kernel_idle=idle)).MappingKernelManager
+def test_the_search_for_idle_kernels_is_frequent_enough(idle: int, interval: int) -> None:
+    manager = server_config(ServerEnvironment(DEFAULTS.home, DEFAULTS.runtime, kernel_idle=idle)).MappingKernelManager
     assert (manager.cull_idle_timeout, manager.cull_interval) == (idle, interval)
     assert manager.cull_connected
     assert not manager.cull_busy
@@ -34,33 +34,33 @@ def test_idle_kernels_are_looked_for_often_enough(idle: int, interval: int) -> N
 
 @pytest.mark.parametrize(("memory", "body"), [(64 * 1024, 512), (4096, 409), (512, 51)])
 def test_one_upload_cannot_use_up_the_memory(memory: int, body: int) -> None:
-    server = server_config(Surroundings(AROUND.home, AROUND.runtime, memory=memory * 2**20)).ServerApp
+    server = server_config(ServerEnvironment(DEFAULTS.home, DEFAULTS.runtime, memory=memory * 2**20)).ServerApp
     assert server.max_body_size // 2**20 == server.max_buffer_size // 2**20 == body
 
 
 def test_every_server_has_a_cookie_secret_of_its_own() -> None:
-    first, second = (server_config(AROUND).ServerApp.cookie_secret for _ in range(2))
+    first, second = (server_config(DEFAULTS).ServerApp.cookie_secret for _ in range(2))
     assert first != second
     assert len(first) >= 32
 
 
 def test_with_a_full_home_trust_is_kept_elsewhere() -> None:
-    assert "NotebookNotary" not in server_config(AROUND)
-    full = Surroundings(AROUND.home, AROUND.runtime, home_takes_writes=False)
+    assert "NotebookNotary" not in server_config(DEFAULTS)
+    full = ServerEnvironment(DEFAULTS.home, DEFAULTS.runtime, home_is_writable=False)
     assert server_config(full).NotebookNotary.data_dir == "/tmp/jupyter"
 
 
 def test_the_environment_is_read() -> None:
     environment = {"HOME": "/h", "JUPYTER_RUNTIME_DIR": "/r", "CLASSROOM_KERNEL_IDLE": "90"}
-    assert surroundings(environment, home_takes_writes=True, memory=5) == Surroundings(
+    assert read_environment(environment, home_is_writable=True, memory=5) == ServerEnvironment(
         Path("/h"), Path("/r"), 90, memory=5
     )
 
 
-def test_a_time_that_is_no_number_is_refused() -> None:
+def test_a_time_that_is_not_a_number_is_refused() -> None:
     environment = {"HOME": "/h", "JUPYTER_RUNTIME_DIR": "/r", "CLASSROOM_KERNEL_IDLE": "60m"}
     with pytest.raises(ValueError, match="CLASSROOM_KERNEL_IDLE is '60m': write a number of seconds"):
-        surroundings(environment, home_takes_writes=True, memory=5)
+        read_environment(environment, home_is_writable=True, memory=5)
 
 
 def test_the_first_page_needs_a_welcome_notebook(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ pytest.importorskip("jupyter_server")
 
 from tornado.web import HTTPError
 
-from classroom.student.contents import StudentContentsManager, is_full, plain_words, replacing
+from classroom.student.contents import StudentContentsManager, atomic_replace, explain_full_home, is_disk_full
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_text("old")
     file.chmod(0o640)
-    with replacing(str(file)) as new:
+    with atomic_replace(str(file)) as new:
         new.write("new")
         assert file.read_text() == "old"
     assert file.read_text() == "new"
@@ -37,7 +37,7 @@ def test_a_save_that_fails_leaves_everything_as_it_was(tmp_path: Path, old: str 
     file = tmp_path / "a.txt"
     if old:
         file.write_text(old)
-    with pytest.raises(OSError, match="left"), replacing(str(file)) as new:  # noqa: PT012 - it fails half-way
+    with pytest.raises(OSError, match="left"), atomic_replace(str(file)) as new:  # noqa: PT012 - it fails half-way
         new.write("half")
         raise OSError(errno.ENOSPC, "No space left on device")
     assert names(tmp_path) == (["a.txt"] if old else [])
@@ -50,7 +50,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     target.write_text("old")
     link = tmp_path / "link.txt"
     link.symlink_to("data/real.txt")
-    with replacing(str(link)) as new:
+    with atomic_replace(str(link)) as new:
         new.write("new")
     assert link.is_symlink()
     assert target.read_text() == "new"
@@ -68,11 +68,11 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_from_other_errors_also_as_a_cause(error: Exception, full: bool) -> None:  # noqa: FBT001
     outer = HTTPError(500, "Unexpected error")
     outer.__cause__ = error
-    assert is_full(error) is is_full(outer) is full
+    assert is_disk_full(error) is is_disk_full(outer) is full
 
 
 def test_a_full_home_is_said_in_plain_words() -> None:
-    with pytest.raises(HTTPError) as raised, plain_words("my 100% notebook.ipynb"):
+    with pytest.raises(HTTPError) as raised, explain_full_home("my 100% notebook.ipynb"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert raised.value.status_code == 507
     assert raised.value.log_message
@@ -80,7 +80,7 @@ def test_a_full_home_is_said_in_plain_words() -> None:
 
 
 def test_other_errors_pass() -> None:
-    with pytest.raises(HTTPError) as raised, plain_words("x"):
+    with pytest.raises(HTTPError) as raised, explain_full_home("x"):
         raise HTTPError(404, "no such file")
     assert raised.value.status_code == 404
 

@@ -12,9 +12,9 @@ pytest.importorskip("jupyterhub")
 IMPORT = """
 import sys
 from classroom.student import import_stubs
-with import_stubs.stand_ins():
+with import_stubs.stubbed_imports():
     import classroom.student.server
-import_stubs.no_builds()
+import_stubs.disable_lab_builds()
 import jupyterlab.labapp
 {check}
 """
@@ -59,7 +59,7 @@ print(*(type(part).__name__ for part in parts))
     assert run(check, environment).split() == [
         "StudentServerApp",
         "StudentIdentityProvider",
-        "PatientHubOAuth",
+        "CachingHubOAuth",
         "StudentContentsManager",
         "StudentKernelManager",
         "StudentKernelSpecManager",

@@ -13,55 +13,55 @@ def test_what_the_spawner_sets_is_kept() -> None:
         "HF_HOME": "/f",
         "TORCH_HOME": "/t",
     }
-    assert paths.missing(environment) == {}
+    assert paths.default_variables(environment) == {}
 
 
 def test_what_it_does_not_set_is_put_where_a_full_home_does_not_matter(tmp_path: Path) -> None:
-    found = paths.missing({"HOME": str(tmp_path)})
+    found = paths.default_variables({"HOME": str(tmp_path)})
     scratch = {name: path for name, path in found.items() if not path.startswith(str(tmp_path))}
     assert set(scratch) == {"JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"}
-    paths.make(found)
+    paths.make_scratch_directories(found)
     assert all(stat.S_IMODE(Path(path).stat().st_mode) == 0o700 for path in scratch.values())
 
 
 def test_downloaded_models_stay_in_the_home() -> None:
-    assert paths.missing({"HOME": "/h"})["HF_HOME"] == "/h/.cache/huggingface"
+    assert paths.default_variables({"HOME": "/h"})["HF_HOME"] == "/h/.cache/huggingface"
 
 
 def test_a_folder_that_takes_writes_is_known_and_left_clean(tmp_path: Path) -> None:
-    assert paths.takes_writes(tmp_path / "new")
+    assert paths.is_writable(tmp_path / "new")
     assert not list((tmp_path / "new").iterdir())
 
 
 def test_a_folder_that_cannot_be_made_takes_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert not paths.takes_writes(tmp_path / "file" / "below")
+    assert not paths.is_writable(tmp_path / "file" / "below")
 
 
 def test_the_memory_is_that_of_the_container_in_either_version_of_control_groups(tmp_path: Path) -> None:
-    machine = paths.memory(tmp_path)
+    machine = paths.memory_limit(tmp_path)
     assert machine > 2**28
     (tmp_path / "memory.max").write_text("max\n")
-    assert paths.memory(tmp_path) == machine
+    assert paths.memory_limit(tmp_path) == machine
     (tmp_path / "memory.max").write_text("1048576\n")
-    assert paths.memory(tmp_path) == 2**20
+    assert paths.memory_limit(tmp_path) == 2**20
     (tmp_path / "memory.max").unlink()
     (tmp_path / "memory").mkdir()
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text("2097152\n")
-    assert paths.memory(tmp_path) == 2**21
+    assert paths.memory_limit(tmp_path) == 2**21
 
 
 def test_shared_folders_come_into_the_homes_sight_and_go_again(tmp_path: Path) -> None:
     home, shared = tmp_path / "home", tmp_path / "srv"
     home.mkdir()
-    paths.show_shared(home, shared)
+    paths.link_shared_directory(home, shared)
     assert not list(home.iterdir()), "there are none"
     shared.mkdir()
     for _ in range(2):
-        paths.show_shared(home, shared)
+        paths.link_shared_directory(home, shared)
         assert (home / "shared").readlink() == shared
     shared.rmdir()
-    paths.show_shared(home, shared)
+    paths.link_shared_directory(home, shared)
     assert not list(home.iterdir())
 
 
@@ -69,7 +69,7 @@ def test_what_the_student_calls_shared_is_left_alone(tmp_path: Path) -> None:
     home, shared = tmp_path / "home", tmp_path / "srv"
     home.mkdir()
     (home / "shared").symlink_to("elsewhere")
-    paths.show_shared(home, shared)
+    paths.link_shared_directory(home, shared)
     shared.mkdir()
-    paths.show_shared(home, shared)
+    paths.link_shared_directory(home, shared)
     assert str((home / "shared").readlink()) == "elsewhere"

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("jupyter_server_terminals")
 
-from classroom.student.terminals import ProcessorTime, session_times
+from classroom.student.terminals import CpuTime, session_cpu_times
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -20,8 +20,8 @@ def test_programs_of_a_session_are_found_with_what_they_used() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as program:
         assert program.stdout
         program.stdout.readline()
-        assert session_times(Path("/proc"), {program.pid})[program.pid] > 0
-        assert os.getpid() not in session_times(Path("/proc"), {program.pid})
+        assert session_cpu_times(Path("/proc"), {program.pid})[program.pid] > 0
+        assert os.getpid() not in session_cpu_times(Path("/proc"), {program.pid})
 
 
 def stat_line(pid: int, session: int, ticks: int) -> str:
@@ -37,20 +37,20 @@ def processes(folder: Path, *lines: tuple[int, int, float]) -> Path:
 
 @pytest.mark.parametrize(("used", "busy"), [(0.0, False), (1.0, False), (6.0, True), (60.0, True)])
 def test_a_program_is_busy_when_it_uses_a_twentieth_of_a_core(tmp_path: Path, used: float, busy: bool) -> None:  # noqa: FBT001
-    looks = ProcessorTime(processes(tmp_path, (7, 5, 100.0), (8, 9, 0.0)))
-    assert not looks.busy({5}, NOW)
+    looks = CpuTime(processes(tmp_path, (7, 5, 100.0), (8, 9, 0.0)))
+    assert not looks.is_busy({5}, NOW)
     processes(tmp_path, (7, 5, 100.0 + used), (8, 9, 1000.0))
-    assert looks.busy({5}, NOW + timedelta(minutes=1)) is busy
+    assert looks.is_busy({5}, NOW + timedelta(minutes=1)) is busy
 
 
 def test_a_program_that_was_started_since_counts_with_all_it_used(tmp_path: Path) -> None:
-    looks = ProcessorTime(tmp_path)
-    assert not looks.busy({5}, NOW)
+    looks = CpuTime(tmp_path)
+    assert not looks.is_busy({5}, NOW)
     processes(tmp_path, (7, 5, 30.0))
-    assert looks.busy({5}, NOW + timedelta(minutes=1))
+    assert looks.is_busy({5}, NOW + timedelta(minutes=1))
 
 
 def test_without_terminals_nothing_is_busy(tmp_path: Path) -> None:
-    looks = ProcessorTime(processes(tmp_path, (7, 5, 1.0)))
-    assert not looks.busy(set(), NOW)
-    assert not looks.busy(set(), NOW + timedelta(minutes=1))
+    looks = CpuTime(processes(tmp_path, (7, 5, 1.0)))
+    assert not looks.is_busy(set(), NOW)
+    assert not looks.is_busy(set(), NOW + timedelta(minutes=1))

@@ -1,6 +1,6 @@
-"""What runs inside a student's container: JupyterLab for one person, known to the hub.
+"""Server in a student's container: JupyterLab for one person, with logins of the hub.
 
-Nothing of the hub side is imported here: the image holds Jupyter, `jupyterhub.singleuser` and this package only.
+This package imports nothing of the hub's side: the image holds Jupyter, `jupyterhub.singleuser` and this package only.
 """
 
 from __future__ import annotations

@@ -15,19 +15,19 @@ from pathlib import Path
 def main() -> None:
     """Serve until SIGTERM."""
     if not sys.flags.isolated:
-        # A package in the home could otherwise take the place of one of ours before the first request is checked.
+        # Otherwise a package in the home could replace one of ours before the first request is checked.
         os.execv(sys.executable, [sys.executable, "-I", "-m", "classroom.student", *sys.argv[1:]])  # noqa: S606
     from classroom.student import import_stubs, paths  # noqa: PLC0415 - before anything of Jupyter reads its environment
 
-    os.environ.update(paths.missing(os.environ))
-    paths.make(os.environ)
+    os.environ.update(paths.default_variables(os.environ))
+    paths.make_scratch_directories(os.environ)
     if shared := os.environ.get("CLASSROOM_SHARED"):
-        paths.show_shared(Path(os.environ["HOME"]), Path(shared))
+        paths.link_shared_directory(Path(os.environ["HOME"]), Path(shared))
     # Nothing that an import makes is garbage: a sixth of the time. `StudentServerApp.start` turns collection on again.
     gc.disable()
-    with import_stubs.stand_ins():
+    with import_stubs.stubbed_imports():
         from classroom.student.server import StudentServer  # noqa: PLC0415
-    import_stubs.no_builds()
+    import_stubs.disable_lab_builds()
     StudentServer.launch_instance()
 
 

@@ -1,6 +1,6 @@
-"""Say in plain words what this server can compute on; the welcome notebook prints it, `classroom gpus test` too.
+"""GPU check with PyTorch, for the welcome notebook and `classroom gpus test`.
 
-`python -m classroom.student.gpu` prints it and ends with 0 if each GPU computes rightly, with 1 if not.
+`python -m classroom.student.gpu` prints the result and exits with 0 if each GPU computes correctly, with 1 if not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SIZE = 2048  # rows of the test's matrices: 16 MiB each
-_CLOSE = 0.05  # relative; TensorFloat-32 keeps ten bits
+_TOLERANCE = 0.05  # relative; TensorFloat-32 keeps ten bits
 _GIB = 1024**3
 
 # Its downloads do not fit on the container's /tmp, which is memory.
@@ -27,17 +27,17 @@ _ON_PROCESSOR = "Everything else works: your code runs on the processor."
 
 
 def describe(load: Callable[[str], Any] = import_module, devices: Path = Path("/dev")) -> str:
-    """Return a few sentences on PyTorch and the GPU, after a computation on each GPU that there is.
+    """Return a few sentences on PyTorch and the GPUs, after a computation on each GPU.
 
     Args:
         load: imports a module.
         devices: where the device files are.
     """
-    return examine(load, devices)[1]
+    return check_gpus(load, devices)[1]
 
 
-def examine(load: Callable[[str], Any] = import_module, devices: Path = Path("/dev")) -> tuple[bool, str]:
-    """Return whether there are GPUs and each computes rightly, and the sentences of `describe`."""
+def check_gpus(load: Callable[[str], Any] = import_module, devices: Path = Path("/dev")) -> tuple[bool, str]:
+    """Return whether there are GPUs and each computes correctly, and the sentences of `describe`."""
     attached = _attached(devices)
     try:
         torch = load("torch")
@@ -53,18 +53,18 @@ def examine(load: Callable[[str], Any] = import_module, devices: Path = Path("/d
     if not (torch.version.cuda or getattr(torch.version, "hip", None)):
         fix = " Ask your instructor for an image with CUDA." if attached else ""
         return False, f"{version} It is a build for the processor only, so it uses no GPU.{fix} {_ON_PROCESSOR}"
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
     if not available:
-        return False, _without_gpu(version, attached, [str(warning.message) for warning in said])
-    found = [_try(torch, number) for number in range(torch.cuda.device_count())]
-    works = bool(found) and all(right for right, _ in found)
-    return works, "\n".join([f"{version} It sees {_count(len(found))}.", *(text for _, text in found)])
+        return False, _without_gpu(version, attached, [str(warning.message) for warning in caught])
+    results = [_test_gpu(torch, number) for number in range(torch.cuda.device_count())]
+    works = bool(results) and all(correct for correct, _ in results)
+    return works, "\n".join([f"{version} It sees {_count(len(results))}.", *(text for _, text in results)])
 
 
 def _attached(devices: Path) -> int:
-    # One file for each GPU; nvidiactl, nvidia-uvm and others are beside them. dxg is Windows' subsystem for Linux.
+    # One file for each GPU, besides nvidiactl, nvidia-uvm and others. dxg is Windows' subsystem for Linux.
     return len(list(devices.glob("nvidia[0-9]*"))) or int((devices / "dxg").exists())
 
 
@@ -85,7 +85,7 @@ def _without_torch(attached: int) -> str:
     )
 
 
-def _without_gpu(version: str, attached: int, said: list[str]) -> str:
+def _without_gpu(version: str, attached: int, warnings_: list[str]) -> str:
     if not attached:
         return f"{version} {_no_gpu()} {_ON_PROCESSOR}"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -94,7 +94,7 @@ def _without_gpu(version: str, attached: int, said: list[str]) -> str:
             f"{version} {_count(attached)[0].upper()}{_count(attached)[1:]} could be used, but your code sets "
             f"CUDA_VISIBLE_DEVICES={hidden!r}. Remove that and restart the kernel (Kernel > Restart Kernel)."
         )
-    reason = f" CUDA says: {said[0].strip()}" if said else ""
+    reason = f" CUDA says: {warnings_[0].strip()}" if warnings_ else ""
     return (
         f"{version} A GPU is attached to this server, but CUDA cannot use it.{reason}\n"
         "Stop your server and start it again. If it stays like this, show this text to your instructor: "
@@ -102,21 +102,21 @@ def _without_gpu(version: str, attached: int, said: list[str]) -> str:
     )
 
 
-def _try(torch: Any, number: int) -> tuple[bool, str]:  # noqa: ANN401 - torch may not be there
+def _test_gpu(torch: Any, number: int) -> tuple[bool, str]:  # noqa: ANN401 - torch may not be there
     name = f"GPU {number}"
     try:
         name = f"GPU {number}, {torch.cuda.get_device_name(number)}"
         free, total = torch.cuda.mem_get_info(number)
         memory = f"{free / _GIB:.1f}G of {total / _GIB:.1f}G of memory free"
-        right, seconds = _multiply(torch, f"cuda:{number}")
-    except Exception as error:  # noqa: BLE001 - RuntimeError and its kin; the reason is for the reader
+        correct, seconds = _multiply(torch, f"cuda:{number}")
+    except Exception as error:  # noqa: BLE001 - RuntimeError and others; the student reads the reason
         if "out of memory" in str(error):
             return False, (
                 f"{name}: its memory is in use. Restart kernels that you no longer need (Kernel > Restart); "
                 "on a shared GPU others may be using it."
             )
         return False, f"{name}: a computation failed: {str(error).strip().splitlines()[0]}"
-    if not right:
+    if not correct:
         return (
             False,
             f"{name}: a computation gave a wrong result. Tell your instructor: the GPU or its driver is broken.",
@@ -126,21 +126,21 @@ def _try(torch: Any, number: int) -> tuple[bool, str]:  # noqa: ANN401 - torch m
 
 def _multiply(torch: Any, device: str) -> tuple[bool, float]:  # noqa: ANN401
     left = torch.rand(_SIZE, _SIZE)
-    there = left.to(device)
+    on_device = left.to(device)
     # The first product loads the libraries; the second is the GPU's own speed.
-    result = there @ there
+    result = on_device @ on_device
     torch.cuda.synchronize(device)
     begin = time.perf_counter()
-    result = there @ there
+    result = on_device @ on_device
     torch.cuda.synchronize(device)
     seconds = time.perf_counter() - begin
-    # One row is enough to tell a right result from a wrong one, and does not keep a processor busy.
+    # One row is enough to detect a wrong result, and takes the processor little time.
     expected = left[:1] @ left
     gap = ((result[:1].cpu() - expected).abs() / expected).max().item()
-    return gap < _CLOSE, seconds
+    return gap < _TOLERANCE, seconds
 
 
 if __name__ == "__main__":
-    works, text = examine()
+    works, text = check_gpus()
     sys.stdout.write(f"{text}\n")
     raise SystemExit(0 if works else 1)

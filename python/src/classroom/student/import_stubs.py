@@ -1,7 +1,7 @@
-"""Import JupyterHub's single-user extension without the hub, and JupyterLab without its build tools.
+"""Import stubs that let the server start without the hub's modules and without JupyterLab's build tools.
 
-`jupyterhub.singleuser` brings SQLAlchemy, Alembic and every handler of the hub along, for an exception class and two
-names of its request log: 0.4 s of each start. Stand-ins take their place while the extension is imported.
+`jupyterhub.singleuser` imports SQLAlchemy, Alembic and every handler of the hub, for an exception class and two names
+of its request log: 0.4 s of each start. Stubs replace them while the extension is imported.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class SQLAlchemyError(Exception):
-    """Never raised: there is no database here."""
+    """Exception that is never raised: a student's server has no database."""
 
 
 class HealthCheckHandler:
-    """No request here is answered by the hub's handler of this name."""
+    """Handler that answers no request: it is the hub's."""
 
 
 def _record_nothing(_handler: object) -> None:
-    """Stand in for the hub's metrics of each request."""
+    """Replace the hub's metrics of each request."""
 
 
-_STAND_INS: dict[str, dict[str, object]] = {
+_STUBS: dict[str, dict[str, object]] = {
     "sqlalchemy": {},
     "sqlalchemy.exc": {"SQLAlchemyError": SQLAlchemyError},
     "jupyterhub.orm": {},
@@ -39,9 +39,9 @@ _STAND_INS: dict[str, dict[str, object]] = {
 
 
 @contextmanager
-def stand_ins() -> Iterator[None]:
-    """Replace the hub's modules while the block imports `jupyterhub.singleuser`; the real ones can be had later."""
-    absent = {name: attributes for name, attributes in _STAND_INS.items() if name not in sys.modules}
+def stubbed_imports() -> Iterator[None]:
+    """Replace the hub's modules while the block imports `jupyterhub.singleuser`; later imports get the real ones."""
+    absent = {name: attributes for name, attributes in _STUBS.items() if name not in sys.modules}
     for name, attributes in absent.items():
         module = ModuleType(name)
         module.__dict__.update(attributes, __path__=[])
@@ -53,10 +53,10 @@ def stand_ins() -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
-def no_builds() -> None:
-    """Keep JupyterLab from asking Yarn for its registry: where there is Node, 0.4 s to 0.9 s of its import.
+def disable_lab_builds() -> None:
+    """Stop JupyterLab from calling Yarn for its registry, which takes 0.4 s to 0.9 s of its import where there is Node.
 
-    Nothing is built in a student's server; without Node upstream returns the same.
+    Nothing is built in a student's server. Without Node, upstream returns the same.
     """
     from jupyterlab import commands  # noqa: PLC0415 - only where it is used
 

@@ -1,7 +1,7 @@
-"""Start a Python kernel: `python -m classroom.student.kernel -f FILE`, in the place of `ipykernel_launcher`.
+"""Launcher of a Python kernel: `python -m classroom.student.kernel -f FILE`, instead of `ipykernel_launcher`.
 
-A package in the home that keeps the kernel from starting is not the end of the notebook: the kernel starts without the
-home's packages and says so, and the student can uninstall the package there.
+Where a package in the home prevents the start, the kernel starts without the packages of the home and says so, and the
+student can uninstall the package there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from classroom.student.packages import PROBLEM
 
 def main() -> None:
     """Serve until the kernel is shut down."""
-    if sys.path[0] in {"", os.getcwd()}:  # noqa: PTH109 - as upstream: notebooks beside this one are no packages
+    if sys.path[0] in {"", os.getcwd()}:  # noqa: PTH109 - as upstream: files next to the notebook are no packages
         del sys.path[0]
     try:
         from ipykernel.kernelapp import IPKernelApp  # noqa: PLC0415 - may be one that the student installed
@@ -26,28 +26,28 @@ def main() -> None:
         if sys.flags.no_user_site:
             raise
         os.environ[PROBLEM] = f"{type(error).__name__}: {error}"
-        again = [sys.executable, "-s", "-m", "classroom.student.kernel", *sys.argv[1:]]
-        os.execv(sys.executable, again)  # noqa: S606 - no shell
-    _tell(app)
+        command = [sys.executable, "-s", "-m", "classroom.student.kernel", *sys.argv[1:]]
+        os.execv(sys.executable, command)  # noqa: S606 - no shell
+    _show_problem(app)
     app.start()
 
 
-def _tell(app: Any) -> None:  # noqa: ANN401 - upstream's types do not say that there is a shell by now
-    """Say it above the output of the first cell: earlier there is no place where a student would see it."""
+def _show_problem(app: Any) -> None:  # noqa: ANN401 - upstream's types do not say that there is a shell by now
+    """Show the problem above the output of the first cell: earlier there is no place that a student would see."""
     problem = os.environ.pop(PROBLEM, "")
     if not problem:
         return
     events = app.shell.events
 
-    def tell(*_: object) -> None:
-        events.unregister("pre_run_cell", tell)
+    def show(*_: object) -> None:
+        events.unregister("pre_run_cell", show)
         sys.stderr.write(
-            f"A package in your home keeps Python from starting ({problem}). This notebook runs without the packages "
-            "of your home. Uninstall the one that you installed last (%pip uninstall --yes NAME), then restart the "
-            "kernel.\n"
+            f"A package in your home prevents Python from starting ({problem}). This notebook runs without the "
+            "packages of your home. Uninstall the one that you installed last (%pip uninstall --yes NAME), then "
+            "restart the kernel.\n"
         )
 
-    events.register("pre_run_cell", tell)
+    events.register("pre_run_cell", show)
 
 
 if __name__ == "__main__":

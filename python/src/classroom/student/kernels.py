@@ -1,4 +1,4 @@
-"""Kernels: their state kept by request, and those that students install into their homes."""
+"""Kernel managers: state by request, and kernels that students install into their homes."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
-from classroom.student.activity import Watch
+from classroom.student.activity import KernelActivity
 
 _LAUNCHER = "classroom.student.kernel"
 
 
 class StudentKernelManager(AsyncMappingKernelManager):
-    """Upstream's manager with a truthful `execution_state` and `last_activity`; its culler and the hub read both."""
+    """Upstream's manager with a correct `execution_state` and `last_activity`; its culler and the hub read both."""
 
     def start_watching_activity(self, kernel_id: str) -> None:
-        """Let upstream open its IOPub stream, and listen on it in its place."""
+        """Let upstream open its IOPub stream, then handle the messages here."""
         super().start_watching_activity(kernel_id)  # type: ignore[no-untyped-call]
         kernel: Any = self._kernels[kernel_id]
-        watch = Watch()
+        activity = KernelActivity()
         session = Session(config=kernel.session.config, key=kernel.session.key)
-        kernel._activity_stream.on_recv(partial(self._record, kernel, watch, session))  # noqa: SLF001
-        self.add_restart_callback(kernel_id, partial(self._restarted, kernel, watch), "restart")
+        kernel._activity_stream.on_recv(partial(self._record, kernel, activity, session))  # noqa: SLF001
+        self.add_restart_callback(kernel_id, partial(self._restarted, kernel, activity), "restart")
 
-    def _restarted(self, kernel: Any, watch: Watch) -> None:  # noqa: ANN401
-        """A restarted kernel no longer works on what it was asked before.
+    def _restarted(self, kernel: Any, activity: KernelActivity) -> None:  # noqa: ANN401
+        """Reset the state of a restarted kernel.
 
-        Its first words may be said before our socket is connected again: the state is not left to them.
+        Its first messages may come before our socket is connected again, so the state cannot depend on them.
         """
-        watch.forget()
+        activity.reset()
         kernel.execution_state = "idle"
 
-    def _record(self, kernel: Any, watch: Watch, session: Session, parts: list[bytes]) -> None:  # noqa: ANN401
+    def _record(self, kernel: Any, activity: KernelActivity, session: Session, parts: list[bytes]) -> None:  # noqa: ANN401
         message = session.deserialize(session.feed_identities(parts)[1], content=False)
         kind = message["header"]["msg_type"]
         state = session.unpack(message["content"]).get("execution_state") if kind == "status" else None
-        if watch.note(kind, message.get("parent_header"), state):
+        if activity.record(kind, message.get("parent_header"), state):
             self.last_kernel_activity = kernel.last_activity = datetime.now(UTC)
         if kind == "status" and (kernel.execution_state != "starting" or state != "starting"):
-            kernel.execution_state = "busy" if watch.busy else "idle"
+            kernel.execution_state = "busy" if activity.busy else "idle"
 
 
 class StudentKernelSpecManager(KernelSpecManager):
-    """Finds the kernels of the image and of the home; a kernel runs as the student either way."""
+    """Finder of the kernels of the image and of the home; either runs as the student."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """Give a kernel's specification; the image's Python starts by `classroom.student.kernel`."""
+        """Return the specification of a kernel; the image's Python starts by `classroom.student.kernel`."""
         spec: KernelSpec = super().get_kernel_spec(kernel_name)
         if kernel_name == NATIVE_KERNEL_NAME:
             spec.argv = [_LAUNCHER if word == "ipykernel_launcher" else word for word in spec.argv]
@@ -59,5 +59,5 @@ class StudentKernelSpecManager(KernelSpecManager):
 
     def _kernel_dirs_default(self) -> list[str]:
         # Upstream's "disable user config" takes the home out of Jupyter's search path, and these with it.
-        own = str(Path(jupyter_data_dir()) / "kernels")
-        return [*(folder for folder in super()._kernel_dirs_default() if folder != own), own]
+        home = str(Path(jupyter_data_dir()) / "kernels")
+        return [*(path for path in super()._kernel_dirs_default() if path != home), home]

@@ -1,4 +1,4 @@
-"""Packages that a student installs: they go into the home, come before the image's, and can be removed again.
+"""Search path of a student's packages: those of the home come before the image's, and pip can remove them.
 
 `arrange` is called at the start of every Python of the image, by a `.pth` file (images/student.nix and
 images/debian/student_image/inside.py). It changes nothing for the server, whose Python is isolated (`-I`).
@@ -11,14 +11,14 @@ import site
 import sys
 
 PROBLEM = "CLASSROOM_KERNEL_PROBLEM"
-"""Variable that tells a kernel without the home's packages why it is one."""
+"""Environment variable with the reason why a kernel runs without the packages of the home."""
 
 
 def arrange() -> None:
-    """Put the home's packages before the image's, and let pip take them for its own.
+    """Put the home's packages before the image's, and let pip manage them.
 
-    In a virtual environment they come last: an upgrade of what the image has would have no effect, and pip refuses it.
-    pip also leaves alone what is outside of a virtual environment, so that nothing could be uninstalled.
+    In a virtual environment they come last: an upgrade of the image's packages would have no effect, and pip refuses
+    it. pip also does not touch files outside of a virtual environment, so that nothing could be uninstalled.
     """
     if sys.flags.no_user_site:
         return
@@ -28,13 +28,13 @@ def arrange() -> None:
         sys.path.remove(home)
         sys.path.insert(sys.path.index(image[0]) if image else len(sys.path), home)
     if _runs_pip(sys.orig_argv):
-        # nixpkgs' sitecustomize, which reads this file, gives Python the prefix of its environment only after that.
+        # nixpkgs' sitecustomize, which reads the .pth file, sets the environment's prefix only after this.
         sys.prefix = sys.exec_prefix = os.environ.get("NIX_PYTHONPREFIX", sys.prefix)
         sys.base_prefix = sys.base_exec_prefix = sys.prefix
 
 
 def _runs_pip(command: list[str]) -> bool:
-    """Whether a command line starts pip: `python -m pip`, or one of its scripts."""
+    """Return whether a command line starts pip: `python -m pip`, or one of its scripts."""
     words = command[1:3]
     if words[:1] == ["-m"]:
         return words[1:] == ["pip"]

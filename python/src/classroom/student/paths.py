@@ -1,4 +1,4 @@
-"""Where things are kept: on the container's /tmp what must work with a full home, in the home what is worth keeping."""
+"""Directories of a student's server: scratch files on /tmp, which works with a full home; lasting files in the home."""
 
 from __future__ import annotations
 
@@ -27,42 +27,41 @@ _HOME = {
 }
 
 
-def missing(environment: Mapping[str, str]) -> dict[str, str]:
+def default_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that the spawner did not set, with a value that works anywhere."""
     home = Path(environment.get("HOME") or Path.home())
-    found = {name: str(home / path) for name, path in _HOME.items() if not environment.get(name)}
+    variables = {name: str(home / path) for name, path in _HOME.items() if not environment.get(name)}
     absent = {name: path for name, path in _SCRATCH.items() if not environment.get(name)}
     if absent:
         scratch = Path(tempfile.mkdtemp(prefix="classroom-"))
-        found |= {name: str(scratch / path) for name, path in absent.items()}
-    return found
+        variables |= {name: str(scratch / path) for name, path in absent.items()}
+    return variables
 
 
-def make(environment: Mapping[str, str]) -> None:
-    """Make the scratch folders, for nobody else to read."""
+def make_scratch_directories(environment: Mapping[str, str]) -> None:
+    """Create the scratch directories; only their owner can read them."""
     for name in _SCRATCH:
         Path(environment[name]).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def show_shared(home: Path, place: Path) -> None:
-    """Put the folders that a container has from its student's groups into the home's sight: as `shared`.
+def link_shared_directory(home: Path, shared: Path) -> None:
+    """Link the shared directories of the student's groups into the home, as `shared`.
 
-    A link, for the home holds nothing that is not the student's, and is taken away again in a container that has none.
-    What the student has under that name stays as it is.
+    The link is removed again in a container that has none. A student's own file of that name stays as it is.
     """
     link = home / "shared"
-    with suppress(OSError):  # a full home starts all the same
-        if link.is_symlink() and link.readlink() == place and not place.is_dir():
+    with suppress(OSError):  # a server with a full home must still start
+        if link.is_symlink() and link.readlink() == shared and not shared.is_dir():
             link.unlink()
-        elif place.is_dir() and not os.path.lexists(link):
-            link.symlink_to(place)
+        elif shared.is_dir() and not os.path.lexists(link):
+            link.symlink_to(shared)
 
 
-def takes_writes(folder: Path) -> bool:
-    """Tell whether a small file can be written below a folder (a full disk, a spent quota, a read-only mount)."""
+def is_writable(directory: Path) -> bool:
+    """Return whether a small file fits into a directory: not on a full disk, a used-up quota, a read-only mount."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".classroom-") as file:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=directory, prefix=".classroom-") as file:
             file.write(bytes(64 * 1024))
             file.flush()
     except OSError:
@@ -70,8 +69,8 @@ def takes_writes(folder: Path) -> bool:
     return True
 
 
-def memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return how many bytes of memory there are: the control group's limit (cgroups(7)), or else the machine's."""
+def memory_limit(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return bytes of memory that may be used: the control group's limit (cgroups(7)), or else the machine's memory."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for file in (groups / "memory.max", groups / "memory" / "memory.limit_in_bytes"):
         with suppress(OSError, ValueError):  # not there, or "max"

@@ -1,4 +1,4 @@
-"""Terminals: what they print is work, and so is what runs in them without a word."""
+"""Terminal activity: output counts as work, and so does the CPU time of silent programs."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ _BUSY = 0.05  # of one core: a prompt, an editor or a debugger that waits for it
 
 
 class StudentTerminalManager(TerminalManager):
-    """Upstream's manager, keeping when a program last printed.
+    """Upstream's manager with the time of the last output.
 
-    Upstream's own time moves whenever the browser opens its socket again: a tab left open on a shaky line would never
+    Upstream updates its own time whenever the browser reopens its socket: a tab on an unstable connection would never
     be idle.
     """
 
     last_output: datetime | None = None
 
     def pre_pty_read_hook(self, ptywclients: Any) -> None:  # noqa: ANN401 - terminado's
-        """Take note of output, which includes the echo of what is typed; no tab need be open."""
+        """Record the time of output, which includes the echo of typed text; no tab need be open."""
         super().pre_pty_read_hook(ptywclients)
         self.last_output = datetime.now(UTC)
 
     def shells(self) -> set[int]:
-        """Process ids of the shells; each leads a session, which its jobs in the background are of, too."""
+        """Return the process ids of the shells; each leads a session, to which its background jobs belong too."""
         return {terminal.ptyproc.pid for terminal in self.terminals.values()}
 
 
-class ProcessorTime:
-    """Tells whether programs in terminals computed since the last look: a training run may print into a file only."""
+class CpuTime:
+    """CPU time of the programs in terminals since the last call: a training run may print into a file only."""
 
     def __init__(self, processes: Path = Path("/proc")) -> None:
         self._processes = processes
         self._seen: dict[int, float] = {}
         self._at: datetime | None = None
 
-    def busy(self, sessions: Collection[int], now: datetime) -> bool:
-        """Look at the processes of some sessions; the first look finds nothing, there is nothing to compare with."""
-        used = session_times(self._processes, sessions) if sessions else {}
+    def is_busy(self, sessions: Collection[int], now: datetime) -> bool:
+        """Return whether processes of the sessions computed since the last call; False at the first call."""
+        used = session_cpu_times(self._processes, sessions) if sessions else {}
         elapsed = (now - self._at).total_seconds() if self._at else 0.0
         grown = sum(time - self._seen.get(process, 0.0) for process, time in used.items())
         first, self._seen, self._at = self._at is None, used, now
         return not first and elapsed > 0 and grown / elapsed > _BUSY
 
 
-def session_times(processes: Path, sessions: Collection[int]) -> dict[int, float]:
-    """Return seconds of processor time by process, for those of the sessions (proc_pid_stat(5))."""
+def session_cpu_times(processes: Path, sessions: Collection[int]) -> dict[int, float]:
+    """Return seconds of CPU time by process, for those of the sessions (proc_pid_stat(5))."""
     times = {}
     for entry in processes.iterdir():
         if not entry.name.isdigit():

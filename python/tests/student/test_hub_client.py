@@ -10,7 +10,7 @@ pytest.importorskip("jupyterhub")
 
 from tornado.web import HTTPError
 
-from classroom.student import login
+from classroom.student import hub_client
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from student.student_site import Hub
 
 
-def client(hub: Hub) -> login.PatientHubOAuth:
-    return login.PatientHubOAuth(
+def client(hub: Hub) -> hub_client.CachingHubOAuth:
+    return hub_client.CachingHubOAuth(
         api_url=f"{hub.url}/hub/api", api_token=hub.token, oauth_client_id="x", access_scopes={"access:servers"}
     )
 
 
-async def name(oauth: login.PatientHubOAuth, token: str) -> str | None:
+async def name(oauth: hub_client.CachingHubOAuth, token: str) -> str | None:
     oauth.cache.clear()  # as after five minutes
     found: dict[str, Any] | None = await oauth.user_for_token(token, sync=False)
     return found and found["name"]
@@ -41,8 +41,8 @@ def test_a_login_goes_on_for_an_hour_without_the_hub_and_no_new_one_begins(
         assert await name(oauth, hub.token) == "tests"
         await refused(name(oauth, "nonsense"))
         await refused(name(oauth, "never seen"))
-        later = time.monotonic() + login.REMEMBERED + 1
-        monkeypatch.setattr(login.time, "monotonic", lambda: later)
+        later = time.monotonic() + hub_client.LOGIN_CACHE_SECONDS + 1
+        monkeypatch.setattr(hub_client.time, "monotonic", lambda: later)
         await refused(name(oauth, hub.token))
 
     async def refused(question: Awaitable[Any]) -> None:
