@@ -128,8 +128,8 @@ class Archive:
         raise ClassroomError(f"{place}: {next(messages, f'tar ended with {tar}, zstd with {zstd}')}")
 
 
-def _start(line: list[str | Path], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - those of Popen
-    return subprocess.Popen(line, env=os.environ | {"LC_ALL": "C"}, **streams)
+def _start(command: list[str | Path], **streams: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - those of Popen
+    return subprocess.Popen(command, env=os.environ | {"LC_ALL": "C"}, **streams)
 
 
 @contextlib.contextmanager

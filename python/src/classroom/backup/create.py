@@ -65,8 +65,8 @@ def create_backup(
     """
     homes.refuse_without_rights(settings, "create")
     state = settings.paths.state
-    with state_lock.hold_state_lock(state, "A backup"), stage(state / BACKUP_DIRECTORY) as folder:
-        copy = folder / sqlite.FILE_NAME
+    with state_lock.hold_state_lock(state, "A backup"), stage(state / BACKUP_DIRECTORY) as directory:
+        copy = directory / sqlite.FILE_NAME
         sqlite.copy_database(sqlite.database_file(state), copy)
         inventory = homes.find_homes(settings, copy) if settings.backup.homes else homes.HomeInventory((), ())
         manifest = Manifest(
@@ -75,12 +75,12 @@ def create_backup(
             prefix=settings.docker.prefix,
             versions={name: version(name) for name in ("classroom", "jupyterhub", "jupyterhub-nativeauthenticator")},
             database=sqlite.read_revisions(copy),
-            folder=folder,
+            folder=directory,
             settings=settings_file.name,
             homes=inventory.homes,
         )
-        _copy_state(folder, manifest, settings_file, state)
-        paths = [folder, *(home.path for home in inventory.homes)]
+        _copy_state(directory, manifest, settings_file, state)
+        paths = [directory, *(home.path for home in inventory.homes)]
         accounts = len(sqlite.select_rows(copy, "SELECT 1 FROM users_info"))
         if isinstance(target, archive.Archive):
             size = target.write(paths)
@@ -105,13 +105,13 @@ def create_backup(
     return result
 
 
-def _copy_state(folder: Path, manifest: Manifest, settings_file: Path, state: Path) -> None:
+def _copy_state(directory: Path, manifest: Manifest, settings_file: Path, state: Path) -> None:
     """Copy manifest, settings and secrets into the directory of a backup."""
     try:
-        (folder / MANIFEST_FILE).write_text(manifest.as_json(), encoding="utf-8")
-        (folder / "settings").mkdir()
-        shutil.copyfile(settings_file, folder / "settings" / settings_file.name)
-        secrets = folder / "secrets"
+        (directory / MANIFEST_FILE).write_text(manifest.as_json(), encoding="utf-8")
+        (directory / "settings").mkdir()
+        shutil.copyfile(settings_file, directory / "settings" / settings_file.name)
+        secrets = directory / "secrets"
         if (state / "secrets").is_dir():
             shutil.copytree(state / "secrets", secrets, symlinks=True)
         secrets.mkdir(mode=0o700, exist_ok=True)
@@ -122,5 +122,5 @@ def _copy_state(folder: Path, manifest: Manifest, settings_file: Path, state: Pa
                 (secrets / name).chmod(0o600)
     except OSError as error:
         raise ClassroomError(
-            f"{error.filename or folder}: cannot be copied ({error.strerror}); free space or fix its owner"
+            f"{error.filename or directory}: cannot be copied ({error.strerror}); free space or fix its owner"
         ) from error

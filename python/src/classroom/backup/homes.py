@@ -133,19 +133,19 @@ def _homes_directory(settings: Settings) -> Path | None:
             return settings.storage.path
     if settings.spawner == "docker":
         return None
-    folder = settings.paths.state / "homes"
+    directory = settings.paths.state / "homes"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ClassroomError(f"{folder}: cannot be created ({error.strerror}); fix the directory's owner") from error
-    return folder
+        raise ClassroomError(f"{directory}: cannot be created ({error.strerror}); fix the directory's owner") from error
+    return directory
 
 
-def _find_directories(folder: Path, prefix: str) -> dict[str, tuple[Path, str, str]]:
+def _find_directories(directory: Path, prefix: str) -> dict[str, tuple[Path, str, str]]:
     try:
-        entries = list(os.scandir(folder))
+        entries = list(os.scandir(directory))
     except OSError as error:
-        raise ClassroomError(f"{folder}: cannot be read ({error.strerror}); run this as root") from error
+        raise ClassroomError(f"{directory}: cannot be read ({error.strerror}); run this as root") from error
     return {
         entry.name: (Path(entry.path), "", "")
         for entry in entries

@@ -120,12 +120,12 @@ class Repository:
         """
         parent = self.snapshots()[-1:]
         # restic itself takes only a parent with the same paths: after a new student it would read all files again.
-        line = ["backup", "--json", f"--tag={TAG}", *(f"--parent={snapshot.id}" for snapshot in parent)]
+        arguments = ["backup", "--json", f"--tag={TAG}", *(f"--parent={snapshot.id}" for snapshot in parent)]
         summary: dict[str, Any] = {}
         with tempfile.NamedTemporaryFile() as paths_file, tempfile.TemporaryFile("w+", errors="replace") as stderr:
             paths_file.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
             paths_file.flush()
-            with self._start(*line, f"--files-from-raw={paths_file.name}", stderr=stderr) as process:
+            with self._start(*arguments, f"--files-from-raw={paths_file.name}", stderr=stderr) as process:
                 for message in _json_messages(process.stdout):
                     if message.get("message_type") == "status":
                         progress(float(message.get("percent_done", 0)))

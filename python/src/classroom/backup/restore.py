@@ -159,13 +159,13 @@ def _restore_state(
     state = settings.paths.state
     with stage(state / STAGE) as staging:
         source.restore([manifest.folder], staging)
-        folder = _below(staging, manifest.folder)
-        saved = folder / sqlite.FILE_NAME
+        directory = _below(staging, manifest.folder)
+        saved = directory / sqlite.FILE_NAME
         _adapt_database(saved, manifest.prefix, settings.docker.prefix)
-        for path in (folder / "secrets", *(folder / "secrets").iterdir(), folder / "settings" / manifest.settings):
+        for path in (directory / "secrets", *(directory / "secrets").iterdir(), directory / "settings" / manifest.settings):
             own_like(path, state)
-        other = _restore_settings(folder / "settings" / manifest.settings, settings_file, state)
-        swap(folder / "secrets", state / "secrets")
+        other = _restore_settings(directory / "settings" / manifest.settings, settings_file, state)
+        swap(directory / "secrets", state / "secrets")
         kept = str(upgrade.save_copy(state, "restore").file) if sqlite.database_file(state).exists() else None
         # Last: a class with accounts is complete.
         sqlite.replace_database(saved, sqlite.database_file(state))
@@ -225,8 +225,8 @@ def _create_state_directory(state: Path) -> None:
         raise ClassroomError(f"{state}: cannot be created ({error.strerror}); run this as root") from error
 
 
-def _below(folder: Path, path: Path) -> Path:
-    return folder / path.relative_to("/")
+def _below(directory: Path, path: Path) -> Path:
+    return directory / path.relative_to("/")
 
 
 class _Journal:

@@ -171,10 +171,10 @@ def _saved_settings(source: RepositoryBackup | ArchiveBackup, manifest: Manifest
             f"{settings_file}: not there, and the settings in the backup are {manifest.settings}: name a file "
             f"for them with --settings {settings_file.with_suffix(Path(manifest.settings).suffix)}"
         )
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as directory:
         saved = manifest.folder / "settings" / manifest.settings
-        source.restore([saved], Path(folder))
-        return load_settings(Path(folder) / saved.relative_to("/"))
+        source.restore([saved], Path(directory))
+        return load_settings(Path(directory) / saved.relative_to("/"))
 
 
 def _print_password(file: Path) -> None:
