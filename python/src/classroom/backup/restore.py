@@ -160,12 +160,13 @@ def _restore_state(
     with stage(state / STAGE) as staging:
         source.restore([manifest.folder], staging)
         directory = _below(staging, manifest.folder)
-        saved = directory / sqlite.FILE_NAME
+        saved, secrets = directory / sqlite.FILE_NAME, directory / "secrets"
+        saved_settings = directory / "settings" / manifest.settings
         _adapt_database(saved, manifest.prefix, settings.docker.prefix)
-        for path in (directory / "secrets", *(directory / "secrets").iterdir(), directory / "settings" / manifest.settings):
+        for path in (secrets, *secrets.iterdir(), saved_settings):
             own_like(path, state)
-        other = _restore_settings(directory / "settings" / manifest.settings, settings_file, state)
-        swap(directory / "secrets", state / "secrets")
+        other = _restore_settings(saved_settings, settings_file, state)
+        swap(secrets, state / "secrets")
         kept = str(upgrade.save_copy(state, "restore").file) if sqlite.database_file(state).exists() else None
         # Last: a class with accounts is complete.
         sqlite.replace_database(saved, sqlite.database_file(state))
