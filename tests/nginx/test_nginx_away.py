@@ -43,7 +43,7 @@ def is_back_soon(answer: httpx.Response) -> None:
 @pytest.mark.parametrize(
     "page", ["/favicon.ico", "/hub/login", "/hub/user/alice/lab", "/user/alice/lab", "/services/x/"]
 )
-def test_a_person_is_told_back_in_a_moment(deserted: Site, page: str, method: str, how: dict[str, str]) -> None:
+def test_a_browser_gets_a_page_back_in_a_moment(deserted: Site, page: str, method: str, how: dict[str, str]) -> None:
     with deserted.client(headers=how) as browser:
         is_back_soon(browser.request(method, page, content=b"a=b" if method == "POST" else None))
 
@@ -61,7 +61,7 @@ SCRIPTS: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize(
     ("page", "status"), [("/hub/api/user", 503), ("/hub/home", 503), ("/user/alice/api/sessions", 502)]
 )
-def test_a_script_is_told_its_own_status(deserted: Site, page: str, status: int, how: dict[str, str]) -> None:
+def test_a_script_gets_a_status_instead_of_a_page(deserted: Site, page: str, status: int, how: dict[str, str]) -> None:
     """Not 503 from a student's server: at that JupyterLab offers to start another one in its place."""
     with deserted.client(headers=how) as browser:
         for method in ("GET", "POST", "PUT", "DELETE"):
@@ -72,20 +72,20 @@ def test_a_script_is_told_its_own_status(deserted: Site, page: str, status: int,
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["with-length", "chunked"])
-def test_an_upload_that_finds_nobody_is_not_told_that_it_is_too_large(deserted: Site, announced: bool) -> None:  # noqa: FBT001 - a case of the table
+def test_an_upload_to_a_server_that_is_away_is_not_refused_as_too_large(deserted: Site, announced: bool) -> None:  # noqa: FBT001 - a case of the table
     for how, status in ((SCRIPT, 502), (NAVIGATION, 503)):
         content = b"x" * 3_000_000 if announced else (b"x" * 1000 for _ in range(3000))
         with deserted.client(headers=how) as browser:
             assert browser.put("/user/alice/api/contents/x", content=content).status_code == status
 
 
-def test_a_websocket_is_told_its_own_status(deserted: Site) -> None:
+def test_a_websocket_gets_a_status_instead_of_a_page(deserted: Site) -> None:
     with pytest.raises(InvalidStatus) as refused:
         connect(deserted.url.replace("http", "ws") + "/user/alice/ws", additional_headers=OLD_NAVIGATION).close()
     assert refused.value.response.status_code == 502
 
 
-def test_what_was_open_is_open_again_as_soon_as_it_is_back(directory: Path) -> None:
+def test_a_page_works_again_as_soon_as_the_class_is_back(directory: Path) -> None:
     hub, socket = free_port(), directory / "returning.sock"
     with serving(directory, "returning", f"127.0.0.1:{hub}", f"unix:{socket}") as site, site.client() as browser:
         for page in ("/hub/login", "/user/alice/lab"):
@@ -126,7 +126,7 @@ def test_a_kernel_goes_on_while_the_hub_restarts(lecture: tuple[Site, RealProxy,
                 assert browser.get("/hub/home", headers=NAVIGATION).json()["server"] == "hub"
 
 
-def test_pages_of_the_hub_are_there_while_the_proxy_restarts(lecture: tuple[Site, RealProxy, Upstream, int]) -> None:
+def test_the_hub_is_reachable_while_the_proxy_restarts(lecture: tuple[Site, RealProxy, Upstream, int]) -> None:
     site, chp, alice, hub = lecture
     with Upstream("hub", port=hub), site.client() as browser:
         is_back_soon(browser.get("/user/alice/lab", headers=NAVIGATION))
@@ -139,7 +139,7 @@ def test_pages_of_the_hub_are_there_while_the_proxy_restarts(lecture: tuple[Site
             assert browser.get("/user/alice/lab", headers=NAVIGATION).json()["server"] == "alice"
 
 
-def test_whoever_returns_while_the_hub_is_away_waits_on_the_same_page(
+def test_a_student_who_returns_while_the_hub_is_away_waits_on_the_same_page(
     lecture: tuple[Site, RealProxy, Upstream, int],
 ) -> None:
     """Their own server may be stopped, or its container gone: then it is the proxy that answers."""

@@ -107,12 +107,12 @@ def test_a_page_comes_from_the_right_server(site: Site, page: str, server: str) 
     "path",
     ["//evil.example/x", "//evil.example", "/%2F/evil.example", "/hub", "/hub/api", "/hub/static", "/user", "/\\evil"],
 )
-def test_nginx_itself_sends_nobody_elsewhere(site: Site, path: str) -> None:
+def test_nginx_itself_never_redirects(site: Site, path: str) -> None:
     answer = raw(site, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert " 30" not in answer.splitlines()[0]
 
 
-def test_the_bare_address_leads_to_the_hub_under_the_name_that_was_typed(tunnelled: Site) -> None:
+def test_the_bare_address_redirects_to_the_hub_under_the_same_host_name(tunnelled: Site) -> None:
     with tunnelled.client(headers={"Host": "class.example.org:8443"}) as browser:
         answer = browser.get("/")
     assert (answer.status_code, answer.headers["Location"]) == (302, "/hub/")

@@ -51,7 +51,7 @@ def test_the_linter_reads_the_files_and_not_only_the_frame(site: Site, tmp_path:
     assert gixy(config).returncode == 1
 
 
-def test_nginx_accepts_the_file_and_warns_of_nothing(site: Site, tmp_path: Path) -> None:
+def test_nginx_accepts_the_file_without_a_warning(site: Site, tmp_path: Path) -> None:
     config = tmp_path / "nginx.conf"
     config.write_text(render(site.settings, replace(site.front, directory=tmp_path)))
     done = subprocess.run(["nginx", "-t", "-e", "stderr", "-c", config], capture_output=True, text=True, check=False)
@@ -59,7 +59,7 @@ def test_nginx_accepts_the_file_and_warns_of_nothing(site: Site, tmp_path: Path)
     assert "[warn]" not in done.stderr
 
 
-def test_nothing_is_written_outside_its_folder(site: Site) -> None:
+def test_nginx_writes_only_into_its_directory(site: Site) -> None:
     with site.client() as browser:
         browser.post("/user/alice/x", content=b"x" * 4_000_000)
         browser.post("/hub/x", content=b"x" * 900_000)

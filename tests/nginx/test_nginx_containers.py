@@ -73,7 +73,7 @@ def test_a_container_cannot_send_the_hub_large_bodies(site: Site) -> None:
         assert server.post("/hub/api/users/alice/activity", content=b"x" * 200_000).status_code == 200
 
 
-def test_a_loop_in_one_container_does_not_take_the_turn_of_another(site: Site) -> None:
+def test_a_loop_in_one_container_does_not_slow_down_another(site: Site) -> None:
     with container(site, "127.0.0.22") as server, ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda _: server.get("/hub/api/user").status_code, range(600)))
     assert set(statuses) == {200, 429}
@@ -81,7 +81,7 @@ def test_a_loop_in_one_container_does_not_take_the_turn_of_another(site: Site) -
         assert {other.get("/hub/api/user").status_code for _ in range(100)} == {200}
 
 
-def test_a_container_is_no_way_round_the_limit_on_passwords(site: Site) -> None:
+def test_a_container_cannot_bypass_the_limit_on_passwords(site: Site) -> None:
     with container(site, "127.0.0.24") as server:
         statuses = [server.post("/hub/api/users/teacher/tokens").status_code for _ in range(60)]
     assert statuses.count(200) <= 25

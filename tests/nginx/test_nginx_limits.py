@@ -56,7 +56,7 @@ def test_a_guesser_is_stopped(tunnelled: Site, someone: str, page: str) -> None:
 @pytest.mark.parametrize(
     "page", ["//hub/login", "/hub//login", "/hub/%6cogin", "/x/../hub/login", "/hub/login?next=/x", "/hub/login/"]
 )
-def test_another_spelling_is_no_way_round(tunnelled: Site, someone: str, page: str) -> None:
+def test_another_spelling_of_the_path_does_not_bypass_the_limit(tunnelled: Site, someone: str, page: str) -> None:
     assert 429 in tries(tunnelled, someone, 2 * BURST, page)
 
 
@@ -95,7 +95,7 @@ def test_a_stranger_gets_no_new_bucket_by_inventing_addresses(tunnelled: Site) -
     assert 429 in statuses
 
 
-def test_whoever_is_stopped_is_told_so(tunnelled: Site, someone: str) -> None:
+def test_a_client_over_the_limit_gets_an_explanation(tunnelled: Site, someone: str) -> None:
     tries(tunnelled, someone, 2 * BURST)
     with tunnelled.client(headers={"X-Forwarded-For": someone}) as browser:
         page = browser.post("/hub/login", headers=NAVIGATION)

@@ -57,7 +57,7 @@ def cross_site(mode: str, origin: str) -> dict[str, str]:
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("origin", ["cross-site", "same-site"])
 @pytest.mark.parametrize("page", ["/hub/authorize", "/user/alice/api/contents/x"])
-def test_another_site_cannot_act_in_a_visitors_name(site: Site, page: str, method: str, origin: str) -> None:
+def test_another_site_cannot_act_as_a_visitor(site: Site, page: str, method: str, origin: str) -> None:
     with site.client(headers=cross_site("no-cors", origin)) as browser:
         assert browser.request(method, page).status_code == 403
 
@@ -132,7 +132,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "chain.pem", folder / "key.pem"
 
 
-def test_with_tls_browsers_are_told_to_stay_with_it(
+def test_with_tls_browsers_get_a_strict_transport_security_header(
     directory: Path, hub: Upstream, proxy: Upstream, certificate: tuple[Path, Path]
 ) -> None:
     chain, key = certificate
@@ -147,7 +147,7 @@ def test_with_tls_browsers_are_told_to_stay_with_it(
     assert "Strict-Transport-Security" not in home.headers
 
 
-def test_http_2_as_nixos_has_it_keeps_host_and_limits(
+def test_http_2_as_on_nixos_keeps_host_and_limits(
     directory: Path, hub: Upstream, proxy: Upstream, certificate: tuple[Path, Path]
 ) -> None:
     curl = shutil.which("curl")

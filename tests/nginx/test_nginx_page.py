@@ -51,7 +51,7 @@ def test_the_page_opens_by_itself_when_the_class_is_back(directory: Path, browse
         tab.close()
 
 
-def test_a_form_sent_meanwhile_is_not_sent_again(directory: Path, browser: Browser) -> None:
+def test_a_form_that_was_sent_meanwhile_is_not_sent_again(directory: Path, browser: Browser) -> None:
     hub = free_port()
     sent: list[str] = []
     with serving(directory, "page-form", f"127.0.0.1:{hub}", f"unix:{directory / 'none.sock'}") as site:
@@ -70,7 +70,7 @@ def test_a_form_sent_meanwhile_is_not_sent_again(directory: Path, browser: Brows
     assert sent.count("POST") == 1
 
 
-def test_the_control_panel_is_offered_only_when_it_takes_long(directory: Path, browser: Browser) -> None:
+def test_the_control_panel_is_offered_only_after_a_while(directory: Path, browser: Browser) -> None:
     with serving(directory, "page-late", f"127.0.0.1:{free_port()}", f"unix:{directory / 'none.sock'}") as site:
         tab = browser.new_page()
         tab.clock.install()
@@ -95,7 +95,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS.keys())
 @pytest.mark.parametrize("page", ["503", "429", "413"])
-def test_it_is_readable_in_the_dark_and_on_a_phone(
+def test_the_page_is_readable_in_dark_mode_and_on_a_phone(
     browser: Browser, page: str, look: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     tab = browser.new_page(**look)

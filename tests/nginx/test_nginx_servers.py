@@ -64,7 +64,7 @@ def test_an_upload_of_200_mb_arrives(site: Site) -> None:
         assert browser.put("/user/alice/upload", content=(piece for _ in range(200))).json() == {"size": 200_000_000}
 
 
-def test_an_upload_is_passed_on_while_it_comes(site: Site, proxy: Upstream) -> None:
+def test_an_upload_is_forwarded_while_it_arrives(site: Site, proxy: Upstream) -> None:
     proxy.first_byte.clear()
 
     def slowly() -> Iterator[bytes]:
@@ -91,7 +91,7 @@ def test_output_appears_as_it_is_printed(site: Site, proxy: Upstream, hub: Upstr
             upstream.go_on.release()
 
 
-def test_a_silent_kernel_is_kept_for_a_day() -> None:
+def test_the_connection_to_a_silent_kernel_lasts_a_day() -> None:
     """A day is too long to wait for: the directive is read instead."""
     conf = (DIRECTIVES / "server.conf").read_text()
     inside = conf[conf.index("location ~ ^/(user|services)/") :]
@@ -101,7 +101,7 @@ def test_a_silent_kernel_is_kept_for_a_day() -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 413, 424, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize("page", ["/user/alice/lab", "/hub/spawn"])
-def test_an_error_of_jupyterlab_or_the_hub_is_shown_as_it_is(site: Site, page: str, status: int) -> None:
+def test_an_error_of_jupyterlab_or_the_hub_is_shown_unchanged(site: Site, page: str, status: int) -> None:
     words = {"status": status, "body": "GPUs are full", "headers": {"Retry-After": "77", "Content-Type": "text/html"}}
     for mode in ("navigate", "cors"):
         with site.client(headers={REPLY: json.dumps(words), "Sec-Fetch-Mode": mode, "Accept": "text/html"}) as browser:
@@ -111,14 +111,14 @@ def test_an_error_of_jupyterlab_or_the_hub_is_shown_as_it_is(site: Site, page: s
                 assert answer.headers.get_list("Retry-After") == ["77"]
 
 
-def test_a_program_of_a_student_cannot_steer_nginx(site: Site) -> None:
+def test_a_program_of_a_student_cannot_control_nginx(site: Site) -> None:
     orders = {"headers": {"X-Accel-Redirect": "/classroom-pages/503.html", "X-Accel-Limit-Rate": "1"}, "body": "mine"}
     with site.client(headers={REPLY: json.dumps(orders)}) as browser:
         answer = browser.get("/user/alice/lab")
     assert (answer.status_code, answer.text) == (200, "mine")
 
 
-def test_a_refused_websocket_says_its_own_status(site: Site) -> None:
+def test_a_refused_websocket_keeps_its_status(site: Site) -> None:
     with pytest.raises(InvalidStatus) as refused:
         connect(
             site.url.replace("http", "ws") + "/user/alice/no", additional_headers={REPLY: '{"status": 403}'}
@@ -135,7 +135,7 @@ def test_large_cookies_and_addresses_pass(site: Site) -> None:
         assert len(browser.get("/hub/login").headers["Set-Cookie"]) == 12000
 
 
-def test_static_files_are_compressed_and_keep_the_caching_of_the_hub(site: Site) -> None:
+def test_static_files_are_compressed_with_the_hubs_cache_headers(site: Site) -> None:
     reply = {
         "headers": {"Content-Type": "text/css", "Cache-Control": "max-age=60", "ETag": '"1"'},
         "body": "a{}" * 2000,
@@ -151,7 +151,7 @@ def test_static_files_are_compressed_and_keep_the_caching_of_the_hub(site: Site)
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["with-length", "chunked"])
-def test_a_form_of_the_hub_is_bounded(site: Site, announced: bool) -> None:  # noqa: FBT001 - a case of the table
+def test_a_form_of_the_hub_has_a_size_limit(site: Site, announced: bool) -> None:  # noqa: FBT001 - a case of the table
     def body(size: int) -> bytes | Iterator[bytes]:
         return b"x" * size if announced else (b"x" * 1000 for _ in range(size // 1000))
 

@@ -41,7 +41,7 @@ def host(request: pytest.FixtureRequest, debian: None) -> tuple[str, Path]:  # n
     return request.param, build(f'{ARTEFACTS}.host "{request.param}"')
 
 
-def test_the_settings_are_right_and_as_the_host_says(host: tuple[str, Path]) -> None:
+def test_the_settings_are_valid_and_match_the_host(host: tuple[str, Path]) -> None:
     name, artefacts = host
     settings = load_settings(artefacts / "settings.json", environment={})
     assert (
@@ -57,7 +57,7 @@ def test_the_settings_are_right_and_as_the_host_says(host: tuple[str, Path]) -> 
     assert settings.student.image.startswith("classroom-none:")
 
 
-def test_the_everything_host_turns_every_setting(host: tuple[str, Path]) -> None:
+def test_the_everything_host_changes_every_setting(host: tuple[str, Path]) -> None:
     name, artefacts = host
     if name != "everything":
         pytest.skip("another host")
@@ -95,7 +95,7 @@ def test_units_are_understood_and_harmless(
     verify(units, record_property)
 
 
-def test_what_serves_programs_on_a_gpu_becomes_a_student_and_little_else(
+def test_the_mps_service_can_change_to_a_students_user_and_do_little_else(
     record_property: Callable[[str, object], None],
 ) -> None:
     artefacts = build(
@@ -127,7 +127,7 @@ def verify(units: list[Path], record_property: Callable[[str, object], None]) ->
         assert answer.returncode == 0, answer.stdout
 
 
-def test_a_restart_of_the_engine_or_a_switch_ends_no_work(host: tuple[str, Path]) -> None:
+def test_a_restart_of_the_engine_or_a_switch_ends_no_server(host: tuple[str, Path]) -> None:
     _, artefacts = host
     daemon = json.loads((artefacts / "daemon.json").read_text())
     assert daemon["live-restore"] is True
@@ -137,7 +137,7 @@ def test_a_restart_of_the_engine_or_a_switch_ends_no_work(host: tuple[str, Path]
     assert not re.search(r"^(Requires|BindsTo|PartOf)=.*docker", hub, re.MULTILINE)
 
 
-def test_no_secret_of_a_file_is_in_a_unit_but_by_its_name(host: tuple[str, Path]) -> None:
+def test_units_contain_paths_of_secrets_and_never_their_content(host: tuple[str, Path]) -> None:
     name, artefacts = host
     for unit in ("classroom-hub", "classroom-proxy"):
         text = (artefacts / f"units/{unit}.service").read_text()
@@ -148,7 +148,7 @@ def test_no_secret_of_a_file_is_in_a_unit_but_by_its_name(host: tuple[str, Path]
         assert sorted(load.split(":")[0] for load in loads) == sorted(wanted)
 
 
-def test_the_clock_runs_the_operators_command(host: tuple[str, Path]) -> None:
+def test_the_timer_runs_the_operators_command(host: tuple[str, Path]) -> None:
     name, artefacts = host
     if name != "everything":
         assert not (artefacts / "units/classroom-backup.service").exists()
@@ -161,7 +161,7 @@ def test_the_clock_runs_the_operators_command(host: tuple[str, Path]) -> None:
     assert "OnCalendar=Sun 04:00\n" in (artefacts / "units/classroom-backup.timer").read_text()
 
 
-def test_nginx_takes_the_file_and_answers_by_it(host: tuple[str, Path], tmp_path: Path) -> None:
+def test_nginx_accepts_the_file_and_answers(host: tuple[str, Path], tmp_path: Path) -> None:
     """In namespaces of its own: the addresses, the logs and the certificates are where NixOS has them."""
     if os.geteuid() or not shutil.which("unshare"):
         pytest.skip("needs root for namespaces")
@@ -193,7 +193,7 @@ def test_nginx_takes_the_file_and_answers_by_it(host: tuple[str, Path], tmp_path
     assert answers.split() == ["503", "502", "404"]
 
 
-def test_the_page_of_options_is_what_the_options_say() -> None:
+def test_the_page_of_options_is_current() -> None:
     """After a change: copy what `nix build .#optionsDoc` makes to docs/options.md."""
     made = build(f"{ARTEFACTS}.optionsDoc").read_text()
     assert (HERE.parents[1] / "docs/options.md").read_text() == made

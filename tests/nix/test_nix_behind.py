@@ -60,7 +60,7 @@ def nginx(conf: Path) -> Iterator[None]:
         server("start", "nginx")
 
 
-def test_the_suite_passes_on_what_nixos_would_run(tmp_path: Path) -> None:
+def test_the_suite_passes_with_the_files_of_nixos(tmp_path: Path) -> None:
     before = json.loads(server("exec", "cat", server("settings").strip()))
     port = int(os.environ["CLASSROOM_URL"].rpartition(":")[2])
     # The stack's own places, and its image; all else is the module's.

@@ -122,7 +122,7 @@ def test_a_class_of_containers_outlives_a_restart_of_all_its_parts(compose: Comp
     assert (Path(server("settings").strip()).parent / "compose/homes/compose-home-ada/notes.txt").read_text() == "mine"
 
 
-def test_the_doctor_sees_the_whole_machine_and_says_commands_that_are_there(compose: Compose) -> None:
+def test_the_doctor_checks_the_machine_and_prints_commands_that_exist(compose: Compose) -> None:
     odd = {"clock", "disk"}  # the machine of the tests
 
     def look(*words: str) -> dict[str, dict[str, Any]]:
@@ -149,7 +149,7 @@ def test_a_backup_has_the_work_of_a_student(compose: Compose, server: Verb) -> N
     assert notes.read_text() == "mine"
 
 
-def test_no_part_holds_more_rights_than_it_needs(compose: Compose, server: Verb) -> None:
+def test_no_service_has_more_rights_than_it_needs(compose: Compose, server: Verb) -> None:
     for part in ("hub", "proxy", "nginx", "network", "homes"):
         name = compose("ps", "--quiet", part).strip()
         host = json.loads(server("docker", "inspect", name))[0]

@@ -30,7 +30,7 @@ def described() -> set[str]:
     return found
 
 
-def test_every_figure_of_the_dashboard_is_there() -> None:
+def test_every_metric_of_the_dashboard_exists() -> None:
     panels = json.loads(BOARD.read_text())["panels"]
     asked = {
         name
@@ -42,7 +42,7 @@ def test_every_figure_of_the_dashboard_is_there() -> None:
     assert asked - described() - EXPORTERS == set()
 
 
-def test_panels_stand_beside_each_other() -> None:
+def test_panels_do_not_overlap() -> None:
     places = [panel["gridPos"] for panel in json.loads(BOARD.read_text())["panels"]]
     cells = [
         (x, y) for at in places for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])

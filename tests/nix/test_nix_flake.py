@@ -53,7 +53,7 @@ def test_every_check_instantiates() -> None:
 
 @slow
 @pytest.mark.parametrize("words", [["show"], ["check", "--no-build"]], ids=" ".join)
-def test_nix_itself_takes_the_flake(words: list[str], tmp_path: Path) -> None:
+def test_nix_accepts_the_flake(words: list[str], tmp_path: Path) -> None:
     """`nix flake` says more than evaluation does, such as what a module or an app has to be."""
     listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split("\0")
     for name in filter(None, listed):
@@ -70,7 +70,7 @@ def test_the_demo_is_a_virtual_machine() -> None:
     assert evaluate(f"({FLAKE}).apps.x86_64-linux.demo.program").endswith("/bin/run-classroom-vm")
 
 
-def test_the_overlay_brings_the_command() -> None:
+def test_the_overlay_contains_the_command() -> None:
     with_it = f"(import <nixpkgs> {{ overlays = [ ({FLAKE}).overlays.default ]; }})"
     assert evaluate(f"{with_it}.classroom.meta.mainProgram") == "classroom"
 

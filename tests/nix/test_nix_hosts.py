@@ -23,12 +23,12 @@ def test_a_host_evaluates_to_a_system(evaluated: dict[str, Any], host: str) -> N
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_right_host_is_told_of_no_mistake(evaluated: dict[str, Any], host: str) -> None:
+def test_a_correct_host_has_no_assertion_or_warning(evaluated: dict[str, Any], host: str) -> None:
     assert evaluated["hostFailures"][host] == []
     assert evaluated["warnings"][host] == []
 
 
-def test_collectors_are_for_this_machine_alone() -> None:
+def test_collectors_listen_on_this_machine_only() -> None:
     collected = evaluate("t.collected")
     assert set(collected["listens"].values()) == {"127.0.0.1"}
     assert {job["name"]: job["targets"] for job in collected["jobs"]} == {
@@ -39,7 +39,7 @@ def test_collectors_are_for_this_machine_alone() -> None:
     assert collected["credentials"] == ["classroom-metrics-token:/run/secrets/metrics"]
 
 
-def test_what_looks_at_the_gpus_sees_nvidias_devices_and_is_nobody() -> None:
+def test_the_gpu_collector_sees_nvidias_devices_and_has_no_rights() -> None:
     assert evaluate("t.sampler") == {
         "CapabilityBoundingSet": [""],
         "DeviceAllow": ["char-nvidia* rw"],
@@ -60,7 +60,7 @@ def test_the_readme_shows_the_smallest_host() -> None:
     assert (HERE.parent / "hosts/minimal.nix").read_text().partition("\n")[2] in (REPOSITORY / "README.md").read_text()
 
 
-def test_the_page_of_groups_shows_options_that_evaluate() -> None:
+def test_the_options_on_the_page_of_groups_evaluate() -> None:
     module = (REPOSITORY / "docs/groups.md").read_text().partition("```nix\n")[2].partition("```")[0]
     assert evaluate(f"t.assertions {{ page = {module}; }}") == {"page": []}
     groups = evaluate(f't.value ({module}) [ "groups" ]')

@@ -52,7 +52,7 @@ def test_the_same_input_makes_the_same_bytes(archive: Path, images: str) -> None
         assert hashlib.file_digest(stream.stdout, "sha256").hexdigest() == first  # type: ignore[arg-type]
 
 
-def test_an_image_has_layers_that_docker_takes_and_no_root(archive: Path) -> None:
+def test_an_image_has_few_enough_layers_and_no_root(archive: Path) -> None:
     _, config, count = configuration(archive)
     assert count < 127
     assert config["config"]["User"] in {"1000:100", "990:990"}
@@ -60,7 +60,7 @@ def test_an_image_has_layers_that_docker_takes_and_no_root(archive: Path) -> Non
     assert config["config"]["Labels"]["org.classroom.keep"] in {"hub", "student"}
 
 
-def test_a_package_of_a_course_moves_that_package_and_little_else(images: str, tmp_path: Path) -> None:
+def test_a_package_of_a_course_changes_few_layers(images: str, tmp_path: Path) -> None:
     """An engine or a registry that has one image is given what lies above the layers that both begin with."""
     plain, course = tmp_path / "plain.tar", tmp_path / "course.tar"
     stream(f"{images}.plainImage", plain)

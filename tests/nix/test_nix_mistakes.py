@@ -185,7 +185,7 @@ def test_every_assertion_fires_in_a_case(answers: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", ASSERTIONS)
-def test_a_mistake_is_named_with_the_line_to_write(said: dict[str, list[str]], case: str) -> None:
+def test_a_mistake_is_reported_with_the_line_to_write(said: dict[str, list[str]], case: str) -> None:
     assert any(ASSERTIONS[case][1] in message for message in said[case]), said[case]
 
 

@@ -67,14 +67,14 @@ def test_every_setting_has_an_option(settings: set[Path], options: dict[Path, di
     assert settings - set(FIXED) - set(options) == set()
 
 
-def test_every_option_has_a_setting_or_is_for_nixos_alone(
+def test_every_option_has_a_setting_or_is_for_nixos_only(
     settings: set[Path], options: dict[Path, dict[str, Any]]
 ) -> None:
     shared = {path for path in options if not any(path[: len(own)] == own for own in NIXOS)}
     assert shared - settings == set()
 
 
-def test_what_is_listed_as_an_exception_exists(settings: set[Path], options: dict[Path, dict[str, Any]]) -> None:
+def test_every_exception_in_the_list_exists(settings: set[Path], options: dict[Path, dict[str, Any]]) -> None:
     assert set(FIXED) <= settings
     assert set(COMPUTED) <= set(options)
     assert all(any(path[: len(own)] == own for path in options) for own in NIXOS)

@@ -33,7 +33,7 @@ def locked(name: str) -> list[tuple[str, set[str]]]:
 
 
 @pytest.mark.parametrize("name", sorted(set(PINS) - NIX_ONLY))
-def test_a_pin_is_what_the_locks_have(name: str) -> None:
+def test_a_pin_matches_the_locks(name: str) -> None:
     kind, _, digest = PINS[name]["hash"].partition("-")
     assert kind == "sha256"
     locks = locked(name)
@@ -44,7 +44,7 @@ def test_a_pin_is_what_the_locks_have(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PINS))
-def test_a_pin_names_what_the_package_needs(name: str) -> None:
+def test_a_pin_lists_the_packages_requirements(name: str) -> None:
     try:
         requires = importlib.metadata.requires(name) or []
     except importlib.metadata.PackageNotFoundError:

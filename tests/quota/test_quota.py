@@ -34,7 +34,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_a_student_can_hold_as_much_as_the_settings_say_and_sees_it_in_df(found: dict[str, Any], kind: str) -> None:
+def test_a_student_can_store_up_to_the_quota_and_df_shows_it(found: dict[str, Any], kind: str) -> None:
     seen = found[kind]
     assert seen["check"] == {"mistakes": []}
     assert seen["df"] == 8 * MIB, "df shows the home's bound, not the disk"
@@ -45,18 +45,18 @@ def test_a_student_can_hold_as_much_as_the_settings_say_and_sees_it_in_df(found:
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_a_full_home_is_emptied_by_its_student_and_bounds_nobody_else(found: dict[str, Any], kind: str) -> None:
+def test_a_student_can_empty_a_full_home_and_others_are_unaffected(found: dict[str, Any], kind: str) -> None:
     seen = found[kind]
     assert (seen["another's"], seen["deleting"], seen["then fits"]) == ("", "", "")
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_more_room_in_the_settings_is_more_room_at_the_next_start(found: dict[str, Any], kind: str) -> None:
+def test_a_larger_quota_applies_at_the_next_start(found: dict[str, Any], kind: str) -> None:
     assert found[kind]["more"] == ""
     assert found[kind]["use then"]["quota"] == 32 * MIB
     assert found[kind]["use then"]["size"] > 22 * MIB
 
 
-def test_a_file_system_that_bounds_nothing_is_told_with_the_commands(found: dict[str, Any]) -> None:
+def test_a_file_system_without_quotas_is_reported_with_the_commands(found: dict[str, Any]) -> None:
     (mistake,) = found["plain"]["mistakes"]
     assert "tune2fs -O project,quota -Q prjquota" in mistake

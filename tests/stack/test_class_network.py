@@ -121,7 +121,7 @@ def test_the_server_reaches_students_and_the_outside_does_not(bridge: Class) -> 
     assert json.loads(bridge.ask("outside", sys.executable, "-c", CONNECT, ben)) == {ben: False}
 
 
-def test_students_stay_apart_when_the_kernel_no_longer_shows_bridged_packets_to_iptables(bridge: Class) -> None:
+def test_students_stay_isolated_when_iptables_no_longer_sees_bridged_packets(bridge: Class) -> None:
     ben = f"{bridge.address('ben')}:8888"
     switch = "/proc/sys/net/bridge/bridge-nf-call-iptables"
     bridge.ask("exec", "sh", "-c", f"echo 0 > {switch}")
@@ -148,7 +148,7 @@ def test_the_rules_outlive_the_engine(bridge: Class, how: str) -> None:
 
 
 @pytest.mark.usefixtures("default_settings")
-def test_without_internet_only_what_is_allowed_is_reached(bridge: Class) -> None:
+def test_without_internet_only_allowed_addresses_are_reached(bridge: Class) -> None:
     bridge.settings(internet=False, allow=[f"{ADDRESSES['private']}/32"])
     expected = {
         f"{ADDRESSES['internet']}:80": False,
@@ -168,7 +168,7 @@ def test_allow_never_opens_metadata(bridge: Class) -> None:
     assert bridge.reaches(*expected) == expected
 
 
-def test_the_one_port_is_open_where_the_machines_own_firewall_refuses_what_it_does_not_know(bridge: Class) -> None:
+def test_the_hubs_port_is_open_where_the_machines_firewall_drops_by_default(bridge: Class) -> None:
     bridge.ask("exec", "iptables", "-P", "INPUT", "DROP")
     try:
         bridge.network("up")
@@ -184,7 +184,7 @@ def test_a_changed_subnet_with_students_on_it_is_refused_with_their_names(bridge
     assert bridge.reaches(f"{ADDRESSES['internet']}:80") == {f"{ADDRESSES['internet']}:80": True}
 
 
-def test_down_refuses_while_students_are_there_and_leaves_nothing_afterwards(bridge: Class) -> None:
+def test_down_is_refused_while_servers_run_and_leaves_nothing_afterwards(bridge: Class) -> None:
     assert "stop the students' servers first" in bridge.network("down", check=False)
     bridge.ask("docker", "rm", "-f", "ada", "ben")
     bridge.network("down")

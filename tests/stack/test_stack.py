@@ -70,7 +70,7 @@ def test_a_container_outlives_a_restart_and_a_crash_of_the_engine(engine: Stack,
 
 @needs_stack
 @pytest.mark.parametrize(("device", "seen"), [("2", "2"), ("all", "0,1,2,3")])
-def test_a_cdi_device_is_seen_in_the_container(engine: Stack, device: str, seen: str) -> None:
+def test_a_cdi_device_is_visible_in_the_container(engine: Stack, device: str, seen: str) -> None:
     arguments = ["docker", "run", "--rm", "--device", f"nvidia.com/gpu={device}", IMAGE, "printenv", "FAKE_GPU"]
     assert ctl(engine, *arguments).strip() == seen
 
@@ -143,14 +143,14 @@ def test_the_image_is_made_on_a_base_image_too_and_only_once(
 
 
 @needs_stack
-def test_a_command_on_the_server_has_the_askers_streams_and_status(engine: Stack) -> None:
+def test_a_command_on_the_server_has_the_callers_streams_and_status(engine: Stack) -> None:
     command = [sys.executable, "-m", "stack", "ctl", str(engine.layout.directory), "exec", "sh", "-c", "cat; exit 7"]
     done = subprocess.run(command, check=False, capture_output=True, input=b"a\0b", cwd=REPOSITORY / "tests")
     assert (done.returncode, done.stdout) == (7, b"a\0b")
 
 
 @needs_stack
-def test_two_stacks_run_side_by_side(engine: Stack) -> None:
+def test_two_stacks_run_at_once(engine: Stack) -> None:
     with stack(parts=["engine"]) as other:
         ctl(other, "docker", "volume", "create", "only-there")
         assert "only-there" in ctl(other, "docker", "volume", "ls")
@@ -217,14 +217,14 @@ def test_a_settings_patch_is_merged_as_in_rfc_7386() -> None:
     }
 
 
-def test_the_outsides_name_server_answers_every_name_with_the_internet_host() -> None:
+def test_the_outside_name_server_answers_every_name_with_the_internet_host() -> None:
     question = b"\3any\4test\0\0\1\0\1"
     answer = world.dns_answer(b"\x12\x34\1\0\0\1\0\0\0\0\0\0" + question)
     assert answer[:2] == b"\x12\x34"
     assert answer.endswith(bytes([203, 0, 113, 10]))
 
 
-def test_where_the_stack_cannot_run_the_command_runs_alone_and_knows_why(tmp_path: Path) -> None:
+def test_where_the_stack_cannot_run_the_command_gets_the_reasons(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stack", "run", "--", "/bin/sh", "-c", 'echo "$CLASSROOM_SKIP"; exit 3']
     environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY / "tests")}
     program = (

@@ -75,7 +75,7 @@ def test_a_metadata_address_that_is_a_configured_name_server_answers_names_only(
     assert not _reaches(Network(), str(metadata), 80, (metadata,))
 
 
-def test_without_internet_only_what_is_allowed_is_reached() -> None:
+def test_without_internet_only_allowed_addresses_are_reached() -> None:
     network = Network(internet=False, allow=(IPv4Network("10.1.2.0/24"),))
     assert not _reaches(network, "203.0.113.10", 443)
     assert not _reaches(network, "8.8.8.8", 53)

@@ -35,7 +35,7 @@ def test_a_cell_is_busy_from_its_first_announcement_to_its_last() -> None:
 @pytest.mark.parametrize(
     "kind", ["kernel_info_request", "comm_info_request", "debug_request", "history_request", "shutdown_request"]
 )
-def test_what_an_open_tab_asks_by_itself_is_no_work(kind: str) -> None:
+def test_requests_of_an_open_tab_are_not_work(kind: str) -> None:
     activity = KernelActivity()
     assert not status(activity, "busy", kind)
     assert not activity.busy
@@ -43,7 +43,7 @@ def test_what_an_open_tab_asks_by_itself_is_no_work(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["execute_request", "complete_request", "inspect_request", "comm_msg"])
-def test_what_a_student_asks_is_work(kind: str) -> None:
+def test_requests_of_a_student_are_work(kind: str) -> None:
     assert status(KernelActivity(), "busy", kind)
 
 
@@ -58,7 +58,7 @@ def test_another_answer_does_not_end_a_running_cell() -> None:
     assert not activity.busy
 
 
-def test_an_announcement_that_was_lost_is_made_up_for_by_the_next_request() -> None:
+def test_the_next_request_ends_one_whose_idle_message_was_lost() -> None:
     activity = KernelActivity()
     status(activity, "busy", request="first")
     status(activity, "busy", request="second")
@@ -67,7 +67,7 @@ def test_an_announcement_that_was_lost_is_made_up_for_by_the_next_request() -> N
 
 
 @pytest.mark.parametrize("state", ["starting", "restarting", "dead"])
-def test_a_kernel_that_starts_anew_is_busy_with_nothing(state: str) -> None:
+def test_a_restarted_kernel_is_idle(state: str) -> None:
     activity = KernelActivity()
     status(activity, "busy")
     activity.record("status", {}, state)
@@ -81,7 +81,7 @@ def test_output_of_a_thread_that_outlives_its_cell_is_work() -> None:
     assert activity.record("stream", header("execute_request"))
 
 
-def test_output_that_nobody_asked_for_is_none() -> None:
+def test_output_without_a_request_is_not_work() -> None:
     assert not KernelActivity().record("stream", {})
     assert not KernelActivity().record("status", None, "idle")
 
@@ -90,7 +90,7 @@ def test_a_busy_kernel_counts_as_now() -> None:
     assert last_work(NOW, busy=True, seen=[]) == NOW
 
 
-def test_otherwise_the_latest_of_what_was_seen_counts() -> None:
+def test_otherwise_the_latest_time_counts() -> None:
     earlier = NOW - timedelta(hours=1)
     assert last_work(NOW, busy=False, seen=[earlier, None, earlier - timedelta(1)]) == earlier
 

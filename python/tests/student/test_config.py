@@ -11,11 +11,11 @@ from classroom.student.config import ServerEnvironment, default_url, read_enviro
 DEFAULTS = ServerEnvironment(home=Path("/home/jovyan"), runtime=Path("/tmp/jupyter"))
 
 
-def test_kernels_are_spoken_to_over_sockets() -> None:
+def test_kernels_use_sockets() -> None:
     assert server_config(DEFAULTS).KernelManager.transport == "ipc"
 
 
-def test_where_the_path_is_too_long_for_a_socket_ports_are_used() -> None:
+def test_kernels_use_ports_where_the_path_is_too_long_for_a_socket() -> None:
     deep = ServerEnvironment(home=DEFAULTS.home, runtime=Path("/tmp") / ("x" * 60))
     assert "transport" not in server_config(deep).KernelManager
 
@@ -33,7 +33,7 @@ def test_the_search_for_idle_kernels_is_frequent_enough(idle: int, interval: int
 
 
 @pytest.mark.parametrize(("memory", "body"), [(64 * 1024, 512), (4096, 409), (512, 51)])
-def test_one_upload_cannot_use_up_the_memory(memory: int, body: int) -> None:
+def test_one_upload_cannot_use_all_memory(memory: int, body: int) -> None:
     server = server_config(ServerEnvironment(DEFAULTS.home, DEFAULTS.runtime, memory=memory * 2**20)).ServerApp
     assert server.max_body_size // 2**20 == server.max_buffer_size // 2**20 == body
 
@@ -44,7 +44,7 @@ def test_every_server_has_a_cookie_secret_of_its_own() -> None:
     assert len(first) >= 32
 
 
-def test_with_a_full_home_trust_is_kept_elsewhere() -> None:
+def test_with_a_full_home_trusted_notebooks_are_stored_elsewhere() -> None:
     assert "NotebookNotary" not in server_config(DEFAULTS)
     full = ServerEnvironment(DEFAULTS.home, DEFAULTS.runtime, home_is_writable=False)
     assert server_config(full).NotebookNotary.data_dir == "/tmp/jupyter"

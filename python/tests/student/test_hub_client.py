@@ -30,7 +30,7 @@ async def name(oauth: hub_client.CachingHubOAuth, token: str) -> str | None:
     return found and found["name"]
 
 
-def test_a_login_goes_on_for_an_hour_without_the_hub_and_no_new_one_begins(
+def test_a_login_is_valid_for_an_hour_without_the_hub_and_new_ones_are_refused(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
@@ -56,7 +56,7 @@ def test_a_login_goes_on_for_an_hour_without_the_hub_and_no_new_one_begins(
         hub.start()
 
 
-def test_a_login_that_the_hub_takes_back_ends_at_once(hub: Hub) -> None:
+def test_a_login_that_the_hub_revokes_ends_at_once(hub: Hub) -> None:
     async def scenario() -> None:
         hub.request("POST", "users/guest")
         token = hub.request("POST", "users/guest/tokens", json={}).raise_for_status().json()

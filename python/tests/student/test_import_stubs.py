@@ -30,12 +30,12 @@ def test_the_server_is_imported_without_the_hub_and_its_database() -> None:
     assert run(f"print([name for name in {heavy} if name in sys.modules])") == "[]\n"
 
 
-def test_the_stand_ins_are_gone_afterwards() -> None:
+def test_the_stubs_are_gone_afterwards() -> None:
     check = "import sqlalchemy, jupyterhub.orm; print(sqlalchemy.__version__[0], jupyterhub.orm.User.__name__)"
     assert run(check) == "2 User\n"
 
 
-def test_nothing_of_the_hub_side_is_imported() -> None:
+def test_no_module_of_the_hubs_side_is_imported() -> None:
     check = "print(sorted(name for name in sys.modules if name.startswith('classroom') and 'student' not in name))"
     assert run(check) == "['classroom']\n"
 

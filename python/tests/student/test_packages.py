@@ -24,7 +24,7 @@ CALL = "from classroom.student.packages import arrange; arrange(); import sys; "
         ("python", False),
     ],
 )
-def test_pip_is_known_by_its_command_line(command: str, expected: bool) -> None:  # noqa: FBT001
+def test_pip_is_recognized_by_its_command_line(command: str, expected: bool) -> None:  # noqa: FBT001
     assert _runs_pip(command.split()) is expected
 
 
@@ -35,7 +35,7 @@ def python(code: str, *options: str, home: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_packages_of_the_home_come_before_the_environments_and_after_pythons_own(tmp_path: Path) -> None:
+def test_packages_of_the_home_come_before_the_images_and_after_the_standard_library(tmp_path: Path) -> None:
     code = "print(sys.path.index(site.USER_SITE) < min(i for i, p in enumerate(sys.path) if p.endswith('-packages')))"
     assert python(code, home=tmp_path) == "True"
     code = "import sysconfig; places = [sysconfig.get_path('stdlib'), site.USER_SITE]; "
@@ -43,12 +43,12 @@ def test_packages_of_the_home_come_before_the_environments_and_after_pythons_own
     assert python(code, home=tmp_path) == "True"
 
 
-def test_an_isolated_python_is_left_as_it_is(tmp_path: Path) -> None:
+def test_an_isolated_python_is_not_changed(tmp_path: Path) -> None:
     for option in ("-s", "-I"):
         assert python("print(sys.path[-1] == site.USER_SITE)", option, home=tmp_path) == "True"
 
 
-def test_in_an_environment_of_nix_pip_has_the_prefix_that_is_still_to_come(tmp_path: Path) -> None:
+def test_in_an_environment_of_nix_pip_gets_its_later_prefix(tmp_path: Path) -> None:
     code = "import os; os.environ['NIX_PYTHONPREFIX'] = '/opt/classroom'; sys.orig_argv = ['python', '-m', 'pip']; "
     code += "arrange(); print(sys.prefix, sys.base_prefix)"
     assert python(code, home=tmp_path) == "/opt/classroom /opt/classroom"

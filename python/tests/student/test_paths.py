@@ -33,12 +33,12 @@ def test_a_folder_that_takes_writes_is_known_and_left_clean(tmp_path: Path) -> N
     assert not list((tmp_path / "new").iterdir())
 
 
-def test_a_folder_that_cannot_be_made_takes_none(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_not_writable(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert not paths.is_writable(tmp_path / "file" / "below")
 
 
-def test_the_memory_is_that_of_the_container_in_either_version_of_control_groups(tmp_path: Path) -> None:
+def test_the_memory_limit_is_read_from_both_versions_of_control_groups(tmp_path: Path) -> None:
     machine = paths.memory_limit(tmp_path)
     assert machine > 2**28
     (tmp_path / "memory.max").write_text("max\n")
@@ -51,7 +51,7 @@ def test_the_memory_is_that_of_the_container_in_either_version_of_control_groups
     assert paths.memory_limit(tmp_path) == 2**21
 
 
-def test_shared_folders_come_into_the_homes_sight_and_go_again(tmp_path: Path) -> None:
+def test_shared_directories_are_linked_into_the_home_and_unlinked_again(tmp_path: Path) -> None:
     home, shared = tmp_path / "home", tmp_path / "srv"
     home.mkdir()
     paths.link_shared_directory(home, shared)
@@ -65,7 +65,7 @@ def test_shared_folders_come_into_the_homes_sight_and_go_again(tmp_path: Path) -
     assert not list(home.iterdir())
 
 
-def test_what_the_student_calls_shared_is_left_alone(tmp_path: Path) -> None:
+def test_a_students_own_file_called_shared_stays(tmp_path: Path) -> None:
     home, shared = tmp_path / "home", tmp_path / "srv"
     home.mkdir()
     (home / "shared").symlink_to("elsewhere")

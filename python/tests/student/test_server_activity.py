@@ -83,7 +83,7 @@ def assert_no_report(server: Server, before: datetime) -> None:
     assert_stays(lambda: server.last_activity == before, "the server reports no activity", QUIET)
 
 
-def test_an_open_tab_that_nobody_is_at_does_not_count(settled: Server) -> None:
+def test_an_unattended_open_tab_does_not_count(settled: Server) -> None:
     with settled.kernel() as kernel:
         kernel.run("1")
         before = wait_unchanged(lambda: settled.last_activity, "the cell's end is reported", QUIET)
@@ -110,7 +110,7 @@ def test_a_cell_that_runs_is_busy_whatever_else_the_kernel_answers(server: Serve
         wait_until(lambda: kernel.model["execution_state"] == "idle", "the cell has ended", 20)
 
 
-def test_a_restarted_kernel_is_not_busy_with_what_it_was_asked_before(server: Server) -> None:
+def test_a_restarted_kernel_forgets_earlier_requests(server: Server) -> None:
     with server.kernel() as kernel, kernel.channels() as channels:
         channels.send("execute_request", execute("import time; time.sleep(600)"))
         wait_until(lambda: kernel.model["execution_state"] == "busy", "the cell runs")

@@ -15,7 +15,7 @@ from classroom.student.terminals import CpuTime, session_cpu_times
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
 
-def test_programs_of_a_session_are_found_with_what_they_used() -> None:
+def test_cpu_time_of_the_programs_of_a_session_is_found() -> None:
     command = [sys.executable, "-c", "import sys\nfor i in range(10**7): pass\nprint()\nsys.stdin.read()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as program:
         assert program.stdout
