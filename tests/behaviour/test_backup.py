@@ -146,7 +146,7 @@ def second(server: Verb, terminal: Terminal) -> Iterator[Machine]:
     server("exec", "rm", "-rf", folder)
 
 
-def test_a_kernel_that_runs_during_a_backup_loses_nothing(saved: Saved) -> None:
+def test_a_running_kernel_survives_a_backup(saved: Saved) -> None:
     assert saved.sum == sum(range(1000))
     assert int(saved.printed) > 1
     assert saved.made["problems"] == []
@@ -182,7 +182,7 @@ def test_a_class_is_restored_on_an_empty_machine(
         visitor.web.close()
 
 
-def test_nothing_is_restored_onto_a_class_that_runs(saved: Saved, terminal: Terminal) -> None:
+def test_a_restore_onto_a_running_class_is_refused(saved: Saved, terminal: Terminal) -> None:
     for words, reason in (
         ([], "The hub runs (at "),
         (["--student", saved.ada.name], f"{saved.ada.name}'s server runs and has the home open: stop it"),
@@ -193,7 +193,7 @@ def test_nothing_is_restored_onto_a_class_that_runs(saved: Saved, terminal: Term
     assert saved.ada.get("api/contents/stop", params={"content": 0}).status_code == 200, "made since the backup"
 
 
-def test_a_student_finds_the_files_of_the_backup(saved: Saved, server: Verb, terminal: Terminal) -> None:
+def test_a_student_gets_the_files_of_the_backup(saved: Saved, server: Verb, terminal: Terminal) -> None:
     """One home alone, while the hub and all others are at work."""
     saved.ada.stop()
     home = volume(server, saved.ada)

@@ -10,7 +10,7 @@ from behaviour.servers import Server
 from behaviour.terminal import Terminal
 
 
-def test_the_list_says_whose_server_uses_how_much_since_when(terminal: Terminal, mine: Server) -> None:
+def test_the_list_has_memory_cpu_and_start_of_each_server(terminal: Terminal, mine: Server) -> None:
     with mine.kernel() as kernel:
         kernel.run("held = bytearray(200_000_000)")
         [found] = [each for each in terminal.ask("servers", "list") if each["name"] == mine.name]
@@ -23,7 +23,7 @@ def test_the_list_says_whose_server_uses_how_much_since_when(terminal: Terminal,
     assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_the_log_is_bounded_and_steers_no_terminal(
+def test_the_log_is_limited_and_has_no_control_characters(
     terminal: Terminal, mine: Server, server: Callable[..., str]
 ) -> None:
     container = server("docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={mine.name}").strip()
@@ -38,9 +38,7 @@ def test_the_log_is_bounded_and_steers_no_terminal(
     assert terminal.run("servers", "logs", "nobody-here").returncode == 1
 
 
-def test_a_server_is_stopped_by_name_and_all_of_them_at_once(
-    terminal: Terminal, new_student: Callable[..., Server]
-) -> None:
+def test_servers_are_stopped_by_name_or_all_at_once(terminal: Terminal, new_student: Callable[..., Server]) -> None:
     one, other = new_student(), new_student()
     one.start()
     assert terminal.run("servers", "stop", one.name).stdout == f"Stopped: {one.name}.\n"
@@ -54,6 +52,6 @@ def test_a_server_is_stopped_by_name_and_all_of_them_at_once(
     assert terminal.run("servers", "list").stdout.endswith("No server runs.\n")
 
 
-def test_names_or_all_have_to_be_said(terminal: Terminal) -> None:
+def test_stop_needs_names_or_all(terminal: Terminal) -> None:
     assert terminal.run("servers", "stop").returncode == 2
     assert terminal.run("servers", "stop", "--all", "somebody").returncode == 2

@@ -71,7 +71,7 @@ def must_choose(visit: Visit, name: str, password: str) -> bool:
     return visit().sign_in(name, password).url.path == "/hub/change-password"
 
 
-def test_two_hundred_students_come_from_a_list_and_their_passwords_work(
+def test_two_hundred_students_are_imported_and_their_passwords_work(
     terminal: Terminal, visit: Visit, figure: Callable[[str], None]
 ) -> None:
     names = students(200)
@@ -99,7 +99,7 @@ def test_two_hundred_students_come_from_a_list_and_their_passwords_work(
     assert accounts(terminal) == known
 
 
-def test_passwords_that_were_written_are_not_overwritten_and_nothing_is_done(terminal: Terminal) -> None:
+def test_existing_password_files_are_kept_and_nothing_is_done(terminal: Terminal) -> None:
     name = students(1)[0]
     terminal.write("other.csv", class_list([name]))
     terminal.write("kept.csv", "precious")
@@ -110,7 +110,7 @@ def test_passwords_that_were_written_are_not_overwritten_and_nothing_is_done(ter
     assert name not in accounts(terminal)
 
 
-def test_a_list_with_a_bad_row_names_it_by_line_and_does_nothing(terminal: Terminal) -> None:
+def test_bad_rows_of_a_list_are_named_by_line_and_nothing_is_done(terminal: Terminal) -> None:
     good, other = students(2)
     rows = [f"{good};Ada Löve;", "Ünal;;", "t3acher;;", f"{other};;a/b"]
     terminal.write("bad.csv", "\n".join(["Username;Name;Group", *rows]))
@@ -123,7 +123,7 @@ def test_a_list_with_a_bad_row_names_it_by_line_and_does_nothing(terminal: Termi
     assert good not in accounts(terminal)
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(terminal: Terminal) -> None:
+def test_a_dry_run_shows_the_changes_and_does_nothing(terminal: Terminal) -> None:
     name = students(1)[0]
     terminal.write("dry.csv", class_list([name]))
     done = terminal.run("users", "import", "dry.csv", "--dry-run")
@@ -134,9 +134,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(terminal: Terminal) 
     assert name not in accounts(terminal)
 
 
-def test_who_signed_up_under_a_listed_name_is_not_let_in_by_the_list(
-    terminal: Terminal, visit: Visit, name: str
-) -> None:
+def test_an_import_does_not_approve_a_sign_up_of_the_same_name(terminal: Terminal, visit: Visit, name: str) -> None:
     visit().sign_up(name)
     terminal.write("waits.csv", class_list([name]))
     done = terminal.run("users", "import", "waits.csv")
@@ -178,7 +176,7 @@ def test_a_new_account_and_a_new_password_from_the_terminal_work_once(
     assert accounts(terminal)[name]["groups"] == ["tutors"]
 
 
-def test_a_removed_students_home_is_set_aside_and_nobody_inherits_it(
+def test_a_removed_students_home_is_archived_and_not_inherited(
     terminal: Terminal, new_student: Callable[..., Server], visit: Visit
 ) -> None:
     student = new_student()
@@ -197,7 +195,7 @@ def test_a_removed_students_home_is_set_aside_and_nobody_inherits_it(
     other.stop()
 
 
-def test_who_holds_a_code_signs_up_and_is_in_and_a_second_one_is_not(
+def test_a_code_admits_one_student_without_approval(
     terminal: Terminal, browser: Browser, contexts: list[BrowserContext], visit: Visit, name: str
 ) -> None:
     url = visit().url
@@ -237,7 +235,7 @@ def sign_up_with(visitor: Visitor, name: str, code: str) -> httpx.Response:
     return visitor.post("/hub/signup", {"username": name, "code": code, **fields})
 
 
-def test_a_notice_is_on_every_page_as_text_until_it_is_taken_back(
+def test_an_announcement_is_on_every_page_as_text_until_it_is_removed(
     terminal: Terminal, admin: Visitor, visit: Visit
 ) -> None:
     terminal.run("announce", "Exam at <b>10</b> & no GPUs")
@@ -250,7 +248,7 @@ def test_a_notice_is_on_every_page_as_text_until_it_is_taken_back(
 
 
 @pytest.mark.parametrize("way", ["cookie", "token"])
-def test_a_student_cannot_do_any_of_it(student: Visitor, name: str, url: str, way: str) -> None:
+def test_a_student_is_refused_by_every_endpoint(student: Visitor, name: str, url: str, way: str) -> None:
     headers = {"X-XSRFToken": student.xsrf or "", "Referer": f"{url}/hub/home"}
     web = student.web
     if way == "token":
@@ -263,9 +261,7 @@ def test_a_student_cannot_do_any_of_it(student: Visitor, name: str, url: str, wa
         assert answer.json()["message"]
 
 
-def test_a_cookie_changes_nothing_without_the_pages_token_and_a_stranger_reads_nothing(
-    admin: Visitor, url: str
-) -> None:
+def test_a_cookie_without_xsrf_token_and_an_anonymous_client_are_refused(admin: Visitor, url: str) -> None:
     for method, path, body in ENDPOINTS:
         if method != "GET":
             answer = admin.web.request(method, f"/hub/api/classroom/{path}", headers={"Referer": url}, json=body)
@@ -273,7 +269,7 @@ def test_a_cookie_changes_nothing_without_the_pages_token_and_a_stranger_reads_n
         assert httpx.request(method, f"{url}/hub/api/classroom/{path}", json=body).status_code == 403, (method, path)
 
 
-def test_an_instructors_program_does_the_same_as_the_terminal(admin: Visitor, url: str) -> None:
+def test_an_instructors_token_can_use_the_api(admin: Visitor, url: str) -> None:
     token = api(admin, "POST", "users/teacher/tokens", {}).json()["token"]
     headers = {"Authorization": f"token {token}"}
     answer = httpx.get(f"{url}/hub/api/classroom/accounts", headers=headers)
@@ -286,7 +282,9 @@ def test_an_instructors_program_does_the_same_as_the_terminal(admin: Visitor, ur
         assert (answer.status_code, bool(answer.json()["message"])) == (400, True), (path, wanted)
 
 
-def test_a_hub_that_is_down_is_said_with_what_to_do(terminal: Terminal, server: Callable[..., str]) -> None:
+def test_the_message_for_a_stopped_hub_has_the_command_that_starts_it(
+    terminal: Terminal, server: Callable[..., str]
+) -> None:
     server("stop", "hub")
     try:
         done = terminal.run("users", "list")

@@ -69,7 +69,7 @@ def ada(homes: Homes, enrol: Callable[[], Server]) -> Server:  # noqa: ARG001 - 
     return student
 
 
-def test_a_new_home_is_the_students_own_and_begins_with_the_welcome_notebook(homes: Homes, ada: Server) -> None:
+def test_a_new_home_belongs_to_its_student_and_has_the_welcome_notebook(homes: Homes, ada: Server) -> None:
     home = f"classroom-home-{ada.name}"
     assert homes.stat(home) == "1000:100 700 directory"
     (mount,) = inspect(homes.server, ada.name)["Mounts"]
@@ -78,7 +78,7 @@ def test_a_new_home_is_the_students_own_and_begins_with_the_welcome_notebook(hom
     assert ada.get("api/contents/Welcome.ipynb").status_code == 200
 
 
-def test_a_student_reaches_no_home_but_their_own(homes: Homes, ada: Server) -> None:
+def test_a_student_reaches_only_their_own_home(homes: Homes, ada: Server) -> None:
     other = f"{homes.path}/classroom-home-s{uuid.uuid4().hex[:10]}"
     homes.server("exec", "install", "-d", "-o", "1000", "-g", "100", "-m", "0700", other)
     with ada.kernel() as kernel:
@@ -90,7 +90,7 @@ def test_a_student_reaches_no_home_but_their_own(homes: Homes, ada: Server) -> N
                 kernel.run(f"__import__('os').listdir({path!r})")
 
 
-def test_a_planted_link_fools_nobody(homes: Homes, ada: Server) -> None:
+def test_a_planted_link_is_not_followed(homes: Homes, ada: Server) -> None:
     """The helper counts what is in the home: not what a link in it names, be it the machine's or another's."""
     plant = f"""
 import os
@@ -121,7 +121,7 @@ def test_files_survive_stop_and_start_and_what_was_deleted_stays_deleted(homes: 
     assert ada.get("api/contents/Welcome.ipynb").status_code == 404
 
 
-def test_the_hubs_user_and_root_alone_may_ask_for_homes(homes: Homes) -> None:
+def test_only_the_hubs_user_and_root_can_create_homes(homes: Homes) -> None:
     socket = json.loads(homes.server("exec", "cat", homes.server("settings").strip()))["storage"]["helper"]
     ask = f"import socket; socket.socket(socket.AF_UNIX).connect({socket!r})"
     homes.server("exec", "python3", "-c", ask)
@@ -129,7 +129,7 @@ def test_the_hubs_user_and_root_alone_may_ask_for_homes(homes: Homes) -> None:
         homes.server("exec", "setpriv", "--reuid=1000", "--regid=100", "--clear-groups", "python3", "-c", ask)
 
 
-def test_a_removed_students_home_is_kept_and_not_inherited(
+def test_a_removed_students_directory_is_kept_and_not_inherited(
     homes: Homes, admin: Visitor, new_student: Callable[..., Server], enrol: Callable[[], Server]
 ) -> None:
     first = enrol()
@@ -151,7 +151,7 @@ def test_a_removed_students_home_is_kept_and_not_inherited(
     assert homes.server("exec", "cat", f"{homes.path}/{old}/mine.txt") == "the first one's"
 
 
-def test_storage_that_is_away_is_said_in_words_and_mended_without_a_restart(
+def test_missing_storage_is_reported_and_works_again_without_a_restart(
     homes: Homes, admin: Visitor, enrol: Callable[[], Server]
 ) -> None:
     away = f"{homes.path}.away"
@@ -172,7 +172,7 @@ def test_storage_that_is_away_is_said_in_words_and_mended_without_a_restart(
     late.stop()
 
 
-def test_files_of_the_original_come_into_folders_too(homes: Homes, terminal: Terminal) -> None:
+def test_adopted_files_come_into_directories_too(homes: Homes, terminal: Terminal) -> None:
     carl, folder = f"carl{uuid.uuid4().hex[:6]}", f"{homes.path}.original"
     original = Original.make(homes.server, folder, {carl: BATTERY}, {f"{carl}/a.txt": "his"})
     try:

@@ -112,7 +112,7 @@ def test_a_class_comes_back_on_another_machine(school: Class, elsewhere: Class, 
     assert not [name for name in left if "restore" in name or name == "classroom-backup"], left
 
 
-def test_links_are_stored_as_links_and_pipes_keep_nobody_waiting(
+def test_links_are_stored_as_links_and_pipes_do_not_block(
     school: Class, elsewhere: Class, place: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "outside").mkdir()
@@ -163,7 +163,7 @@ def test_one_students_home_is_restored_alone(school: Class, place: list[str]) ->
     assert "has no home in this backup" in school.refused("restore", *place, "--student=bob", **PASSWORD)
 
 
-def test_no_server_of_the_backups_time_is_believed(school: Class, elsewhere: Class, archive: list[str]) -> None:
+def test_a_restored_database_has_no_running_servers(school: Class, elsewhere: Class, archive: list[str]) -> None:
     with sqlite3.connect(school.state / "jupyterhub.sqlite") as hub:
         hub.execute("INSERT INTO servers (id, proto, ip, port, base_url) VALUES (7, 'http', '10.0.0.2', 8888, '/')")
         hub.execute("""UPDATE spawners SET server_id = 7, state = '{"object_id": "0123"}' WHERE id = 1""")
@@ -174,7 +174,7 @@ def test_no_server_of_the_backups_time_is_believed(school: Class, elsewhere: Cla
     assert elsewhere.rows("SELECT id FROM servers WHERE id = 7") == []
 
 
-def test_nothing_is_overwritten_unless_told(school: Class, archive: list[str]) -> None:
+def test_nothing_is_overwritten_without_the_option(school: Class, archive: list[str]) -> None:
     school.done("create", *archive)
     (school.home("ada") / "notes.txt").write_text("newer")
     said = school.refused("restore", *archive)
@@ -205,7 +205,7 @@ def test_a_restore_onto_a_running_hub_is_refused(school: Class, archive: list[st
         assert "stop it" in school.refused("restore", *archive, "--overwrite")
 
 
-def test_two_at_once_are_told(school: Class, archive: list[str]) -> None:
+def test_a_second_backup_at_the_same_time_is_refused(school: Class, archive: list[str]) -> None:
     holder = subprocess.Popen(
         [
             sys.executable,
@@ -227,7 +227,7 @@ def test_two_at_once_are_told(school: Class, archive: list[str]) -> None:
     school.done("create", *archive)
 
 
-def test_a_full_disk_is_said_and_the_next_backup_works(school: Class, small_disk: Path, empty: Path) -> None:
+def test_a_full_disk_is_reported_and_the_next_backup_works(school: Class, small_disk: Path, empty: Path) -> None:
     need("restic", "tar", "zstd")
     big = school.home("ada") / "big"
     big.write_bytes(os.urandom(20_000_000))
@@ -257,7 +257,7 @@ def test_a_restore_onto_a_full_disk_leaves_what_was_there(
     assert not elsewhere.home("ada").exists()
 
 
-def test_a_hub_does_not_start_on_half_a_class(school: Class) -> None:
+def test_a_hub_does_not_start_after_an_unfinished_restore(school: Class) -> None:
     (school.state / "restore-unfinished.json").write_text("{}")
     hub = subprocess.run(
         classroom("hub", f"--settings={school.settings}"),
@@ -302,7 +302,9 @@ def test_a_backup_that_was_killed_does_not_disturb_the_next(
     assert tree(elsewhere.home("ada")) == tree(school.home("ada"))
 
 
-def test_a_restore_goes_on_with_the_homes_that_are_left(school: Class, elsewhere: Class, archive: list[str]) -> None:
+def test_a_second_restore_continues_with_the_remaining_homes(
+    school: Class, elsewhere: Class, archive: list[str]
+) -> None:
     school.done("create", *archive)
     elsewhere.done("restore", *archive)
     # As a run leaves it that was killed after the first home.
@@ -316,7 +318,7 @@ def test_a_restore_goes_on_with_the_homes_that_are_left(school: Class, elsewhere
     assert (elsewhere.home("bob") / "notes.txt").read_text() == "of bob"
 
 
-def test_a_home_whose_exchange_was_cut_short_is_back_before_the_next(school: Class, archive: list[str]) -> None:
+def test_an_interrupted_exchange_of_a_home_is_completed_by_the_next_restore(school: Class, archive: list[str]) -> None:
     school.done("create", *archive)
     # As a file system without renameat2's exchange may leave it.
     school.home("ada").rename(school.home("ada").with_name(".classroom-home-ada.before-restore"))
@@ -336,14 +338,14 @@ def test_the_second_backup_stores_what_is_new(school: Class, repository: str) ->
     assert [each["homes"] for each in school.done("list", repository, **PASSWORD)] == [2, 3]
 
 
-def test_old_backups_are_removed_as_the_settings_say(school: Class, repository: str) -> None:
+def test_old_backups_are_removed_by_the_settings(school: Class, repository: str) -> None:
     school.configure(backup={"repository": repository, "keep": {"daily": 1, "weekly": 0, "monthly": 0}})
     for _ in range(2):
         school.done("create", "--prune", **PASSWORD)
     assert len(school.done("list", **PASSWORD)) == 1
 
 
-def test_a_password_is_made_once_and_told(school: Class, elsewhere: Class, tmp_path: Path) -> None:
+def test_a_password_is_created_once_and_printed(school: Class, elsewhere: Class, tmp_path: Path) -> None:
     need("restic")
     repository = str(tmp_path / "new")
     first = school.run("create", repository)
@@ -361,7 +363,7 @@ def test_a_password_is_made_once_and_told(school: Class, elsewhere: Class, tmp_p
     assert elsewhere.done("list", repository), "the password came along"
 
 
-def test_a_wrong_password_is_said(school: Class, repository: str, tmp_path: Path) -> None:
+def test_a_wrong_password_is_reported(school: Class, repository: str, tmp_path: Path) -> None:
     school.done("create", repository, **PASSWORD)
     wrong = tmp_path / "wrong"
     wrong.write_text("another\n")
@@ -372,7 +374,7 @@ def test_a_wrong_password_is_said(school: Class, repository: str, tmp_path: Path
     assert "none: cannot be read" in school.refused("create", repository, f"--password-file={tmp_path / 'none'}")
 
 
-def test_a_repository_that_is_not_there_is_said(school: Class, tmp_path: Path) -> None:
+def test_a_missing_repository_is_reported(school: Class, tmp_path: Path) -> None:
     need("restic")
     for command in ("list", "restore"):
         assert "has no backup: create one with classroom backup create" in school.refused(
@@ -382,7 +384,7 @@ def test_a_repository_that_is_not_there_is_said(school: Class, tmp_path: Path) -
     assert "there is no such file" in school.refused("restore", "--archive", "/nowhere.tar.zst")
 
 
-def test_a_folder_that_holds_other_things_is_left_alone(school: Class, tmp_path: Path) -> None:
+def test_a_directory_with_other_files_is_refused(school: Class, tmp_path: Path) -> None:
     need("restic")
     (tmp_path / "used").mkdir()
     (tmp_path / "used/thesis.tex").touch()
@@ -391,25 +393,25 @@ def test_a_folder_that_holds_other_things_is_left_alone(school: Class, tmp_path:
 
 
 @pytest.mark.parametrize("words", [["/proc/nowhere/backups"], ["--archive", "/proc/nowhere.tar.zst"]], ids=KINDS)
-def test_a_place_that_cannot_be_written_is_said(school: Class, words: list[str]) -> None:
+def test_a_target_that_cannot_be_written_is_reported(school: Class, words: list[str]) -> None:
     need("restic", "zstd")
     assert "/proc/nowhere" in school.refused("create", *words, **PASSWORD)
 
 
-def test_programs_that_are_missing_are_named(school: Class, tmp_path: Path) -> None:
+def test_missing_programs_are_named(school: Class, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     nothing = {"PATH": str(tmp_path / "empty")}
     assert "apt install restic" in school.refused("create", str(tmp_path / "new"), **PASSWORD, **nothing)
     assert "apt install tar" in school.refused("create", "--archive", str(tmp_path / "a.tar.zst"), **nothing)
 
 
-def test_a_class_that_never_ran_has_nothing_to_save(elsewhere: Class, tmp_path: Path) -> None:
+def test_a_class_that_never_ran_has_no_backup(elsewhere: Class, tmp_path: Path) -> None:
     need("zstd")
     said = elsewhere.refused("create", "--archive", str(tmp_path / "a.tar.zst"))
     assert str(elsewhere.state) in said
 
 
-def test_the_newest_of_several_machines_is_not_guessed(school: Class, repository: str, elsewhere: Class) -> None:
+def test_the_backup_of_several_machines_must_be_named(school: Class, repository: str, elsewhere: Class) -> None:
     school.done("create", repository, **PASSWORD)
     folder = school.state / "classroom-backup"
     folder.mkdir()
@@ -421,14 +423,14 @@ def test_the_newest_of_several_machines_is_not_guessed(school: Class, repository
     elsewhere.done("restore", repository, f"--id={first[:8]}", **PASSWORD)
 
 
-def test_the_services_own_variables_come_from_a_file(school: Class, repository: str, tmp_path: Path) -> None:
+def test_variables_of_the_repository_come_from_a_file(school: Class, repository: str, tmp_path: Path) -> None:
     (tmp_path / "variables").write_text("# of the store\nRESTIC_PASSWORD=of = these tests\n")
     school.configure(backup={"repository": repository, "environmentFile": str(tmp_path / "variables")})
     school.done("create")
     assert len(school.done("list", repository, **PASSWORD)) == 1
 
 
-def test_a_folder_a_thousand_deep_is_replaced_like_any_other(school: Class, archive: list[str]) -> None:
+def test_a_very_deep_directory_is_replaced(school: Class, archive: list[str]) -> None:
     school.done("create", *archive)
     before = Path.cwd()
     os.chdir(school.home("ada"))
@@ -443,7 +445,7 @@ def test_a_folder_a_thousand_deep_is_replaced_like_any_other(school: Class, arch
         subprocess.run(["rm", "-rf", school.home("ada") / "d"], check=True)
 
 
-def test_a_file_that_is_no_backup_is_said(school: Class, tmp_path: Path) -> None:
+def test_a_file_that_is_no_backup_is_reported(school: Class, tmp_path: Path) -> None:
     need("zstd")
     other = tmp_path / "other.tar.zst"
     subprocess.run(f"tar c -C {school.home('ada')} . | zstd -q > {other}", shell=True, check=True)  # noqa: S602
@@ -452,7 +454,7 @@ def test_a_file_that_is_no_backup_is_said(school: Class, tmp_path: Path) -> None
         assert "is no backup" in school.refused("restore", "--archive", str(file))
 
 
-def test_an_archive_replaces_a_file_only_when_told(school: Class, archive: list[str], tmp_path: Path) -> None:
+def test_an_archive_replaces_a_file_only_with_the_option(school: Class, archive: list[str], tmp_path: Path) -> None:
     assert f"--archive {tmp_path}/class.tar.zst" in school.refused("create", "--archive", str(tmp_path))
     file = Path(archive[1])
     file.write_text("a thesis")
@@ -463,7 +465,7 @@ def test_an_archive_replaces_a_file_only_when_told(school: Class, archive: list[
     assert "one backup goes to one place" in school.refused("create", "/backups", *archive)
 
 
-def test_the_last_backup_is_on_record(school: Class, archive: list[str]) -> None:
+def test_the_last_backup_is_recorded(school: Class, archive: list[str]) -> None:
     made = school.done("create", *archive)
     last = read_last_backup(school.state)
     assert last == LastBackup(last.made if last else "", made["where"], archive=True, problems=())
@@ -488,7 +490,7 @@ def folders(school: Class, tmp_path: Path) -> Path:
     return homes
 
 
-def test_homes_that_are_folders_are_saved_while_the_engine_is_down(
+def test_home_directories_are_saved_while_the_engine_is_down(
     school: Class, elsewhere: Class, folders: Path, archive: list[str]
 ) -> None:
     os.chown(folders / "classroom-home-ada/notes.txt", 1000, 100)
@@ -498,7 +500,7 @@ def test_homes_that_are_folders_are_saved_while_the_engine_is_down(
     assert tree(elsewhere.home("ada")) == tree(folders / "classroom-home-ada")
 
 
-def test_a_quotas_number_stays_with_its_machine(school: Class, elsewhere: Class, repository: str) -> None:
+def test_a_project_number_is_not_restored(school: Class, elsewhere: Class, repository: str) -> None:
     try:
         os.setxattr(school.home("ada"), PROJECT_ATTRIBUTE, b"268435456")
     except OSError as error:
@@ -508,9 +510,7 @@ def test_a_quotas_number_stays_with_its_machine(school: Class, elsewhere: Class,
     assert PROJECT_ATTRIBUTE not in os.listxattr(elsewhere.home("ada"))
 
 
-def test_a_disk_that_is_not_mounted_is_not_a_class_without_homes(
-    school: Class, folders: Path, archive: list[str]
-) -> None:
+def test_an_unmounted_disk_is_an_error(school: Class, folders: Path, archive: list[str]) -> None:
     school.done("create", *archive)
     folders.rename(folders.with_name("elsewhere"))
     for words in (["create", "--overwrite"], ["restore", "--overwrite"]):
@@ -518,7 +518,7 @@ def test_a_disk_that_is_not_mounted_is_not_a_class_without_homes(
         assert f"storage.path {folders} cannot be opened" in said or "only it knows whose servers run" in said
 
 
-def test_an_engine_that_is_down_is_said(school: Class, folders: Path, archive: list[str], tmp_path: Path) -> None:
+def test_a_stopped_engine_is_reported(school: Class, folders: Path, archive: list[str], tmp_path: Path) -> None:
     school.done("create", *archive)
     for words in (["restore", "--overwrite"], ["restore", "--student=ada", "--overwrite"]):
         said = school.refused(*words, *archive)

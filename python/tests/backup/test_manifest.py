@@ -62,7 +62,7 @@ def test_one_students_home_goes(student: str, here: dict[str, str], expected: Ho
     assert home_targets(MANIFEST, "classroom", student, here) == (expected,)
 
 
-def test_a_student_without_a_home_in_the_backup_is_told_who_has() -> None:
+def test_the_message_for_a_missing_home_lists_the_students() -> None:
     with pytest.raises(ClassroomError, match="students with a home there: ada, bob"):
         home_targets(MANIFEST, "classroom", "eve")
     with pytest.raises(ClassroomError, match="students with a home there: ada"):

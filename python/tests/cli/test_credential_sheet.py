@@ -13,7 +13,7 @@ SITE = Site(title="<Class>", external_url="https://class.example.org/")
 ACCOUNT = {"name": "ada", "full_name": "=cmd|' /C calc'!A0<b>", "password": "one&two"}
 
 
-def test_a_card_escapes_what_people_wrote_and_leaves_out_empty_fields() -> None:
+def test_a_card_escapes_input_and_omits_empty_fields() -> None:
     card = CredentialCard("<b>Ada</b>", (("Address", ""), ("Sign-up code", "a&b")))
     page = CredentialSheet("A & B", "It works once.", (card, card)).as_html()
     assert (
@@ -26,7 +26,7 @@ def test_a_card_escapes_what_people_wrote_and_leaves_out_empty_fields() -> None:
     assert "<title>A &amp; B: 2 slips</title>" in page
 
 
-def test_passwords_are_in_both_files_for_the_user_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_the_user_can_read_the_password_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with create_credential_files(str(tmp_path / "class")) as files:
         deliver_passwords([ACCOUNT, ACCOUNT | {"password": None}], SITE, files, as_json=False)
     rows = list(csv.reader((tmp_path / "class.csv").read_text(encoding="utf-8-sig").splitlines()))
@@ -37,7 +37,7 @@ def test_passwords_are_in_both_files_for_the_user_alone(tmp_path: Path, capsys: 
     assert "1 one-time passwords are in" in capsys.readouterr().out
 
 
-def test_files_that_were_not_filled_are_gone_and_existing_ones_stay(tmp_path: Path) -> None:
+def test_empty_files_are_removed_and_existing_files_stay(tmp_path: Path) -> None:
     with create_credential_files(str(tmp_path / "class")):
         pass
     assert list(tmp_path.iterdir()) == []

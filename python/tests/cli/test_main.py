@@ -30,7 +30,7 @@ def settings(tmp_path: Path, **data: object) -> str:
     return str(file)
 
 
-def test_check_says_that_a_right_file_is_right(tmp_path: Path) -> None:
+def test_check_accepts_a_valid_file(tmp_path: Path) -> None:
     done = run_classroom("check", settings(tmp_path, admins=["teacher"]))
     assert done.returncode == 0
     assert "Instructors: teacher" in done.stdout
@@ -48,14 +48,14 @@ def test_schema_is_json() -> None:
 
 
 @pytest.mark.parametrize("command", [["hub"], ["proxy"], ["network", "up"]], ids=" ".join)
-def test_every_command_says_which_file_it_cannot_read(command: list[str], tmp_path: Path) -> None:
+def test_every_command_names_the_file_it_cannot_read(command: list[str], tmp_path: Path) -> None:
     done = run_classroom(*command, "--settings", str(tmp_path / "none.json"))
     assert done.returncode == 1
     assert "none.json: cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_hub_whose_port_is_taken_says_so(tmp_path: Path) -> None:
+def test_a_hub_names_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run_classroom("hub", "--settings", settings(tmp_path, hub={"listen": f"127.0.0.1:{port}"}))

@@ -15,7 +15,7 @@ def text() -> str:
     return render_manual(typer.main.get_command(app))
 
 
-def test_every_command_is_in_it(text: str) -> None:
+def test_the_page_has_every_command(text: str) -> None:
     for line in (
         ".SS classroom users add NAME...",
         ".SS classroom adopt DIR",
@@ -27,7 +27,7 @@ def test_every_command_is_in_it(text: str) -> None:
     assert "settings\\-doc" not in text, "what is hidden is for those who work on the program"
 
 
-def test_the_formatter_has_nothing_to_say(text: str) -> None:
+def test_the_formatter_prints_no_warnings(text: str) -> None:
     groff = shutil.which("groff")
     if groff is None:
         pytest.skip("groff is not installed")

@@ -37,13 +37,13 @@ def _berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("2027-10-30 20:00", "10:00", "2027-10-31T10:00:00+01:00"),
     ],
 )
-def test_a_time_is_what_people_mean_by_it(after: str, text: str, meant: str) -> None:
+def test_a_time_is_parsed_as_people_mean_it(after: str, text: str, meant: str) -> None:
     assert parse_time(text, datetime.fromisoformat(after).astimezone(), "--to") == datetime.fromisoformat(meant)
 
 
 @pytest.mark.parametrize(
     "text", ["", "tomorrow", "25:00", "12:60", "15.30", "99999d", "-1h", "2027-13-01", "0001-01-01"]
 )
-def test_what_means_nothing_is_said_with_what_to_write(text: str) -> None:
+def test_the_message_for_an_invalid_time_has_an_example(text: str) -> None:
     with pytest.raises(ClassroomError, match=r"^--to .*write a time such as 15:30"):
         parse_time(text, datetime(2027, 1, 15, 12, 0).astimezone(), "--to")

@@ -21,7 +21,7 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0) -> tarfile.Ta
     return made
 
 
-def test_all_but_the_first_folder_is_copied_with_owners_and_modes() -> None:
+def test_everything_but_the_first_directory_is_copied_with_owners_and_modes() -> None:
     old = archive(
         entry("./", tarfile.DIRTYPE),
         entry("./a", size=3000),

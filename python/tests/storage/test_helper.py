@@ -45,7 +45,7 @@ def say(path: Path, request: bytes) -> Any:
 
 
 @pytest.mark.anyio
-async def test_a_home_is_made_once_and_its_use_told(helper: Path, store: Path) -> None:
+async def test_a_home_is_created_once_and_measured(helper: Path, store: Path) -> None:
     assert await call_helper(helper, "make", HOME) == {"empty": True}
     (store / HOME / "notes").write_bytes(os.urandom(50_000))
     assert await call_helper(helper, "make", HOME) == {"empty": False}
@@ -58,7 +58,7 @@ async def test_a_home_is_made_once_and_its_use_told(helper: Path, store: Path) -
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("settings_file")
-async def test_a_helper_that_is_away_is_named_with_the_command_that_starts_it(tmp_path: Path) -> None:
+async def test_the_message_for_a_stopped_helper_has_the_command_that_starts_it(tmp_path: Path) -> None:
     with pytest.raises(ClassroomError, match=r"does not answer .* run: systemctl restart classroom-homes.socket"):
         await call_helper(tmp_path / "homes.sock", "make", HOME)
 
@@ -72,7 +72,7 @@ async def test_a_helper_that_is_away_is_named_with_the_command_that_starts_it(tm
      b"[" * MAX_REQUEST_BYTES + b"\n", b"x" * (1 << 20)],
     ids=lambda value: value[:40].decode(errors="replace"),
 )  # fmt: skip
-def test_a_request_for_anything_else_is_an_error_and_makes_nothing(helper: Path, store: Path, request_: bytes) -> None:
+def test_any_other_request_is_an_error_and_creates_nothing(helper: Path, store: Path, request_: bytes) -> None:
     try:
         assert say(helper, request_).keys() == {"error"}
     except (BrokenPipeError, ConnectionResetError):
@@ -81,7 +81,7 @@ def test_a_request_for_anything_else_is_an_error_and_makes_nothing(helper: Path,
     assert say(helper, b'{"action": "check"}\n') == {"mistakes": []}
 
 
-def test_who_says_nothing_keeps_nobody_waiting(helper: Path) -> None:
+def test_a_silent_client_delays_nobody(helper: Path) -> None:
     silent = [socket.socket(socket.AF_UNIX) for _ in range(3)]
     for each in silent:
         each.connect(str(helper))
@@ -90,7 +90,7 @@ def test_who_says_nothing_keeps_nobody_waiting(helper: Path) -> None:
         each.close()
 
 
-def test_many_at_once_are_answered(helper: Path, store: Path) -> None:
+def test_many_simultaneous_requests_are_answered(helper: Path, store: Path) -> None:
     requests = [json.dumps({"action": "make", "home": f"{HOME}{number}"}).encode() for number in range(40)]
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda request: say(helper, request), requests))
@@ -98,7 +98,7 @@ def test_many_at_once_are_answered(helper: Path, store: Path) -> None:
     assert len(list(store.iterdir())) == 40
 
 
-def test_another_user_is_refused_by_the_kernels_word(helper: Path, store: Path) -> None:
+def test_another_user_is_refused_by_socket_credentials(helper: Path, store: Path) -> None:
     helper.chmod(0o666)
     for folder in helper.parents:
         if folder.stat().st_mode & 0o011 == 0:
@@ -117,7 +117,7 @@ print(connection.recv(1000).decode())
     assert list(store.iterdir()) == []
 
 
-def test_the_hubs_user_may_ask(settings_file: Path, store: Path, tmp_path: Path) -> None:
+def test_the_hubs_user_is_answered(settings_file: Path, store: Path, tmp_path: Path) -> None:
     """The socket is its own, and the way systemd gives one works."""
     path = tmp_path / "given.sock"
     listener = socket.socket(socket.AF_UNIX)
@@ -147,12 +147,12 @@ os.execv({sys.executable!r}, {classroom("homes-helper", "--settings", settings_f
         ({"listen": Path("/proc/no/homes.sock")}, "cannot be listened on"),
     ],
 )
-def test_a_mistake_at_its_start_is_one_sentence(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+def test_an_error_at_the_start_is_one_sentence(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ClassroomError, match=message):
         serve(tmp_path / "settings.json", **arguments)
 
 
-def test_a_quota_on_a_file_system_without_any_is_told_with_the_commands(settings_file: Path, store: Path) -> None:
+def test_the_message_for_a_file_system_without_quotas_has_the_commands(settings_file: Path, store: Path) -> None:
     data = json.loads(settings_file.read_text())
     data["storage"]["quota"] = "1G"
     settings_file.write_text(json.dumps(data))
@@ -163,7 +163,7 @@ def test_a_quota_on_a_file_system_without_any_is_told_with_the_commands(settings
     assert handle_request(json.dumps({"action": "make", "home": HOME}).encode(), settings_file) == {"empty": True}
 
 
-def test_with_volumes_there_is_nothing_to_ask(tmp_path: Path) -> None:
+def test_the_helper_refuses_requests_when_homes_are_volumes(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text("{}")
     with pytest.raises(ClassroomError, match="homes are volumes of the engine here"):

@@ -26,12 +26,12 @@ def used(store: Path, name: str = HOME) -> home_directories.HomeUsage:
         return home_directories.measure_usage(found)
 
 
-def test_a_home_is_its_students_own(store: Path) -> None:
+def test_a_home_belongs_to_its_student(store: Path) -> None:
     status = made(store).stat()
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (1000, 100, 0o700)
 
 
-def test_making_a_home_again_leaves_what_the_student_made_of_it(store: Path) -> None:
+def test_creating_an_existing_home_changes_nothing(store: Path) -> None:
     home = made(store)
     (home / "notes").write_text("mine")
     home.chmod(0o755)
@@ -40,14 +40,14 @@ def test_making_a_home_again_leaves_what_the_student_made_of_it(store: Path) -> 
     assert stat.S_IMODE(home.stat().st_mode) == 0o755
 
 
-def test_a_home_that_root_put_there_becomes_the_students(store: Path) -> None:
+def test_a_home_created_by_root_is_given_to_the_student(store: Path) -> None:
     (store / HOME).mkdir(mode=0o755)
     status = made(store).stat()
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (1000, 100, 0o700)
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling", "file", "fifo"])
-def test_what_is_no_folder_is_no_home(store: Path, tmp_path: Path, kind: str) -> None:
+def test_anything_but_a_directory_is_refused_as_a_home(store: Path, tmp_path: Path, kind: str) -> None:
     target = tmp_path / "target"
     target.mkdir(mode=0o755)
     place = store / HOME
@@ -69,7 +69,7 @@ def test_what_is_no_folder_is_no_home(store: Path, tmp_path: Path, kind: str) ->
     ["", ".", "..", "classroom-home-", "lab-home-ada", "classroom-home-a/b", "/classroom-home-a", "classroom-home-a\n",
      "classroom-home-a\0", "../classroom-home-a", "classroom-home-é", "classroom-home-" + "a" * 250, "--help"],
 )  # fmt: skip
-def test_a_name_is_one_that_the_hub_gives_or_refused(name: str) -> None:
+def test_a_name_that_the_hub_does_not_give_is_refused(name: str) -> None:
     if name == "classroom-home-":
         assert home_directories.check_home_name(name, "classroom") == name
         return
@@ -77,27 +77,27 @@ def test_a_name_is_one_that_the_hub_gives_or_refused(name: str) -> None:
         home_directories.check_home_name(name, "classroom")
 
 
-def test_names_that_the_hub_escapes_are_homes() -> None:
+def test_escaped_names_are_accepted() -> None:
     for name in ("classroom-home-a.b_c-40d", "classroom-home-ada--2"):
         assert home_directories.check_home_name(name, "classroom") == name
 
 
 @pytest.mark.parametrize(("mode", "owner"), [(0o777, 0), (0o775, 0), (0o711, 1000)])
-def test_a_folder_of_homes_that_others_could_change_is_refused(store: Path, mode: int, owner: int) -> None:
+def test_a_homes_directory_writable_by_others_is_refused(store: Path, mode: int, owner: int) -> None:
     store.chmod(mode)
     os.chown(store, owner, -1)
     with pytest.raises(ClassroomError, match=f"run: chown root:root {store} && chmod 0711 {store}"):
         made(store)
 
 
-def test_a_folder_of_homes_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_homes_directory_is_not_created(tmp_path: Path) -> None:
     missing = tmp_path / "unmounted"
     with pytest.raises(ClassroomError, match=f"mount its disk, or make it: install -d -m 0711 {missing}"):
         made(missing)
     assert not missing.exists()
 
 
-def test_use_is_what_is_in_the_home_and_not_what_links_there_name(store: Path, tmp_path: Path) -> None:
+def test_usage_counts_links_and_not_their_targets(store: Path, tmp_path: Path) -> None:
     home = made(store)
     (tmp_path / "big").write_bytes(os.urandom(1 << 20))
     (home / "a").mkdir()
@@ -112,7 +112,7 @@ def test_use_is_what_is_in_the_home_and_not_what_links_there_name(store: Path, t
     assert abs(found.changed - time.time()) < 60
 
 
-def test_use_of_a_home_that_was_dug_deep_ends(store: Path) -> None:
+def test_measuring_a_very_deep_home_ends(store: Path) -> None:
     home = made(store)
     here = os.open(home, os.O_RDONLY)
     for _ in range(1500):
@@ -129,7 +129,7 @@ def test_use_of_a_home_that_was_dug_deep_ends(store: Path) -> None:
         subprocess.run(["rm", "-rf", home], check=True)  # pytest's own clearing away recurses
 
 
-def test_a_file_from_the_future_was_changed_now_at_the_latest(store: Path) -> None:
+def test_a_change_in_the_future_counts_as_now(store: Path) -> None:
     home = made(store)
     (home / "file").touch()
     os.utime(home / "file", (time.time() + 10**8,) * 2)

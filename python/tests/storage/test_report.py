@@ -29,7 +29,7 @@ REPORT = StorageReport(
 )
 
 
-def test_the_table_has_students_first_and_says_who_is_gone() -> None:
+def test_the_table_lists_removed_students_last() -> None:
     console = Console(file=io.StringIO(), width=100)
     console.print(REPORT.as_table())
     assert isinstance(console.file, io.StringIO)
@@ -41,7 +41,7 @@ def test_the_table_has_students_first_and_says_who_is_gone() -> None:
     assert "6.5G in 3 homes, 100G free" in lines[-1]
 
 
-def test_programs_get_bytes_and_times() -> None:
+def test_json_has_bytes_and_times() -> None:
     data = json.loads(json.dumps(REPORT.as_data()))
     assert data["homes"][2] == {
         "student": "ada", "home": "classroom-home-ada", "archived": None,
@@ -49,13 +49,13 @@ def test_programs_get_bytes_and_times() -> None:
     }  # fmt: skip
 
 
-def test_without_a_hubs_database_there_is_nothing_to_tell(tmp_path: Path) -> None:
+def test_a_missing_database_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ClassroomError, match="there is no database; the hub creates it when it starts"):
         inspect_homes(Settings.model_validate({"paths": {"state": tmp_path}}))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_engine_that_is_away_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unreachable_engine_is_an_error(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "jupyterhub.sqlite") as database:
         database.execute("CREATE TABLE classroom_homes (username TEXT, location TEXT, archived_at TEXT)")
     settings = {"paths": {"state": tmp_path}, "docker": {"host": f"unix://{tmp_path}/none.sock"}}
@@ -63,7 +63,7 @@ def test_an_engine_that_is_away_is_one_sentence(tmp_path: Path) -> None:
         inspect_homes(Settings.model_validate(settings))
 
 
-def test_homes_of_plain_processes_are_counted_without_an_engine(tmp_path: Path) -> None:
+def test_homes_of_processes_are_measured_without_an_engine(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "jupyterhub.sqlite") as database:
         database.execute("CREATE TABLE classroom_homes (username TEXT, location TEXT, archived_at TEXT)")
         database.execute("INSERT INTO classroom_homes VALUES ('ada', 'home-ada', NULL), ('ben', 'home-ben', NULL)")
