@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from behaviour.original import BATTERY, COLOGNE, LONG, Original
+from behaviour.compose_project import BATTERY, COLOGNE, LONG, ComposeProject
 from behaviour.people import Visitor, api, is_waiting, said
 from behaviour.servers import Server
 from behaviour.terminal import Done, Terminal
@@ -36,14 +36,14 @@ FILES = {
 @pytest.fixture(scope="module")
 def folder(server: Verb) -> Iterator[str]:
     """A directory that the server's engine sees too."""
-    made = f"{server('settings').strip().rpartition('/')[0]}/original-{MARK}"
+    made = f"{server('settings').strip().rpartition('/')[0]}/project-{MARK}"
     yield made
     server("exec", "rm", "-rf", made)
 
 
 @pytest.fixture(scope="module")
-def original(server: Verb, folder: str) -> Original:
-    made = Original.make(server, folder, PEOPLE, FILES)
+def project(server: Verb, folder: str) -> ComposeProject:
+    made = ComposeProject.make(server, folder, PEOPLE, FILES)
     # The project made this one, and mounted the other.
     server("exec", "mkdir", f"{folder}/data/student-notebooks/mary-ann{MARK}")
     server("exec", "ln", "-s", "/etc/shadow", f"{folder}/data/student-notebooks/{ADA}/secret")
@@ -51,22 +51,22 @@ def original(server: Verb, folder: str) -> Original:
 
 
 @pytest.fixture(scope="module")
-def planned(server: Verb, terminal: Terminal, original: Original) -> Done:
+def planned(server: Verb, terminal: Terminal, project: ComposeProject) -> Done:
     """Output of the dry run."""
     before = state(server, terminal)
-    done = terminal.run("adopt", original.folder, "--dry-run")
+    done = terminal.run("adopt", project.folder, "--dry-run")
     assert state(server, terminal) == before, "a dry run changes nothing"
     return done
 
 
 @pytest.fixture(scope="module")
-def adopted(terminal: Terminal, original: Original, planned: Done, figure: Callable[[str], None]) -> Done:
+def adopted(terminal: Terminal, project: ComposeProject, planned: Done, figure: Callable[[str], None]) -> Done:
     """Output of the migration."""
     assert planned.returncode == 0, planned.stderr
-    before, begin = original.digest(), time.monotonic()
-    done = terminal.run("adopt", original.folder)
+    before, begin = project.digest(), time.monotonic()
+    done = terminal.run("adopt", project.folder)
     figure(f"classroom adopt of {len(PEOPLE)} accounts and 2 homes: {time.monotonic() - begin:.1f} s")
-    assert original.digest() == before, "the original is only read"
+    assert project.digest() == before, "the project is only read"
     return done
 
 
@@ -128,27 +128,29 @@ def test_a_student_who_waited_for_approval_still_waits(adopted: Done, admin: Vis
     assert not visitor.is_signed_in
 
 
-def test_a_second_run_changes_nothing(terminal: Terminal, original: Original, ada: Server) -> None:
+def test_a_second_run_changes_nothing(terminal: Terminal, project: ComposeProject, ada: Server) -> None:
     assert ada.delete("api/contents/work/old.txt").status_code == 204
-    again = terminal.run("adopt", original.folder)
+    again = terminal.run("adopt", project.folder)
     assert again.returncode == 0, again.stderr
     assert "Everything has been migrated." in again.stdout
     assert ada.get("api/contents/work/old.txt").status_code == 404, "what a student deletes stays deleted"
 
 
-def test_a_run_that_is_killed_can_be_repeated(server: Verb, terminal: Terminal, url: str, original: Original) -> None:
+def test_a_run_that_is_killed_can_be_repeated(
+    server: Verb, terminal: Terminal, url: str, project: ComposeProject
+) -> None:
     """A run is killed while it fills a home: nothing is half copied, and the next run completes it."""
     bob = f"bob{MARK}"
-    server("exec", "rm", "-rf", original.folder)
-    Original.make(server, original.folder, PEOPLE | {bob: LONG}, FILES | {f"{bob}/last.txt": "the last one"})
-    server("exec", "truncate", "--size=400M", f"{original.folder}/data/student-notebooks/{bob}/big.bin")
-    line = [*terminal.command, "exec", "classroom", "adopt", original.folder, "--settings", terminal.settings]
+    server("exec", "rm", "-rf", project.folder)
+    ComposeProject.make(server, project.folder, PEOPLE | {bob: LONG}, FILES | {f"{bob}/last.txt": "the last one"})
+    server("exec", "truncate", "--size=400M", f"{project.folder}/data/student-notebooks/{bob}/big.bin")
+    line = [*terminal.command, "exec", "classroom", "adopt", project.folder, "--settings", terminal.settings]
     with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         wait_until(lambda: bool(filling_containers(server)), "a home is being filled", 60, 0.02)
         running.kill()
     assert "done" not in record(server, terminal, bob), "it was killed before"
 
-    done = terminal.run("adopt", original.folder)
+    done = terminal.run("adopt", project.folder)
     assert done.returncode == 0, done.stderr
     assert filling_containers(server) == []
     home = f"classroom-home-{bob}"
@@ -158,22 +160,22 @@ def test_a_run_that_is_killed_can_be_repeated(server: Verb, terminal: Terminal, 
 
     # The record as a run leaves it that was killed right before its end.
     record(server, terminal, bob, forget="done")
-    again = terminal.run("adopt", original.folder)
+    again = terminal.run("adopt", project.folder)
     assert (again.returncode, again.stderr) == (0, "")
     assert "done" in record(server, terminal, bob)
 
 
-def test_a_running_project_is_not_copied(server: Verb, terminal: Terminal, original: Original) -> None:
+def test_a_running_project_is_not_copied(server: Verb, terminal: Terminal, project: ComposeProject) -> None:
     image = (
         json.loads(server("exec", "cat", terminal.settings)).get("student", {}).get("image", "classroom-student:latest")
     )
-    mount = f"{original.folder}/data/student-notebooks:/home"
+    mount = f"{project.folder}/data/student-notebooks:/home"
     name = f"jupyterhub-{MARK}"
     waits = ["/opt/classroom/bin/python", "-c", "import time; time.sleep(600)"]
     server("docker", "run", "--detach", "--rm", "--name", name, "--network", "none", "-v", mount, image, *waits)
     try:
-        refused = terminal.run("adopt", original.folder)
-        planned = terminal.run("adopt", original.folder, "--dry-run")
+        refused = terminal.run("adopt", project.folder)
+        planned = terminal.run("adopt", project.folder, "--dry-run")
     finally:
         server("docker", "rm", "--force", name)
     assert (refused.returncode, planned.returncode) == (1, 0)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from behaviour.compose_project import BATTERY, ComposeProject
 from behaviour.containers import inspect
-from behaviour.original import BATTERY, Original
 from behaviour.people import Visitor, api
 from behaviour.servers import CodeError, Server
 from behaviour.terminal import Terminal
@@ -172,11 +172,11 @@ def test_missing_storage_is_reported_and_works_again_without_a_restart(
     late.stop()
 
 
-def test_adopted_files_come_into_directories_too(homes: Homes, terminal: Terminal) -> None:
-    carl, folder = f"carl{uuid.uuid4().hex[:6]}", f"{homes.path}.original"
-    original = Original.make(homes.server, folder, {carl: BATTERY}, {f"{carl}/a.txt": "his"})
+def test_migrated_files_go_into_homes_that_are_directories(homes: Homes, terminal: Terminal) -> None:
+    carl, folder = f"carl{uuid.uuid4().hex[:6]}", f"{homes.path}.project"
+    project = ComposeProject.make(homes.server, folder, {carl: BATTERY}, {f"{carl}/a.txt": "his"})
     try:
-        done = terminal.run("adopt", original.folder)
+        done = terminal.run("adopt", project.folder)
     finally:
         homes.server("exec", "rm", "-rf", folder)
     assert done.returncode == 0, done.stderr

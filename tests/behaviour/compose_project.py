@@ -1,4 +1,4 @@
-"""The docker-compose project that this one replaces, as it lies on a server: what its set-up and its hub have made."""
+"""The docker-compose project that this one replaces, with the files that its set-up and its hub made on a server."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ _KEY = "6d1f" * 16
 
 
 @dataclass(frozen=True)
-class Original:
-    """A folder of it on the server."""
+class ComposeProject:
+    """A directory on the server with such a project."""
 
     server: Verb
     folder: str
 
     @classmethod
-    def make(cls, server: Verb, folder: str, people: dict[str, str | None], files: dict[str, str]) -> Original:
-        """Make it.
+    def make(cls, server: Verb, folder: str, people: dict[str, str | None], files: dict[str, str]) -> ComposeProject:
+        """Create a project and return it.
 
         Args:
-            server: runs commands there.
-            folder: where.
-            people: passwords (of `KNOWN`) by username; None for who waits for approval.
+            server: runs commands on the server.
+            folder: the directory to create.
+            people: passwords (of `KNOWN`) by username; None for a student who waits for approval.
             files: texts by their path below data/student-notebooks.
         """
         site = {
@@ -82,6 +82,6 @@ class Original:
         return cls(server, folder)
 
     def digest(self) -> str:
-        """Changes when anything in it does."""
+        """Return a listing that changes whenever a file of the project does."""
         script = 'cd "$1" && find . -printf "%p %U %G %m %T@\\n" | sort && find . -type f -exec sha256sum {} + | sort'
         return self.server("exec", "sh", "-c", script, "sh", self.folder)
