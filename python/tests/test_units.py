@@ -8,7 +8,7 @@ from rich.console import Console
 from classroom.gpus.report import Report as GpuReport
 from classroom.gpus.report import Row as GpuRow
 from classroom.settings.models import Settings
-from classroom.spawner.report import Running
+from classroom.spawner.report import ServerStatus
 from classroom.storage.report import HomeContents, HomeRow, StorageReport
 from classroom.units import format_bytes, format_duration, format_percent, write_bytes
 
@@ -62,7 +62,7 @@ def test_a_share_is_a_percentage(part: float | None, text: str) -> None:
 
 def test_a_limit_of_8g_is_8g_in_servers_storage_and_gpus() -> None:
     limit = Settings.model_validate({"student": {"memory": "8G"}}).student.memory
-    server = Running("ada", "running", None, None, None, memory=limit // 2, memory_limit=limit)
+    server = ServerStatus("ada", "running", None, None, None, memory=limit // 2, memory_limit=limit)
     assert server.memory_shown == "4G of 8G"
     assert GpuRow("0", ("nvidia.com/gpu=0",), memory_used=limit // 2, memory_total=limit).memory == "4G of 8G"
     console = Console(file=io.StringIO(), width=100)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from classroom.spawner.report import plain, usage
+from classroom.spawner.report import read_stats, strip_escapes
 
 
 def sample(used: int, cpu: int, machine: int, **details: int) -> dict[str, object]:
@@ -27,9 +27,9 @@ def sample(used: int, cpu: int, machine: int, **details: int) -> dict[str, objec
 def test_what_the_engine_measures_is_memory_in_use_and_cores(
     stats: dict[str, object], expected: tuple[int | None, int | None, float | None]
 ) -> None:
-    assert usage(stats) == expected
+    assert read_stats(stats) == expected
 
 
 def test_a_log_steers_no_terminal() -> None:
     text = "\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\ttab\r\nnext\x9b5n\x08 line\n"
-    assert plain(text) == "0;titlered\ttab\nnext5n line\n"
+    assert strip_escapes(text) == "0;titlered\ttab\nnext5n line\n"

@@ -28,10 +28,10 @@ _ANNOUNCEMENT = "classroom/announcement"
 @app.command("list")
 def list_(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
     """List servers with their start, GPUs, memory, CPU use and groups."""
-    from classroom.spawner.report import look  # noqa: PLC0415 - the engine's client takes a while to import
+    from classroom.spawner.report import inspect_servers  # noqa: PLC0415 - the engine's client takes a while to import
 
     settings, hub = connect_to_hub(settings_file)
-    servers = look(settings, hub.get("classroom/servers")["servers"])
+    servers = inspect_servers(settings, hub.get("classroom/servers")["servers"])
     headings = ["Name", "Server", "Since", "GPU", "Memory", "Cores"]
     rows = [
         [
@@ -77,9 +77,9 @@ def logs(
     as_json: AsJson = False,
 ) -> None:
     """Print the last lines of a server's log."""
-    from classroom.spawner.report import log  # noqa: PLC0415 - as above
+    from classroom.spawner.report import read_server_log  # noqa: PLC0415 - as above
 
-    text = log(load_settings(settings_file), name, lines)
+    text = read_server_log(load_settings(settings_file), name, lines)
     if as_json:
         print_json({"name": name, "lines": text.splitlines()})
     else:

@@ -1,4 +1,4 @@
-"""Students' servers for the operator: what the hub says of them, and what the engine measures."""
+"""The report of students' servers: their state in the hub, with measurements and logs of the engine."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7
 
 
 @dataclass(frozen=True)
-class Running:
+class ServerStatus:
     """One server."""
 
     name: str
     state: str
-    """running, or what it is about to do."""
+    """running, or the change in progress."""
     started: str | None
     """ISO 8601, UTC."""
     last_activity: str | None
@@ -56,38 +56,38 @@ class Running:
 
     @property
     def cpus_shown(self) -> str:
-        """Cores."""
+        """Return the cores in use."""
         return "" if self.cpus is None else f"{self.cpus:.2f}"
 
     def as_data(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return the data of `--json`."""
         return asdict(self)
 
 
-def look(settings: Settings, servers: Iterable[Mapping[str, Any]]) -> tuple[Running, ...]:
-    """Lay what the engine measures beside what the hub says.
+def inspect_servers(settings: Settings, servers: Iterable[Mapping[str, Any]]) -> tuple[ServerStatus, ...]:
+    """Return the servers of the hub with the engine's measurements.
 
     Args:
-        settings: of the class.
+        settings: the class's.
         servers: as the hub's API lists them.
 
     Raises:
         ClassroomError: the engine does not answer.
     """
-    found = [
-        Running(each["name"], each["state"], each["started"], each["last_activity"], each["container"])
-        for each in servers
+    statuses = [
+        ServerStatus(server["name"], server["state"], server["started"], server["last_activity"], server["container"])
+        for server in servers
     ]
-    if not found or settings.spawner != "docker":
-        return tuple(found)
+    if not statuses or settings.spawner != "docker":
+        return tuple(statuses)
     client = _client(settings)
-    containers = _ask(settings, lambda: _containers(client, settings))
+    containers = _call(settings, lambda: _containers(client, settings))
     with ThreadPoolExecutor(_THREADS) as pool:
-        return tuple(pool.map(lambda each: _measured(client, each, containers.get(each.name)), found))
+        return tuple(pool.map(lambda status: _measure(client, status, containers.get(status.name)), statuses))
 
 
-def log(settings: Settings, name: str, lines: int) -> str:
-    """The last lines that a student's server wrote, without what would steer a terminal.
+def read_server_log(settings: Settings, name: str, lines: int) -> str:
+    """Return the last lines of a server's log, without escape sequences.
 
     Raises:
         ClassroomError: there is no such server, or the engine does not answer.
@@ -95,20 +95,20 @@ def log(settings: Settings, name: str, lines: int) -> str:
     if settings.spawner != "docker":
         raise ClassroomError("Servers that are plain processes write into the hub's own log.")
     client = _client(settings)
-    container = _ask(settings, lambda: _containers(client, settings)).get(name)
+    container = _call(settings, lambda: _containers(client, settings)).get(name)
     if container is None:
-        raise ClassroomError(f"{name} has no server, and what it wrote went with it. See: classroom servers list")
-    text: bytes = _ask(settings, lambda: client.logs(container["Id"], tail=lines))
-    return plain(text.decode("utf-8", "replace"))
+        raise ClassroomError(f"{name} has no server, and a log is removed with its server. See: classroom servers list")
+    text: bytes = _call(settings, lambda: client.logs(container["Id"], tail=lines))
+    return strip_escapes(text.decode("utf-8", "replace"))
 
 
-def plain(text: str) -> str:
-    """Without escape sequences and control characters; lines and tabs stay."""
+def strip_escapes(text: str) -> str:
+    """Return text without escape sequences and control characters, except line breaks and tabs."""
     return _ESCAPES.sub("", text.replace("\r\n", "\n"))
 
 
-def usage(stats: Mapping[str, Any]) -> tuple[int | None, int | None, float | None]:
-    """Memory, its bound, and cores in use, from the engine's answer, which holds two samples.
+def read_stats(stats: Mapping[str, Any]) -> tuple[int | None, int | None, float | None]:
+    """Return memory and its limit in bytes, and cores in use, from the two samples in the engine's answer.
 
     https://docs.docker.com/reference/api/engine/version/v1.44/#operation/ContainerStats
     """
@@ -120,13 +120,13 @@ def usage(stats: Mapping[str, Any]) -> tuple[int | None, int | None, float | Non
     now, before = stats.get("cpu_stats") or {}, stats.get("precpu_stats") or {}
     if "system_cpu_usage" not in now or "system_cpu_usage" not in before:
         return (None if used is None else max(0, used - cache)), memory.get("limit"), None
-    mine = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
+    container = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
     machine = now["system_cpu_usage"] - before["system_cpu_usage"]
-    cpus = mine / machine * now.get("online_cpus", 1) if machine > 0 else None
+    cpus = container / machine * now.get("online_cpus", 1) if machine > 0 else None
     return (None if used is None else max(0, used - cache)), memory.get("limit"), cpus
 
 
-def _measured(client: docker.APIClient, server: Running, container: Mapping[str, Any] | None) -> Running:
+def _measure(client: docker.APIClient, server: ServerStatus, container: Mapping[str, Any] | None) -> ServerStatus:
     if container is None:
         return server
     labels = container["Labels"]
@@ -134,7 +134,7 @@ def _measured(client: docker.APIClient, server: Running, container: Mapping[str,
         server, gpus=listed(labels, LEASE), groups=listed(labels, GROUPS), image=labels.get(LABEL + "image")
     )
     try:
-        memory, limit, cpus = usage(client.stats(container["Id"], stream=False))
+        memory, limit, cpus = read_stats(client.stats(container["Id"], stream=False))
     except (docker.errors.DockerException, OSError):
         return server  # stopped meanwhile
     return replace(server, memory=memory, memory_limit=limit, cpus=cpus)
@@ -146,11 +146,11 @@ def _client(settings: Settings) -> docker.APIClient:
 
 def _containers(client: docker.APIClient, settings: Settings) -> dict[str, Mapping[str, Any]]:
     filters = {"label": [LABEL + "user", f"{LABEL}network={settings.network.name}"]}
-    return {each["Labels"][LABEL + "user"]: each for each in client.containers(all=True, filters=filters)}
+    return {item["Labels"][LABEL + "user"]: item for item in client.containers(all=True, filters=filters)}
 
 
-def _ask(settings: Settings, question: Callable[[], Any]) -> Any:  # noqa: ANN401 - docker-py is untyped
+def _call(settings: Settings, request: Callable[[], Any]) -> Any:  # noqa: ANN401 - docker-py is untyped
     try:
-        return question()
+        return request()
     except (docker.errors.DockerException, OSError) as error:
         raise EngineSilentError(settings.docker.host, error) from error
