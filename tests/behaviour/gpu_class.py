@@ -120,7 +120,7 @@ def start(student: Server) -> None:
 
 
 def stop(student: Server) -> None:
-    """Neither with a server nor in line."""
+    """Neither with a server nor in the queue."""
     student.visitor.post(f"/hub/gpu-line/{student.name}", {"action": "leave"})
     if student.is_known:
         student.stop()

@@ -116,7 +116,7 @@ def test_a_device_that_vanishes_takes_no_server_with_it_and_is_given_to_nobody(r
     first.open()
     assert "All GPUs are in use." in refused(room.student())
     room.rules("exclusive", perStudent=2)
-    assert "gpu.perStudent is 2, and GPUs to hand out: 1." in admin.get("/hub/home").text
+    assert "gpu.perStudent is 2, but the number of GPUs for the class is 1." in admin.get("/hub/home").text
     _, seen = room.started()
     assert seen == "none", "nobody waits for what cannot come"
 
@@ -139,7 +139,7 @@ def test_without_a_driver_students_start_and_are_told_why_and_so_is_the_instruct
     student.open()
     with student.kernel() as kernel:
         said = kernel.run("from classroom.student.gpu import describe; print(describe())")
-    assert "This machine offers no GPU to the class now." in said
+    assert "No GPU is available to the class now." in said
     home = admin.get("/hub/home").text
     assert "nvidia.json: not valid JSON" in home
     assert "students start without one" in home
@@ -196,12 +196,12 @@ def test_the_command_and_the_instructors_page_show_who_holds_what(room: Class, a
     assert line.split()[0] == seen
     assert "0 min" in line
     assert "shared" in line
-    assert "not handed out" in table
+    assert "not for students" in table
     assert '/hub/gpus"' in admin.get("/hub/home").text
     page = admin.get("/hub/gpus").text
     assert student.name in page
-    assert "not handed out" in page
-    assert "Nobody waits." in page
+    assert "not for students" in page
+    assert "The queue is empty." in page
     answer = student.visitor.get("/hub/gpus")
     assert answer.status_code == 403
     assert '/hub/gpus"' not in student.visitor.get("/hub/home").text

@@ -75,10 +75,10 @@ def test_in_the_browser_a_student_waits_through_a_restart_and_the_server_starts_
     expect(page.get_by_role("heading", name="All GPUs are in use.")).to_be_visible()
     expect(page.get_by_role("cell", name="GPU 0")).to_be_visible()
     expect(page.get_by_text("in use for 0 min")).to_be_visible()
-    page.get_by_role("button", name="Wait in line").click()
-    expect(page.get_by_text("You are number 1 of 1 in line.")).to_be_visible()
+    page.get_by_role("button", name="Join the queue").click()
+    expect(page.get_by_text("You are #1 of 1 in the queue.")).to_be_visible()
     join(later)
-    expect(page.get_by_text("You are number 1 of 2 in line.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("You are #1 of 2 in the queue.")).to_be_visible(timeout=20_000)
     room.server("kill", "hub")
     room.server("start", "hub")
     assert (place(waiting), place(later)) == (1, 2)
@@ -113,9 +113,9 @@ def test_who_leaves_by_the_button_moves_the_others_up(room: Class, page: Page) -
     leaving, later = room.student(), room.student()
     sign_in(page, leaving)
     page.get_by_role("button", name="Start").click()
-    page.get_by_role("button", name="Wait in line").click()
-    assert "You are number 2 of 2 in line." in join(later)
-    page.get_by_role("button", name="Leave the line").click()
+    page.get_by_role("button", name="Join the queue").click()
+    assert "You are #2 of 2 in the queue." in join(later)
+    page.get_by_role("button", name="Leave the queue").click()
     page.wait_for_url("**/hub/home")
     assert (place(leaving), place(later)) == (None, 1)
     start_without(later)
@@ -131,8 +131,8 @@ def test_nobody_overtakes_and_an_offer_that_is_not_taken_passes_on(room: Class) 
     join(awake)
     first.stop()
     page = refused(newcomer)
-    assert "All GPUs are in use, or kept for those who wait in line." in page
-    assert "Before you: 2." in page
+    assert "All GPUs are in use or offered to students in the queue." in page
+    assert "Students ahead of you: 2." in page
     assert not stands(awake)["turn"]
     wait_until(lambda: asleep.is_known, "the hub starts the server of whose turn it is", 30)
     asleep.wait_ready()
@@ -141,7 +141,7 @@ def test_nobody_overtakes_and_an_offer_that_is_not_taken_passes_on(room: Class) 
     awake.wait_ready()
     awake.open()
     assert (room.sees(awake), asleep.is_known, place(asleep)) == ("0", False, None)
-    words = "It was your turn, but nobody opened the server: the GPU passed on."
+    words = "It was your turn, but you did not open the server in time. The next student got the GPU."
     for shown in ("/hub/home", f"/hub/spawn/{asleep.name}"):
         assert words in asleep.visitor.get(shown).text
     wait_until(lambda: room.database(_OFFERS) == "0", "who has come is not sent away again", 30, 1)
@@ -160,13 +160,13 @@ def test_what_is_reserved_for_a_lecture_is_the_groups_until_it_is_cancelled(
     done = terminal.run(*reserve, group)
     assert f"1 GPU for group {group}" in done.stdout, done.stderr
     again = terminal.run(*reserve, group)
-    assert (again.returncode, "Reserved in that time already" in again.stderr) == (1, True)
+    assert (again.returncode, "others are reserved for that time" in again.stderr) == (1, True)
     sign_in(page, other)
     page.get_by_role("button", name="Start").click()
-    expect(page.get_by_role("heading", name="All GPUs are in use, or reserved.")).to_be_visible()
+    expect(page.get_by_role("heading", name="All GPUs are in use or reserved.")).to_be_visible()
     expect(page.get_by_text(re.compile(r"1 GPU is reserved until \d+:\d+"))).to_be_visible()
-    page.get_by_role("button", name="Wait in line").click()
-    expect(page.get_by_text("You are number 1 of 1 in line.")).to_be_visible()
+    page.get_by_role("button", name="Join the queue").click()
+    expect(page.get_by_text("You are #1 of 1 in the queue.")).to_be_visible()
     room.server("kill", "hub")
     room.server("start", "hub")
     start(member)
@@ -183,7 +183,7 @@ def test_what_is_reserved_for_a_lecture_is_the_groups_until_it_is_cancelled(
     assert room.sees(other) == "0"
     cleared = terminal.run(*reserve, group, "--clear", "--json")
     expect(
-        page.get_by_text("A lecture begins, for which your GPU is reserved. This server is stopped in")
+        page.get_by_text("Your GPU is reserved for a lecture that begins. This server is stopped in")
     ).to_be_visible()
     terminal.run("gpus", "cancel", str(json.loads(cleared.stdout)["id"]))
     expect(page.get_by_text("This server is not going to be stopped after all.")).to_be_visible()
@@ -204,7 +204,7 @@ def test_who_has_had_a_gpu_for_long_is_told_in_the_notebook_and_it_passes_on_wit
     page.keyboard.type("unsaved = 'not by me'")
     join(waiting)
     told = page.get_by_text(
-        re.compile(r"Others wait for a GPU, and you have had yours for .* This server is stopped in")
+        re.compile(r"Other students are waiting for a GPU, and you have had yours for .* This server is stopped in")
     )
     ends = time.monotonic() + 60
     while not told.count():
@@ -218,7 +218,9 @@ def test_who_has_had_a_gpu_for_long_is_told_in_the_notebook_and_it_passes_on_wit
     waiting.wait_ready()
     assert room.sees(waiting) == "0"
     page.goto(f"/hub/user/{holder.name}/lab")
-    expect(page.get_by_text("It was stopped. Others waited for a GPU, and you had had yours for")).to_be_visible()
+    expect(
+        page.get_by_text("It was stopped. Other students were waiting for a GPU, and you had had yours for")
+    ).to_be_visible()
 
 
 def test_who_is_put_into_a_group_with_a_longer_lease_keeps_the_gpu_and_another_students_passes_on(
@@ -246,13 +248,13 @@ def test_what_is_reserved_for_a_group_with_gpus_of_its_own_is_of_those(room: Cla
     lab = {"members": [member.name], "gpu": {"devices": ["1", "2"]}}
     room.rules("exclusive", {"lab": lab}, devices=["0", "1"])
     reserve = ("gpus", "reserve", "--from", "now", "--to", "90m", "--group", "lab")
-    assert "GPUs to hand out to group lab: 2. Reserve so many or fewer." in terminal.run(*reserve, "3").stderr
+    assert "Only 2 GPUs can be reserved for group lab." in terminal.run(*reserve, "3").stderr
     made = terminal.run(*reserve, "2", "--json")
     assert made.returncode == 0, made.stderr
     try:
         start(other)
         assert room.sees(other) == "0", "the site's first GPU is none of the group's"
-        assert "All GPUs are in use, or reserved." in refused(late)
+        assert "All GPUs are in use or reserved." in refused(late)
         start(member)
         assert room.sees(member) == "1"
     finally:

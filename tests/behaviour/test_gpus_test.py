@@ -38,7 +38,7 @@ def test_a_student_is_asked_in_their_own_server(room: Class) -> None:
     status, text = trial(room, student.name)
     assert (status, "does not work" in text) == (1, True)
     assert "In use by" not in text
-    assert f"In use by {student.name} meanwhile." in " ".join(trial(room)[1].split())
+    assert f"In use by {student.name} during the test." in " ".join(trial(room)[1].split())
 
 
 def test_a_machine_without_a_specification_is_told_what_to_do(room: Class) -> None:

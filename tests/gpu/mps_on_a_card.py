@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from classroom.gpus.mps import client_environment, environment
+from classroom.gpus.mps import client_environment, daemon_environment
 from classroom.gpus.telemetry import nvml
 from classroom.settings.models import Mps
 
@@ -32,9 +32,9 @@ BOUND = 2 * 1024**3
 USER = ["setpriv", "--reuid=1000", "--regid=100", "--clear-groups", "--no-new-privs"]
 _SERVICE = """
 import sys
-from classroom.gpus.mps import run
+from classroom.gpus.mps import run_daemon
 from classroom.settings.models import Mps
-run(Mps.model_validate_json(sys.argv[1]))
+run_daemon(Mps.model_validate_json(sys.argv[1]))
 """
 # Takes a gigabyte at a time and computes; what the driver itself says of the memory comes first.
 _CLIENT = """
@@ -127,7 +127,7 @@ class Card:
     def a_student_gives_orders(self) -> str:
         done = subprocess.run(
             [*USER, "nvidia-cuda-mps-control"],
-            env=os.environ | environment(self.mps), input="get_default_active_thread_percentage\nquit\n",
+            env=os.environ | daemon_environment(self.mps), input="get_default_active_thread_percentage\nquit\n",
             text=True, capture_output=True, timeout=20, check=False,
         )  # fmt: skip
         return f"status {done.returncode}: {(done.stdout + done.stderr).strip()}"

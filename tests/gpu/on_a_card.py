@@ -33,7 +33,7 @@ def main() -> int:
         sampler = Collector(lambda pid: ME if pid == os.getpid() else None, time.monotonic())
 
         def look() -> Any:
-            return sampler.take(driver.read(), time.monotonic(), time.time())
+            return sampler.collect(driver.read(), time.monotonic(), time.time())
 
         begin = time.perf_counter()
         look()

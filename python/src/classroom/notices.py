@@ -1,6 +1,6 @@
-"""What the hub tells students in their notebooks before it stops their servers, and on its pages afterwards.
+"""Notices to students before their servers are stopped, and the reasons on the pages afterwards.
 
-In memory: a hub that restarts gives notice anew, which costs the others minutes and nobody their work.
+They are in memory. After a restart the hub gives notice again, which costs others minutes and nobody their work.
 """
 
 from __future__ import annotations
@@ -11,57 +11,57 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Notice:
-    """A server is about to be stopped."""
+    """A notice that a server will be stopped."""
 
     reason: str
-    """Why, as a sentence for its student."""
+    """A sentence for the student."""
     ends: float
-    """When, of `time.monotonic`."""
+    """The moment of the stop, of `time.monotonic`."""
 
     def seconds(self, moment: float | None = None) -> int:
-        """How long the student still has."""
+        """Return the seconds until the stop."""
         return max(0, round(self.ends - (time.monotonic() if moment is None else moment)))
 
 
-class Board:
-    """Notices, by student."""
+class NoticeBoard:
+    """Notices, stop reasons and page visits, by student."""
 
     def __init__(self) -> None:
-        """Nobody is told anything."""
-        self._given: dict[str, Notice] = {}
-        self._stopped: dict[str, str] = {}
-        self._seen: dict[str, float] = {}
+        """Start without notices."""
+        self._notices: dict[str, Notice] = {}
+        self._reasons: dict[str, str] = {}
+        self._visits: dict[str, float] = {}
 
     def give(self, student: str, notice: Notice) -> None:
-        """Tell a student."""
-        self._given[student] = notice
+        """Show a notice to a student."""
+        self._notices[student] = notice
 
     def withdraw(self, student: str) -> None:
-        """Nothing is going to be stopped."""
-        self._given.pop(student, None)
+        """Remove the notice: the server is not stopped after all."""
+        self._notices.pop(student, None)
 
-    def of(self, student: str) -> Notice | None:
-        """What a student is told now."""
-        return self._given.get(student)
+    def notice_for(self, student: str) -> Notice | None:
+        """Return the notice for a student."""
+        return self._notices.get(student)
 
-    def stopped(self, student: str, reason: str) -> None:
-        """It is done: have the pages say why, until the next start."""
+    def record_stop(self, student: str, reason: str) -> None:
+        """Show on the pages why the server was stopped, until the next start."""
         self.withdraw(student)
-        self._stopped[student] = reason
+        self._reasons[student] = reason
 
-    def why(self, student: str) -> str:
-        """Why the student's server was stopped; empty if not by a notice, or there has been a start since."""
-        return self._stopped.get(student, "")
+    def stop_reason(self, student: str) -> str:
+        """Return why the hub stopped the student's server; empty if it did not, or after a new start."""
+        return self._reasons.get(student, "")
 
-    def started(self, student: str) -> None:
-        """There is a new server."""
+    def record_start(self, student: str) -> None:
+        """Remove notice and reason: there is a new server."""
         self.withdraw(student)
-        self._stopped.pop(student, None)
+        self._reasons.pop(student, None)
 
-    def seen(self, student: str) -> None:
-        """A page of the student's that waits has asked."""
-        self._seen[student] = time.monotonic()
+    def record_visit(self, student: str) -> None:
+        """Note a request of the student's waiting page."""
+        self._visits[student] = time.monotonic()
 
-    def is_there(self, student: str, seconds: float) -> bool:
-        """Whether one has asked in the last so many seconds."""
-        return time.monotonic() - self._seen.get(student, float("-inf")) <= seconds
+    def visited_within(self, student: str, seconds: float) -> bool:
+        """Return whether the student's waiting page has made a request in the last `seconds`."""
+        return time.monotonic() - self._visits.get(student, float("-inf")) <= seconds

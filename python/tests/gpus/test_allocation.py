@@ -105,7 +105,7 @@ def test_a_device_that_has_vanished_holds_up_nobody() -> None:
         (gpu("none"), Inventory(problems=("broken",)), []),
         (gpu("exclusive"), FOUR, []),
         (gpu("exclusive", per_student=4), FOUR, []),
-        (gpu("exclusive", per_student=5), FOUR, ["gpu.perStudent is 5, and GPUs to hand out: 4."]),
+        (gpu("exclusive", per_student=5), FOUR, ["gpu.perStudent is 5, but the number of GPUs for the class is 4."]),
         (gpu("devices", devices=["0", "9"]), FOUR, ["gpu.devices: 9 does not exist; this machine has 0, 1, 2, 3"]),
         (gpu("shared"), Inventory(), ["no specification in /etc/cdi, /var/run/cdi names a GPU"]),
         (gpu("all"), Inventory(FOUR.devices, FOUR.names, ("file broken",)), ["file broken"]),
@@ -163,7 +163,7 @@ class Class:
         before = device_load(self.machine, others)
         after = device_load(self.machine, [*others, lease])
         mine = [device for device in self.machine.devices if after.count(device) > before.count(device)]
-        assert not any(before.is_taken(device) for device in mine), "a device of someone's own was given away"
+        assert not any(before.is_exclusive(device) for device in mine), "a device of someone's own was given away"
         for device in mine:
             promises = [each.limit for each in [*others, lease] if each.limit and device.identity in on(self, each)]
             assert after.count(device) <= min(promises, default=99), "more than one of them was promised"

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from classroom.db.models import AutostartRow, utc_now
 from classroom.errors import ClassroomError
-from classroom.gpus.autostart import Autostart, forget
+from classroom.gpus.autostart import Autostart, forget_autostart
 from classroom.gpus.leases import Lease
 from classroom.gpus.queue import QueueEntry
 from classroom.gpus.snapshot import GpuSnapshot
@@ -39,7 +39,7 @@ class Hub:
         self.stages[name] = "pending"
 
     async def end_server(self, name: str, reason: str) -> bool:
-        assert "nobody opened" in reason
+        assert "did not open the server" in reason
         self.ended.append(name)
         del self.stages[name]
         return True
@@ -55,9 +55,9 @@ def seen(*line: str, holder: str = "", offered: datetime | None = None) -> GpuSn
     return GpuSnapshot(Gpu(policy="exclusive"), ONE, leases, tuple(places))
 
 
-async def settled(turns: Autostart, view: GpuSnapshot) -> None:
+async def settled(autostart: Autostart, view: GpuSnapshot) -> None:
     """One look, and what it has begun."""
-    await turns.review(view)
+    await autostart.update(view)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
@@ -70,10 +70,10 @@ def test_whose_turn_it_is_gets_a_server_once_and_nobody_else_does(db: Session) -
     hub = Hub()
 
     async def scene() -> None:
-        turns = Autostart(db, hub, 60)
+        autostart = Autostart(db, hub, 60)
         for _ in range(3):
-            await settled(turns, seen("ada", "ben", offered=JOINED))
-        assert turns.busy is False, "it starts: nobody need open it yet"
+            await settled(autostart, seen("ada", "ben", offered=JOINED))
+        assert autostart.busy is False, "it starts: nobody need open it yet"
 
     asyncio.run(scene())
     assert (hub.started, untaken(db)) == (["ada"], ["ada"])
@@ -90,12 +90,12 @@ def test_a_start_that_fails_is_tried_again_with_the_next_offer_only(db: Session)
     later = JOINED + timedelta(minutes=9)
 
     async def scene() -> None:
-        turns = Autostart(db, hub, 60)
+        autostart = Autostart(db, hub, 60)
         for _ in range(2):
-            await settled(turns, seen("ada", offered=JOINED))
-        assert turns.begin("ada", JOINED) is False, "the page is told that it was tried"
-        assert turns.begin("ada", later) is True
-        await settled(turns, seen("ada", offered=later))
+            await settled(autostart, seen("ada", offered=JOINED))
+        assert autostart.start("ada", JOINED) is False, "the page is told that it was tried"
+        assert autostart.start("ada", later) is True
+        await settled(autostart, seen("ada", offered=later))
 
     asyncio.run(scene())
     assert (hub.started, untaken(db)) == (["ada", "ada"], [])
@@ -112,12 +112,12 @@ def test_a_server_that_nobody_opens_goes_to_the_next(
     hub = Hub()
 
     async def scene() -> None:
-        turns = Autostart(db, hub, patience)
-        await settled(turns, seen("ada", offered=JOINED))
-        await settled(turns, seen(*line, holder="ada"))
+        autostart = Autostart(db, hub, patience)
+        await settled(autostart, seen("ada", offered=JOINED))
+        await settled(autostart, seen(*line, holder="ada"))
         assert hub.ended == [], "it starts"
         hub.stages["ada"] = "ready"
-        await settled(turns, seen(*line, holder="ada"))
+        await settled(autostart, seen(*line, holder="ada"))
 
     asyncio.run(scene())
     assert hub.ended == ended
@@ -135,8 +135,8 @@ def test_an_open_notebook_keeps_its_server(db: Session) -> None:
     hub = Hub()
     asyncio.run(settled(Autostart(db, hub, 60), seen("ada", offered=JOINED)))
     hub.stages["ada"] = "ready"
-    forget(db, "ada")
-    forget(db, "nobody")
+    forget_autostart(db, "ada")
+    forget_autostart(db, "nobody")
     asyncio.run(settled(Autostart(db, hub, 0), seen("ben", holder="ada")))
     assert (hub.ended, untaken(db)) == ([], [])
 
@@ -180,9 +180,9 @@ def test_a_start_that_the_hub_puts_off_is_tried_again_with_the_same_offer(db: Se
     hub = Busy()
 
     async def scene() -> None:
-        turns = Autostart(db, hub, 60)
+        autostart = Autostart(db, hub, 60)
         for _ in range(3):
-            await settled(turns, seen("ada", offered=JOINED))
+            await settled(autostart, seen("ada", offered=JOINED))
 
     asyncio.run(scene())
     assert hub.started == ["ada", "ada"]
@@ -196,10 +196,10 @@ def test_a_database_that_fails_once_takes_nobodys_turn(db: Session, monkeypatch:
         raise OperationalError("COMMIT", {}, Exception("database is locked"))
 
     async def scene() -> None:
-        turns = Autostart(db, hub, 60)
+        autostart = Autostart(db, hub, 60)
         monkeypatch.setattr(db, "commit", locked)
         for _ in range(2):
-            await settled(turns, seen("ada", offered=JOINED))
+            await settled(autostart, seen("ada", offered=JOINED))
 
     asyncio.run(scene())
     assert (hub.started, untaken(db)) == (["ada"], ["ada"])

@@ -14,20 +14,20 @@ from classroom.errors import ClassroomError
 from classroom.gpus.autostart import Autostart
 from classroom.gpus.controller import GpuController
 from classroom.gpus.snapshot import GpuSnapshot
-from classroom.notices import Board
+from classroom.notices import NoticeBoard
 from classroom.settings.models import Settings
 from support.gpus import inventory, nvidia
 
 
-class Ailing(Autostart):
-    """Turns that cannot be looked at."""
+class FailingAutostart(Autostart):
+    """An autostart that fails."""
 
     def __init__(self, db: Session, fails: Callable[[Session], None]) -> None:
         super().__init__(db, cast("Any", None), 60)
         self._fails = fails
 
-    async def review(self, view: GpuSnapshot) -> None:
-        assert view.inventory.devices
+    async def update(self, snapshot: GpuSnapshot) -> None:
+        assert snapshot.inventory.devices
         self._fails(self._db)
 
 
@@ -47,31 +47,33 @@ def is_away(_db: Session) -> None:
 
 
 def is_wrong(_db: Session) -> None:
-    raise ValueError("nobody has foreseen this")
+    raise ValueError("unexpected")
 
 
 @pytest.mark.parametrize("fails", [is_locked, is_left_half_done, is_away, is_wrong])
-def test_what_ails_the_line_keeps_no_lease_from_its_end(
+def test_a_failing_queue_stops_no_lease_from_ending(
     db: Session, monkeypatch: pytest.MonkeyPatch, fails: Callable[[Session], None]
 ) -> None:
     settings = Settings.model_validate({"gpu": {"policy": "exclusive"}})
-    keeper = GpuController(
-        settings, cast("Any", None), db, board=Board(), turns=Ailing(db, fails), stop=cast("Any", None)
+
+    class Scheduler:
+        async def reconcile(self) -> GpuSnapshot:
+            return GpuSnapshot(settings.gpu, inventory(nvidia(1)), ())
+
+    autostart, stop = FailingAutostart(db, fails), cast("Any", None)
+    controller = GpuController(
+        settings, cast("Any", Scheduler()), db, notices=NoticeBoard(), autostart=autostart, stop=stop
     )
     acted = asyncio.Event()
 
-    async def look() -> GpuSnapshot:
-        return GpuSnapshot(settings.gpu, inventory(nvidia(1)), ())
-
-    async def act(_view: GpuSnapshot) -> None:
+    async def act(_snapshot: GpuSnapshot) -> None:
         db.execute(text("SELECT 1"))
         acted.set()
 
-    monkeypatch.setattr(keeper, "_look", look)
-    monkeypatch.setattr(keeper, "_act", act)
+    monkeypatch.setattr(controller, "_act", act)
 
     async def scene() -> None:
-        task = asyncio.create_task(keeper.run())
+        task = asyncio.create_task(controller.run())
         await asyncio.wait_for(acted.wait(), 5)
         task.cancel()
 

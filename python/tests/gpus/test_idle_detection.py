@@ -4,15 +4,14 @@ import pytest
 
 from classroom.gpus.idle_detection import idle_leases
 from classroom.gpus.leases import Lease
-from classroom.gpus.preemption import lease_key
-from classroom.gpus.telemetry.sample import Sample, Use
+from classroom.gpus.telemetry.sample import ContainerUse, Sample
 
 ADA, BEN = (Lease(name, ("nvidia.com/gpu=0",), container=f"c-{name}", container_id=name) for name in ("ada", "ben"))
-OLD = {lease_key(ADA): 9000.0, lease_key(BEN): 9000.0}
+OLD = {ADA.key: 9000.0, BEN.key: 9000.0}
 
 
 def sample(watched: float, **idle: float) -> Sample:
-    return Sample(taken=0, watched=watched, containers={name: Use(idle=each) for name, each in idle.items()})
+    return Sample(taken=0, watched=watched, containers={name: ContainerUse(idle=each) for name, each in idle.items()})
 
 
 @pytest.mark.parametrize(
@@ -21,7 +20,7 @@ def sample(watched: float, **idle: float) -> Sample:
         (sample(5000, ada=100, ben=4000), OLD, {BEN: 4000}),
         (sample(5000, ada=100), OLD, {BEN: 5000}),
         (sample(300, ada=300, ben=300), OLD, {}),
-        (sample(5000, ada=4000, ben=4000), OLD | {lease_key(ADA): 60.0}, {BEN: 4000}),
+        (sample(5000, ada=4000, ben=4000), OLD | {ADA.key: 60.0}, {BEN: 4000}),
         (None, OLD, {}),
     ],
     ids=["one works", "one never used it", "not watched for long", "one came just now", "nobody watches"],

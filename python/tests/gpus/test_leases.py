@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from classroom.gpus.leases import Lease, labels, leases
+from classroom.gpus.leases import Lease, lease_labels, leases_of
 
 
 def container(state: str = "running", **more: str) -> dict[str, Any]:
@@ -18,9 +18,9 @@ def container(state: str = "running", **more: str) -> dict[str, Any]:
 
 def test_what_is_written_on_a_container_is_what_is_read() -> None:
     found = container() | {
-        "Labels": container()["Labels"] | labels(["nvidia.com/gpu=0"], ["/dev/nvidia0"], "exclusive")
+        "Labels": container()["Labels"] | lease_labels(["nvidia.com/gpu=0"], ["/dev/nvidia0"], "exclusive")
     }
-    assert leases([found]) == (
+    assert leases_of([found]) == (
         Lease(
             "ada",
             ("nvidia.com/gpu=0",),
@@ -38,14 +38,14 @@ def test_what_is_written_on_a_container_is_what_is_read() -> None:
     [("created", 1), ("running", 1), ("paused", 1), ("restarting", 1), ("removing", 0), ("exited", 0), ("dead", 0)],
 )
 def test_a_lease_lasts_as_long_as_processes_can_use_the_device(state: str, count: int) -> None:
-    assert len(leases([container(state, lease="nvidia.com/gpu=0")])) == count
+    assert len(leases_of([container(state, lease="nvidia.com/gpu=0")])) == count
 
 
 def test_a_container_without_devices_holds_no_lease() -> None:
-    assert leases([container(), container(lease="")]) == ()
+    assert leases_of([container(), container(lease="")]) == ()
 
 
 @pytest.mark.parametrize(("label", "limit"), [({"lease-most": "3"}, 3), ({}, 0), ({"lease-most": "many"}, 0)])
 def test_what_a_student_was_promised_is_on_the_container(label: dict[str, str], limit: int) -> None:
-    assert leases([container(lease="nvidia.com/gpu=0", **label)])[0].limit == limit
-    assert labels(["nvidia.com/gpu=0"], [], "shared", 3)["org.classroom.lease-most"] == "3"
+    assert leases_of([container(lease="nvidia.com/gpu=0", **label)])[0].limit == limit
+    assert lease_labels(["nvidia.com/gpu=0"], [], "shared", 3)["org.classroom.lease-most"] == "3"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from prometheus_client import REGISTRY
 
 from classroom.gpus.leases import Lease
-from classroom.gpus.metrics import show
+from classroom.gpus.metrics import update_metrics
 from classroom.gpus.snapshot import GpuSnapshot
 from classroom.gpus.telemetry.sample import Card, Sample
 from classroom.settings.models import Gpu
@@ -12,10 +12,10 @@ from support.gpus import inventory, nvidia
 
 def test_the_figures_are_those_of_the_last_look() -> None:
     gpu = Gpu(policy="shared", devices=("0", "1"))
-    show(GpuSnapshot(gpu, inventory(nvidia(4)), (Lease("ada", ("nvidia.com/gpu=1",)),)))
+    update_metrics(GpuSnapshot(gpu, inventory(nvidia(4)), (Lease("ada", ("nvidia.com/gpu=1",)),)))
     assert REGISTRY.get_sample_value("classroom_gpu_leases", {"device": "1"}) == 1
     assert REGISTRY.get_sample_value("classroom_gpu_devices") == 2
-    show(GpuSnapshot(gpu, inventory(nvidia(1)), ()))
+    update_metrics(GpuSnapshot(gpu, inventory(nvidia(1)), ()))
     assert REGISTRY.get_sample_value("classroom_gpu_leases", {"device": "1"}) is None, "a device that has gone"
     assert REGISTRY.get_sample_value("classroom_gpu_waiting") == 0
 
@@ -23,9 +23,9 @@ def test_the_figures_are_those_of_the_last_look() -> None:
 def test_what_the_sampler_does_not_know_has_no_figure() -> None:
     gpu, machine = Gpu(policy="shared"), inventory(nvidia(2))
     card = Card(index="0", uuid="GPU-1", name="H100", memory_used=3, memory_total=10)
-    show(GpuSnapshot(gpu, machine, (), sample=Sample(taken=0, watched=0, cards=(card,))))
+    update_metrics(GpuSnapshot(gpu, machine, (), sample=Sample(taken=0, watched=0, cards=(card,))))
     assert REGISTRY.get_sample_value("classroom_gpu_memory_used_bytes", {"device": "0"}) == 3
     assert REGISTRY.get_sample_value("classroom_gpu_use_ratio", {"device": "0"}) is None
     assert REGISTRY.get_sample_value("classroom_gpu_memory_bytes", {"device": "1"}) is None
-    show(GpuSnapshot(gpu, machine, ()))
+    update_metrics(GpuSnapshot(gpu, machine, ()))
     assert REGISTRY.get_sample_value("classroom_gpu_memory_used_bytes", {"device": "0"}) is None

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from classroom.errors import ClassroomError
 from classroom.gpus import mps
-from classroom.gpus.mps import client_environment, environment, orders
+from classroom.gpus.mps import client_environment, daemon_commands, daemon_environment
 from classroom.settings.models import Gpu, Mps, Settings
 
 GIB = 1024**3
@@ -57,10 +57,10 @@ def test_it_is_off_unless_asked_for() -> None:
 
 
 def test_every_gpu_is_bounded_by_its_uuid_before_anybody_connects() -> None:
-    assert orders(ON, ["GPU-a", "GPU-b"]) == (
+    assert daemon_commands(ON, ["GPU-a", "GPU-b"]) == (
         "set_default_device_pinned_mem_limit GPU-a 8192M\nset_default_device_pinned_mem_limit GPU-b 8192M\n"
     )
-    assert orders(Mps(enable=True), ["GPU-a"]) == ""
+    assert daemon_commands(Mps(enable=True), ["GPU-a"]) == ""
 
 
 def test_a_students_programs_know_the_pipes_and_the_bound() -> None:
@@ -73,13 +73,13 @@ def test_a_students_programs_know_the_pipes_and_the_bound() -> None:
 
 
 def test_nobody_finds_the_daemon_who_does_not_look_for_it() -> None:
-    assert environment(Mps())["CUDA_MPS_PIPE_DIRECTORY"] == "/run/classroom-mps/pipe"
+    assert daemon_environment(Mps())["CUDA_MPS_PIPE_DIRECTORY"] == "/run/classroom-mps/pipe"
 
 
 def test_a_machine_without_nvidias_program_is_told_which_package_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ClassroomError, match="nvidia-cuda-mps-control is not on this machine"):
-        mps.run(ON)
+        mps.run_daemon(ON)
 
 
 # Stands for NVIDIA's program, which needs a card: takes orders by a file as that does by a pipe, and keeps them.
@@ -121,7 +121,7 @@ from classroom.gpus import mps
 from classroom.settings.models import Mps
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 mps._gpus = lambda: [{uuid!r}]
-mps.run(Mps(enable=True, memory={8 * GIB}, folder=Path({str(machine / "mps")!r})))
+mps.run_daemon(Mps(enable=True, memory={8 * GIB}, folder=Path({str(machine / "mps")!r})))
 """
     path = f"{machine / 'bin'}:{os.environ['PATH']}"
     command = ["unshare", "--mount", sys.executable, "-c", code]
@@ -156,7 +156,7 @@ def test_a_bound_that_is_not_taken_lets_nobody_in(machine: Path) -> None:
     process = start(machine, "GPU-bad")
     _, said = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "did not take" in said
+    assert "refused" in said
     assert "Device not found" in said
     assert (machine / "mps/pipe").stat().st_mode & 0o777 == 0o700
 

@@ -7,18 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classroom.gpus.allocation import Claim, capacity_of
-from classroom.gpus.leases import Lease
+from classroom.gpus.leases import Lease, LeaseKey
 from classroom.gpus.preemption import (
     Demand,
     LeaseAges,
-    LeaseKey,
     PendingNotices,
-    lease_key,
     leases_to_clear,
     leases_to_preempt,
 )
 from classroom.gpus.queue import QueueEntry
-from classroom.notices import Board, Notice
+from classroom.notices import Notice, NoticeBoard
 from classroom.settings.models import Gpu
 from support.gpus import inventory, lease, nvidia
 
@@ -128,60 +126,60 @@ def test_whose_lease_ends_somebody_else_is_served_for_it(data: st.DataObject) ->
 
 def test_a_clock_that_jumps_makes_no_lease_too_old() -> None:
     ages, one = LeaseAges(), Lease("ada", (), since=1_000, container="c")
-    assert ages.look([one], 50, 1_100)[lease_key(one)] == 100
-    assert ages.look([one], 65, 999_999_999)[lease_key(one)] == 115
-    assert ages.look([one], 80, 0)[lease_key(one)] == 130
-    assert ages.look([], 95, 1_145) == {}
+    assert ages.update([one], 50, 1_100)[one.key] == 100
+    assert ages.update([one], 65, 999_999_999)[one.key] == 115
+    assert ages.update([one], 80, 0)[one.key] == 130
+    assert ages.update([], 95, 1_145) == {}
     ahead = Lease("ada", (), since=9_999, container="c")
-    assert ages.look([ahead], 110, 1_160) == {LeaseKey("c", 9_999): 0}, "made before the clock was set back"
+    assert ages.update([ahead], 110, 1_160) == {LeaseKey("c", 9_999): 0}, "made before the clock was set back"
 
 
 def test_who_is_to_go_is_told_first_and_goes_no_sooner() -> None:
     notices = PendingNotices()
     ada, ben = FULL
-    step = notices.review({ada: 600}, 0)
-    assert (step.tell, step.withdraw, step.stop) == ((ada,), (), ())
-    assert notices.review({ada: 600}, 599).stop == ()
-    assert notices.review({ada: 600, ben: 60}, 600).stop == (ada,)
-    assert notices.review({ada: 600, ben: 60}, 615).tell == ()
-    assert notices.review({ben: 60}, 659).stop == ()
-    assert notices.review({ben: 60}, 660).stop == (ben,), "each has the notice of their own rules"
+    step = notices.update({ada: 600}, 0)
+    assert (step.notify, step.withdraw, step.stop) == ((ada,), (), ())
+    assert notices.update({ada: 600}, 599).stop == ()
+    assert notices.update({ada: 600, ben: 60}, 600).stop == (ada,)
+    assert notices.update({ada: 600, ben: 60}, 615).notify == ()
+    assert notices.update({ben: 60}, 659).stop == ()
+    assert notices.update({ben: 60}, 660).stop == (ben,), "each has the notice of their own rules"
 
 
 def test_a_notice_is_taken_back_when_nobody_waits_any_more_and_begins_anew_after_that() -> None:
     notices = PendingNotices()
     (ada, _) = FULL
-    notices.review({ada: 600}, 0)
-    assert notices.review({}, 300).withdraw == (ada,)
-    assert notices.review({ada: 600}, 310).tell == (ada,)
-    assert notices.review({ada: 600}, 900).stop == ()
-    assert notices.review({ada: 600}, 910).stop == (ada,)
+    notices.update({ada: 600}, 0)
+    assert notices.update({}, 300).withdraw == (ada,)
+    assert notices.update({ada: 600}, 310).notify == (ada,)
+    assert notices.update({ada: 600}, 900).stop == ()
+    assert notices.update({ada: 600}, 910).stop == (ada,)
 
 
 def test_who_has_been_told_goes_before_others_who_have_had_theirs_longer() -> None:
     notices = PendingNotices()
     ada, ben = FULL
-    ages = {lease_key(ada): 100.0, lease_key(ben): 200.0}
-    assert sorted(FULL, key=notices.first_to_go(ages)) == [ben, ada]
-    notices.review({ada: 600}, 0)
-    assert sorted(FULL, key=notices.first_to_go(ages)) == [ada, ben]
+    ages = {ada.key: 100.0, ben.key: 200.0}
+    assert sorted(FULL, key=notices.order(ages)) == [ben, ada]
+    notices.update({ada: 600}, 0)
+    assert sorted(FULL, key=notices.order(ages)) == [ada, ben]
 
 
 def test_the_board_says_what_is_to_come_and_afterwards_why() -> None:
-    board = Board()
+    board = NoticeBoard()
     board.give("ada", Notice("Others wait.", 100))
-    found = board.of("ada")
+    found = board.notice_for("ada")
     assert found is not None
     assert (found.seconds(40), found.seconds(200)) == (60, 0)
-    board.stopped("ada", "Others waited.")
-    assert (board.of("ada"), board.why("ada"), board.why("ben")) == (None, "Others waited.", "")
-    board.started("ada")
-    assert board.why("ada") == ""
+    board.record_stop("ada", "Others waited.")
+    assert (board.notice_for("ada"), board.stop_reason("ada"), board.stop_reason("ben")) == (None, "Others waited.", "")
+    board.record_start("ada")
+    assert board.stop_reason("ada") == ""
 
 
 def test_only_who_looks_at_the_page_counts_as_waiting() -> None:
-    board = Board()
-    board.seen("ada")
-    assert board.is_there("ada", 60)
-    assert not board.is_there("ada", -1)
-    assert not board.is_there("ben", 60)
+    board = NoticeBoard()
+    board.record_visit("ada")
+    assert board.visited_within("ada", 60)
+    assert not board.visited_within("ada", -1)
+    assert not board.visited_within("ben", 60)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import Environment, FileSystemLoader
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -20,15 +21,16 @@ from classroom.gpus.leases import Lease
 from classroom.gpus.queue import QueueEntry, QueueLimits
 from classroom.gpus.snapshot import GpuSnapshot
 from classroom.gpus.telemetry.sample import Card, Sample
-from classroom.gpus.text import devices, standing, start_page
+from classroom.gpus.text import device_rows, queue_status, start_form_values
 from classroom.settings.models import Gpu
+from classroom.web import TEMPLATES
 from support.gpus import inventory, lease, nvidia
 
 NOON = datetime(2027, 1, 15, 12, 0)  # noqa: DTZ001 - as the tables hold it
 BOUNDS = QueueLimits(timedelta(minutes=2), timedelta(hours=4))
 TWO = inventory(nvidia(2))
 EXCLUSIVE = Gpu(policy="exclusive")
-URLS = {"gpu-line": "/hub/gpu-line/ada", "spawn": "/hub/spawn/ada"}
+PAGES = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
 
 
 def at(minutes: float) -> datetime:
@@ -93,6 +95,12 @@ def test_nobody_overtakes_and_no_more_are_offered_than_there_are(rows: list[tupl
     assert review(after, free) == after
 
 
+def start_form(snapshot: GpuSnapshot, student: str, reason: str) -> str:
+    values = start_form_values(snapshot, student, reason)
+    urls = {"queue_url": "/hub/gpu-line/ada", "start_url": "/hub/spawn/ada"}
+    return PAGES.get_template("start_form.html").render(values | urls)
+
+
 def view(*holders: str, db: Session | None = None, gpu: Gpu = EXCLUSIVE, machine: Inventory = TWO) -> GpuSnapshot:
     leases = tuple(Lease(name, (device.name,)) for name, device in zip(holders, machine.devices, strict=False))
     return GpuSnapshot(
@@ -104,11 +112,11 @@ def test_what_is_known_of_a_gpu_stands_beside_it() -> None:
     half = Card(index="0", uuid="GPU-x", name="<Card>", memory_used=2 * 10**9, memory_total=80 * 10**9, use=0.5)
     instance = half.model_copy(update={"index": "1", "use": None})
     found = replace(view("ada"), sample=Sample(taken=0, watched=1, cards=(half, instance)))
-    assert devices(found, "ben", now=60) == [
+    assert device_rows(found, "ben", now=60) == [
         {"name": "GPU 0, <Card>", "use": "in use for 1 min (1.9G of 74.5G in use, busy 50% of the time)"},
         {"name": "GPU 1, <Card>", "use": "free (1.9G of 74.5G in use)"},
     ]
-    assert "GPU 0, &lt;Card&gt;" in start_page(found, "ben", "All GPUs are in use.", URLS)
+    assert "GPU 0, &lt;Card&gt;" in start_form(found, "ben", "All GPUs are in use.")
 
 
 def test_joining_twice_keeps_the_place(db: Session) -> None:
@@ -133,12 +141,12 @@ def test_a_free_gpu_is_the_first_ones_and_nobody_elses(db: Session) -> None:
     for name in ("ada", "ben"):
         queue.join_queue(db, name)
     found = view("zoe", db=db)
-    assert isinstance(found.answer("ada"), Granted)
-    assert isinstance(found.answer("ben"), Busy)
-    assert isinstance(found.answer("someone new"), Busy)
+    assert isinstance(found.allocate("ada"), Granted)
+    assert isinstance(found.allocate("ben"), Busy)
+    assert isinstance(found.allocate("someone new"), Busy)
     found = view(db=db)
-    assert isinstance(found.answer("ben"), Granted)
-    assert isinstance(found.answer("someone new"), Busy)
+    assert isinstance(found.allocate("ben"), Granted)
+    assert isinstance(found.allocate("someone new"), Busy)
 
 
 def test_an_offer_that_is_not_taken_passes_on_and_this_is_remembered(db: Session) -> None:
@@ -150,8 +158,8 @@ def test_an_offer_that_is_not_taken_passes_on_and_this_is_remembered(db: Session
     row.offered -= timedelta(seconds=EXCLUSIVE.offer)
     db.commit()
     found = view("zoe", db=db)
-    assert isinstance(found.answer("ben"), Granted)
-    assert found.place("ada") is None
+    assert isinstance(found.allocate("ben"), Granted)
+    assert found.position("ada") is None
     assert [each.name for each in queue.read_queue(db)] == ["ben"]
 
 
@@ -168,12 +176,12 @@ def test_who_has_a_gpu_by_now_waits_no_more(db: Session) -> None:
 def test_when_the_gpus_vanish_nobody_waits_on(db: Session) -> None:
     queue.join_queue(db, "ada")
     found = view(db=db, machine=Inventory())
-    assert isinstance(found.answer("ada"), NoGpu)
-    assert standing(found, "ada")["turn"] is True
+    assert isinstance(found.allocate("ada"), NoGpu)
+    assert queue_status(found, "ada")["turn"] is True
 
 
 def test_with_an_empty_line_one_click_starts() -> None:
-    assert isinstance(view("zoe").answer("ada"), Granted)
+    assert isinstance(view("zoe").allocate("ada"), Granted)
 
 
 @pytest.mark.parametrize("count", [200])
@@ -184,7 +192,7 @@ def test_two_hundred_who_wait_are_served_in_order(db: Session, count: int) -> No
     served = []
     while found := queue.read_queue(db):
         now = view(db=db, **gpu)
-        turn = [each.name for each in found if isinstance(now.answer(each.name), Granted)]
+        turn = [each.name for each in found if isinstance(now.allocate(each.name), Granted)]
         assert len(turn) == min(2, len(found))
         served += turn[:1]
         queue.leave_queue(db, turn[0])
@@ -204,18 +212,18 @@ def test_a_look_with_two_hundred_in_line_and_a_thousand_leases_takes_millisecond
     for _ in range(10):
         begin = time.thread_time()
         found = GpuSnapshot(gpu, machine, leases, queue.update_queue(db, gpu, capacity_of(machine, leases), leases))
-        assert standing(found, "s199")["place"] == 200
+        assert queue_status(found, "s199")["place"] == 200
         times.append(time.thread_time() - begin)
     assert min(times) < 0.06
 
 
 def test_the_page_says_how_long_and_not_who(db: Session) -> None:
     queue.join_queue(db, "ben")
-    page = start_page(view("zoe", "kim", db=db), "ada", "All <GPUs> are in use.", URLS)
+    page = start_form(view("zoe", "kim", db=db), "ada", "All <GPUs> are in use.")
     assert "GPU 0" in page
     assert "in use for " in page
     assert "All &lt;GPUs&gt; are in use." in page
-    assert "Before you: 1." in page
+    assert "Students ahead of you: 1." in page
     assert 'name="gpu" value="no"' in page
     assert 'value="join"' in page
     assert not {"zoe", "kim", "ben"} & set(page.replace("<", " ").replace(">", " ").split())
@@ -225,12 +233,12 @@ def test_the_page_of_who_waits_says_the_place(db: Session) -> None:
     for name in ("ben", "ada"):
         queue.join_queue(db, name)
     found = view("zoe", "kim", db=db)
-    page = start_page(found, "ada", "", URLS)
-    assert "You are number 2 of 2 in line." in page
+    page = start_form(found, "ada", "")
+    assert "You are #2 of 2 in the queue." in page
     assert 'value="leave"' in page
-    assert standing(found, "ada")["text"] == "You are number 2 of 2 in line."
-    assert standing(found, "ada")["turn"] is False
-    assert standing(found, "cem") == {"waiting": False}
+    assert queue_status(found, "ada")["text"] == "You are #2 of 2 in the queue."
+    assert queue_status(found, "ada")["turn"] is False
+    assert queue_status(found, "cem") == {"waiting": False}
 
 
 @pytest.mark.parametrize(("before", "offer", "again"), [(0, 120, 2), (9, 120, 11), (199, 120, 30), (199, 10, 5)])
@@ -241,7 +249,7 @@ def test_the_page_asks_the_less_often_the_longer_the_line_and_misses_no_offer(
         queue.join_queue(db, f"s{number}")
     queue.join_queue(db, "ada")
     found = view("zoe", "kim", db=db, gpu=Gpu(policy="exclusive", offer=offer))
-    assert standing(found, "ada")["again"] == again
+    assert queue_status(found, "ada")["again"] == again
 
 
 PAIR, ONE = Gpu(policy="exclusive", per_student=2), EXCLUSIVE
@@ -292,10 +300,10 @@ def test_a_student_reads_of_the_line_what_the_others_rules_make_of_it(db: Sessio
     found = GpuSnapshot(
         ONE, TWO, leases, queue.update_queue(db, ONE, capacity_of(TWO, leases), leases, others.__getitem__), others
     )
-    assert [isinstance(found.answer(name), Busy) for name in ("ada", "ben", "new")] == [True, True, True]
-    assert "kept for those who wait" in found.answer("new").reason  # type: ignore[union-attr]
+    assert [isinstance(found.allocate(name), Busy) for name in ("ada", "ben", "new")] == [True, True, True]
+    assert "offered to students in the queue" in found.allocate("new").reason  # type: ignore[union-attr]
     found = GpuSnapshot(ONE, inventory(nvidia(3)), leases, found.queue, others)
-    assert isinstance(found.answer("ada"), Granted)
+    assert isinstance(found.allocate("ada"), Granted)
 
 
 GROUPS = [
@@ -324,7 +332,7 @@ def test_whoever_comes_next_and_whatever_they_may_have_nobody_waits_for_ever(dat
 
     def start(name: str, gpu: Gpu, second: int) -> bool:
         view = GpuSnapshot(gpu, machine, tuple(each for _, each in running.values()), tuple(waiters), rules)
-        if not isinstance(found := view.answer(name), Granted):
+        if not isinstance(found := view.allocate(name), Granted):
             return False
         exclusive = gpu.policy == "exclusive"
         running[name] = second, Lease(name, found.names, found.identities, exclusive, limit=student_limit(gpu))

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from classroom.gpus.inventory import Inventory
 from classroom.gpus.leases import Lease
-from classroom.gpus.report import Report, report
+from classroom.gpus.report import Report, make_report
 from classroom.gpus.telemetry.sample import Card, Sample
 from classroom.settings.models import Gpu
 from support.gpus import inventory, nvidia
@@ -26,7 +26,7 @@ def test_each_device_and_each_who_holds_it_has_a_row() -> None:
         Lease("ada", ("nvidia.com/gpu=1",), since=NOON, policy="shared"),
         Lease("cem", ("nvidia.com/gpu=7",), since=NOON, policy="exclusive"),
     ]
-    found = report(Gpu(policy="shared"), inventory(nvidia(3)), leases)
+    found = make_report(Gpu(policy="shared"), inventory(nvidia(3)), leases)
     assert [(row.device, row.student) for row in found.rows] == [
         ("0", None),
         ("1", "ada"),
@@ -40,7 +40,7 @@ def test_each_device_and_each_who_holds_it_has_a_row() -> None:
 
 def test_the_table_says_how_long() -> None:
     lines = shown(
-        report(Gpu(policy="exclusive"), inventory(nvidia(2)), [Lease("ada", ("nvidia.com/gpu=0",), since=NOON)])
+        make_report(Gpu(policy="exclusive"), inventory(nvidia(2)), [Lease("ada", ("nvidia.com/gpu=0",), since=NOON)])
     )
     assert lines[1][:2] == ["0", "ada"]
     assert lines[1][-4:] == ["(2", "h", "5", "min)"]
@@ -48,38 +48,42 @@ def test_the_table_says_how_long() -> None:
 
 
 def test_what_students_call_themselves_is_no_markup() -> None:
-    lines = shown(report(Gpu(policy="shared"), inventory(nvidia(1)), [Lease("[red]x[/red]", ("nvidia.com/gpu=0",))]))
+    lines = shown(
+        make_report(Gpu(policy="shared"), inventory(nvidia(1)), [Lease("[red]x[/red]", ("nvidia.com/gpu=0",))])
+    )
     assert lines[1][1] == "[red]x[/red]"
 
 
 def test_a_device_that_is_kept_back_says_so() -> None:
-    found = report(Gpu(policy="exclusive", devices=("0",)), inventory(nvidia(2)), [])
-    assert [row.note for row in found.rows] == ["", "not handed out (gpu.devices)"]
+    found = make_report(Gpu(policy="exclusive", devices=("0",)), inventory(nvidia(2)), [])
+    assert [row.note for row in found.rows] == ["", "not for students (gpu.devices)"]
 
 
 def test_what_a_group_may_have_is_handed_out() -> None:
     everyone, group = Gpu(policy="exclusive", devices=("0",)), Gpu(policy="shared", devices=("1",))
     rules = {"gpu": everyone, "groups.ml.gpu": group}
-    found = report(everyone, inventory(nvidia(3)), [], rules=rules)
-    assert [row.note for row in found.rows] == ["", "", "not handed out (gpu.devices)"]
+    found = make_report(everyone, inventory(nvidia(3)), [], rules=rules)
+    assert [row.note for row in found.rows] == ["", "", "not for students (gpu.devices)"]
     assert found.policy == "exclusive; groups.ml: shared"
 
 
 def test_what_is_wrong_is_said_of_each_rule_and_what_is_the_same_once() -> None:
     everyone = Gpu(policy="exclusive", devices=("0", "7"))
     group = everyone.model_copy(update={"per_student": 2})
-    found = report(everyone, inventory(nvidia(2)), [], rules={"gpu": everyone, "groups.ml.gpu": group})
-    assert [mistake.split(" ")[0] for mistake in found.mistakes] == ["gpu.devices:", "groups.ml.gpu.perStudent"]
+    found = make_report(everyone, inventory(nvidia(2)), [], rules={"gpu": everyone, "groups.ml.gpu": group})
+    assert [problem.split(" ")[0] for problem in found.problems] == ["gpu.devices:", "groups.ml.gpu.perStudent"]
 
 
 def test_a_machine_without_a_gpu_says_what_to_do() -> None:
-    assert "nvidia-ctk cdi generate" in report(Gpu(policy="shared"), Inventory(), []).mistakes[0]
+    assert "nvidia-ctk cdi generate" in make_report(Gpu(policy="shared"), Inventory(), []).problems[0]
 
 
 def test_what_the_sampler_saw_stands_beside_each_device() -> None:
     card = Card(index="0", uuid="GPU-1", name="H100", memory_used=8_000_000_000, memory_total=80_000_000_000, use=0.375)
     lease = Lease("ada", ("nvidia.com/gpu=0",), since=NOON)
-    found = report(Gpu(policy="exclusive"), inventory(nvidia(2)), [lease], Sample(taken=NOON, watched=1, cards=(card,)))
-    assert shown(found)[1][:8] == ["0", "H100", "8.0", "of", "80.0", "GB", "38%", "ada"]
+    found = make_report(
+        Gpu(policy="exclusive"), inventory(nvidia(2)), [lease], Sample(taken=NOON, watched=1, cards=(card,))
+    )
+    assert shown(found)[1][:7] == ["0", "H100", "7.5G", "of", "74.5G", "38%", "ada"]
     assert shown(found)[2] == ["1", "free"]
     assert found.as_data()["rows"][0]["memory_used"] == 8_000_000_000

@@ -14,9 +14,16 @@ from classroom.db.models import utc_now
 from classroom.gpus.allocation import Busy, Claim, Granted, allocate, leased_identities, student_limit
 from classroom.gpus.leases import Lease
 from classroom.gpus.reservations import store
-from classroom.gpus.reservations.policy import Reservation, ReservationError, check, claims, device_pools, match_devices
+from classroom.gpus.reservations.policy import (
+    Reservation,
+    ReservationError,
+    check_reservation,
+    claims_of,
+    device_pools,
+    match_devices,
+)
 from classroom.gpus.snapshot import GpuSnapshot
-from classroom.gpus.text import clock, devices, notes, reservation
+from classroom.gpus.text import describe_reservation, device_rows, local_time, queue_notes
 from classroom.settings.models import Gpu, Settings
 from support.gpus import inventory, lease, nvidia
 
@@ -70,17 +77,17 @@ def labels(found: tuple[Claim, ...]) -> list[list[str]]:
     ],
 )
 def test_a_reservation_keeps(leases: list[Lease], reservations: list[Reservation], devices: list[list[str]]) -> None:
-    assert labels(claims(everything, FOUR, leases, reservations)) == devices
+    assert labels(claims_of(everything, FOUR, leases, reservations)) == devices
 
 
 def test_what_is_reserved_is_the_members_and_they_take_it_first() -> None:
-    claimed = claims(everything, FOUR, [lease("zoe", 0)], [booked(1, 0, 1, "ada")])
+    claimed = claims_of(everything, FOUR, [lease("zoe", 0)], [booked(1, 0, 1, "ada")])
     leases = [lease("zoe", 0)]
     assert allocate(ALONE, FOUR, leases, "ada", claimed) == allocate(ALONE, FOUR, leases)
     answer = allocate(ALONE, FOUR, leases, "ben", claimed)
     assert isinstance(answer, Granted)
     assert answer.names == ("nvidia.com/gpu=2",)
-    low = claims(lambda _: FOUR.devices[2:], FOUR, [], [booked(1, 0, 1, "ada")])
+    low = claims_of(lambda _: FOUR.devices[2:], FOUR, [], [booked(1, 0, 1, "ada")])
     answer = allocate(ALONE, FOUR, [], "ada", low)
     assert isinstance(answer, Granted)
     assert answer.names == ("nvidia.com/gpu=2",), "others keep what is not reserved"
@@ -88,7 +95,7 @@ def test_what_is_reserved_is_the_members_and_they_take_it_first() -> None:
 
 def test_of_those_that_others_have_it_keeps_the_ones_they_have_had_longest() -> None:
     leases = [replace(lease(name, number), since=since) for number, (name, since) in enumerate(AGES)]
-    assert labels(claims(everything, FOUR, leases, [booked(2)])) == [["1", "3"]]
+    assert labels(claims_of(everything, FOUR, leases, [booked(2)])) == [["1", "3"]]
 
 
 def test_it_keeps_them_from_a_while_before_it_begins() -> None:
@@ -128,15 +135,18 @@ def test_a_group_gets_the_devices_that_it_alone_can_use_and_leaves_those_that_ot
     pools = device_pools(Settings.model_validate(CLASS, by_name=False), FOUR)
     lab, site, every = (replace(booked(2), group=group) for group in ("lab", "", "all"))
     one = replace(lab, count=1)
-    assert labels(claims(pools, FOUR, [], [lab])) == [["1", "2"]]
-    assert labels(claims(pools, FOUR, [], [one, site])) == [["2"], ["0", "1"]], "the second can have nothing else"
-    assert labels(claims(pools, FOUR, [], [every, one, replace(site, count=1)])) == [["1", "3"], ["2"], ["0"]]
-    check(one, [site], NOON, pools)
-    with pytest.raises(ReservationError, match=r"number 7 \(2\). GPUs to hand out to group lab: 2. Reserve fewer"):
-        check(lab, [replace(site, id=7)], NOON, pools)
-    for group, said in (("lab", "GPUs to hand out to group lab: 2."), ("none", "No GPU is handed out to group none.")):
+    assert labels(claims_of(pools, FOUR, [], [lab])) == [["1", "2"]]
+    assert labels(claims_of(pools, FOUR, [], [one, site])) == [["2"], ["0", "1"]], "the second can have nothing else"
+    assert labels(claims_of(pools, FOUR, [], [every, one, replace(site, count=1)])) == [["1", "3"], ["2"], ["0"]]
+    check_reservation(one, [site], NOON, pools)
+    with pytest.raises(ReservationError, match=r"Only 2 GPUs .* for group lab, .* number 7 \(2\)\. Reserve fewer"):
+        check_reservation(lab, [replace(site, id=7)], NOON, pools)
+    for group, said in (
+        ("lab", "Only 2 GPUs can be reserved for group lab."),
+        ("none", "No GPU can be reserved for group none."),
+    ):
         with pytest.raises(ReservationError, match=said):
-            check(replace(booked(3), group=group), [], NOON, pools)
+            check_reservation(replace(booked(3), group=group), [], NOON, pools)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.sampled_from("abcdef"), unique=True)), max_size=5))
@@ -174,7 +184,7 @@ def test_whoever_comes_and_goes_nobody_is_put_on_what_is_reserved_for_others(dat
             case "start":
                 name = data.draw(st.sampled_from(names))
                 others = [each for each in running.values() if each.holder != name]
-                claimed = claims(own.__getitem__, machine, others, reservations)
+                claimed = claims_of(own.__getitem__, machine, others, reservations)
                 answer = allocate(rules[name], machine, others, name, claimed)
                 running.pop(name, None)
                 if isinstance(answer, Granted):
@@ -192,37 +202,37 @@ def test_whoever_comes_and_goes_nobody_is_put_on_what_is_reserved_for_others(dat
                     data.draw(st.integers(1, 4)), NOON, NOON + HOUR, data.draw(st.sampled_from(sorted(own))), members
                 )
                 try:
-                    check(wanted, reservations, NOON, own.__getitem__)
+                    check_reservation(wanted, reservations, NOON, own.__getitem__)
                 except ReservationError:
                     continue
                 reservations.append(wanted)
             case "cancel":
                 reservations = reservations[:-1]
-        found = claims(own.__getitem__, machine, list(running.values()), reservations)
+        found = claims_of(own.__getitem__, machine, list(running.values()), reservations)
         assert [len(each.identities) for each in found] == [each.count for each in reservations]
         assert len(frozenset[str]().union(*(each.identities for each in found))) == sum(
             len(e.identities) for e in found
         )
         for each, claim in zip(reservations, found, strict=True):
             assert claim.identities <= {device.identity for device in own[each.group]}
-        assert found == claims(own.__getitem__, machine, list(reversed(running.values())), reservations)
+        assert found == claims_of(own.__getitem__, machine, list(reversed(running.values())), reservations)
 
 
 @pytest.mark.parametrize(
     ("wanted", "others", "said"),
     [
         (booked(4), [], None),
-        (booked(5), [], "GPUs to hand out to group lab: 4."),
+        (booked(5), [], "Only 4 GPUs can be reserved for group lab."),
         (booked(1, 1, 1), [], "end before it begins"),
         (booked(1, 2, 1), [], "end before it begins"),
         (booked(1, -2, -1), [], "That time is over"),
         (booked(1, -2, 1), [], None),
         (booked(2), [booked(2)], None),
-        (booked(3), [booked(2, number=7)], "Reserved in that time already: number 7 (2)."),
+        (booked(3), [booked(2, number=7)], "others are reserved for that time: number 7 (2)."),
         (booked(4), [booked(4, 1, 2)], None),
         (booked(4), [booked(4, -1, 0)], None),
         (booked(2, 0, 4), [booked(2, 0, 1), booked(2, 1, 2), booked(2, 3, 4)], None),
-        (booked(2, 0, 4), [booked(2, 0, 2), booked(1, 1, 3)], "already"),
+        (booked(2, 0, 4), [booked(2, 0, 2), booked(1, 1, 3)], "others are reserved"),
     ],
     ids=[
         "all",
@@ -243,10 +253,10 @@ def test_what_cannot_be_kept_is_refused_in_words(
     wanted: Reservation, others: list[Reservation], said: str | None
 ) -> None:
     if said is None:
-        check(wanted, others, NOON, everything)
+        check_reservation(wanted, others, NOON, everything)
         return
     with pytest.raises(ReservationError) as refused:
-        check(wanted, others, NOON, everything)
+        check_reservation(wanted, others, NOON, everything)
     assert said in str(refused.value)
 
 
@@ -299,34 +309,34 @@ def test_a_clock_that_jumps_ahead_and_back_loses_no_reservation(db: Session) -> 
 
 def view(leases: list[Lease], *reservations: Reservation, when: datetime = NOON, **more: Any) -> GpuSnapshot:
     in_force = [each for each in reservations if each.holds(when)]
-    claimed = claims(everything, FOUR, leases, in_force)
-    given: dict[str, Any] = {"reserved": reservations, "claims": claimed, "pools": everything} | more
+    claimed = claims_of(everything, FOUR, leases, in_force)
+    given: dict[str, Any] = {"reservations": reservations, "claims": claimed, "pools": everything} | more
     return GpuSnapshot(ALONE, FOUR, tuple(leases), **given)
 
 
 def test_a_student_reads_what_is_reserved_and_until_when() -> None:
     found = view([lease("zoe", 0), lease("kim", 1)], booked(2, 0, 3.5, "ada"))
-    answer = found.answer("ben")
+    answer = found.allocate("ben")
     assert isinstance(answer, Busy)
-    assert answer.reason == "All GPUs are in use, or reserved."
-    assert isinstance(found.answer("ada"), Granted)
-    (said,) = notes(found, "ben", NOON)
-    assert said == f"2 GPUs are reserved until {clock(NOON + 3.5 * HOUR, NOON)}."
-    assert notes(found, "ada", NOON) == [said.replace("reserved", "reserved for you")]
-    assert [row["use"] for row in devices(found, "ben")[2:]] == ["reserved", "reserved"]
-    assert [row["use"] for row in devices(found, "ada")[2:]] == ["free", "free"]
+    assert answer.reason == "All GPUs are in use or reserved."
+    assert isinstance(found.allocate("ada"), Granted)
+    (said,) = queue_notes(found, "ben", NOON)
+    assert said == f"2 GPUs are reserved until {local_time(NOON + 3.5 * HOUR, NOON)}."
+    assert queue_notes(found, "ada", NOON) == [said.replace("reserved", "reserved for you")]
+    assert [row["use"] for row in device_rows(found, "ben")[2:]] == ["reserved", "reserved"]
+    assert [row["use"] for row in device_rows(found, "ada")[2:]] == ["free", "free"]
 
 
 def test_what_is_reserved_for_later_is_said_before_and_not_after() -> None:
     found = view([], booked(1, 2, 3), booked(1, 30, 31))
-    begins, ends = clock(NOON + 2 * HOUR, NOON), clock(NOON + 3 * HOUR, NOON)
-    assert notes(found, "ben", NOON) == [f"1 GPU is reserved from {begins} until {ends}."]
-    assert notes(found, "ben", NOON + 4 * HOUR) == []
+    begins, ends = local_time(NOON + 2 * HOUR, NOON), local_time(NOON + 3 * HOUR, NOON)
+    assert queue_notes(found, "ben", NOON) == [f"1 GPU is reserved from {begins} until {ends}."]
+    assert queue_notes(found, "ben", NOON + 4 * HOUR) == []
     elsewhere = replace(
         view([], booked(1, 2, 3, "ada")), gpu=Gpu(policy="exclusive", devices=("0",)), pools=lambda _: FOUR.devices[2:]
     )
-    assert notes(elsewhere, "ben", NOON) == [], "what students could not have anyway is not their affair"
-    assert len(notes(elsewhere, "ada", NOON)) == 1
+    assert queue_notes(elsewhere, "ben", NOON) == [], "what students could not have anyway is not their affair"
+    assert len(queue_notes(elsewhere, "ada", NOON)) == 1
 
 
 @pytest.mark.parametrize(
@@ -341,8 +351,8 @@ def test_times_are_those_of_the_machines_zone(
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        assert clock(NOON + hours * HOUR, NOON) == text
-        assert reservation(booked(1, 0, hours), NOON) == f"1 GPU is reserved until {text}."
+        assert local_time(NOON + hours * HOUR, NOON) == text
+        assert describe_reservation(booked(1, 0, hours), NOON) == f"1 GPU is reserved until {text}."
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from classroom.gpus.snapshot import options_from_form, wants_gpu
+from classroom.spawner.docker import options_from_form, wants_gpu
 
 
 @pytest.mark.parametrize(

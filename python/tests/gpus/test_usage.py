@@ -12,7 +12,7 @@ from classroom.gpus import queue, usage
 from classroom.gpus.allocation import capacity_of
 from classroom.gpus.leases import Lease
 from classroom.gpus.snapshot import GpuSnapshot
-from classroom.gpus.text import notes, standing
+from classroom.gpus.text import queue_notes, queue_status
 from classroom.settings.models import Gpu
 from support.gpus import inventory, lease, nvidia
 
@@ -29,14 +29,16 @@ def ago(days: int) -> date:
 
 
 def test_use_is_what_passes_between_two_looks_by_the_clock_that_never_jumps() -> None:
-    meter = usage.UsageCounter()
-    assert meter.count(TWO, [lease("ada", 0)], 100) == {}
-    assert meter.count(TWO, [lease("ada", 0), lease("ben", 1)], 115) == {"ada": 15}
-    assert meter.count(TWO, [lease("ben", 1)], 130) == {"ben": 15}
-    assert meter.count(TWO, [lease("ben", 1, since=9)], 145) == {}, "another container: between the two there was none"
-    assert meter.count(TWO, [lease("cem", 0, 1)], 160) == {}
-    assert meter.count(TWO, [lease("cem", 0, 1)], 175) == {"cem": 30}, "two at once count twice"
-    assert meter.count(TWO, [lease("cem", 7)], 190) == {"cem": 0}, "a device that has vanished is of no use"
+    counter = usage.UsageCounter()
+    assert counter.count(TWO, [lease("ada", 0)], 100) == {}
+    assert counter.count(TWO, [lease("ada", 0), lease("ben", 1)], 115) == {"ada": 15}
+    assert counter.count(TWO, [lease("ben", 1)], 130) == {"ben": 15}
+    assert counter.count(TWO, [lease("ben", 1, since=9)], 145) == {}, (
+        "another container: between the two there was none"
+    )
+    assert counter.count(TWO, [lease("cem", 0, 1)], 160) == {}
+    assert counter.count(TWO, [lease("cem", 0, 1)], 175) == {"cem": 30}, "two at once count twice"
+    assert counter.count(TWO, [lease("cem", 7)], 190) == {"cem": 0}, "a device that has vanished is of no use"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_the_last_seven_days_count(db: Session, rows: list[tuple[date, float]], 
 
 
 def test_the_oldest_rows_go_and_no_clock_has_a_say_in_it(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "_MOST_ROWS", 2)
+    monkeypatch.setattr(usage, "_MAX_ROWS", 2)
     for days in (3, 2, 1, 0):
         usage.record_use(db, {"ada": 1}, ago(days))
     assert usage.recent_use(db, TODAY) == {"ada": 2}
@@ -89,8 +91,8 @@ def test_who_has_used_least_is_first_and_an_offer_stays_with_whom_it_was_made_to
     usage.record_use(db, {"cem": 3600})
     found = view(db, lease("zoe", 0))
     assert [each.name for each in found.queue] == ["cem", "dan", "ada"]
-    assert standing(found, "ada")["text"] == "You are number 3 of 3 in line."
-    assert "comes first, in whole hours. You have: 2 h 1 min." in notes(found, "ada")[0]
+    assert queue_status(found, "ada")["text"] == "You are #3 of 3 in the queue."
+    assert "go first. Yours: 2 h 1 min." in queue_notes(found, "ada")[0]
 
 
 def test_without_the_setting_who_came_first_is_first(db: Session) -> None:
@@ -109,6 +111,6 @@ def test_nobody_stands_behind_one_who_has_used_more_and_equals_stay_in_order(
     moment = utc_now()
     before = [queue.QueueEntry(str(n), moment, moment if offered else None) for n, (offered, _) in enumerate(rows)]
     after = queue.ordered_by_use(before, used)
-    keys = [(each.offered is None, usage.rank(used.get(each.name, 0)), int(each.name)) for each in after]
+    keys = [(each.offered is None, usage.hours_used(used.get(each.name, 0)), int(each.name)) for each in after]
     assert keys == sorted(keys)
     assert set(after) == set(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,13 +30,13 @@ def gpus(
     """Show each GPU with its student, since when and by which policy; or run one of the commands below."""
     if context.invoked_subcommand:
         return
-    from classroom.gpus.report import look  # noqa: PLC0415 - the engine's client takes a while to import
+    from classroom.gpus.report import inspect_gpus  # noqa: PLC0415 - the engine's client takes a while to import
 
-    report = look(_container_settings(settings_file))
+    report = inspect_gpus(_container_settings(settings_file))
     print_result(report.as_table(), report.as_data(), as_json=as_json)
     if not as_json:
-        for mistake in report.mistakes:
-            typer.secho(mistake, err=True)
+        for problem in report.problems:
+            typer.secho(problem, err=True)
 
 
 @app.command("test")
@@ -48,11 +49,11 @@ def selftest(
     as_json: AsJson = False,
 ) -> None:
     """Start the students' image on each GPU and print what PyTorch finds. Exit with 1 if a GPU does not work."""
-    from classroom.gpus.selftest import as_data, table, trials  # noqa: PLC0415 - as above
+    from classroom.gpus.selftest import run_selftest, selftest_table  # noqa: PLC0415 - as above
 
     settings = _container_settings(settings_file)
-    results = list(trials(settings if group is None else settings_for_group(settings, group), student))
-    print_result(table(results), as_data(results), as_json=as_json)
+    results = list(run_selftest(settings if group is None else settings_for_group(settings, group), student))
+    print_result(selftest_table(results), [asdict(result) for result in results], as_json=as_json)
     if not all(result.works for result in results):
         raise typer.Exit(1)
 
@@ -60,13 +61,13 @@ def selftest(
 @app.command()
 def mps(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Run CUDA's Multi-Process Service, as gpu.mps says (as root). NixOS runs it as classroom-mps.service."""
-    from classroom.gpus.mps import run  # noqa: PLC0415 - the driver's library is for this command only
+    from classroom.gpus.mps import run_daemon  # noqa: PLC0415 - the driver's library is for this command only
 
     settings = load_settings(settings_file)
     if not settings.gpu.mps.enable:
         raise ClassroomError(f"{settings_file}: gpu.mps is off; write enable = true in gpu.mps")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    run(settings.gpu.mps)
+    run_daemon(settings.gpu.mps)
 
 
 @app.command()
@@ -78,10 +79,10 @@ def sample(
     from classroom.gpus.telemetry import collector  # noqa: PLC0415 - the driver's library is for this command only
 
     if once:
-        typer.echo(collector.once().model_dump_json(indent=2))
+        typer.echo(collector.collect_once().model_dump_json(indent=2))
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    collector.run(load_settings(settings_file).gpu.samples)
+    collector.run_collector(load_settings(settings_file).gpu.samples)
 
 
 def _container_settings(settings_file: Path) -> Settings:

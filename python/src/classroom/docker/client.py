@@ -51,8 +51,6 @@ class Engine:
         """
         # A fixed version spares the client the question for it, which would block until the engine answers.
         self.client = docker.APIClient(base_url=host, version=API_VERSION, timeout=timeout, max_pool_size=_THREADS)
-        self.placing = asyncio.Lock()
-        """Held from looking at the leases until the next one is a container's label: no two starts see one GPU free."""
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
 
     async def call(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - docker-py is untyped

@@ -10,7 +10,7 @@ from classroom.doctor.checks import ok, only_root, warning, wrong
 from classroom.gpus.allocation import class_gpu_problems
 from classroom.gpus.inventory import cdi_cache_at
 from classroom.gpus.mps import PID_FILE
-from classroom.gpus.telemetry.sample import read
+from classroom.gpus.telemetry.sample import read_sample
 from classroom.settings.groups import gpu_rules, offers_gpus
 from classroom.units import format_bytes
 
@@ -57,7 +57,7 @@ def look(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
     yield from said or [ok(ABOUT, f"{len(inventory.devices)} for the class, policy {policies}.")]
     yield from driver
     asks = [f"{where}.idle" for where, gpu in rules.items() if gpu.idle and gpu.policy != "none"]
-    if asks and read(settings.gpu.samples) is None:
+    if asks and read_sample(settings.gpu.samples) is None:
         yield wrong(
             ABOUT,
             f"{settings.gpu.samples} is missing or old: nobody's unused GPU is noticed (set: {', '.join(asks)}).",

@@ -1,8 +1,8 @@
-"""Which devices a student gets: a pure function of that student's rules, the machine's devices and the leases.
+"""GPU allocation: a pure function of a student's rules, the machine's devices and the leases.
 
-Students of different groups have different rules over the same devices. What holds across all of them: a device that
-somebody has alone is given to nobody else, and on a shared one there are never more than the strictest of those who
-share it was promised.
+Students of different groups have different rules over the same devices. Two facts hold across all rules: a device of an
+exclusive lease goes to nobody else, and a shared device never has more students than the strictest of their rules
+allows.
 """
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from classroom.gpus.inventory import qualified
+from classroom.gpus.inventory import qualified_name
+from classroom.settings.groups import gpu_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from classroom.gpus.inventory import Device, Inventory
     from classroom.gpus.leases import Lease
-    from classroom.settings.models import Gpu
+    from classroom.settings.models import Gpu, Settings
 
 
 @dataclass(frozen=True)
 class Granted:
-    """Start with these."""
+    """Start with these devices."""
 
     names: tuple[str, ...]
-    """What the engine is asked for; empty with policy "none"."""
+    """CDI names for the engine; empty with policy "none"."""
     identities: tuple[str, ...] = ()
 
 
@@ -39,7 +40,7 @@ class NoGpu:
 
 @dataclass(frozen=True)
 class Busy:
-    """Others have what there is."""
+    """Wait: other students have the GPUs."""
 
     reason: str
     """For the student."""
@@ -47,66 +48,67 @@ class Busy:
 
 Allocation = Granted | NoGpu | Busy
 
-_NONE = "This machine offers no GPU to the class now."
+_NONE = "No GPU is available to the class now."
+_ALL_IN_USE = "All GPUs are in use."
 
 
 @dataclass(frozen=True)
 class DeviceLoad:
-    """How many are on which device, by the devices' identities."""
+    """The number of students on each device, by the device's identity."""
 
     counts: Mapping[str, int]
-    taken: frozenset[str] = frozenset()
-    """Those that somebody has alone."""
-    promised: Mapping[str, int] = field(default_factory=dict)
-    """How many at most may be on a device, as the strictest of those on it was promised."""
-    kept: frozenset[str] = frozenset()
-    """Those that are to become free for somebody who has waited longer, or reserved for others."""
+    exclusive: frozenset[str] = frozenset()
+    """Devices of exclusive leases."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """The most students on a device, by the strictest rule of those on it."""
+    closed: frozenset[str] = frozenset()
+    """Devices that are reserved for others, or that become free for an entry further ahead in the queue."""
     preferred: frozenset[str] = frozenset()
-    """Those that are reserved for the student: taken before others that are as free."""
+    """Devices that are reserved for the student: chosen before others of the same load."""
 
     def count(self, device: Device) -> int:
-        """How many leases a device has."""
+        """Return the number of leases of a device."""
         return self.counts[device.identity]
 
-    def is_taken(self, device: Device) -> bool:
-        """Whether one of them is exclusive."""
-        return device.identity in self.taken
+    def is_exclusive(self, device: Device) -> bool:
+        """Return whether one of its leases is exclusive."""
+        return device.identity in self.exclusive
 
     def admits(self, device: Device) -> bool:
-        """Whether one more may come on the device, as far as those on it and those in line are concerned."""
+        """Return whether the leases and the queue leave room for one more student on the device."""
         identity = device.identity
-        promised = self.promised.get(identity)
+        limit = self.limits.get(identity)
         return (
-            identity not in self.taken
-            and identity not in self.kept
-            and (promised is None or self.counts[identity] < promised)
+            identity not in self.exclusive
+            and identity not in self.closed
+            and (limit is None or self.counts[identity] < limit)
         )
 
     def add(self, identities: Iterable[str], *, exclusive: bool, limit: int, times: int = 1) -> DeviceLoad:
-        """One more lease, or several alike; `limit` as in `Lease.limit`."""
+        """Return the load with one more lease, or with several equal ones; `limit` as in `Lease.limit`."""
         on = [identity for identity in identities if identity in self.counts]
-        promised = {identity: min(limit, self.promised.get(identity, limit)) for identity in on} if limit else {}
+        limits = {identity: min(limit, self.limits.get(identity, limit)) for identity in on} if limit else {}
         return replace(
             self,
             counts={**self.counts, **{identity: self.counts[identity] + times for identity in on}},
-            taken=self.taken | frozenset(on) if exclusive else self.taken,
-            promised={**self.promised, **promised},
+            exclusive=self.exclusive | frozenset(on) if exclusive else self.exclusive,
+            limits={**self.limits, **limits},
         )
 
-    def keep(self, identities: Iterable[str]) -> DeviceLoad:
-        """Let nobody else come on these."""
-        return replace(self, kept=self.kept.union(identities))
+    def close(self, identities: Iterable[str]) -> DeviceLoad:
+        """Return the load with these devices closed to newcomers."""
+        return replace(self, closed=self.closed.union(identities))
 
     def rank(self, device: Device) -> tuple[int, bool]:
-        """The lower, the sooner it is given."""
+        """Return the sort key of a device: the lowest is allocated first."""
         return self.counts[device.identity], device.identity not in self.preferred
 
 
 def leased_identities(inventory: Inventory, lease: Lease) -> set[str]:
-    """Identities of the machine's devices that a lease is on.
+    """Return the identities of the machine's devices that a lease covers.
 
-    A lease counts for every device that has its name or its identity: when names have changed their meaning under a
-    running student, a device too many is kept, never one given to two.
+    A lease counts for every device that has its name or its identity. When names change their meaning under a running
+    student, this marks one device too many as in use, and never gives one device to two students.
     """
     known = inventory.identities
     on = {known[name] for name in (*lease.names, *lease.identities) if name in known}
@@ -117,216 +119,215 @@ def leased_identities(inventory: Inventory, lease: Lease) -> set[str]:
 
 
 def device_load(inventory: Inventory, leases: Iterable[Lease]) -> DeviceLoad:
-    """Put leases on the devices of the machine."""
-    placed = DeviceLoad(dict.fromkeys((device.identity for device in inventory.devices), 0))
-    # Many hold the same: a thousand leases name 64 devices.
+    """Return the load that leases put on the devices of the machine."""
+    load = DeviceLoad(dict.fromkeys((device.identity for device in inventory.devices), 0))
+    # Many leases are equal: a thousand leases name 64 devices.
     groups: dict[tuple[object, ...], list[Lease]] = {}
     for lease in leases:
         groups.setdefault((lease.names, lease.identities, lease.exclusive, lease.limit), []).append(lease)
-    for same in groups.values():
-        on = leased_identities(inventory, same[0])
-        placed = placed.add(on, exclusive=same[0].exclusive, limit=same[0].limit, times=len(same))
-    return placed
+    for first, *more in groups.values():
+        identities = leased_identities(inventory, first)
+        load = load.add(identities, exclusive=first.exclusive, limit=first.limit, times=1 + len(more))
+    return load
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Devices that only some may be put on (`classroom.gpus.reservations.policy`)."""
+    """Devices that a reservation in force gives to its members only (`classroom.gpus.reservations.policy`)."""
 
     members: frozenset[str]
-    """Names of those who may."""
+    """Names of the students who may use them."""
     identities: frozenset[str]
     clear: bool = False
-    """Others who are on them are to go."""
+    """Whether other students' servers on them are stopped."""
 
 
 def allocate(
     gpu: Gpu, inventory: Inventory, leases: Iterable[Lease], student: str = "", claims: tuple[Claim, ...] = ()
 ) -> Allocation:
-    """Decide for one student who has these rules; the leases are those of everybody."""
+    """Return what a student with these rules gets, given everybody's leases."""
     if gpu.policy == "none":
         return Granted(())
-    return Capacity(inventory, device_load(inventory, leases), claims).answer(gpu, student)
-
-
-def _allocate_on(gpu: Gpu, inventory: Inventory, placed: DeviceLoad) -> Allocation:
-    """Decide for one student.
-
-    The same input gives the same answer. Devices are taken in the order in which people count them, those with the
-    fewest students first; what someone holds alone stays theirs even after a change of policy.
-    """
-    if gpu.policy == "none":
-        return Granted(())
-    if gpu.policy in {"all", "devices"}:
-        names = tuple(name for name in map(qualified, gpu.devices) if name in inventory.names)
-        return _for_everyone(names if gpu.devices else _all_names(inventory), inventory, placed)
-    devices = device_pool(gpu, inventory)
-    if not devices:
-        return NoGpu(_NONE)
-    if gpu.policy == "exclusive":
-        return _exclusive(gpu.per_student, devices, placed)
-    return _shared(gpu.students_per_device, devices, placed)
+    return capacity_of(inventory, leases, claims).allocate(gpu, student)
 
 
 def student_limit(gpu: Gpu) -> int:
-    """How many, at most, may be on the devices of a student with these rules; 0 means that none was promised."""
+    """Return how many students may be on a device under these rules; 0 means that the rules set no limit."""
     return gpu.students_per_device if gpu.policy == "shared" else 0
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """The machine as the next of those in line finds it."""
+    """The capacity of the machine that is left at one position of the queue."""
 
     inventory: Inventory
-    placed: DeviceLoad
+    load: DeviceLoad
     claims: tuple[Claim, ...] = ()
 
-    def answer(self, gpu: Gpu, student: str = "") -> Allocation:
-        """Decide for a student with these rules."""
-        return _allocate_on(gpu, self.inventory, self._open_to(student))
+    def allocate(self, gpu: Gpu, student: str = "") -> Allocation:
+        """Return what a student with these rules gets.
 
-    def after(self, gpu: Gpu, answer: Allocation, student: str = "") -> Capacity:
-        """What is left for those behind a student who has had this answer.
-
-        What was granted is the student's, even before the start. For one who waits, as many devices as are wanted are
-        kept free of newcomers, those first that have the fewest students: without it a student who wants two GPUs would
-        never see two free at once while others come for one.
+        The same input gives the same result. The devices with the fewest students come first, in the order in which
+        people count them. A device of an exclusive lease stays exclusive after a change of policy.
         """
-        if isinstance(answer, NoGpu):
-            return self
-        if isinstance(answer, Granted):
-            exclusive = gpu.policy == "exclusive"
-            return replace(
-                self, placed=self.placed.add(answer.identities, exclusive=exclusive, limit=student_limit(gpu))
-            )
-        wanted = gpu.per_student if gpu.policy == "exclusive" else 1
-        seen = self._open_to(student)
-        usable = [device for device in device_pool(gpu, self.inventory) if device.identity not in seen.kept]
-        usable.sort(key=seen.rank)
-        return replace(self, placed=self.placed.keep(device.identity for device in usable[:wanted]))
+        load = self._visible_to(student)
+        if gpu.policy == "none":
+            return Granted(())
+        if gpu.policy in {"all", "devices"}:
+            listed = tuple(name for name in map(qualified_name, gpu.devices) if name in self.inventory.names)
+            return _allocate_named(listed if gpu.devices else _all_names(self.inventory), self.inventory, load)
+        devices = device_pool(gpu, self.inventory)
+        if not devices:
+            return NoGpu(_NONE)
+        if gpu.policy == "exclusive":
+            return _allocate_exclusive(gpu.per_student, devices, load)
+        return _allocate_shared(gpu.students_per_device, devices, load)
 
-    def _open_to(self, student: str) -> DeviceLoad:
-        """The devices as this student finds them: what is reserved for others is not to be had."""
+    def after(self, gpu: Gpu, allocation: Allocation, student: str = "") -> Capacity:
+        """Return the capacity that is left for the queue behind a student who got this allocation.
+
+        A granted device belongs to the student even before the start. For a student who waits, as many devices as the
+        rules give are closed to newcomers, the least loaded first. Otherwise a student who needs two GPUs would never
+        see two free at once while others come for one.
+        """
+        if isinstance(allocation, NoGpu):
+            return self
+        if isinstance(allocation, Granted):
+            exclusive = gpu.policy == "exclusive"
+            load = self.load.add(allocation.identities, exclusive=exclusive, limit=student_limit(gpu))
+            return replace(self, load=load)
+        wanted = gpu.per_student if gpu.policy == "exclusive" else 1
+        visible = self._visible_to(student)
+        usable = [device for device in device_pool(gpu, self.inventory) if device.identity not in visible.closed]
+        usable.sort(key=visible.rank)
+        return replace(self, load=self.load.close(device.identity for device in usable[:wanted]))
+
+    def _visible_to(self, student: str) -> DeviceLoad:
+        """Return the load with devices that are reserved for others closed, and the student's own preferred."""
         if not self.claims:
-            return self.placed
-        mine = frozenset[str]().union(*(each.identities for each in self.claims if student in each.members))
-        others = frozenset[str]().union(*(each.identities for each in self.claims if student not in each.members))
-        return replace(self.placed.keep(others), preferred=mine)
+            return self.load
+        own = frozenset[str]().union(*(claim.identities for claim in self.claims if student in claim.members))
+        foreign = frozenset[str]().union(*(claim.identities for claim in self.claims if student not in claim.members))
+        return replace(self.load.close(foreign), preferred=own)
 
 
 def capacity_of(inventory: Inventory, leases: Iterable[Lease], claims: tuple[Claim, ...] = ()) -> Capacity:
-    """The machine as the first in line finds it."""
+    """Return the capacity of the machine at the front of the queue."""
     return Capacity(inventory, device_load(inventory, leases), claims)
 
 
 def device_pool(gpu: Gpu, inventory: Inventory) -> tuple[Device, ...]:
-    """The devices that may be handed out: all, or those that the settings name."""
+    """Return the devices that these rules allocate: all, or those that the settings name."""
     if not gpu.devices:
         return inventory.devices
-    wanted = {inventory.by_name.get(qualified(name)) for name in gpu.devices}
-    return tuple(device for device in inventory.devices if device in wanted)
+    named = {inventory.by_name.get(qualified_name(name)) for name in gpu.devices}
+    return tuple(device for device in inventory.devices if device in named)
+
+
+def class_device_pool(rules: Iterable[Gpu], inventory: Inventory) -> tuple[Device, ...]:
+    """Return the devices that at least one of the rules allocates."""
+    devices = {device for gpu in rules if gpu.policy != "none" for device in device_pool(gpu, inventory)}
+    return tuple(device for device in inventory.devices if device in devices)
 
 
 def _all_names(inventory: Inventory) -> tuple[str, ...]:
-    names: list[str] = []
+    names: dict[str, None] = {}
     for device in inventory.devices:
-        everything = device.name.partition("=")[0] + "=all"
-        name = everything if everything in inventory.names else device.name
-        if name not in names:
-            names.append(name)
+        every = device.name.partition("=")[0] + "=all"
+        names[every if every in inventory.names else device.name] = None
     return tuple(names)
 
 
-def _for_everyone(names: tuple[str, ...], inventory: Inventory, placed: DeviceLoad) -> Allocation:
-    """The names, less what others were promised to have alone, or with a few."""
+def _allocate_named(names: tuple[str, ...], inventory: Inventory, load: DeviceLoad) -> Allocation:
+    """Return the named devices without those that other students' rules keep from this one."""
     if not names:
         return NoGpu(_NONE)
-    if all(placed.admits(device) for device in inventory.devices):
-        devices = _meant(names, inventory)
+    devices = _named_devices(names, inventory)
+    if all(load.admits(device) for device in inventory.devices):
         return Granted(names, tuple(device.identity for device in devices))
-    devices = tuple(device for device in _meant(names, inventory) if placed.admits(device))
+    devices = tuple(device for device in devices if load.admits(device))
     others = tuple(name for name in names if not name.endswith("=all") and name not in inventory.by_name)
     if not devices and not others:
-        return Busy("All GPUs are in use.")
+        return Busy(_ALL_IN_USE)
     return Granted((*(device.name for device in devices), *others), tuple(device.identity for device in devices))
 
 
-def _meant(names: tuple[str, ...], inventory: Inventory) -> tuple[Device, ...]:
-    found: dict[Device, None] = {}
+def _named_devices(names: tuple[str, ...], inventory: Inventory) -> tuple[Device, ...]:
+    devices: dict[Device, None] = {}
     for name in names:
         if name.endswith("=all"):
-            found |= dict.fromkeys(inventory.of_kind(name.removesuffix("=all")))
+            devices |= dict.fromkeys(inventory.of_kind(name.removesuffix("=all")))
         elif name in inventory.by_name:
-            found[inventory.by_name[name]] = None
-    return tuple(found)
+            devices[inventory.by_name[name]] = None
+    return tuple(devices)
 
 
-def _exclusive(wanted: int, devices: tuple[Device, ...], placed: DeviceLoad) -> Allocation:
+def _allocate_exclusive(wanted: int, devices: tuple[Device, ...], load: DeviceLoad) -> Allocation:
     if wanted > len(devices):
-        return NoGpu(f"Each student is meant to have {wanted} GPUs, and this machine has {len(devices)}.")
-    free = [device for device in devices if placed.admits(device) and not placed.count(device)]
+        return NoGpu(f"The settings give each student {wanted} GPUs, but the class has only {len(devices)}.")
+    free = [device for device in devices if load.admits(device) and not load.count(device)]
     if len(free) < wanted:
-        return Busy(
-            "All GPUs are in use."
-            if not free
-            else f"Only {len(free)} of the {wanted} GPUs that a student gets {'is' if len(free) == 1 else 'are'} free."
-        )
-    return _granted(sorted(free, key=placed.rank)[:wanted])
+        count = f"Only {len(free)} of the {wanted} GPUs that each student gets"
+        return Busy(f"{count} {'is' if len(free) == 1 else 'are'} free." if free else _ALL_IN_USE)
+    return _granted(sorted(free, key=load.rank)[:wanted])
 
 
-def _shared(students: int, devices: tuple[Device, ...], placed: DeviceLoad) -> Allocation:
-    open_ = [device for device in devices if placed.admits(device) and placed.count(device) < students]
-    if not open_:
-        return Busy("All GPUs are in use.")
-    return _granted([min(open_, key=placed.rank)])
+def _allocate_shared(students: int, devices: tuple[Device, ...], load: DeviceLoad) -> Allocation:
+    admitting = [device for device in devices if load.admits(device) and load.count(device) < students]
+    return _granted([min(admitting, key=load.rank)]) if admitting else Busy(_ALL_IN_USE)
 
 
 def _granted(devices: list[Device]) -> Granted:
     return Granted(tuple(device.name for device in devices), tuple(device.identity for device in devices))
 
 
+def has_queue(gpu: Gpu) -> bool:
+    """Return whether students with these rules may have to wait in the queue."""
+    return gpu.policy in {"exclusive", "shared"}
+
+
+def may_queue(gpu: Gpu, settings: Settings) -> bool:
+    """Return whether a student with these rules may find all GPUs in use, by students of any group."""
+    return gpu.policy != "none" and any(map(has_queue, gpu_rules(settings).values()))
+
+
 def gpu_problems(gpu: Gpu, inventory: Inventory, where: str = "gpu") -> tuple[str, ...]:
-    """What the operator has to mend: settings that this machine cannot keep, files that cannot be read.
+    """Return what the operator has to fix: settings that this machine cannot satisfy, files that cannot be read.
 
     Args:
         gpu: the rules.
         inventory: the machine.
-        where: the place of the rules in the settings.
+        where: the path of the rules in the settings.
     """
     if gpu.policy == "none":
         return ()
-    said = list(inventory.problems)
-    places = ", ".join(map(str, gpu.cdi_dirs))
+    problems = list(inventory.problems)
+    directories = ", ".join(map(str, gpu.cdi_dirs))
     if not inventory.devices:
-        said.append(
-            f'{where}.policy is "{gpu.policy}", and no specification in {places} names a GPU: students start without '
-            "one. Load the driver, then write one (NVIDIA: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml)"
+        problems.append(
+            f'{where}.policy is "{gpu.policy}", but no specification in {directories} names a GPU. Students start '
+            "without one. Load the driver, then write a specification (NVIDIA: nvidia-ctk cdi generate "
+            "--output=/etc/cdi/nvidia.yaml)"
         )
-    there = ", ".join(device.label for device in inventory.devices) or "none"
-    said += [
-        f"{where}.devices: {name} does not exist; this machine has {there}"
+    labels = ", ".join(device.label for device in inventory.devices) or "none"
+    problems += [
+        f"{where}.devices: {name} does not exist; this machine has {labels}"
         for name in gpu.devices
-        if qualified(name) not in inventory.names
+        if qualified_name(name) not in inventory.names
     ]
     count = len(device_pool(gpu, inventory))
     if gpu.policy == "exclusive" and gpu.per_student > count and inventory.devices:
-        said.append(
-            f"{where}.perStudent is {gpu.per_student}, and GPUs to hand out: {count}. Students start without one. "
-            f"Write perStudent = {count or 1}" + (" or less" if count > 1 else "")
+        problems.append(
+            f"{where}.perStudent is {gpu.per_student}, but the number of GPUs for the class is {count}. Students start "
+            f"without one. Write perStudent = {count or 1}" + (" or less" if count > 1 else "")
         )
-    return tuple(said)
+    return tuple(problems)
 
 
 def class_gpu_problems(rules: Mapping[str, Gpu], inventory: Inventory) -> tuple[str, ...]:
-    """The same of all rules for somebody, by their places in the settings; what is said of one is not said again."""
-    said: dict[str, str] = {}
+    """Return the problems of all rules, by their paths in the settings; a problem of several rules only once."""
+    problems: dict[str, str] = {}
     for where, gpu in rules.items():
-        for mistake in gpu_problems(gpu, inventory, where):
-            said.setdefault(mistake.replace(f"{where}.", ""), mistake)
-    return tuple(said.values())
-
-
-def class_device_pool(rules: Iterable[Gpu], inventory: Inventory) -> tuple[Device, ...]:
-    """The devices that somebody may have."""
-    given = {device for gpu in rules if gpu.policy != "none" for device in device_pool(gpu, inventory)}
-    return tuple(device for device in inventory.devices if device in given)
+        for problem in gpu_problems(gpu, inventory, where):
+            problems.setdefault(problem.replace(f"{where}.", ""), problem)
+    return tuple(problems.values())

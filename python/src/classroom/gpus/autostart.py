@@ -1,7 +1,7 @@
-"""Whose turn it is gets the server started by the hub; one that nobody opens is stopped when others wait.
+"""Autostart: the hub starts servers for the queue, and stops those that nobody opens while others wait.
 
-What has been opened is known by two signs: the notebook's question for notices, and a browser that signed in to the
-server. Both outlive a restart of the hub, which gives who has not come yet as long again.
+A server counts as opened when its notebook asks for notices, or when a browser has logged in to it. Both signs survive
+a restart of the hub. The restart gives students who have not come yet the same time again.
 """
 
 from __future__ import annotations
@@ -29,59 +29,61 @@ if TYPE_CHECKING:
     from classroom.gpus.snapshot import GpuSnapshot
 
 _SERVERS = "jupyterhub-user-"
-"""How JupyterHub's names of servers begin where browsers sign in to them."""
+"""Prefix of the OAuth clients by which browsers log in to servers."""
 
-_PUT_OFF = 429
-"""What JupyterHub answers while too many servers start at once."""
+_POSTPONED = 429
+"""JupyterHub's status while too many servers start at once."""
+
+_NOT_OPENED = "It was your turn, but you did not open the server in time. The next student got the GPU."
 
 _log = logging.getLogger(__name__)
 
 
-class Host(Protocol):
-    """The hub, as far as it starts and stops students' servers."""
+class ServerHost(Protocol):
+    """The part of the hub that starts and stops students' servers."""
 
     async def start_server(self, name: str) -> None:
-        """Start a student's server, or find it starting; it may take longer than this."""
+        """Start a student's server if it is not starting already; the start may take longer than this call."""
 
     async def end_server(self, name: str, reason: str) -> bool:
-        """Stop a student's server; False if it cannot be stopped now."""
+        """Stop a student's server; return False if it cannot be stopped now."""
 
     def stage(self, name: str) -> str | None:
-        """`pending` while a student's server starts or stops, `ready` while it runs; None without one."""
+        """Return `pending` while a student's server starts or stops, `ready` while it runs, None without one."""
 
 
-def forget(db: Session, name: str) -> None:
-    """Note that no server waits for a student to come: it has been opened, has gone, or was never started."""
-    if offer := db.get(AutostartRow, name):
-        db.delete(offer)
+def forget_autostart(db: Session, name: str) -> None:
+    """Delete the record of a student's unopened server: it was opened, has stopped, or was never started."""
+    if row := db.get(AutostartRow, name):
+        db.delete(row)
         db.commit()
 
 
 class Autostart:
-    """Starts servers for those in line, and takes back what they do not come for."""
+    """Starts servers for the queue, and stops those that nobody opens."""
 
-    def __init__(self, db: Session, host: Host, patience: float) -> None:
-        """Nobody's turn has come.
+    def __init__(self, db: Session, host: ServerHost, patience: float) -> None:
+        """Start without servers.
 
         Args:
             db: the hub's database.
             host: the hub.
-            patience: seconds that a server which runs waits for its student while others wait for a GPU.
+            patience: seconds that a running server waits for its student while others wait for a GPU.
         """
         self._db, self._host, self._patience = db, host, patience
         self._tried: dict[str, datetime | None] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._ready: dict[str, float] = {}
 
-    def begin(self, name: str, offered: datetime | None) -> bool:
-        """Start a student's server, once for each time that a GPU is offered.
+    def start(self, name: str, offered: datetime | None) -> bool:
+        """Start a student's server, once for each offer of a GPU.
 
         Args:
             name: the student's.
-            offered: since when a GPU is kept for them.
+            offered: the time of the offer.
 
         Returns:
-            whether it is on its way; False if it was tried and failed.
+            whether it is starting; False if the start has failed.
         """
         if name in self._starting:
             return True
@@ -92,69 +94,65 @@ class Autostart:
         return True
 
     async def _start(self, name: str) -> None:
-        _log.info("It is %s's turn: the server is started", name)
+        _log.info("Starting the server of %s from the queue", name)
         try:
             self._db.merge(AutostartRow(name=name, made=utc_now()))
             self._db.commit()
             await self._host.start_server(name)
         except SQLAlchemyError:
-            _log.exception("%s's server is not started yet", name)
+            _log.exception("The server of %s is not started yet", name)
             self._db.rollback()
             self._tried.pop(name, None)
         except ClassroomError as error:
-            _log.warning("%s's server cannot be started: %s", name, error)
-            forget(self._db, name)
-            if isinstance(error, RefusedError) and error.status == _PUT_OFF:
+            _log.warning("The server of %s cannot be started: %s", name, error)
+            forget_autostart(self._db, name)
+            if isinstance(error, RefusedError) and error.status == _POSTPONED:
                 self._tried.pop(name, None)
         finally:
             del self._starting[name]
 
-    async def review(self, view: GpuSnapshot) -> None:
-        """Start those whose turn it is, and stop what has waited for its student in vain.
-
-        Args:
-            view: the machine and the line as they are.
-        """
-        waiting = {each.name: each.offered for each in view.queue}
+    async def update(self, snapshot: GpuSnapshot) -> None:
+        """Start the servers of students whose turn it is, and stop unopened servers that others wait for."""
+        waiting = {entry.name: entry.offered for entry in snapshot.queue}
         self._tried = {name: offered for name, offered in self._tried.items() if name in waiting}
         for name, offered in waiting.items():
-            if not isinstance(view.answer(name), Busy):
-                self.begin(name, offered)
-        untaken = self._untaken()
-        self._ready = {name: since for name, since in self._ready.items() if name in untaken}
-        for name in untaken:
+            if not isinstance(snapshot.allocate(name), Busy):
+                self.start(name, offered)
+        unopened = self._unopened()
+        self._ready = {name: since for name, since in self._ready.items() if name in unopened}
+        for name in unopened:
             since = self._ready.setdefault(name, time.monotonic())
-            if not view.queue or time.monotonic() - since < self._patience:
+            if not snapshot.queue or time.monotonic() - since < self._patience:
                 continue
-            if await self._host.end_server(name, "It was your turn, but nobody opened the server: the GPU passed on."):
+            if await self._host.end_server(name, _NOT_OPENED):
                 ENDED.labels("not opened").inc()
-                forget(self._db, name)
+                forget_autostart(self._db, name)
 
     @property
     def busy(self) -> bool:
-        """Whether there is a server that nobody has opened."""
+        """Whether there is a server that nobody has opened yet."""
         return bool(self._starting or self._ready)
 
-    def _untaken(self) -> list[str]:
-        """The students whose servers run and that they have not opened; those that have gone are forgotten."""
-        found = []
-        for offer in self._db.scalars(select(AutostartRow)).all():
-            stage = "pending" if offer.name in self._starting else self._host.stage(offer.name)
-            if stage is None or (stage == "ready" and _has_signed_in(self._db, offer)):
-                forget(self._db, offer.name)
+    def _unopened(self) -> list[str]:
+        """Return the students with a running server that they have not opened; delete outdated records."""
+        names = []
+        for row in self._db.scalars(select(AutostartRow)).all():
+            stage = "pending" if row.name in self._starting else self._host.stage(row.name)
+            if stage is None or (stage == "ready" and _has_logged_in(self._db, row)):
+                forget_autostart(self._db, row.name)
             elif stage == "ready":
-                found.append(offer.name)
-        return found
+                names.append(row.name)
+        return names
 
 
-def _has_signed_in(db: Session, offer: AutostartRow) -> bool:
+def _has_logged_in(db: Session, row: AutostartRow) -> bool:
     tokens = (
         select(orm.APIToken.id)
         .join(orm.User, orm.APIToken.user_id == orm.User.id)
         .where(
-            orm.User.name == offer.name,
+            orm.User.name == row.name,
             orm.APIToken.client_id.startswith(_SERVERS),
-            orm.APIToken.last_activity >= offer.made,
+            orm.APIToken.last_activity >= row.made,
         )
     )
     return db.scalar(tokens.limit(1)) is not None

@@ -1,11 +1,10 @@
-"""What the hub does about GPUs while nobody looks."""
+"""GPU controller: the loop that starts servers for the queue, counts GPU time and ends leases."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import docker.errors
@@ -15,17 +14,8 @@ from classroom.accounts.groups import account_gpu_settings
 from classroom.errors import ClassroomError
 from classroom.gpus import usage
 from classroom.gpus.idle_detection import idle_leases
-from classroom.gpus.metrics import ENDED, HELD, show
-from classroom.gpus.preemption import (
-    Demand,
-    LeaseAges,
-    LeaseKey,
-    PendingNotices,
-    lease_key,
-    leases_to_clear,
-    leases_to_preempt,
-)
-from classroom.gpus.snapshot import GpuSnapshot, look, measured
+from classroom.gpus.metrics import ENDED, HELD
+from classroom.gpus.preemption import Demand, LeaseAges, PendingNotices, leases_to_clear, leases_to_preempt
 from classroom.notices import Notice
 from classroom.settings.groups import gpu_rules
 from classroom.units import format_duration
@@ -35,18 +25,19 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from classroom.docker.client import Engine
     from classroom.gpus.autostart import Autostart
-    from classroom.gpus.leases import Lease
-    from classroom.notices import Board
+    from classroom.gpus.leases import Lease, LeaseKey
+    from classroom.gpus.scheduler import GpuScheduler
+    from classroom.gpus.snapshot import GpuSnapshot
+    from classroom.notices import NoticeBoard
     from classroom.settings.models import Settings
 
     Stop = Callable[[str, str], Awaitable[bool]]
-    """Stops a student's server for a reason; False if it cannot be stopped now."""
+    """Stops a student's server for a reason; returns False if it cannot be stopped now."""
 
 _PAUSE = 15.0  # seconds, Prometheus' usual interval
-_BRISK = 3.0  # seconds, while somebody waits
-_AT_THE_PAGE = 90.0  # seconds; the page of who waits asks every 30
+_SHORT_PAUSE = 3.0  # seconds, while students wait
+_PAGE_IS_OPEN = 90.0  # seconds; the page of a student in the queue asks every 30
 
 _T = TypeVar("_T")
 
@@ -56,116 +47,119 @@ _log = logging.getLogger(__name__)
 class StopReason(NamedTuple):
     """Why a server is stopped."""
 
-    why: str
-    """For the figures."""
-    before: str
-    """For its student, in the notice."""
-    after: str
+    label: str
+    """For the metrics."""
+    notice: str
+    """For its student, before it is stopped."""
+    stopped: str
     """For its student, on the pages afterwards."""
 
 
-_LECTURE = StopReason("reserved", *(2 * ["A lecture begins, for which your GPU is reserved."]))
+_LECTURE = StopReason("reserved", *(2 * ["Your GPU is reserved for a lecture that begins."]))
 
 
 class GpuController:
-    """Looks for ever: turns come and pass on by it, use is counted, leases end, the figures are set."""
+    """Acts on the scheduler's snapshots until it is cancelled."""
 
     def __init__(  # noqa: PLR0913 - all that it acts on
-        self, settings: Settings, engine: Engine, db: Session, *, board: Board, turns: Autostart, stop: Stop
+        self,
+        settings: Settings,
+        scheduler: GpuScheduler,
+        db: Session,
+        *,
+        notices: NoticeBoard,
+        autostart: Autostart,
+        stop: Stop,
     ) -> None:
-        """Look at nothing yet."""
+        """Start without leases and notices."""
         self._settings, self._gpu = settings, settings.gpu
-        self._rules = [gpu for gpu in gpu_rules(settings).values() if gpu.policy != "none"]
-        self._engine, self._db, self._board, self._turns, self._stop = engine, db, board, turns, stop
-        self._pause = min(_PAUSE, self._gpu.offer / 5, *(gpu.notice / 5 for gpu in self._rules))
-        self._meter, self._ages, self._notices = usage.UsageCounter(), LeaseAges(), PendingNotices()
+        self._scheduler, self._db, self._autostart, self._stop = scheduler, db, autostart, stop
+        periods = (gpu.notice for gpu in gpu_rules(settings).values() if gpu.policy != "none")
+        self._pause = min(_PAUSE, self._gpu.offer / 5, *(period / 5 for period in periods))
+        self._usage, self._ages = usage.UsageCounter(), LeaseAges()
+        self._notices, self._pending = notices, PendingNotices()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Run until cancelled."""
         while True:
-            view = await self._tried(self._look())
-            if view is not None:
-                # What ails one must not keep the other from its work.
-                await self._tried(self._turns.review(view))
-                await self._tried(self._act(view))
-            is_brisk = view is not None and (view.queue or self._turns.busy)
-            await asyncio.sleep(min(self._pause, _BRISK) if is_brisk else self._pause)
+            snapshot = await self._attempt(self._scheduler.reconcile())
+            if snapshot is not None:
+                # A failure of one must not stop the other.
+                await self._attempt(self._autostart.update(snapshot))
+                await self._attempt(self._act(snapshot))
+            is_busy = snapshot is not None and (snapshot.queue or self._autostart.busy)
+            await asyncio.sleep(min(self._pause, _SHORT_PAUSE) if is_busy else self._pause)
 
-    async def _tried(self, step: Awaitable[_T]) -> _T | None:
+    async def _attempt(self, step: Awaitable[_T]) -> _T | None:
         try:
             return await step
         except (ClassroomError, docker.errors.APIError) as error:
             _log.debug("The GPUs are left as they are: %s", error)
         except SQLAlchemyError:
             _log.exception("The GPUs are left as they are")
-            self._db.rollback()  # or the hub's one session takes nothing more
-        except Exception:  # noqa: BLE001 - the task must outlive what nobody has foreseen
+            self._db.rollback()  # or the hub's one session accepts nothing more
+        except Exception:  # noqa: BLE001 - the task must survive unexpected errors
             _log.exception("The GPUs are left as they are")
         return None
 
-    async def _look(self) -> GpuSnapshot:
-        rules = partial(account_gpu_settings, self._db, self._settings)
-        view = await look(self._engine, self._rules[0], self._db, "", rules, settings=self._settings)
-        return await measured(view)
-
-    async def _act(self, view: GpuSnapshot) -> None:
-        show(view, self._rules)
+    async def _act(self, snapshot: GpuSnapshot) -> None:
         moment = time.monotonic()
-        mine = [lease for lease in view.leases if lease.network == self._settings.network.name]
-        used = self._meter.count(view.inventory, mine, moment)
+        leases = [lease for lease in snapshot.leases if lease.network == self._settings.network.name]
+        used = self._usage.count(snapshot.inventory, leases, moment)
         HELD.inc(sum(used.values()))
         usage.record_use(self._db, used)
-        ages = self._ages.look(mine, moment, time.time())
-        # The groups that students are in now, not at their start: nobody has to stop a server to keep it for longer.
-        of = account_gpu_settings(self._db, self._settings, [lease.holder for lease in mine])
-        rules = {lease: of.get(lease.holder, self._gpu) for lease in mine}
-        idle = idle_leases(
-            {lease: gpu.idle - gpu.notice for lease, gpu in rules.items() if gpu.idle}, view.sample, ages
-        )
-        words = {lease: _not_used(seconds) for lease, seconds in idle.items()}
-        bound = {lease: gpu.longest_lease - gpu.notice for lease, gpu in rules.items() if gpu.longest_lease}
-        if overdue := [lease for lease, least in bound.items() if ages[lease_key(lease)] >= least]:
-            needed = await asyncio.to_thread(self._needed, view, overdue, ages)
-            words |= {lease: _others_wait(ages[lease_key(lease)]) for lease in needed}
-        notice: dict[Lease, float] = {lease: rules[lease].notice for lease in words}
-        for lease in leases_to_clear(mine, view.inventory, view.claims):
-            # Everyone's: from then on the GPUs are the lecture's.
-            words[lease], notice[lease] = _LECTURE, self._gpu.notice
-        await self._end(words, notice, moment)
+        ages = self._ages.update(leases, moment, time.time())
+        # By the current groups, not those of the start: nobody has to stop a server to have it for longer.
+        by_holder = account_gpu_settings(self._db, self._settings, [lease.holder for lease in leases])
+        rules = {lease: by_holder.get(lease.holder, self._gpu) for lease in leases}
+        least_idle = {lease: gpu.idle - gpu.notice for lease, gpu in rules.items() if gpu.idle}
+        reasons = {
+            lease: _not_used(seconds) for lease, seconds in idle_leases(least_idle, snapshot.sample, ages).items()
+        }
+        least_age = {lease: gpu.longest_lease - gpu.notice for lease, gpu in rules.items() if gpu.longest_lease}
+        if overdue := [lease for lease, least in least_age.items() if ages[lease.key] >= least]:
+            needed = await asyncio.to_thread(self._needed, snapshot, overdue, ages)
+            reasons |= {lease: _others_wait(ages[lease.key]) for lease in needed}
+        periods: dict[Lease, float] = {lease: rules[lease].notice for lease in reasons}
+        for lease in leases_to_clear(leases, snapshot.inventory, snapshot.claims):
+            # The site's period: from the end of it the GPUs are the lecture's.
+            reasons[lease], periods[lease] = _LECTURE, self._gpu.notice
+        await self._end(reasons, periods, moment)
 
-    def _needed(self, view: GpuSnapshot, overdue: list[Lease], ages: Mapping[LeaseKey, float]) -> tuple[Lease, ...]:
-        overdue.sort(key=self._notices.first_to_go(ages))
-        # Nobody's server is stopped for somebody who joined the line and went away.
-        waiting = [each for each in view.queue if self._board.is_there(each.name, _AT_THE_PAGE)]
-        wishes = Demand(waiting, view.rules, view.room)
-        return leases_to_preempt(overdue, view.leases, wishes, view.inventory, view.claims)
+    def _needed(self, snapshot: GpuSnapshot, overdue: list[Lease], ages: Mapping[LeaseKey, float]) -> tuple[Lease, ...]:
+        overdue.sort(key=self._pending.order(ages))
+        # No server is stopped for a student who joined the queue and closed the page.
+        waiting = [entry for entry in snapshot.queue if self._notices.visited_within(entry.name, _PAGE_IS_OPEN)]
+        demand = Demand(waiting, snapshot.rules, snapshot.capacity_with)
+        return leases_to_preempt(overdue, snapshot.leases, demand, snapshot.inventory, snapshot.claims)
 
-    async def _end(self, words: Mapping[Lease, StopReason], notice: Mapping[Lease, float], moment: float) -> None:
-        step = self._notices.review(notice, moment)
-        said = {lease_key(lease): each for lease, each in words.items()}
+    async def _end(self, reasons: Mapping[Lease, StopReason], periods: Mapping[Lease, float], moment: float) -> None:
+        step = self._pending.update(periods, moment)
+        by_key = {lease.key: reason for lease, reason in reasons.items()}
         for lease in step.withdraw:
-            self._board.withdraw(lease.holder)
-        for lease in step.tell:
-            before = said[lease_key(lease)].before
-            self._board.give(lease.holder, Notice(before, moment + notice[lease]))
-            _log.info("%s is told that the server is to be stopped. %s", lease.holder, before)
+            self._notices.withdraw(lease.holder)
+        for lease in step.notify:
+            notice = by_key[lease.key].notice
+            self._notices.give(lease.holder, Notice(notice, moment + periods[lease]))
+            _log.info("Notice to %s before the server is stopped: %s", lease.holder, notice)
         for lease in step.stop:
-            if await self._stop(lease.holder, said[lease_key(lease)].after):
-                ENDED.labels(said[lease_key(lease)].why).inc()
+            if await self._stop(lease.holder, by_key[lease.key].stopped):
+                ENDED.labels(by_key[lease.key].label).inc()
 
 
 def _others_wait(age: float) -> StopReason:
-    had = format_duration(age)
+    duration = format_duration(age)
     return StopReason(
         "others wait",
-        f"Others wait for a GPU, and you have had yours for {had}.",
-        f"Others waited for a GPU, and you had had yours for {had}.",
+        f"Other students are waiting for a GPU, and you have had yours for {duration}.",
+        f"Other students were waiting for a GPU, and you had had yours for {duration}.",
     )
 
 
 def _not_used(idle: float) -> StopReason:
+    duration = format_duration(idle)
     return StopReason(
         "not used",
-        f"Nothing has run on your GPU for {format_duration(idle)}. Run something on it to keep it.",
-        f"Nothing had run on your GPU for {format_duration(idle)}.",
+        f"Nothing has run on your GPU for {duration}. Run code on it to keep it.",
+        f"Nothing had run on your GPU for {duration}.",
     )

@@ -1,4 +1,4 @@
-"""The GPUs of the machine, from its CDI specifications. Nothing is remembered that the files no longer say."""
+"""GPU inventory of the machine, from its CDI specifications. Nothing is kept that the files no longer say."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-_BIGGEST = 16 * 1024**2  # bytes; NVIDIA's file for eight cards has 100 KB
+_MAX_SIZE = 16 * 1024**2  # bytes; NVIDIA's file for eight cards has 100 KB
 
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU, or a MIG instance of one: what one student can have."""
+    """A GPU, or a MIG instance of one: the unit of allocation."""
 
     name: str
     """The shortest of its names, such as ``nvidia.com/gpu=0``."""
     names: tuple[str, ...]
     """All its names."""
     identity: str
-    """What stays the same when the names change."""
+    """An identifier that stays the same when the names change."""
 
     @property
     def label(self) -> str:
-        """What people call it: ``0``, or the whole name where it is not NVIDIA's."""
+        """The name for people: ``0``, or the full name of another vendor's device."""
         return self.name.removeprefix("nvidia.com/gpu=")
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What the machine has."""
+    """The devices of the machine."""
 
     devices: tuple[Device, ...] = ()
     """The GPUs, each once, in the order in which people count them."""
     names: frozenset[str] = frozenset()
-    """Every name that the engine knows: of other kinds too, and those that stand for several devices."""
+    """Every name that the engine knows, including other kinds and names of several devices."""
     problems: tuple[str, ...] = ()
-    """What is wrong with the files, for the operator."""
+    """Problems of the files, for the operator."""
 
     @cached_property
     def by_name(self) -> dict[str, Device]:
@@ -58,23 +58,23 @@ class Inventory:
         return {name: device.identity for device in self.devices for name in (*device.names, device.identity)}
 
     def of_kind(self, kind: str) -> tuple[Device, ...]:
-        """The devices that a kind's "all" stands for."""
+        """Return the devices of a kind: those that its "all" includes."""
         return tuple(device for device in self.devices if any(name.startswith(f"{kind}=") for name in device.names))
 
 
-def qualified(name: str) -> str:
-    """A device's full CDI name; names without a kind are NVIDIA's."""
+def qualified_name(name: str) -> str:
+    """Return a device's full CDI name; names without a kind are NVIDIA's."""
     return name if "=" in name else f"nvidia.com/gpu={name}"
 
 
-def discover(found: Iterable[CdiDevice], problems: Iterable[str] = ()) -> Inventory:
-    """Make an inventory of what the specifications name: each GPU once, whatever its names."""
-    every = list(found)
+def discover(cdi_devices: Iterable[CdiDevice], problems: Iterable[str] = ()) -> Inventory:
+    """Return the inventory of these CDI devices: each GPU once, whatever its names."""
+    every = list(cdi_devices)
     gpus = [each for each in every if each.kind.endswith("/gpu")]
     single = [each for each in gpus if each.name != "all" and len(each.cards) < 2]
-    # A driver without names for single devices (Windows' subsystem, Jetson): all there is, is one.
+    # A driver without names for single devices (Windows' subsystem, Jetson): all of them count as one.
     single = single or [each for each in gpus if each.name == "all"]
-    # A card that is divided is given by its parts only.
+    # Only the parts of a divided card are allocated.
     divided = frozenset[str]().union(*(each.cards for each in single if each.is_instance))
     single = [each for each in single if each.is_instance or not each.cards & divided]
     grouped: dict[str, list[str]] = {}
@@ -96,77 +96,76 @@ def _order(name: str) -> tuple[str, int, list[tuple[int, int, str]]]:
 
 
 class CdiCache:
-    """Reads the specifications again whenever a file has changed. Takes a while then: call it in a thread."""
+    """The inventory of some directories, read again after a change of a file. Slow then: call it in a thread."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        """Read nothing yet.
+    def __init__(self, directories: Sequence[Path]) -> None:
+        """Remember the directories without reading them.
 
         Args:
-            folders: where the files are; later ones win, as in the engine.
+            directories: where the files are; later ones win, as in the engine.
         """
-        self._folders = tuple(folders)
-        self._seen: object = None
+        self._directories = tuple(directories)
+        self._signature: object = None
         self._inventory = Inventory()
 
     def read(self) -> Inventory:
-        """The inventory as the files say it now."""
-        seen, problems = _look(self._folders)
-        signature = (seen, problems)
-        if signature != self._seen:
-            self._inventory = _load([path for path, *_ in seen], problems)
-            self._seen = signature
+        """Return the inventory of the files as they are now."""
+        files, problems = _list_files(self._directories)
+        if (files, problems) != self._signature:
+            self._inventory = _load([path for path, *_ in files], problems)
+            self._signature = files, problems
         return self._inventory
 
 
 @cache
-def cdi_cache_at(folders: tuple[Path, ...]) -> CdiCache:
-    """The stock of these folders: read once however many ask."""
-    return CdiCache(folders)
+def cdi_cache_at(directories: tuple[Path, ...]) -> CdiCache:
+    """Return the one cache of these directories."""
+    return CdiCache(directories)
 
 
-def _look(folders: Iterable[Path]) -> tuple[tuple[tuple[Path, int, int, int], ...], tuple[str, ...]]:
-    seen, problems = [], []
-    for folder in folders:
+def _list_files(directories: Iterable[Path]) -> tuple[tuple[tuple[Path, int, int, int], ...], tuple[str, ...]]:
+    files, problems = [], []
+    for directory in directories:
         try:
-            for path in sorted(path for path in folder.iterdir() if path.suffix in {".json", ".yaml"}):
-                with suppress(FileNotFoundError):  # gone since: it was written anew under another name
+            for path in sorted(path for path in directory.iterdir() if path.suffix in {".json", ".yaml"}):
+                with suppress(FileNotFoundError):  # removed since: it was replaced under another name
                     status = path.stat()
-                    seen.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
+                    files.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
         except (FileNotFoundError, NotADirectoryError):
-            continue  # the engine looks in places that need not be there
+            continue  # the engine's default directories need not exist
         except OSError as error:
-            problems.append(f"{folder}: cannot be read ({error.strerror}); let the hub's user read it")
-    return tuple(seen), tuple(problems)
+            problems.append(f"{directory}: cannot be read ({error.strerror}); let the hub's user read it")
+    return tuple(files), tuple(problems)
 
 
-def _load(paths: Iterable[Path], problems: Iterable[str]) -> Inventory:
-    said = list(problems)
+def _load(paths: Iterable[Path], file_problems: Iterable[str]) -> Inventory:
+    problems = list(file_problems)
     named: dict[str, tuple[Path, CdiDevice]] = {}
     twice: set[str] = set()
     for path in paths:
         try:
             devices = _parse_file(path)
         except ClassroomError as error:
-            said.append(f"{path}: {error}; its GPUs do not count. {_remedy(path)}")
+            problems.append(f"{path}: {error}; its GPUs do not count. {_remedy(path)}")
             continue
         for device in devices:
             earlier = named.get(device.qualified)
             if earlier and earlier[0].parent == path.parent:
-                said.append(
-                    f"{path}: names {device.qualified}, as {earlier[0].name} does; the engine then gives it to nobody. "
-                    "Remove one of the two files"
+                problems.append(
+                    f"{path}: names {device.qualified}, as {earlier[0].name} does; the engine then attaches it to "
+                    "no container. Remove one of the two files"
                 )
                 twice.add(device.qualified)
             else:
                 twice.discard(device.qualified)
             named[device.qualified] = (path, device)
-    return discover((device for name, (_, device) in named.items() if name not in twice), said)
+    return discover((device for name, (_, device) in named.items() if name not in twice), problems)
 
 
 def _parse_file(path: Path) -> tuple[CdiDevice, ...]:
     try:
-        if path.stat().st_size > _BIGGEST:
-            raise ClassroomError(f"it is larger than {format_bytes(_BIGGEST)}")
+        if path.stat().st_size > _MAX_SIZE:
+            raise ClassroomError(f"it is larger than {format_bytes(_MAX_SIZE)}")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ClassroomError(f"it cannot be read ({error})") from error

@@ -1,29 +1,36 @@
-"""Leases are labels of containers: as long as the container is there, its devices are its student's.
+"""GPU leases: labels of containers. A student has the devices for as long as the container exists.
 
-There is no second record. What the engine says is what the next hub starts from, after any crash.
+There is no second record: the next hub starts from what the engine says, after any crash.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from classroom.docker.container import LABEL, listed
+from classroom.docker.container import LABEL, split_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LEASE = LABEL + "lease"
-"""CDI names, with commas between them."""
+"""CDI names, separated by commas."""
 IDENTITY = LABEL + "lease-identity"
 """The same devices as `classroom.gpus.inventory.Device.identity`: names may change under a running student."""
 POLICY = LABEL + "lease-policy"
-"""The policy at the time. An exclusive device stays its owner's when the policy changes."""
-MAX_STUDENTS = LABEL + "lease-most"
-"""How many students, this one among them, may be on the device: what a shared GPU's student was promised."""
+"""The policy at the start. An exclusive device stays exclusive when the policy changes."""
+LIMIT = LABEL + "lease-most"
+"""The most students on the device, this one included, that a shared GPU's student was promised."""
 
 _LIVE = frozenset({"created", "running", "paused", "restarting"})
 """States of containers whose processes use a device, or are about to."""
+
+
+class LeaseKey(NamedTuple):
+    """What tells a lease from an earlier one of a container of the same name."""
+
+    container: str
+    since: int
 
 
 @dataclass(frozen=True)
@@ -35,42 +42,47 @@ class Lease:
     names: tuple[str, ...]
     identities: tuple[str, ...] = ()
     exclusive: bool = False
-    """Nobody else may be put on these devices while the lease lasts."""
+    """Whether the devices admit nobody else while the lease lasts."""
     since: int = 0
-    """When the container was made: seconds since 1970."""
+    """When the container was created: seconds since 1970."""
     container: str = ""
     """The container's name."""
     container_id: str = ""
-    """The engine's identifier of it: one that is made anew under the same name has another."""
+    """The engine's identifier of the container: a new container of the same name has another."""
     policy: str = ""
     limit: int = 0
-    """How many students may be on these devices at most, this one among them; 0 means that none was promised."""
+    """The most students on these devices, this one included; 0 means that none was promised."""
     network: str = ""
-    """The class's: an engine may run several classes, and students of the same name in them."""
+    """The class's network: one engine may run several classes with students of the same name."""
+
+    @property
+    def key(self) -> LeaseKey:
+        """The key of the lease."""
+        return LeaseKey(self.container, self.since)
 
 
-def labels(names: Iterable[str], identities: Iterable[str], policy: str, limit: int = 0) -> dict[str, str]:
-    """The labels of a container that is to hold these devices."""
-    bound = {MAX_STUDENTS: str(limit)} if limit else {}
+def lease_labels(names: Iterable[str], identities: Iterable[str], policy: str, limit: int = 0) -> dict[str, str]:
+    """Return the labels of a container that holds these devices."""
+    bound = {LIMIT: str(limit)} if limit else {}
     return {LEASE: ",".join(names), IDENTITY: ",".join(identities), POLICY: policy} | bound
 
 
-def leases(containers: Iterable[Mapping[str, Any]]) -> tuple[Lease, ...]:
-    """The leases among containers as `docker ps --all` lists them."""
+def leases_of(containers: Iterable[Mapping[str, Any]]) -> tuple[Lease, ...]:
+    """Return the leases of containers as `docker ps --all` lists them."""
     return tuple(_lease(each) for each in containers if each["State"] in _LIVE and each["Labels"].get(LEASE))
 
 
 def _lease(container: Mapping[str, Any]) -> Lease:
-    found = container["Labels"]
+    labels = container["Labels"]
     return Lease(
-        holder=found.get(LABEL + "user", ""),
-        names=listed(found, LEASE),
-        identities=listed(found, IDENTITY),
-        exclusive=found.get(POLICY) == "exclusive",
+        holder=labels.get(LABEL + "user", ""),
+        names=split_label(labels, LEASE),
+        identities=split_label(labels, IDENTITY),
+        exclusive=labels.get(POLICY) == "exclusive",
         since=int(container.get("Created", 0)),
         container=next(iter(container.get("Names") or [""])).lstrip("/"),
         container_id=container.get("Id", ""),
-        policy=found.get(POLICY, ""),
-        network=found.get(LABEL + "network", ""),
-        limit=int(bound) if (bound := found.get(MAX_STUDENTS, "")).isdecimal() else 0,
+        policy=labels.get(POLICY, ""),
+        network=labels.get(LABEL + "network", ""),
+        limit=int(limit) if (limit := labels.get(LIMIT, "")).isdecimal() else 0,
     )

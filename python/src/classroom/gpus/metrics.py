@@ -1,4 +1,4 @@
-"""Figures about GPUs at /hub/metrics, beside JupyterHub's own."""
+"""Prometheus metrics of the GPUs, at /hub/metrics with JupyterHub's own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from classroom.db.models import utc_now
 from classroom.gpus.allocation import class_device_pool, device_load
-from classroom.gpus.telemetry.sample import cards
+from classroom.gpus.telemetry.sample import cards_by_device
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -16,45 +16,43 @@ if TYPE_CHECKING:
     from classroom.gpus.snapshot import GpuSnapshot
     from classroom.settings.models import Gpu
 
-DEVICES = Gauge("classroom_gpu_devices", "GPUs that are handed out to students")
+DEVICES = Gauge("classroom_gpu_devices", "GPUs of the class")
 LEASES = Gauge("classroom_gpu_leases", "Students on a GPU", ["device"])
-WAITING = Gauge("classroom_gpu_waiting", "Students in line for a GPU")
-RESERVED = Gauge("classroom_gpu_reserved", "GPUs that are kept by a reservation now")
-WAITING_LONGEST = Gauge("classroom_gpu_longest_wait_seconds", "For how long who has waited longest has been in line")
-HELD = Counter("classroom_gpu_held_seconds", "How long students have had GPUs, all together")
-ENDED = Counter("classroom_gpu_leases_ended", "Servers that were stopped for their GPU", ["why"])
-MEMORY_USED = Gauge("classroom_gpu_memory_used_bytes", "Memory in use on a GPU, of all who use it", ["device"])
+WAITING = Gauge("classroom_gpu_waiting", "Students in the queue for a GPU")
+RESERVED = Gauge("classroom_gpu_reserved", "GPUs that are reserved now")
+WAITING_LONGEST = Gauge("classroom_gpu_longest_wait_seconds", "Waiting time of the oldest entry in the queue")
+HELD = Counter("classroom_gpu_held_seconds", "GPU time of all students")
+ENDED = Counter("classroom_gpu_leases_ended", "Servers that were stopped because of their GPU", ["why"])
+MEMORY_USED = Gauge("classroom_gpu_memory_used_bytes", "Memory in use on a GPU, by all processes", ["device"])
 MEMORY = Gauge("classroom_gpu_memory_bytes", "Memory of a GPU", ["device"])
-USE = Gauge("classroom_gpu_use_ratio", "Part of the time in which something ran on a GPU", ["device"])
+USE = Gauge("classroom_gpu_use_ratio", "Share of time in which something ran on a GPU", ["device"])
 WAITED = Histogram(
     "classroom_gpu_wait_seconds",
-    "How long students were in line before they started with a GPU",
+    "Waiting time of students who started with a GPU",
     buckets=(10, 60, 300, 900, 1800, 3600, 7200, 14400),
 )
 
 
-def show(view: GpuSnapshot, rules: Collection[Gpu] = ()) -> None:
-    """Set the gauges to what a look has found, and the sampler: what it does not know has no figure.
+def update_metrics(snapshot: GpuSnapshot, rules: Collection[Gpu] = ()) -> None:
+    """Set the gauges to a snapshot; a value that its sample does not know gets no figure.
 
     Args:
-        view: what the look has found.
-        rules: all that hold for somebody, if not only the view's.
+        snapshot: the GPUs now.
+        rules: all rules of the class, if not only those of the snapshot.
     """
-    devices = class_device_pool(rules or [view.gpu], view.inventory)
-    counts = device_load(view.inventory, view.leases)
-    DEVICES.set(len(devices))
-    WAITING.set(len(view.queue))
-    RESERVED.set(sum(len(each.identities) for each in view.claims))
-    joined = min((each.joined for each in view.queue), default=None)
+    inventory = snapshot.inventory
+    load = device_load(inventory, snapshot.leases)
+    DEVICES.set(len(class_device_pool(rules or [snapshot.gpu], inventory)))
+    WAITING.set(len(snapshot.queue))
+    RESERVED.set(sum(len(claim.identities) for claim in snapshot.claims))
+    joined = min((entry.joined for entry in snapshot.queue), default=None)
     WAITING_LONGEST.set(max(0.0, (utc_now() - joined).total_seconds()) if joined else 0)
-    LEASES.clear()
-    for device in view.inventory.devices:
-        LEASES.labels(device.label).set(counts.count(device))
-    for gauge in (MEMORY_USED, MEMORY, USE):
+    for gauge in (LEASES, MEMORY_USED, MEMORY, USE):
         gauge.clear()
-    known = cards(view.sample, view.inventory.devices)
-    for device in view.inventory.devices:
-        if card := known.get(device.name):
+    cards = cards_by_device(snapshot.sample, inventory.devices)
+    for device in inventory.devices:
+        LEASES.labels(device.label).set(load.count(device))
+        if card := cards.get(device.name):
             MEMORY_USED.labels(device.label).set(card.memory_used)
             MEMORY.labels(device.label).set(card.memory_total)
             if card.use is not None:

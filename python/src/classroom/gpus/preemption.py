@@ -1,9 +1,12 @@
-"""Whose lease ends because others wait: a pure function of leases, line and reservations, and the notice before it."""
+"""GPU preemption: which leases end because others wait, and the notice before it.
+
+The choice is a pure function of leases, queue and reservations.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from classroom.gpus.allocation import Capacity, Claim, Granted, leased_identities
 
@@ -11,92 +14,76 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from classroom.gpus.inventory import Inventory
-    from classroom.gpus.leases import Lease
+    from classroom.gpus.leases import Lease, LeaseKey
     from classroom.gpus.queue import QueueEntry
     from classroom.settings.models import Gpu
 
-_LOOKED_AT = 64
-"""Places of the line: to see who would be served takes time with each."""
-
-
-class LeaseKey(NamedTuple):
-    """A lease: a container of that name may come again."""
-
-    container: str
-    since: int
-
-
-def lease_key(lease: Lease) -> LeaseKey:
-    """The lease's."""
-    return LeaseKey(lease.container, lease.since)
+_MAX_COUNTED = 64
+"""Entries of the queue: each takes time."""
 
 
 class LeaseAges:
-    """How old leases are, by the clock that only goes forward: one that jumps makes none too old."""
+    """Ages of leases by the monotonic clock: a jump of the machine's clock makes no lease too old."""
 
     def __init__(self) -> None:
-        """Nothing has been seen yet."""
+        """Start without leases."""
         self._begun: dict[LeaseKey, float] = {}
 
-    def look(self, leases: Iterable[Lease], moment: float, now: float) -> dict[LeaseKey, float]:
-        """The seconds that each has lasted.
+    def update(self, leases: Iterable[Lease], moment: float, now: float) -> dict[LeaseKey, float]:
+        """Return the seconds that each lease has lasted.
 
         Args:
-            leases: those that there are.
+            leases: current ones.
             moment: of `time.monotonic`.
-            now: of `time.time`; how long a lease had lasted when it was first seen is known by this clock alone.
+            now: of `time.time`, by which the age of a new lease is known.
         """
-        begun = {
-            lease_key(lease): self._begun.get(lease_key(lease), moment - max(0.0, now - lease.since))
-            for lease in leases
-        }
-        self._begun = begun
-        return {each: moment - start for each, start in begun.items()}
+        self._begun = {lease.key: self._begun.get(lease.key, moment - max(0.0, now - lease.since)) for lease in leases}
+        return {key: moment - begun for key, begun in self._begun.items()}
 
 
 @dataclass(frozen=True)
 class Demand:
-    """Who waits, and what they may have."""
+    """Students who wait, and their rules."""
 
-    line: Sequence[QueueEntry]
+    queue: Sequence[QueueEntry]
     rules: Callable[[str], Gpu]
-    room: Callable[[Sequence[Lease]], Capacity]
-    """The machine with these leases."""
+    capacity: Callable[[Sequence[Lease]], Capacity]
+    """Gives the capacity of the machine with these leases."""
 
     def served(self, leases: Sequence[Lease]) -> int:
-        """How many of those in line would have a GPU."""
-        room, count = self.room(leases), 0
-        for each in self.line[:_LOOKED_AT]:
-            gpu = self.rules(each.name)
-            answer = room.answer(gpu, each.name)
-            count += isinstance(answer, Granted)
-            room = room.after(gpu, answer, each.name)
+        """Return how many students in the queue would get a GPU if these were the leases."""
+        capacity, count = self.capacity(leases), 0
+        for entry in self.queue[:_MAX_COUNTED]:
+            gpu = self.rules(entry.name)
+            allocation = capacity.allocate(gpu, entry.name)
+            count += isinstance(allocation, Granted)
+            capacity = capacity.after(gpu, allocation, entry.name)
         return count
 
 
 def leases_to_preempt(
-    overdue: Sequence[Lease], leases: Sequence[Lease], wishes: Demand, inventory: Inventory, claims: Iterable[Claim]
+    overdue: Sequence[Lease], leases: Sequence[Lease], demand: Demand, inventory: Inventory, claims: Iterable[Claim]
 ) -> tuple[Lease, ...]:
-    """Those of the overdue leases that others need, and no more of them than help.
+    """Return the overdue leases that others need, and no more of them than help.
 
     Args:
-        overdue: those that have lasted as long as the settings promise; who is to go first comes first.
-        leases: all that there are, these among them.
-        wishes: of those in line.
+        overdue: leases that have lasted as long as the settings promise, in the order in which they should end.
+        leases: all current ones, including these.
+        demand: of the queue.
         inventory: the machine.
-        claims: of lectures that have begun: what others have there is needed, too.
+        claims: of lectures that have begun: they need their devices, too.
     """
-    kept = tuple(claims)
-    lecture = [lease for lease in overdue if _in_the_way(lease, inventory, kept)]
-    chosen = [lease for lease in overdue if lease not in lecture]
+    in_force = tuple(claims)
+    claimed = [lease for lease in overdue if _is_claimed(lease, inventory, in_force)]
+    chosen = [lease for lease in overdue if lease not in claimed]
     if not chosen:
-        return tuple(lecture)
-    rest = [lease for lease in leases if lease not in lecture]
+        return tuple(claimed)
+    rest = [lease for lease in leases if lease not in claimed]
 
     def served(without: Sequence[Lease]) -> int:
-        return wishes.served([lease for lease in rest if lease not in without])
+        return demand.served([lease for lease in rest if lease not in without])
 
-    # More that is free may serve fewer: it is kept for who comes before them and needs still more.
+    # More free devices may serve fewer students: they are closed for an entry ahead that needs still more.
     best, before = served(chosen), 0
     while before != len(chosen):
         before = len(chosen)
@@ -106,50 +93,51 @@ def leases_to_preempt(
                 chosen, best = fewer, count
     if best <= served(()):
         chosen = []
-    return tuple(lease for lease in overdue if lease in lecture or lease in chosen)
+    return tuple(lease for lease in overdue if lease in claimed or lease in chosen)
 
 
 def leases_to_clear(leases: Iterable[Lease], inventory: Inventory, claims: Iterable[Claim]) -> tuple[Lease, ...]:
-    """Those that end for a lecture however short they have lasted."""
-    kept = tuple(each for each in claims if each.clear)
-    return tuple(lease for lease in leases if _in_the_way(lease, inventory, kept))
+    """Return the leases that end for a lecture at any age."""
+    clearing = tuple(claim for claim in claims if claim.clear)
+    return tuple(lease for lease in leases if _is_claimed(lease, inventory, clearing))
 
 
-def _in_the_way(lease: Lease, inventory: Inventory, claims: Sequence[Claim]) -> bool:
-    foreign = [each for each in claims if lease.holder not in each.members]
-    return bool(foreign) and any(leased_identities(inventory, lease) & each.identities for each in foreign)
+def _is_claimed(lease: Lease, inventory: Inventory, claims: Sequence[Claim]) -> bool:
+    """Return whether others have claimed a device of the lease."""
+    foreign = [claim for claim in claims if lease.holder not in claim.members]
+    return bool(foreign) and any(leased_identities(inventory, lease) & claim.identities for claim in foreign)
 
 
 @dataclass(frozen=True)
 class PreemptionStep:
-    """What is to be done about leases now."""
+    """What is due now, by lease."""
 
-    tell: tuple[Lease, ...] = ()
+    notify: tuple[Lease, ...] = ()
     withdraw: tuple[Lease, ...] = ()
     stop: tuple[Lease, ...] = ()
 
 
 class PendingNotices:
-    """Who has been told, and until when."""
+    """Notices that have been given, with the end of each."""
 
     def __init__(self) -> None:
-        """Nobody has been told."""
-        self._told: dict[LeaseKey, tuple[Lease, float]] = {}
+        """Start without notices."""
+        self._pending: dict[LeaseKey, tuple[Lease, float]] = {}
 
-    def first_to_go(self, ages: Mapping[LeaseKey, float]) -> Callable[[Lease], tuple[bool, float]]:
-        """By what overdue leases are sorted: who has been told already goes first, then who has had theirs longest."""
-        return lambda lease: (lease_key(lease) not in self._told, -ages[lease_key(lease)])
+    def order(self, ages: Mapping[LeaseKey, float]) -> Callable[[Lease], tuple[bool, float]]:
+        """Return the sort key of overdue leases: those with a notice first, then the oldest."""
+        return lambda lease: (lease.key not in self._pending, -ages[lease.key])
 
-    def review(self, needed: Mapping[Lease, float], moment: float) -> PreemptionStep:
-        """Compare those that are to end with those that have been told.
+    def update(self, needed: Mapping[Lease, float], moment: float) -> PreemptionStep:
+        """Return what is due, given the leases that should end.
 
         Args:
-            needed: those that are to end, each with the seconds between the word and the deed.
+            needed: leases that should end, each with the seconds of its notice.
             moment: of `time.monotonic`.
         """
-        wanted = {lease_key(lease): lease for lease in needed}
-        withdrawn = tuple(lease for each, (lease, _) in self._told.items() if each not in wanted)
-        told = tuple(lease for each, lease in wanted.items() if each not in self._told)
-        self._told = {each: self._told.get(each, (lease, moment + needed[lease])) for each, lease in wanted.items()}
-        due = tuple(lease for lease, ends in self._told.values() if ends <= moment)
-        return PreemptionStep(told, withdrawn, due)
+        wanted = {lease.key: lease for lease in needed}
+        withdrawn = tuple(lease for key, (lease, _) in self._pending.items() if key not in wanted)
+        new = tuple(lease for key, lease in wanted.items() if key not in self._pending)
+        self._pending = {key: self._pending.get(key, (lease, moment + needed[lease])) for key, lease in wanted.items()}
+        due = tuple(lease for lease, ends in self._pending.values() if ends <= moment)
+        return PreemptionStep(new, withdrawn, due)

@@ -1,14 +1,14 @@
-"""The line of those who wait for a GPU: first come, first served, and kept in the hub's database.
+"""GPU queue: first come, first served, in the hub's database.
 
-Whose turn it is follows from the leases each time somebody looks: nothing runs beside it. A free GPU is kept for who is
-first for a while; not taken, it passes on, and the one who did not take it has lost the place.
+The leases decide whose turn it is each time the queue is updated; no process runs for it. A free GPU is offered to the
+first entry for a while. An offer that is not accepted goes to the next entry, and the first entry leaves the queue.
 
-Students of different groups wait in the one line for different devices. Someone further back is served before others
-only with a device that is of no use to any of them, and that is not kept to become free for them
-(`classroom.gpus.allocation.Capacity.after`): so everyone's turn comes once enough of those who hold devices have gone.
+Students of different groups wait in one queue for different devices. An entry further back is served before others only
+with a device that none of them can use, and that is not closed to become free for them
+(`classroom.gpus.allocation.Capacity.after`). So everyone's turn comes once enough leases have ended.
 
-Where the settings say so, who has used GPUs least in the last days comes first, in whole hours; among equals, who came
-first. Then others may overtake, until they have used as much.
+Where the settings say so, the students with the least GPU time of the last days come first, in hours; among equals, the
+order of arrival decides. Others may then overtake until they have used as much.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 
 from classroom.db.models import QueueRow, utc_now
 from classroom.gpus.allocation import Granted
-from classroom.gpus.usage import rank
+from classroom.gpus.usage import hours_used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -35,66 +35,66 @@ if TYPE_CHECKING:
     from classroom.settings.models import Gpu
 
 MAX_ENTRIES = 1000
-"""Places at most: more students than any machine has."""
+"""More than the students of any machine."""
 
 
 @dataclass(frozen=True)
 class QueueEntry:
-    """A student in line."""
+    """A student in the queue."""
 
     name: str
     joined: datetime
     offered: datetime | None = None
-    """Since when a GPU is kept for them."""
+    """When a GPU was offered to the student."""
 
 
 class QueueLimits(NamedTuple):
-    """How long somebody waits."""
+    """How long an entry waits."""
 
     offer: timedelta
-    """A GPU is kept this long for one of them."""
+    """An offer ends after this time."""
     longest: timedelta
-    """Nobody waits longer."""
+    """An entry leaves the queue after this time."""
 
 
 def advance(
-    line: Sequence[QueueEntry], rules: Callable[[str], Gpu], room: Capacity, when: datetime, bounds: QueueLimits
+    queue: Sequence[QueueEntry], rules: Callable[[str], Gpu], capacity: Capacity, when: datetime, limits: QueueLimits
 ) -> tuple[QueueEntry, ...]:
-    """The line as it is now.
+    """Return the queue at this time, with new offers and without entries that have reached a limit.
 
     Args:
-        line: in the order in which they came.
-        rules: those that hold for a student.
-        room: the machine, with everybody's leases.
-        when: the time. A clock that was set back makes nobody wait longer than the bounds.
-        bounds: of the waiting.
+        queue: the entries in their order.
+        rules: gives the rules of a student.
+        capacity: the machine with everybody's leases.
+        when: the time. A clock that was set back makes nobody wait longer than the limits.
+        limits: of the waiting.
     """
-    kept: list[QueueEntry] = []
-    for each in line:
-        if when - each.joined >= bounds.longest:
+    entries: list[QueueEntry] = []
+    for entry in queue:
+        if when - entry.joined >= limits.longest:
             continue
-        gpu = rules(each.name)
-        answer = room.answer(gpu, each.name)
-        offered = min(each.offered or when, when) if isinstance(answer, Granted) else None
-        if offered and when - offered >= bounds.offer:
+        gpu = rules(entry.name)
+        allocation = capacity.allocate(gpu, entry.name)
+        offered = min(entry.offered or when, when) if isinstance(allocation, Granted) else None
+        if offered and when - offered >= limits.offer:
             continue
-        kept.append(replace(each, offered=offered, joined=min(each.joined, when)))
-        room = room.after(gpu, answer, each.name)
-    return tuple(kept)
+        entries.append(replace(entry, offered=offered, joined=min(entry.joined, when)))
+        capacity = capacity.after(gpu, allocation, entry.name)
+    return tuple(entries)
 
 
-def ordered_by_use(line: Iterable[QueueEntry], used: Mapping[str, float]) -> tuple[QueueEntry, ...]:
-    """The line with those first who have used least; what is kept for somebody stays theirs.
+def ordered_by_use(queue: Iterable[QueueEntry], used: Mapping[str, float]) -> tuple[QueueEntry, ...]:
+    """Return the queue with the least GPU time first; entries with an offer stay in front.
 
     Args:
-        line: in the order in which they came, which holds among equals.
+        queue: in the order of arrival, which decides among equals.
         used: seconds of GPUs, by student (`classroom.gpus.usage.recent_use`).
     """
-    return tuple(sorted(line, key=lambda each: (each.offered is None, rank(used.get(each.name, 0.0)))))
+    return tuple(sorted(queue, key=lambda entry: (entry.offered is None, hours_used(used.get(entry.name, 0.0)))))
 
 
 def read_queue(db: Session) -> tuple[QueueEntry, ...]:
-    """The line as it was left."""
+    """Return the queue of the database, in the order of arrival."""
     rows = db.scalars(select(QueueRow).order_by(QueueRow.id)).all()
     return tuple(QueueEntry(row.name, row.joined, row.offered) for row in rows)
 
@@ -102,42 +102,44 @@ def read_queue(db: Session) -> tuple[QueueEntry, ...]:
 def update_queue(  # noqa: PLR0913 - all that decides
     db: Session,
     gpu: Gpu,
-    room: Capacity,
+    capacity: Capacity,
     leases: Collection[Lease],
     rules: Callable[[str], Gpu] | None = None,
     *,
     used: Mapping[str, float] | None = None,
 ) -> tuple[QueueEntry, ...]:
-    """Review the line and keep what came of it. Who has got a GPU since they joined waits no more.
+    """Advance the queue of the database and return it. A student whose lease is newer than the entry leaves it.
 
     Args:
         db: the hub's database.
-        gpu: the site's rules, which bound the waiting.
-        room: the machine, with everybody's leases.
+        gpu: the site's rules, which limit the waiting.
+        capacity: the machine with everybody's leases.
         leases: these.
-        rules: those that hold for a student, where not everyone has the site's.
-        used: what each has used, where that decides who is first.
+        rules: gives the rules of a student; the site's by default.
+        used: the students' GPU time, where the order depends on it.
     """
     before = read_queue(db)
     if not before:
         return ()
     since = {lease.holder: lease.since for lease in leases}
-    waiting = [each for each in before if since.get(each.name, 0) < int(each.joined.replace(tzinfo=UTC).timestamp())]
+    waiting = [
+        entry for entry in before if since.get(entry.name, 0) < int(entry.joined.replace(tzinfo=UTC).timestamp())
+    ]
     waiting = waiting if used is None else list(ordered_by_use(waiting, used))
-    bounds = QueueLimits(timedelta(seconds=gpu.offer), timedelta(seconds=gpu.longest_wait))
-    reviewed = advance(waiting, rules or (lambda _name: gpu), room, utc_now(), bounds)
-    if reviewed != before:
+    limits = QueueLimits(timedelta(seconds=gpu.offer), timedelta(seconds=gpu.longest_wait))
+    after = advance(waiting, rules or (lambda _name: gpu), capacity, utc_now(), limits)
+    if after != before:
         rows = {row.name: row for row in db.scalars(select(QueueRow))}
-        for each in reviewed:
-            rows[each.name].joined, rows[each.name].offered = each.joined, each.offered
-        for name in rows.keys() - {each.name for each in reviewed}:
+        for entry in after:
+            rows[entry.name].joined, rows[entry.name].offered = entry.joined, entry.offered
+        for name in rows.keys() - {entry.name for entry in after}:
             db.delete(rows[name])
         db.commit()
-    return reviewed
+    return after
 
 
 def join_queue(db: Session, name: str) -> bool:
-    """Put a student at the end; who is in line keeps the place. False if the line is too long."""
+    """Add a student at the end, or leave an existing entry where it is; return False if the queue is full."""
     if db.scalar(select(QueueRow.id).where(QueueRow.name == name)):
         return True
     if (db.scalar(select(func.count()).select_from(QueueRow)) or 0) >= MAX_ENTRIES:
@@ -151,7 +153,7 @@ def join_queue(db: Session, name: str) -> bool:
 
 
 def leave_queue(db: Session, name: str) -> float | None:
-    """Take a student out of the line; gives the seconds they were in it, None if they were not."""
+    """Remove a student's entry; return the seconds it lasted, or None if there was none."""
     row = db.scalar(select(QueueRow).where(QueueRow.name == name))
     if row is None:
         return None
@@ -161,6 +163,6 @@ def leave_queue(db: Session, name: str) -> float | None:
     return waited
 
 
-def position_in(line: Sequence[QueueEntry], name: str) -> int | None:
-    """How many are before a student who is in line."""
-    return next((number for number, each in enumerate(line) if each.name == name), None)
+def position_in(queue: Sequence[QueueEntry], name: str) -> int | None:
+    """Return the number of entries ahead of a student; None without an entry."""
+    return next((number for number, entry in enumerate(queue) if entry.name == name), None)

@@ -1,4 +1,4 @@
-"""Who holds which GPU, for the operator: as data, and as a table for the terminal."""
+"""GPU report for the operator: each device with its students, as data and as a table."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from classroom.docker.client import API_VERSION, EngineSilentError
-from classroom.gpus.allocation import class_device_pool, class_gpu_problems, leased_identities
+from classroom.gpus.allocation import class_device_pool, class_gpu_problems, has_queue, leased_identities
 from classroom.gpus.inventory import cdi_cache_at
-from classroom.gpus.leases import LEASE, leases
-from classroom.gpus.telemetry.sample import read
+from classroom.gpus.leases import LEASE, leases_of
+from classroom.gpus.telemetry.sample import read_sample
 from classroom.settings.groups import gpu_rules
 from classroom.units import format_bytes, format_duration, format_percent
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """A device and one who holds it, or nobody."""
+    """A device with one student, or without."""
 
     device: str
     names: tuple[str, ...]
@@ -38,27 +38,27 @@ class Row:
     since: str | None = None
     """ISO 8601, UTC."""
     policy: str | None = None
-    """The policy by which the student has it."""
+    """The policy of the lease."""
     note: str = ""
     model: str | None = None
-    """As the driver calls it. This and what follows is null where the sampler does not run."""
+    """The driver's name. This and the following are null where the collector does not run."""
     memory_used: int | None = None
-    """Bytes, of all who use the device."""
+    """Bytes, of all processes."""
     memory_total: int | None = None
     """Bytes."""
     use: float | None = None
-    """Part of the time in which something ran, 0 to 1."""
+    """Share of time in which something ran, 0 to 1."""
 
     @property
     def memory(self) -> str:
-        """Used and there, for people."""
+        """Return used and total memory, for people."""
         if self.memory_used is None or self.memory_total is None:
             return ""
         return f"{format_bytes(self.memory_used)} of {format_bytes(self.memory_total)}"
 
     @property
     def busy(self) -> str:
-        """Use, for people."""
+        """Return the use, for people."""
         return format_percent(self.use)
 
 
@@ -68,19 +68,19 @@ class Report:
 
     policy: str
     rows: tuple[Row, ...]
-    mistakes: tuple[str, ...]
+    problems: tuple[str, ...]
 
     @property
     def is_measured(self) -> bool:
-        """Whether anything is known of what the devices are and do."""
+        """Whether the collector knows any of the devices."""
         return any(row.model for row in self.rows)
 
     def as_data(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
+        """Return the data of `--json`."""
+        return {"policy": self.policy, "rows": [asdict(row) for row in self.rows], "mistakes": self.problems}
 
     def as_table(self, now: float | None = None) -> Table:
-        """For people."""
+        """Return the table for the terminal."""
         now = time.time() if now is None else now
         more = ("Memory", "Use") if self.is_measured else ()
         table = Table("GPU", *more, "Student", "Since", "Policy", "", caption=f"Policy: {self.policy}", box=None)
@@ -96,45 +96,43 @@ class Report:
         return table
 
 
-def report(
+def make_report(
     gpu: Gpu,
     inventory: Inventory,
-    found: Iterable[Lease],
+    leases: Iterable[Lease],
     sample: Sample | None = None,
     rules: Mapping[str, Gpu] | None = None,
 ) -> Report:
-    """Lay leases beside the inventory, and what the sampler saw beside both.
-
-    A lease on a device that is no longer there is a row of its own.
+    """Return the report of these leases, with a row for each lease on a device that no longer exists.
 
     Args:
-        gpu: everyone's rules.
+        gpu: the site's rules.
         inventory: the machine.
-        found: everybody's leases.
-        sample: what the sampler saw.
-        rules: all that hold for somebody, by their places in the settings, where groups have their own.
+        leases: everybody's.
+        sample: the collector's last.
+        rules: all rules by their paths in the settings, where groups have their own.
     """
     rules = rules or {"gpu": gpu}
-    found = sorted(found, key=lambda lease: (lease.since, lease.holder))
-    handing = [each for each in rules.values() if each.policy != "none"]
-    counted = handing and all(each.policy in {"exclusive", "shared"} for each in handing)
-    given = class_device_pool(handing, inventory) if counted else inventory.devices
+    leases = sorted(leases, key=lambda lease: (lease.since, lease.holder))
+    allocating = [each for each in rules.values() if each.policy != "none"]
+    is_limited = allocating and all(map(has_queue, allocating))
+    pool = class_device_pool(allocating, inventory) if is_limited else inventory.devices
     rows = []
     for device in inventory.devices:
-        note = "" if device in given else "not handed out (gpu.devices)"
-        mine = [lease for lease in found if device.identity in leased_identities(inventory, lease)]
-        of_device = [_row(device.label, device.names, lease) for lease in mine] or [
+        note = "" if device in pool else "not for students (gpu.devices)"
+        on_device = [lease for lease in leases if device.identity in leased_identities(inventory, lease)]
+        device_rows = [_row(device.label, device.names, lease) for lease in on_device] or [
             Row(device.label, device.names, note=note)
         ]
-        rows += [_measured(row, device, sample) for row in of_device]
-    for lease in found:
+        rows += [_measured(row, device, sample) for row in device_rows]
+    for lease in leases:
         rows += [
             _row(name, (name,), lease, "no longer on this machine")
             for name in lease.names
             if name not in inventory.names
         ]
-    said = [f"{where.removesuffix('.gpu')}: {each.policy}" for where, each in rules.items() if each != gpu]
-    return Report("; ".join([gpu.policy, *said]), tuple(rows), class_gpu_problems(rules, inventory))
+    policies = [f"{where.removesuffix('.gpu')}: {each.policy}" for where, each in rules.items() if each != gpu]
+    return Report("; ".join([gpu.policy, *policies]), tuple(rows), class_gpu_problems(rules, inventory))
 
 
 def _row(device: str, names: tuple[str, ...], lease: Lease, note: str = "") -> Row:
@@ -149,8 +147,8 @@ def _measured(row: Row, device: Device, sample: Sample | None) -> Row:
     return replace(row, model=card.name, memory_used=card.memory_used, memory_total=card.memory_total, use=card.use)
 
 
-def look(settings: Settings) -> Report:
-    """The report of this machine.
+def inspect_gpus(settings: Settings) -> Report:
+    """Return the report of this machine.
 
     Raises:
         EngineSilentError: the engine does not answer.
@@ -161,4 +159,6 @@ def look(settings: Settings) -> Report:
         containers = client.containers(all=True, filters={"label": [LEASE]})
     except (docker.errors.DockerException, OSError) as error:
         raise EngineSilentError(settings.docker.host, error) from error
-    return report(settings.gpu, inventory, leases(containers), read(settings.gpu.samples), gpu_rules(settings))
+    return make_report(
+        settings.gpu, inventory, leases_of(containers), read_sample(settings.gpu.samples), gpu_rules(settings)
+    )

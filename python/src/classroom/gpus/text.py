@@ -1,143 +1,116 @@
-"""What students read about GPUs while they start."""
+"""Texts about GPUs for students: the queue's status, the devices, and the notes of the start page."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from html import escape
 from typing import TYPE_CHECKING
 
 from classroom.db.models import utc_now
 from classroom.gpus.allocation import Busy, device_pool, leased_identities
-from classroom.gpus.telemetry.sample import cards
-from classroom.gpus.usage import DAYS
+from classroom.gpus.telemetry.sample import cards_by_device
 from classroom.units import format_bytes, format_duration, format_percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from classroom.gpus.reservations.policy import Reservation
     from classroom.gpus.snapshot import GpuSnapshot
 
 _SOON = timedelta(hours=12)
 
-MAY_START_WITHOUT = "You may start without a GPU: everything else works, your code runs on the processor."
+WITHOUT_GPU = "You can start without a GPU. Your code then runs on the CPU."
 
 
-def clock(moment: datetime, when: datetime) -> str:
-    """A time of the tables in the zone of this machine, with the day if it is not today's: ``15:30``."""
-    there, here = (each.replace(tzinfo=UTC).astimezone() for each in (moment, when))
-    day = "" if there.date() == here.date() else f"{there:%a} {there.day} {there:%b} "
-    return f"{day}{there:%H:%M}{'' if there.utcoffset() else ' UTC'}"
+def local_time(moment: datetime, when: datetime) -> str:
+    """Return a UTC time in the zone of this machine, with the day if it is not that of `when`: ``15:30``."""
+    local, today = (utc.replace(tzinfo=UTC).astimezone() for utc in (moment, when))
+    day = "" if local.date() == today.date() else f"{local:%a} {local.day} {local:%b} "
+    return f"{day}{local:%H:%M}{'' if local.utcoffset() else ' UTC'}"
 
 
-def reservation(each: Reservation, when: datetime, *, mine: bool = False) -> str:
-    """A reservation as a sentence."""
-    gpus = "1 GPU is" if each.count == 1 else f"{each.count} GPUs are"
-    begins = "" if each.holds(when) else f"from {clock(each.begins, when)} "
-    whom = " for you" if mine else ""
-    return f"{gpus} reserved{whom} {begins}until {clock(each.ends, when)}."
+def describe_reservation(reservation: Reservation, when: datetime, *, own: bool = False) -> str:
+    """Return a reservation as a sentence; `own` if it is for the reader."""
+    gpus = "1 GPU is" if reservation.count == 1 else f"{reservation.count} GPUs are"
+    begins = "" if reservation.holds(when) else f"from {local_time(reservation.begins, when)} "
+    return f"{gpus} reserved{' for you' if own else ''} {begins}until {local_time(reservation.ends, when)}."
 
 
-def notes(view: GpuSnapshot, student: str, when: datetime | None = None) -> list[str]:
-    """What is reserved now and in the next hours, and by what the line goes if not by who came first."""
+def queue_notes(snapshot: GpuSnapshot, student: str, when: datetime | None = None) -> list[str]:
+    """Return the order of the queue, if GPU time decides it, and the reservations of the next hours."""
     when = when or utc_now()
-    said = []
-    if view.used is not None:
-        mine = format_duration(view.used.get(student, 0.0))
-        said = [f"Who has used GPUs least in the last {DAYS} days comes first, in whole hours. You have: {mine}."]
-    soon = (each for each in view.reserved if each.begins < when + _SOON and when < each.ends)
-    # Not those that are of others' devices.
-    known = {device.identity for device in device_pool(view.gpu, view.inventory)}
-    return said + [
-        reservation(each, when, mine=student in each.members)
-        for each in soon
-        if student in each.members or any(device.identity in known for device in view.pools(each.group))
-    ]
+    notes = []
+    if snapshot.used is not None:
+        used = format_duration(snapshot.used.get(student, 0.0))
+        notes.append(f"Students with the least GPU time this week go first. Yours: {used}.")
+    # Reservations of devices that the student cannot use anyway are left out.
+    usable = {device.identity for device in device_pool(snapshot.gpu, snapshot.inventory)}
+    for reservation in snapshot.reservations:
+        own = student in reservation.members
+        is_soon = reservation.begins < when + _SOON and when < reservation.ends
+        if is_soon and (own or any(device.identity in usable for device in snapshot.pools(reservation.group))):
+            notes.append(describe_reservation(reservation, when, own=own))
+    return notes
 
 
-def devices(view: GpuSnapshot, student: str, now: float | None = None) -> list[dict[str, str]]:
-    """Each GPU, its model and memory where they are known, and for how long others have had it.
-
-    Nobody is named: who works is not everyone's business.
-    """
+def device_rows(snapshot: GpuSnapshot, student: str, now: float | None = None) -> list[dict[str, str]]:
+    """Return each GPU with its model and memory, if known, and the ages of its leases. Students' names are left out."""
     now = time.time() if now is None else now
     since: dict[str, list[int]] = {}
-    for lease in sorted(view.leases, key=lambda lease: lease.since):
-        for identity in leased_identities(view.inventory, lease):
+    for lease in sorted(snapshot.leases, key=lambda lease: lease.since):
+        for identity in leased_identities(snapshot.inventory, lease):
             since.setdefault(identity, []).append(lease.since)
-    reserved = frozenset[str]().union(*(each.identities for each in view.claims if student not in each.members))
-    known = cards(view.sample, view.inventory.devices)
+    foreign = (claim.identities for claim in snapshot.claims if student not in claim.members)
+    reserved = frozenset[str]().union(*foreign)
+    cards = cards_by_device(snapshot.sample, snapshot.inventory.devices)
     rows = []
-    for device in device_pool(view.gpu, view.inventory):
-        mine = since.get(device.identity, [])
-        free = "kept for those in line" if view.queue else "free"
-        free = "reserved" if device.identity in reserved else free
-        shown = "in use for " + ", ".join(format_duration(now - each) for each in mine) if mine else free
+    for device in device_pool(snapshot.gpu, snapshot.inventory):
+        if leases := since.get(device.identity):
+            state = "in use for " + ", ".join(format_duration(now - begun) for begun in leases)
+        elif device.identity in reserved:
+            state = "reserved"
+        else:
+            state = "offered to the queue" if snapshot.queue else "free"
         name = f"GPU {device.label}"
-        if card := known.get(device.name):
+        if card := cards.get(device.name):
             name += f", {card.name}"
             memory = f"{format_bytes(card.memory_used)} of {format_bytes(card.memory_total)} in use"
             busy = "" if card.use is None else f", busy {format_percent(card.use)} of the time"
-            shown += f" ({memory}{busy})"
-        rows.append({"name": name, "use": shown})
+            state += f" ({memory}{busy})"
+        rows.append({"name": name, "use": state})
     return rows
 
 
-def standing(view: GpuSnapshot, student: str) -> dict[str, object]:
-    """Where a student stands, for the page that waits. `again`: when to ask next, in seconds."""
-    place = view.place(student)
-    if place is None:
+def queue_status(snapshot: GpuSnapshot, student: str) -> dict[str, object]:
+    """Return a student's position for the waiting page. `again`: the seconds until its next request."""
+    position = snapshot.position(student)
+    if position is None:
         return {"waiting": False}
-    turn = not isinstance(view.answer(student), Busy)
+    is_turn = not isinstance(snapshot.allocate(student), Busy)
     return {
         "waiting": True,
-        "turn": turn,
-        "place": place + 1,
-        "text": "It is your turn: your server starts." if turn else _place(view, place),
-        "devices": devices(view, student),
-        "notes": notes(view, student),
-        # Two hundred who ask every few seconds are all that a hub can do; an offer must not pass by unseen.
-        "again": 1 if turn else min(30, 2 + place, view.gpu.offer // 2),
+        "turn": is_turn,
+        "place": position + 1,
+        "text": "It is your turn. Your server is starting." if is_turn else _position_text(snapshot, position),
+        "devices": device_rows(snapshot, student),
+        "notes": queue_notes(snapshot, student),
+        # A hub serves two hundred pages that ask every few seconds; no page may miss its offer.
+        "again": 1 if is_turn else min(30, 2 + position, snapshot.gpu.offer // 2),
     }
 
 
-def _place(view: GpuSnapshot, place: int) -> str:
-    return f"You are number {place + 1} of {len(view.queue)} in line."
+def start_form_values(snapshot: GpuSnapshot, student: str, reason: str) -> dict[str, object]:
+    """Return the variables of the template `start_form.html`, for a start that finds no GPU for this `reason`."""
+    position, offer = snapshot.position(student), snapshot.gpu.offer
+    count, unit = (offer // 60, "minute") if offer % 60 == 0 else (offer, "second")
+    return {
+        "reason": reason,
+        "devices": device_rows(snapshot, student),
+        "notes": queue_notes(snapshot, student),
+        "queue_length": len(snapshot.queue),
+        "position": None if position is None else _position_text(snapshot, position),
+        "offer": f"{count} {unit}{'' if count == 1 else 's'}",
+        "without_gpu": WITHOUT_GPU,
+    }
 
 
-def start_page(view: GpuSnapshot, student: str, reason: str, urls: Mapping[str, str]) -> str:
-    """The start page's form when there is no GPU for the student now.
-
-    Args:
-        view: the GPUs.
-        student: who starts.
-        reason: why there is none.
-        urls: of the line and of this page (`gpu-line`, `spawn`).
-    """
-    rows = "".join(
-        f"<tr><td>{escape(row['name'])}</td><td>{escape(row['use'])}</td></tr>" for row in devices(view, student)
-    )
-    table = f'<table class="table gpu-list"><tbody data-line-devices>{rows}</tbody></table>'
-    said = "".join(f"<li>{escape(note)}</li>" for note in notes(view, student))
-    table += f'<ul class="list-unstyled" data-line-notes>{said}</ul>'
-    without = (
-        '<button type="submit" name="gpu" value="no" class="btn btn-outline-secondary">Start without a GPU</button>'
-    )
-    send = f'type="submit" formaction="{escape(urls["gpu-line"])}" formenctype="application/x-www-form-urlencoded"'
-    place = view.place(student)
-    if place is None:
-        others = f" Before you: {len(view.queue)}." if view.queue else ""
-        return f"""<h1 class="h3">{escape(reason)}</h1>
-{table}
-<p>You may wait in line: when a GPU is yours, your server starts by itself.{others} {escape(MAY_START_WITHOUT)}</p>
-<p><button {send} name="action" value="join" class="btn btn-jupyter">Wait in line</button> {without}</p>"""
-    kept = format_duration(view.gpu.offer) if view.gpu.offer >= 60 else f"{view.gpu.offer} s"
-    return f"""<div data-line="{escape(urls["gpu-line"])}" data-start="{escape(urls["spawn"])}">
-<h1 class="h3">Waiting for a GPU</h1>
-<p class="lead" data-line-text role="status" aria-live="polite">{escape(_place(view, place))}</p></div>
-{table}
-<p>When it is your turn your server starts by itself, and this page goes to it: leave it open. If it is closed then,
-come back within {escape(kept)}, or the GPU passes on to who waits next. {escape(MAY_START_WITHOUT)}</p>
-<p><button {send} name="action" value="leave" class="btn btn-outline-danger">Leave the line</button> {without}</p>
-<noscript><p>Load this page again now and then to see your place.</p></noscript>"""
+def _position_text(snapshot: GpuSnapshot, position: int) -> str:
+    return f"You are #{position + 1} of {len(snapshot.queue)} in the queue."

@@ -1,7 +1,7 @@
-"""How long each student has had GPUs in the last days, counted while the hub runs.
+"""GPU time of each student in the last days, counted while the hub runs.
 
-Counted by the clock that only goes forward: a clock of the machine that jumps adds nothing to anybody's use and takes
-nothing from it. It says on which day something is written down, no more.
+It is measured by the monotonic clock: a jump of the machine's clock adds nothing to anybody's use and removes nothing.
+The machine's clock only decides the day under which the use is recorded.
 """
 
 from __future__ import annotations
@@ -20,42 +20,41 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from classroom.gpus.inventory import Inventory
-    from classroom.gpus.leases import Lease
+    from classroom.gpus.leases import Lease, LeaseKey
 
-DAYS = 7
+_DAYS = 7
 _HOUR = 3600.0
-_MOST_ROWS = 100_000
+_MAX_ROWS = 100_000
 
 
 class UsageCounter:
-    """Adds up, from one look at the leases to the next."""
+    """Counts GPU time from one list of leases to the next."""
 
     def __init__(self) -> None:
-        """Nothing has been seen yet."""
-        self._seen: dict[tuple[str, int], float] = {}
+        """Start without leases."""
+        self._counted: dict[LeaseKey, float] = {}
 
     def count(self, inventory: Inventory, leases: Iterable[Lease], moment: float) -> dict[str, float]:
-        """What has been used since the last look: seconds by student, those of two GPUs at once counted twice.
+        """Return the GPU time since the last call: seconds by student; two GPUs at once count twice.
 
         Args:
             inventory: the machine.
             leases: those of the class.
             moment: of `time.monotonic`.
         """
-        seen: dict[tuple[str, int], float] = {}
+        counted: dict[LeaseKey, float] = {}
         used: dict[str, float] = {}
         for lease in leases:
-            key = lease.container, lease.since
-            seen[key] = moment
-            if key in self._seen:
-                seconds = (moment - self._seen[key]) * len(leased_identities(inventory, lease))
+            counted[lease.key] = moment
+            if lease.key in self._counted:
+                seconds = (moment - self._counted[lease.key]) * len(leased_identities(inventory, lease))
                 used[lease.holder] = used.get(lease.holder, 0.0) + seconds
-        self._seen = seen
+        self._counted = counted
         return used
 
 
 def record_use(db: Session, used: Mapping[str, float], today: date | None = None) -> None:
-    """Write use down."""
+    """Add seconds by student to the database."""
     if not used:
         return
     day = today or utc_now().date()
@@ -68,20 +67,20 @@ def record_use(db: Session, used: Mapping[str, float], today: date | None = None
             rows[name].seconds += seconds
         else:
             db.add(GpuUsageRow(name=name, day=day, seconds=seconds))
-    # By number, not by age: a year that a wrong clock makes up would take everything away.
+    # By number, not by age: a wrong clock's year would remove every row.
     newest = db.scalar(select(func.max(GpuUsageRow.id))) or 0
-    db.execute(delete(GpuUsageRow).where(GpuUsageRow.id <= newest - _MOST_ROWS))
+    db.execute(delete(GpuUsageRow).where(GpuUsageRow.id <= newest - _MAX_ROWS))
     db.commit()
 
 
 def recent_use(db: Session, today: date | None = None) -> dict[str, float]:
-    """Seconds of the last seven days, today among them, by student."""
+    """Return the seconds of the last seven days, today included, by student."""
     day = today or utc_now().date()
     query = select(GpuUsageRow.name, func.sum(GpuUsageRow.seconds)).group_by(GpuUsageRow.name)
-    since = day - timedelta(days=DAYS - 1)
+    since = day - timedelta(days=_DAYS - 1)
     return {name: float(seconds) for name, seconds in db.execute(query.where(GpuUsageRow.day.between(since, day)))}
 
 
-def rank(seconds: float) -> int:
-    """What counts in line, in whole hours: a few minutes are no reason to be overtaken."""
+def hours_used(seconds: float) -> int:
+    """Return the full hours, which decide the order of the queue: a few minutes let nobody overtake."""
     return int(seconds // _HOUR)

@@ -13,13 +13,12 @@ from traitlets import Instance
 
 from classroom.docker.client import EngineAwayError, engine_at
 from classroom.docker.container import LABEL
-from classroom.gpus.allocation import class_gpu_problems
 from classroom.gpus.autostart import Autostart
 from classroom.gpus.controller import GpuController
-from classroom.gpus.inventory import cdi_cache_at
+from classroom.gpus.scheduler import GpuScheduler
 from classroom.hub_api import HubClient
-from classroom.notices import Board
-from classroom.settings.groups import gpu_rules, offers_gpus
+from classroom.notices import NoticeBoard
+from classroom.settings.groups import offers_gpus
 from classroom.settings.models import Settings
 from classroom.spawner.docker import ClassroomSpawner
 from classroom.storage.client import StorageMonitor
@@ -40,17 +39,19 @@ class ClassroomHub(JupyterHub):
 
     class_settings = Instance(Settings, config=True, help="The class's settings.")
 
-    notices: Board
-    """What students are told."""
-    turns: Autostart
-    """Whose servers are started because it is their turn for a GPU."""
+    notices: NoticeBoard
+    """Notices to students."""
+    gpu_scheduler: GpuScheduler | None = None
+    """The scheduler of the class's GPUs; None where servers are processes."""
+    autostart: Autostart
+    """Starts servers for the GPU queue."""
     _watcher: asyncio.Task[None] | None = None
-    _gpu_watcher: asyncio.Task[None] | None = None
+    _gpu_controller: asyncio.Task[None] | None = None
     _storage: StorageMonitor | None = None
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
         super().__init__(**kwargs)
-        self.notices = Board()
+        self.notices = NoticeBoard()
 
     async def init_spawners(self) -> int:
         """Take up the servers that run.
@@ -143,13 +144,16 @@ class ClassroomHub(JupyterHub):
         self.handlers[:0] = self.add_url_prefix(self.hub_prefix, list(ROUTES))
 
     def init_tornado_settings(self) -> None:
-        """Set the variables of the templates; the instructors' pages say what is wrong with the GPUs."""
+        """Create the GPU scheduler, and set the variables of the templates."""
+        if issubclass(self.spawner_class, ClassroomSpawner):
+            engine = engine_at(self.class_settings.docker.host)
+            self.gpu_scheduler = GpuScheduler(self.class_settings, engine, self.db)
         self.template_vars |= template_vars(self.db, self.class_settings.site.title)
         if issubclass(self.spawner_class, ClassroomSpawner):
             self.template_vars["classroom_gpu_problems"] = self._gpu_problems
             self.template_vars["classroom_storage_mistakes"] = self._storage_mistakes
             self.template_vars["classroom_gpus"] = offers_gpus(self.class_settings)
-            self.template_vars["classroom_stopped"] = lambda user: self.notices.why(user.name) if user else ""
+            self.template_vars["classroom_stopped"] = lambda user: self.notices.stop_reason(user.name) if user else ""
         super().init_tornado_settings()
 
     async def start_server(self, name: str) -> None:
@@ -179,7 +183,7 @@ class ClassroomHub(JupyterHub):
         if user is None or not user.spawner.active or user.spawner.pending:
             return False
         self.log.warning("%s's server is stopped. %s", name, reason)
-        self.notices.stopped(name, reason)
+        self.notices.record_stop(name, reason)
         await self.proxy.delete_user(user, "")
         await self._forget(user, "")
         return True
@@ -187,34 +191,35 @@ class ClassroomHub(JupyterHub):
     def _gpu_problems(self, user: User | None) -> tuple[str, ...]:
         if user is None or not getattr(user, "admin", False):
             return ()
-        return self._look_at_gpus()
+        return self._all_gpu_problems()
 
     def _storage_mistakes(self, user: User | None) -> tuple[str, ...]:
         if user is None or not getattr(user, "admin", False):
             return ()
         return self._storage.problems if self._storage else ()
 
-    def _look_at_gpus(self) -> tuple[str, ...]:
-        settings = self.class_settings
-        if not offers_gpus(settings):
-            return ()
-        return class_gpu_problems(gpu_rules(settings), cdi_cache_at(settings.gpu.cdi_dirs).read())
+    def _all_gpu_problems(self) -> tuple[str, ...]:
+        is_used = self.gpu_scheduler is not None and offers_gpus(self.class_settings)
+        return self.gpu_scheduler.problems() if self.gpu_scheduler and is_used else ()
 
     async def start(self) -> None:
         """Start once the proxy answers, then keep its routes."""
         if issubclass(self.spawner_class, ClassroomSpawner):
-            for mistake in self._look_at_gpus():
-                self.log.error("GPUs: %s", mistake)
+            for problem in self._all_gpu_problems():
+                self.log.error("GPUs: %s", problem)
             if self.class_settings.storage.kind == "directory":
                 self._storage = StorageMonitor(self.class_settings.storage, self.log)
-        self.turns = Autostart(self.db, self, self.class_settings.gpu.offer)
+        self.autostart = Autostart(self.db, self, self.class_settings.gpu.offer)
         await self.proxy.wait_up()
         await super().start()
         self._watcher = asyncio.create_task(self.proxy.watch())
-        settings = self.class_settings
-        if offers_gpus(settings) and issubclass(self.spawner_class, ClassroomSpawner):
-            engine = engine_at(settings.docker.host)
-            keeper = GpuController(
-                settings, engine, self.db, board=self.notices, turns=self.turns, stop=self.end_server
+        if self.gpu_scheduler is not None and offers_gpus(self.class_settings):
+            controller = GpuController(
+                self.class_settings,
+                self.gpu_scheduler,
+                self.db,
+                notices=self.notices,
+                autostart=self.autostart,
+                stop=self.end_server,
             )
-            self._gpu_watcher = asyncio.create_task(keeper.run())
+            self._gpu_controller = asyncio.create_task(controller.run())

@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from classroom.gpus.snapshot import options_from_form
 from classroom.hub.default_url import landing
 from classroom.hub.proxy import address
 from classroom.web import TEMPLATES
@@ -107,7 +106,6 @@ def _spawner(c: Config, settings: Settings) -> None:
     c.DockerSpawner.remove = True
     c.DockerSpawner.network_name = settings.network.name
     c.ClassroomSpawner.settings = settings
-    c.ClassroomSpawner.options_from_form = options_from_form
 
 
 def _culling(c: Config, settings: Settings) -> None:

@@ -1,50 +1,47 @@
-"""Students' servers in containers. The engine is the record: a server is gone when the engine says so, not before."""
+"""Docker spawner: students' servers in containers. A server has ended when the engine says so, not before."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
 from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
-from traitlets import Instance, Tuple, Unicode
+from traitlets import Instance, Tuple, Unicode, default
 
-from classroom.accounts.groups import account_gpu_settings, account_settings
+from classroom.accounts.groups import account_settings
 from classroom.accounts.homes import home_location
 from classroom.docker.client import Engine, EngineAwayError, engine_at, is_about_devices, missing_folder
 from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, create_arguments
 from classroom.errors import ClassroomError
-from classroom.gpus import queue
-from classroom.gpus.allocation import Busy, Granted, NoGpu, student_limit
-from classroom.gpus.leases import labels as lease_labels
-from classroom.gpus.metrics import WAITED
+from classroom.gpus.allocation import Busy, Granted, NoGpu, may_queue, student_limit
+from classroom.gpus.leases import lease_labels
 from classroom.gpus.mps import client_environment
-from classroom.gpus.snapshot import GpuSnapshot, forget_recent, look, may_queue, measured, wants_gpu
-from classroom.gpus.text import MAY_START_WITHOUT, start_page
+from classroom.gpus.text import WITHOUT_GPU, start_form_values
 from classroom.settings.models import Settings
 from classroom.spawner.readiness import answers
 from classroom.storage.client import call_helper, copy_image_home
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
+    from classroom.gpus.scheduler import GpuScheduler
+    from classroom.gpus.snapshot import GpuSnapshot
     from classroom.settings.groups import StudentRules
     from classroom.settings.models import Gpu
 
 _FILES_ARE_SAFE = "Your files are safe. Try again in a minute; if it stays like this, tell your instructor."
 
 _PROGRESS_PAUSE = 0.3  # seconds
-_CHOSEN = "You chose to start without a GPU."
 
 _REMOVAL_CHECKS = 50
 _REMOVAL_PAUSE = 0.2  # seconds
 _ENGINE_PAUSE = 5.0  # seconds between two tries while the engine is away
 
 _removals: dict[str, asyncio.Task[None]] = {}
-"""Stops that wait for the engine, by the container's name. A new start ends the wait, or would itself be removed."""
+"""Removals that wait for the engine, by the container's name. A new start cancels them, or it would be removed, too."""
 
 
 async def _remove_when_back(engine: Engine, container: str) -> None:
@@ -54,17 +51,33 @@ async def _remove_when_back(engine: Engine, container: str) -> None:
         except EngineAwayError:
             await asyncio.sleep(_ENGINE_PAUSE)
         except docker.errors.APIError:
-            return  # gone, or going
+            return  # removed, or being removed
         else:
             return
 
 
+def options_from_form(form: Mapping[str, list[str]]) -> dict[str, object]:
+    """Return the options of a start from the start page's form or a link; `wants_gpu` checks them."""
+    return {key: values[0] if len(values) == 1 else values for key, values in form.items() if key != "_xsrf"}
+
+
+def wants_gpu(options: Mapping[str, object]) -> bool | None:
+    """Return whether the options of a start ask for a GPU; None if they are neither ``{"gpu": "no"}`` nor empty."""
+    if not options:
+        return True
+    return False if dict(options) == {"gpu": "no"} else None
+
+
 class ClassroomSpawner(DockerSpawner):
-    """DockerSpawner whose containers follow `classroom.docker.container` and nothing that a student sent."""
+    """DockerSpawner whose containers follow `classroom.docker.container` and no request of a student."""
 
     settings = Instance(Settings, config=True, help="The class's settings.")
-    stage = Tuple((0, "Waiting for the machine"), help="How far a start has come: percent, and in words.")
+    stage = Tuple((0, "Waiting for the machine"), help="Progress of a start: percent and text.")
     container_ip = Unicode()
+
+    @default("options_from_form")
+    def _default_options_from_form(self) -> Callable[[Mapping[str, list[str]]], dict[str, object]]:
+        return options_from_form
 
     @property
     def engine(self) -> Engine:
@@ -77,13 +90,13 @@ class ClassroomSpawner(DockerSpawner):
         return self.engine.client
 
     async def docker(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401
-        """Upstream's way to call the engine, with our pool and our errors."""
+        """Call the engine as upstream does, with our pool and our errors."""
         return await self.engine.call(method, *args, **kwargs)
 
     async def get_object(self) -> dict[str, Any] | None:
-        """The container as the engine sees it; None when the engine says that there is none.
+        """Return the container as the engine sees it; None when the engine says that there is none.
 
-        Upstream also takes a 500 of the engine for "gone", and then forgets a server that runs.
+        Upstream takes a status 500 of the engine for "gone", too, and then forgets a running server.
         """
         try:
             found: dict[str, Any] = await self.docker("inspect_container", self.container_name)
@@ -94,59 +107,54 @@ class ClassroomSpawner(DockerSpawner):
         return found
 
     async def poll(self) -> int | str | None:
-        """None while the server runs, or may run because the engine does not answer."""
+        """Return None while the server runs, or while the engine does not answer."""
         try:
             return await super().poll()
         except (EngineAwayError, docker.errors.APIError) as error:
-            self.log.warning("%s: taken as running, since %s", self._log_name, error)
+            self.log.warning("%s: counted as running, because %s", self._log_name, error)
             return None
 
     @property
-    def rules(self) -> StudentRules:
-        """What holds for this student now, by the groups that they are in."""
+    def effective(self) -> StudentRules:
+        """The student's settings now, by current groups."""
         return account_settings(self.db, self.settings, [self.user.name])[self.user.name]
 
     @property
     def may_queue(self) -> bool:
-        """Whether this student may find all GPUs in use."""
-        return may_queue(self.rules.gpu, self.settings)
+        """Whether this student may have to wait for a GPU."""
+        return may_queue(self.effective.gpu, self.settings)
 
-    async def look_at_gpus(self, gpu: Gpu | None = None, *, recent: bool = False) -> GpuSnapshot:
-        """The GPUs as this student finds them.
+    @property
+    def scheduler(self) -> GpuScheduler:
+        """The hub's GPU scheduler."""
+        scheduler: GpuScheduler = self.user.settings["app"].gpu_scheduler
+        return scheduler
 
-        Args:
-            gpu: the student's rules; those that hold now unless told.
-            recent: as in `classroom.gpus.snapshot.look`.
-        """
-        mine = gpu or self.rules.gpu
-        return await look(
-            self.engine,
-            mine,
-            self.db,
-            self.container_name,
-            self._rules_of_others,
-            settings=self.settings,
-            recent=recent,
+    async def gpu_snapshot(self, gpu: Gpu | None = None, *, recent: bool = False) -> GpuSnapshot:
+        """Return the GPUs as this student finds them; `gpu` are the student's rules, by default the current ones."""
+        return await self.scheduler.snapshot(
+            self.user.name, gpu or self.effective.gpu, self.container_name, recent=recent
         )
 
-    def _rules_of_others(self, names: Collection[str]) -> Mapping[str, Gpu]:
-        return account_gpu_settings(self.db, self.settings, [name for name in names if name != self.user.name])
-
     async def get_options_form(self) -> str:
-        """What the start page asks: nothing, so that one click starts the server, unless there is no GPU now."""
-        gpu = self.rules.gpu
+        """Return the start page's form; empty, so that one click starts the server, unless no GPU is free."""
+        gpu = self.effective.gpu
         if not may_queue(gpu, self.settings):
             return ""
         student = self.user.name
         try:
-            view = await self.look_at_gpus(gpu)
+            snapshot = await self.gpu_snapshot(gpu)
         except (ClassroomError, docker.errors.APIError) as error:
-            self.log.warning("%s: the start itself says what is wrong: %s", self._log_name, error)
+            self.log.warning("%s: no form, the start itself will fail: %s", self._log_name, error)
             return ""
-        if isinstance(found := view.answer(student), Busy):
-            urls = {what: f"{self.hub.base_url}{what}/{self.user.escaped_name}" for what in ("gpu-line", "spawn")}
-            return start_page(await measured(view), student, found.reason, urls)
-        return ""
+        allocation = snapshot.allocate(student)
+        if not isinstance(allocation, Busy):
+            return ""
+        values = start_form_values(await snapshot.with_sample(), student, allocation.reason)
+        base, name = self.hub.base_url, self.user.escaped_name
+        template = self.user.settings["jinja2_env_sync"].get_template("start_form.html")
+        form: str = template.render(values, queue_url=f"{base}gpu-line/{name}", start_url=f"{base}spawn/{name}")
+        return form
 
     async def start(self) -> str:
         """Start the container and return its address.
@@ -155,12 +163,12 @@ class ClassroomSpawner(DockerSpawner):
             SpawnException: with what the student can do about it.
         """
         wanted = wants_gpu(self.user_options)
-        # A choice is for one start. JupyterHub keeps it for the next ones too.
+        # An option is for one start. JupyterHub would use it for the next ones, too.
         self.orm_spawner.user_options = {}
         self.db.commit()
         if wanted is None:
-            raise self._failure('A server has one option, gpu, and its one value is "no".', "options", status=400)
-        holds = self.rules  # for the whole start, whatever changes meanwhile
+            raise self._failure('A server has one option, gpu, and its only value is "no".', "options", status=400)
+        holds = self.effective  # for this start, even if the groups change during it
         try:
             async with asyncio.timeout(self.settings.student.start_timeout):
                 return await self._start(holds, wanted=wanted)
@@ -179,29 +187,24 @@ class ClassroomSpawner(DockerSpawner):
             raise self._failure("The server could not be started.", "engine-error", error) from error
 
     async def _start(self, holds: StudentRules, *, wanted: bool) -> str:
-        self.stage = (10, "Making your container")
-        self._forget_removal()  # what it was to remove is removed below, as a leftover
+        self.stage = (10, "Creating your container")
+        self._cancel_removal()  # the container is removed below, as a leftover
         home, is_empty = await self._home()
-        # Looking and making in one: two who start at the same instant must not both see the same GPU free.
-        async with self.engine.placing if may_queue(holds.gpu, self.settings) else nullcontext():
-            found = (await self.look_at_gpus(holds.gpu)).answer(self.user.name) if wanted else NoGpu(_CHOSEN)
-            if isinstance(found, Busy):
-                raise self._failure(f"{found.reason} {MAY_START_WITHOUT}", "gpus-in-use")
-            await self._create(found, home, holds)
-            forget_recent(self.engine)
-            self.user.settings["app"].notices.started(self.user.name)
-            waited = queue.leave_queue(self.db, self.user.name)
-            if waited is not None and isinstance(found, Granted):
-                WAITED.observe(waited)
+        allocating = self.scheduler.allocate(self.user.name, holds.gpu, self.container_name, wanted=wanted)
+        async with allocating as allocation:
+            if isinstance(allocation, Busy):
+                raise self._failure(f"{allocation.reason} {WITHOUT_GPU}", "gpus-in-use")
+            await self._create(allocation, home, holds)
+            self.user.settings["app"].notices.record_start(self.user.name)
         if is_empty:
             await copy_image_home(self.engine, holds.student.image, self.object_id)
         self.stage = (30, "Starting your container")
         try:
             await self.docker("start", self.object_id)
         except docker.errors.APIError as error:
-            if isinstance(found, NoGpu) or not is_about_devices(error):
+            if isinstance(allocation, NoGpu) or not is_about_devices(error):
                 raise
-            self.log.exception("%s: without a GPU, since the engine cannot attach %s", self._log_name, found)
+            self.log.exception("%s: without a GPU, because the engine cannot attach %s", self._log_name, allocation)
             await self.remove_object()
             await self._create(NoGpu("The GPU could not be attached. Tell your instructor."), home, holds)
             await self.docker("start", self.object_id)
@@ -213,15 +216,15 @@ class ClassroomSpawner(DockerSpawner):
 
     @property
     def location(self) -> str:
-        """What the student's home is called; recorded when asked for the first time."""
+        """The name of the student's home, recorded at the first use."""
         return home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix)
 
     async def _home(self) -> tuple[str, bool]:
-        """The home as a container's mount names it, and whether its first files are still to come."""
+        """Return the home's volume or directory, and whether it still needs its first files."""
         location = self.location
         storage = self.settings.storage
         if storage.path is None:
-            return location, False  # the engine makes the volume and fills it
+            return location, False  # the engine creates the volume and fills it
         try:
             made = await call_helper(storage.helper, "make", location)
         except ClassroomError as error:
@@ -246,24 +249,24 @@ class ClassroomSpawner(DockerSpawner):
             | {GROUPS: ",".join(holds.groups)},
         )
         if names and holds.gpu.uses_mps:
-            await self._make_client(order, holds)
+            await self._create_mps_client(order, holds)
         else:
-            await self._make(order, holds)
+            await self._create_container(order, holds)
 
-    async def _make_client(self, order: Order, holds: StudentRules) -> None:
-        """Make a container whose programs run by CUDA's Multi-Process Service; without it where it has never run."""
+    async def _create_mps_client(self, order: Order, holds: StudentRules) -> None:
+        """Create a client of CUDA's Multi-Process Service; a container without it where the service has never run."""
         mps = holds.gpu.mps
         count = 0 if any(name.endswith("=all") for name in order.devices) else len(order.devices)
         environment = {**order.environment, **client_environment(mps, MPS, count)}
         try:
-            await self._make(replace(order, environment=environment, mps=mps), holds)
+            await self._create_container(replace(order, environment=environment, mps=mps), holds)
         except docker.errors.APIError as error:
             if missing_folder(error) not in {mps.pipes, mps.shared_memory}:
                 raise
-            self.log.warning("%s: without CUDA MPS, which has not run here: start it", self._log_name)
-            await self._make(order, holds)
+            self.log.warning("%s: starting without CUDA MPS, which has not run here. Start it", self._log_name)
+            await self._create_container(order, holds)
 
-    async def _make(self, order: Order, holds: StudentRules) -> None:
+    async def _create_container(self, order: Order, holds: StudentRules) -> None:
         arguments = create_arguments(order, holds.student, self.settings.network)
         try:
             created = await self.docker("create_container", **arguments)
@@ -275,16 +278,16 @@ class ClassroomSpawner(DockerSpawner):
         self.object_id = created["Id"]
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        """Tell the waiting page how far it is. The hub ends this when the start has ended."""
-        told = None
+        """Yield the progress for the waiting page. The hub ends this generator after the start."""
+        last = None
         while True:
-            if self.stage != told:
-                told = self.stage
-                yield {"progress": told[0], "message": told[1]}
+            if self.stage != last:
+                last = self.stage
+                yield {"progress": last[0], "message": last[1]}
             await asyncio.sleep(_PROGRESS_PAUSE)
 
     async def running_url(self) -> str | None:
-        """Where the server listens, from the engine; None if there is no such container."""
+        """Return the server's URL by the engine; None if there is no such container."""
         found = await self.get_object()
         if not found:
             return None
@@ -295,43 +298,43 @@ class ClassroomSpawner(DockerSpawner):
         return await self.poll() is not None
 
     async def _remove_leftover(self) -> None:
-        """Remove a container of our name that no hub knows of: its hub was killed before it could say so."""
+        """Remove a container of our name that no hub knows: its hub was killed before it could record it."""
         found = await self.get_object()
         if found and found["Config"]["Labels"].get(LABEL + "user") != self.user.name:
             raise ClassroomError(
-                f"a container named {self.container_name} is there that is not this class's; remove it"
+                f"another container has the name {self.container_name} and is not of this class; remove it"
             )
         self.log.warning("Removing %s, left over from an earlier start", self.container_name)
         await self.remove_object()
-        # The engine may still be at it: `auto_remove` works beside us.
+        # The engine may still remove it: `auto_remove` works at the same time.
         for _ in range(_REMOVAL_CHECKS):
             if not await self.get_object():
                 return
             await asyncio.sleep(_REMOVAL_PAUSE)
 
     async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - upstream's signature
-        """Stop the server. While the engine is away this is remembered and done when it is back."""
+        """Stop the server, or do it as soon as the engine answers again."""
         container = self.object_id or self.container_name
         try:
             await super().stop(now=now)
         except EngineAwayError as error:
-            self.log.warning("%s: stopped when the engine is back, since %s", self._log_name, error)
-            self._forget_removal()
+            self.log.warning("%s: stopped as soon as the engine answers, because %s", self._log_name, error)
+            self._cancel_removal()
             _removals[self.container_name] = asyncio.create_task(_remove_when_back(self.engine, container))
 
-    def _forget_removal(self) -> None:
+    def _cancel_removal(self) -> None:
         if task := _removals.pop(self.container_name, None):
             task.cancel()
 
     async def stop_object(self) -> None:
-        """Stop the container; killed when it takes longer than the settings allow."""
+        """Stop the container; kill it when it takes longer than the settings allow."""
         try:
             await self.docker("stop", self.container_name, timeout=self.settings.student.stop_timeout)
         except docker.errors.NotFound:
             self.log.debug("%s is already gone", self.container_name)
 
     async def remove_object(self) -> None:
-        """Remove what `auto_remove` may not have removed yet. Homes are volumes or folders: they stay."""
+        """Remove the container if `auto_remove` has not done so yet. The home stays: it is a volume or a directory."""
         try:
             await self.docker("remove_container", self.container_name, force=True)
         except docker.errors.APIError as error:
@@ -345,5 +348,5 @@ class ClassroomSpawner(DockerSpawner):
             status_code=status,
             log_message=f"{self._log_name}: {reason}: {error}" if error else f"{self._log_name}: {reason}",
         )
-        failure.jupyterhub_message = failure.message  # what upstream shows where it does not know a SpawnException
+        failure.jupyterhub_message = failure.message  # upstream shows it where it does not know a SpawnException
         return failure

@@ -11,7 +11,7 @@ import docker
 import docker.errors
 
 from classroom.docker.client import API_VERSION, EngineSilentError
-from classroom.docker.container import GROUPS, LABEL, listed
+from classroom.docker.container import GROUPS, LABEL, split_label
 from classroom.errors import ClassroomError
 from classroom.gpus.leases import LEASE
 from classroom.units import format_bytes
@@ -131,7 +131,7 @@ def _measure(client: docker.APIClient, server: ServerStatus, container: Mapping[
         return server
     labels = container["Labels"]
     server = replace(
-        server, gpus=listed(labels, LEASE), groups=listed(labels, GROUPS), image=labels.get(LABEL + "image")
+        server, gpus=split_label(labels, LEASE), groups=split_label(labels, GROUPS), image=labels.get(LABEL + "image")
     )
     try:
         memory, limit, cpus = read_stats(client.stats(container["Id"], stream=False))

@@ -14,7 +14,7 @@ from classroom.web.api.servers import Servers, ServersStopped
 from classroom.web.api.signup_codes import Codes, CodesRevoked
 from classroom.web.pages.approve import ApprovePage
 from classroom.web.pages.base import MethodNotAllowed, StaticFiles
-from classroom.web.pages.gpus import GpuPage, LinePage
+from classroom.web.pages.gpus import GpuPage, QueuePage
 from classroom.web.pages.login import LoginPage, WaitingPage
 from classroom.web.pages.password import ChangePasswordPage, ResetPasswordPage
 from classroom.web.pages.signup import SignUpPage
@@ -25,7 +25,7 @@ PAGES: list[tuple[Any, ...]] = [
     (r"/waiting", WaitingPage),
     (r"/authorize", ApprovePage),
     (r"/gpus", GpuPage),
-    (r"/gpu-line/([^/]+)", LinePage),
+    (r"/gpu-line/([^/]+)", QueuePage),
     (r"/change-password", ChangePasswordPage),
     (r"/change-password/([^/]+)", ResetPasswordPage),
     # Upstream approves and discards by GET under these: a link or an image in a notebook could.

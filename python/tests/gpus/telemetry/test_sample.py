@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classroom.gpus.telemetry.collector import Collector, container_in, container_of
+from classroom.gpus.telemetry.collector import Collector, container_in_cgroups, container_of
 from classroom.gpus.telemetry.nvml import Process, Reading
-from classroom.gpus.telemetry.sample import FRESH, Card, Sample, Use, cards, read, write
+from classroom.gpus.telemetry.sample import (
+    FRESH,
+    Card,
+    ContainerUse,
+    Sample,
+    cards_by_device,
+    read_sample,
+    write_sample,
+)
 from support.gpus import inventory, nvidia, with_mig
 
 ADA, BEN = "a" * 64, "b" * 64
@@ -31,7 +39,7 @@ NOON = 1_800_000_000.0
     ],
 )
 def test_a_process_is_in_the_container_of_its_control_group(cgroups: str, expected: str | None) -> None:
-    assert container_in(cgroups) == expected
+    assert container_in_cgroups(cgroups) == expected
 
 
 def test_a_process_of_this_machine_is_in_no_container_or_in_one_and_one_that_has_ended_in_none(tmp_path: Path) -> None:
@@ -45,65 +53,65 @@ def reading(*processes: Process) -> Reading:
     return Reading("0", "GPU-1", "Card", 1, 2, 0.5, processes)
 
 
-def sampler() -> Collector:
+def collector() -> Collector:
     return Collector({1: ADA, 2: BEN, 3: None}.get, began=100)
 
 
 def test_a_container_is_idle_since_something_of_it_ran() -> None:
-    watch = sampler()
-    watch.take([reading(Process(1, 500, 0.2), Process(2, 300, 0.0), Process(3, 9, 1.0))], 110, NOON)
-    sample = watch.take([reading(Process(1, 500, 0.0), Process(2, 300, 0.0))], 400, NOON)
-    assert sample.containers == {ADA: Use(idle=290, memory=500), BEN: Use(idle=300, memory=300)}
+    measured = collector()
+    measured.collect([reading(Process(1, 500, 0.2), Process(2, 300, 0.0), Process(3, 9, 1.0))], 110, NOON)
+    sample = measured.collect([reading(Process(1, 500, 0.0), Process(2, 300, 0.0))], 400, NOON)
+    assert sample.containers == {ADA: ContainerUse(idle=290, memory=500), BEN: ContainerUse(idle=300, memory=300)}
     assert sample.idle(ADA, age=1000) == 290
     assert sample.idle("c" * 64, age=1000) == 300, "one that has no process on a GPU, for as long as was watched"
     assert sample.idle("c" * 64, age=5) == 5, "and no longer than it has been there"
 
 
 def test_what_the_driver_does_not_say_is_use() -> None:
-    sample = sampler().take([reading(Process(1, 0, None))], 900, NOON)
+    sample = collector().collect([reading(Process(1, 0, None))], 900, NOON)
     assert sample.idle(ADA, age=1000) == 0
 
 
 def test_a_process_that_has_ended_does_not_make_its_container_busy() -> None:
-    watch = sampler()
-    watch.take([reading(Process(1, 500, 1.0))], 110, NOON)
-    sample = watch.take([reading()], 710, NOON)
-    assert sample.containers == {ADA: Use(idle=600, memory=0)}
+    measured = collector()
+    measured.collect([reading(Process(1, 500, 1.0))], 110, NOON)
+    sample = measured.collect([reading()], 710, NOON)
+    assert sample.containers == {ADA: ContainerUse(idle=600, memory=0)}
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.sampled_from([None, 0.0, 0.4])), max_size=30), st.floats(0, 1e7))
 def test_nobody_is_idle_for_longer_than_was_watched_or_than_they_have_been_there(
     looks: list[tuple[float, float | None]], age: float
 ) -> None:
-    watch, moment = sampler(), 100.0
+    measured, moment = collector(), 100.0
     for pause, use in looks:
         moment += pause
-        sample = watch.take([reading(Process(1, 1, use))], moment, NOON)
+        sample = measured.collect([reading(Process(1, 1, use))], moment, NOON)
         assert 0 <= sample.idle(ADA, age) <= min(age, sample.watched)
         assert use == 0.0 or sample.idle(ADA, age) == 0
 
 
 def test_a_sample_is_read_as_it_was_written(tmp_path: Path) -> None:
     card = Card(index="0", uuid="GPU-1", name="Card", memory_used=1, memory_total=2, use=None)
-    sample = Sample(taken=NOON, watched=10, cards=(card,), containers={ADA: Use(idle=3, memory=4)})
-    write(tmp_path / "sample.json", sample)
-    write(tmp_path / "sample.json", sample)
-    assert read(tmp_path / "sample.json", NOON + 10) == sample
+    sample = Sample(taken=NOON, watched=10, cards=(card,), containers={ADA: ContainerUse(idle=3, memory=4)})
+    write_sample(tmp_path / "sample.json", sample)
+    write_sample(tmp_path / "sample.json", sample)
+    assert read_sample(tmp_path / "sample.json", NOON + 10) == sample
     assert [path.name for path in tmp_path.iterdir()] == ["sample.json"]
 
 
 @pytest.mark.parametrize("late", [FRESH + 1, -FRESH - 1], ids=["old", "of a clock that was set back"])
 def test_an_old_sample_says_nothing(tmp_path: Path, late: float) -> None:
-    write(tmp_path / "sample.json", Sample(taken=NOON, watched=10))
-    assert read(tmp_path / "sample.json", NOON + late) is None
+    write_sample(tmp_path / "sample.json", Sample(taken=NOON, watched=10))
+    assert read_sample(tmp_path / "sample.json", NOON + late) is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"version": 2, "taken": 1800000000, "watched": 1}', "\x00\xff"])
 def test_a_file_that_is_not_understood_says_nothing(tmp_path: Path, text: str) -> None:
     path = tmp_path / "sample.json"
     path.write_text(text)
-    assert read(path, NOON) is None
-    assert read(tmp_path / "none.json", NOON) is None
+    assert read_sample(path, NOON) is None
+    assert read_sample(tmp_path / "none.json", NOON) is None
 
 
 def test_a_card_is_found_by_its_index_its_uuid_or_its_instance() -> None:
@@ -111,8 +119,10 @@ def test_a_card_is_found_by_its_index_its_uuid_or_its_instance() -> None:
         return Card(index=index, uuid=uuid, name=uuid, memory_used=1, memory_total=2)
 
     sample = Sample(taken=NOON, watched=1, cards=(card("0:1", "MIG-1"), card("5", "GPU-00000001")))
-    found = {name: each.name for name, each in cards(sample, inventory(nvidia(2, uuids=True)).devices).items()}
+    found = {
+        name: each.name for name, each in cards_by_device(sample, inventory(nvidia(2, uuids=True)).devices).items()
+    }
     assert found == {"nvidia.com/gpu=1": "GPU-00000001"}
-    divided = {name: each.name for name, each in cards(sample, inventory(with_mig(2, 2)).devices).items()}
+    divided = {name: each.name for name, each in cards_by_device(sample, inventory(with_mig(2, 2)).devices).items()}
     assert divided == {"nvidia.com/gpu=0:1": "MIG-1"}
-    assert cards(None, ()) == {}
+    assert cards_by_device(None, ()) == {}

@@ -1,4 +1,4 @@
-"""GPUs that are kept for a lecture: which devices those are is a pure function of reservations and leases."""
+"""GPU reservations for lectures: a pure function from reservations and leases to the devices they hold."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from classroom.settings.models import Settings
 
     Pools = Callable[[str], Sequence[Device]]
-    """The devices that reservations for the group of this name are of; those for the instructors have no name."""
+    """Gives the devices that a group can reserve, by its name; the instructors have the empty name."""
 
 
 class ReservationError(ClassroomError):
-    """A sentence for whoever wants to reserve, with the HTTP status that goes with it."""
+    """A reservation was refused: the reason for its author, with the HTTP status."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -32,137 +32,149 @@ class ReservationError(ClassroomError):
 
 @dataclass(frozen=True)
 class Reservation:
-    """Some of the GPUs, for some of the people, for a while. Times are UTC without a zone, as in the tables."""
+    """A number of GPUs for a group and a time. Times are UTC without a zone, as in the tables."""
 
     count: int
     """GPUs."""
     begins: datetime
     ends: datetime
     group: str = ""
-    """Whose members may have them; empty: the instructors."""
+    """The group that may use them; empty for the instructors."""
     members: frozenset[str] = frozenset()
-    """Who these are."""
+    """Names of the group's members."""
     id: int = 0
     made_by: str = ""
     clear: bool = False
-    """Others' servers are stopped for it when it begins."""
+    """Whether other students' servers on these GPUs are stopped when it begins."""
 
     def holds(self, when: datetime, lead: timedelta = timedelta()) -> bool:
-        """Whether the GPUs are kept at this time, or so long before."""
+        """Return whether the GPUs are reserved at this time; they are so from `lead` before the beginning."""
         return self.begins - lead <= when < self.ends
 
 
 def device_pools(settings: Settings, inventory: Inventory) -> Pools:
-    """The devices that the members of a group may have by its own rules, or else those that everyone may have."""
+    """Return the function that gives the devices of a group: by the group's own rules, or by the site's."""
     rules = gpu_rules(settings)
 
-    def found(group: str) -> Sequence[Device]:
+    def pool_of(group: str) -> Sequence[Device]:
         own = rules.get(f"groups.{group}.gpu")
         if own is None:
             return device_pool(settings.gpu, inventory)
         return () if own.policy == "none" else device_pool(own, inventory)
 
-    return found
+    return pool_of
 
 
-def claims(
+def claims_of(
     pools: Pools, inventory: Inventory, leases: Iterable[Lease], reservations: Sequence[Reservation]
 ) -> tuple[Claim, ...]:
-    """The devices that reservations in force keep, no device twice.
+    """Return the devices that reservations in force hold, no device twice.
 
-    A device that a member has already is one of them. Where others still have all the rest, theirs are kept too, those
-    first that they have had longest: they go to nobody else once they are free.
+    They include the devices that members already have. Where other students still have all the rest, theirs are
+    claimed, the oldest leases first: once free, these devices go to nobody else.
 
     Args:
-        pools: of which devices each is.
+        pools: gives the devices of each group.
         inventory: the machine.
         leases: everybody's.
-        reservations: those in force, the first served first.
+        reservations: those in force; the first is served first.
     """
     on = [(lease, leased_identities(inventory, lease)) for lease in leases] if reservations else []
-    given = match_devices([_wish(each, pools(each.group), on) for each in reservations])
-    return tuple(Claim(each.members, mine, clear=each.clear) for each, mine in zip(reservations, given, strict=True))
+    matched = match_devices([_request(each, pools(each.group), on) for each in reservations])
+    return tuple(
+        Claim(reservation.members, identities, clear=reservation.clear)
+        for reservation, identities in zip(reservations, matched, strict=True)
+    )
 
 
-def match_devices(wishes: Sequence[tuple[int, Sequence[str]]]) -> tuple[frozenset[str], ...]:
-    """Give no device to two, and to as many as can be: who could have another as well leaves theirs to who could not.
+def match_devices(requests: Sequence[tuple[int, Sequence[str]]]) -> tuple[frozenset[str], ...]:
+    """Return the devices of each request: no device twice, and as many requests satisfied as possible.
 
-    That is a matching in a bipartite graph, made larger along augmenting paths. Who comes first loses the choice by it,
-    and nothing else.
+    This is a matching in a bipartite graph, extended along augmenting paths. A later request may change which devices
+    an earlier one gets, but not how many.
 
     Args:
-        wishes: how many devices each wants, and which will do, by identity: those first that are to be taken first.
+        requests: the number of devices, and the identities that fit, in the order of preference.
     """
     owner: dict[str, int] = {}
 
-    def give(one: int, tried: set[str]) -> bool:
-        fit = [identity for identity in wishes[one][1] if identity not in tried]
+    def assign(request: int, tried: set[str]) -> bool:
+        fit = [identity for identity in requests[request][1] if identity not in tried]
         for identity in fit:
             if identity not in owner:
-                owner[identity] = one
+                owner[identity] = request
                 return True
         for identity in fit:
             if identity not in tried:
                 tried.add(identity)
-                if give(owner[identity], tried):
-                    owner[identity] = one
+                if assign(owner[identity], tried):
+                    owner[identity] = request
                     return True
         return False
 
-    for one, (count, _) in enumerate(wishes):
+    for request, (count, _) in enumerate(requests):
         for _ in range(count):
-            if not give(one, set()):
+            if not assign(request, set()):
                 break
-    return tuple(frozenset(each for each, whose in owner.items() if whose == one) for one in range(len(wishes)))
+    return tuple(
+        frozenset(identity for identity, by in owner.items() if by == request) for request in range(len(requests))
+    )
 
 
-def _wish(each: Reservation, devices: Iterable[Device], on: Iterable[tuple[Lease, set[str]]]) -> tuple[int, list[str]]:
-    ranks = _ranks(on, each.members)
+def _request(
+    reservation: Reservation, devices: Iterable[Device], on: Iterable[tuple[Lease, set[str]]]
+) -> tuple[int, list[str]]:
+    ranks = _ranks(on, reservation.members)
     fit = (device.identity for device in devices)
-    return each.count, sorted(fit, key=lambda identity: ranks.get(identity, (0, 0, 0)))
+    return reservation.count, sorted(fit, key=lambda identity: ranks.get(identity, (0, 0, 0)))
 
 
 def _ranks(on: Iterable[tuple[Lease, set[str]]], members: frozenset[str]) -> dict[str, tuple[int, int, int]]:
-    """By device: how many others are on it, how many members (negative), since when the first of the others."""
+    """Return by device: the number of others, of members (negative), and the oldest lease of the others."""
     ranks: dict[str, tuple[int, int, int]] = {}
     for lease, identities in on:
         for identity in identities:
-            others, mine, since = ranks.get(identity, (0, 0, 0))
+            others, own, since = ranks.get(identity, (0, 0, 0))
             if lease.holder in members:
-                ranks[identity] = others, mine - 1, since
+                ranks[identity] = others, own - 1, since
             else:
-                ranks[identity] = others + 1, mine, min(since, lease.since) if others else lease.since
+                ranks[identity] = others + 1, own, min(since, lease.since) if others else lease.since
     return ranks
 
 
-def check(wanted: Reservation, others: Iterable[Reservation], when: datetime, pools: Pools) -> None:
-    """Refuse a reservation that cannot be kept.
+def check_reservation(wanted: Reservation, others: Iterable[Reservation], when: datetime, pools: Pools) -> None:
+    """Refuse an impossible reservation.
 
     Args:
-        wanted: it.
-        others: those that are there.
+        wanted: the new one.
+        others: existing ones.
         when: the time.
-        pools: of which devices each is.
+        pools: gives the devices of each group.
 
     Raises:
-        ReservationError: it makes no sense, or others have reserved what there is.
+        ReservationError: its times or its number are impossible, or other reservations need the devices.
     """
     if wanted.ends <= wanted.begins:
-        raise ReservationError("It would end before it begins: give a later --to.")
+        raise ReservationError("It would end before it begins. Give a later --to.")
     if wanted.ends <= when:
-        raise ReservationError("That time is over: give a later --to.")
-    whom = f" to group {wanted.group}" if wanted.group else ""
+        raise ReservationError("That time is over. Give a later --to.")
+    whom = f" for group {wanted.group}" if wanted.group else ""
     devices = len(pools(wanted.group))
     if not devices:
-        raise ReservationError(f"No GPU is handed out{whom}. See: classroom gpus")
+        raise ReservationError(f"No GPU can be reserved{whom}. See: classroom gpus")
+    available = f"Only {devices} GPU{'' if devices == 1 else 's'} can be reserved{whom}"
     if wanted.count > devices:
-        raise ReservationError(f"GPUs to hand out{whom}: {devices}. Reserve so many or fewer.")
-    beside = [each for each in others if each.begins < wanted.ends and wanted.begins < each.ends]
-    wishes = {each: (each.count, [device.identity for device in pools(each.group)]) for each in (*beside, wanted)}
-    # The least is left where one of them begins.
-    moments = [wanted.begins, *(each.begins for each in beside if each.begins > wanted.begins)]
-    at_once = ([wishes[each] for each in beside if each.holds(moment)] for moment in moments)
-    if any(len(match_devices([*held, wishes[wanted]])[-1]) < wanted.count for held in at_once):
-        said = ", ".join(f"number {each.id} ({each.count})" for each in beside)
-        there = f"GPUs to hand out{whom}: {devices}."
-        raise ReservationError(f"Reserved in that time already: {said}. {there} Reserve fewer, or another time.", 409)
+        raise ReservationError(f"{available}.")
+    overlapping = [each for each in others if each.begins < wanted.ends and wanted.begins < each.ends]
+    requests = {
+        each: (each.count, [device.identity for device in pools(each.group)]) for each in (*overlapping, wanted)
+    }
+    # The fewest devices are left at a moment when a reservation begins.
+    moments = [wanted.begins, *(each.begins for each in overlapping if each.begins > wanted.begins)]
+    at_once = ([requests[each] for each in overlapping if each.holds(moment)] for moment in moments)
+    if any(len(match_devices([*others_then, requests[wanted]])[-1]) < wanted.count for others_then in at_once):
+        numbers = ", ".join(f"number {each.id} ({each.count})" for each in overlapping)
+        raise ReservationError(
+            f"{available}, and others are reserved for that time: {numbers}. Reserve fewer, or choose another time.",
+            409,
+        )

@@ -1,4 +1,4 @@
-"""Reservations in the hub's database. Nothing here goes by itself: a clock that jumps loses no lecture its GPUs."""
+"""GPU reservations in the hub's database. None is deleted by time alone: no lecture loses its GPUs by a clock jump."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jupyterhub import orm
 from sqlalchemy import delete, func, select
 
 from classroom.db.models import ReservationRow, utc_now
-from classroom.gpus.reservations.policy import Reservation, ReservationError, check
+from classroom.gpus.reservations.policy import Reservation, ReservationError, check_reservation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
     from classroom.gpus.reservations.policy import Pools
 
-    Named = Mapping[str, Collection[str]]
+    NamedMembers = Mapping[str, Collection[str]]
 
-MOST = 1000
-_NOBODY: Named = {}
-_KEPT = timedelta(days=30)
+MAX_RESERVATIONS = 1000
+_NOBODY: NamedMembers = {}
+_RETENTION = timedelta(days=30)
 
 
-def list_reservations(db: Session, when: datetime | None = None, named: Named = _NOBODY) -> tuple[Reservation, ...]:
-    """Those that are not over, in the order in which they were made.
+def list_reservations(
+    db: Session, when: datetime | None = None, named: NamedMembers = _NOBODY
+) -> tuple[Reservation, ...]:
+    """Return the current and future reservations, in the order of their creation.
 
     Args:
         db: the hub's database.
-        when: the time; now unless told.
-        named: members of groups beside JupyterHub's own (`classroom.settings.groups.configured_members`).
+        when: the time; now by default.
+        named: members of groups besides JupyterHub's own (`classroom.settings.groups.configured_members`).
     """
     rows = db.scalars(
         select(ReservationRow).where(ReservationRow.ends > (when or utc_now())).order_by(ReservationRow.id)
@@ -44,27 +46,27 @@ def list_reservations(db: Session, when: datetime | None = None, named: Named = 
     )
 
 
-def create_reservation(db: Session, wanted: Reservation, pools: Pools, named: Named = _NOBODY) -> Reservation:
-    """Keep GPUs for a lecture.
+def create_reservation(db: Session, wanted: Reservation, pools: Pools, named: NamedMembers = _NOBODY) -> Reservation:
+    """Store a reservation and return it.
 
     Args:
         db: the hub's database.
-        wanted: what is to be kept; its members are looked up when they are needed.
-        pools: of which devices each is.
+        wanted: the reservation; the members of its group are read when needed.
+        pools: gives the devices of each group.
         named: as for `list_reservations`.
 
     Raises:
-        ReservationError: it cannot be kept.
+        ReservationError: it is refused.
     """
     when = utc_now()
-    check(wanted, list_reservations(db, when), when, pools)
+    check_reservation(wanted, list_reservations(db, when), when, pools)
     known = {*db.scalars(select(orm.Group.name)), *named}
     if wanted.group and wanted.group not in known:
-        said = ", ".join(sorted(known)) or "none yet"
-        raise ReservationError(f"There is no group {wanted.group}. Groups: {said}.")
-    db.execute(delete(ReservationRow).where(ReservationRow.ends < when - _KEPT))
-    if (db.scalar(select(func.count()).select_from(ReservationRow)) or 0) >= MOST:
-        raise ReservationError(f"There are {MOST} reservations. Cancel some.", 409)
+        groups = ", ".join(sorted(known)) or "none yet"
+        raise ReservationError(f"There is no group {wanted.group}. Groups: {groups}.")
+    db.execute(delete(ReservationRow).where(ReservationRow.ends < when - _RETENTION))
+    if (db.scalar(select(func.count()).select_from(ReservationRow)) or 0) >= MAX_RESERVATIONS:
+        raise ReservationError(f"There are {MAX_RESERVATIONS} reservations. Cancel some.", 409)
     row = ReservationRow(
         count=wanted.count,
         begins=wanted.begins,
@@ -79,18 +81,18 @@ def create_reservation(db: Session, wanted: Reservation, pools: Pools, named: Na
 
 
 def cancel_reservations(db: Session, ids: Iterable[int]) -> tuple[int, ...]:
-    """Keep nothing for these any more; gives those that were there."""
+    """Delete reservations; return the numbers of those that existed."""
     wanted = set(ids)
-    found = tuple(
+    existing = tuple(
         db.scalars(select(ReservationRow.id).where(ReservationRow.id.in_(wanted)).order_by(ReservationRow.id))
     )
-    db.execute(delete(ReservationRow).where(ReservationRow.id.in_(found)))
+    db.execute(delete(ReservationRow).where(ReservationRow.id.in_(existing)))
     db.commit()
-    return found
+    return existing
 
 
 def _members(db: Session, group: str) -> frozenset[str]:
-    """The names of a group's members; those of the instructors if it has no name."""
+    """Return the names of a group's members; the instructors for the empty name."""
     names = select(orm.User.name)
     names = names.where(orm.User.groups.any(orm.Group.name == group) if group else orm.User.admin.is_(True))
     return frozenset(db.scalars(names))

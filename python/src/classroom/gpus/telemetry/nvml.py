@@ -1,6 +1,6 @@
-"""What NVIDIA's driver says of its GPUs and of the processes on them. A thin layer: nothing is decided here.
+"""NVML: the driver's data on NVIDIA GPUs and their processes. A thin layer that decides nothing.
 
-Functions: https://docs.nvidia.com/deploy/nvml-api/. The processes' numbers are the machine's: a container sees others.
+Functions: https://docs.nvidia.com/deploy/nvml-api/. Process numbers are the machine's, not a container's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WITHOUT_ANSWER = (
     pynvml.NVMLError_NotSupported,
     pynvml.NVMLError_NoPermission,
     pynvml.NVMLError_FunctionNotFound,
-    pynvml.NVMLLibraryMismatchError,  # what pynvml makes of the last for some functions, and no NVMLError
+    pynvml.NVMLLibraryMismatchError,  # what pynvml raises instead of the last for some functions; it is no NVMLError
 )
 _MEMINFO = Path("/proc/meminfo")
 
@@ -36,9 +36,9 @@ class Process:
 
     pid: int
     memory: int
-    """Bytes; 0 where the driver does not say."""
+    """Bytes; 0 where the driver gives none."""
     use: float | None
-    """Part of the time since the last look, 0 to 1; None where the driver does not say."""
+    """Share of the time since the last reading, 0 to 1; None where the driver gives none."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def driver() -> Iterator[Driver]:
     """Open the driver's library.
 
     Raises:
-        DriverError: there is no driver, or its kernel module is another version's; with what to do.
+        DriverError: there is no driver, or its kernel module has another version; with the fix.
     """
     try:
         pynvml.nvmlInit()
@@ -76,14 +76,14 @@ class Driver:
     """The driver, open."""
 
     def __init__(self) -> None:
-        """Nothing has been read yet."""
-        self._seen: dict[str, int] = {}
+        """Start without readings."""
+        self._newest: dict[str, int] = {}
 
     def read(self) -> tuple[Reading, ...]:
-        """Every GPU now; instances in the place of a GPU that is divided.
+        """Return a reading of every GPU, or of the instances of a divided GPU.
 
         Raises:
-            DriverError: the driver has gone.
+            DriverError: the driver no longer answers.
         """
         try:
             readings: list[Reading] = []
@@ -96,7 +96,7 @@ class Driver:
                     else:
                         readings.append(self._read(card, str(number)))
                 except (pynvml.NVMLError_GpuIsLost, pynvml.NVMLError_NotFound):
-                    continue  # fallen off the bus, or divided anew: the others still count
+                    continue  # fallen off the bus, or divided just now: the others still count
         except pynvml.NVMLError as error:
             raise DriverError(_why(error)) from error
         return tuple(readings)
@@ -127,17 +127,17 @@ class Driver:
         )
 
     def _uses(self, handle: Any, uuid: str) -> dict[int, float] | None:  # noqa: ANN401 - as above
-        """The most that each process was seen to use since the last look; None if the driver does not say."""
+        """Return the highest use of each process since the last reading; None if the driver gives none."""
         try:
-            samples = pynvml.nvmlDeviceGetProcessUtilization(handle, self._seen.get(uuid, 0))
+            samples = pynvml.nvmlDeviceGetProcessUtilization(handle, self._newest.get(uuid, 0))
         except pynvml.NVMLError_NotFound:
             return {}  # nothing ran
         except (pynvml.NVMLError_InsufficientSize, *_WITHOUT_ANSWER):
-            return None  # the first: there were more samples than the library had just said
+            return None  # the first: more samples than the library had just announced
         uses: dict[int, float] = {}
         for each in samples:
-            self._seen[uuid] = max(self._seen.get(uuid, 0), each.timeStamp)
-            # Values above 100 are what the library leaves where nothing was measured.
+            self._newest[uuid] = max(self._newest.get(uuid, 0), each.timeStamp)
+            # The library leaves values above 100 where it measured nothing.
             if each.smUtil <= 100:
                 uses[each.pid] = max(uses.get(each.pid, 0.0), each.smUtil / 100)
         return uses
@@ -146,12 +146,12 @@ class Driver:
 def _processes(
     memory: Mapping[int, int], uses: Mapping[int, float] | None, clients: Collection[int]
 ) -> tuple[Process, ...]:
-    """Those that hold memory, and those that were seen to run: some drivers list the first in a form of their own.
+    """Return the processes that hold memory and those that ran: some drivers list only one of the two.
 
     Args:
         memory: bytes, by process.
-        uses: part of the time, by process that ran; None if the driver does not say.
-        clients: those that run by CUDA's Multi-Process Service. Whose use it counts as its server's is not known.
+        uses: share of time, by process that ran; None if the driver gives none.
+        clients: clients of CUDA's Multi-Process Service, whose use the driver may count as the server's.
     """
     if uses is None:
         return tuple(Process(pid, held, None) for pid, held in memory.items())
@@ -161,7 +161,7 @@ def _processes(
 
 
 def _memory(handle: Any) -> tuple[int, int]:  # noqa: ANN401 - as above
-    """Bytes in use and in all; the machine's own where the GPU has none but that (DGX Spark, Jetson)."""
+    """Return used and total bytes; those of the machine where the GPU has no memory of its own (DGX Spark, Jetson)."""
     with suppress(*_WITHOUT_ANSWER):
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         return memory.used, memory.total

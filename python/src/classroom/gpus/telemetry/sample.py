@@ -1,4 +1,4 @@
-"""What the sampler saw of the GPUs last: a file that it writes and the hub reads, which may not look itself."""
+"""GPU sample: the last measurement, in a file that the collector writes and the hub reads."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 INTERVAL = 10.0
 """Seconds between two samples."""
 FRESH = 4 * INTERVAL
-"""Seconds after which a sample says nothing any more: the sampler does not run, or the clock was set."""
+"""Seconds after which a sample is ignored: the collector does not run, or the clock was set."""
 
-_BIGGEST = 4 * 1024**2  # bytes
+_MAX_SIZE = 4 * 1024**2  # bytes
 
 
-class _Said(BaseModel):
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Card(_Said):
+class Card(_Part):
     """A GPU, or a MIG instance of one, as NVML describes it."""
 
     index: str
@@ -38,42 +38,41 @@ class Card(_Said):
     memory_total: int = Field(ge=0)
     """Bytes."""
     use: float | None = Field(default=None, ge=0, le=1)
-    """Part of the time since the last sample in which something ran; null where the driver does not say (MIG)."""
+    """Share of the time since the last sample in which something ran; null where the driver gives none (MIG)."""
 
     @property
     def names(self) -> frozenset[str]:
-        """Its CDI names."""
+        """The CDI names."""
         return frozenset({f"nvidia.com/gpu={self.index}", f"nvidia.com/gpu={self.uuid}"})
 
 
-class Use(_Said):
-    """What a container does with its GPUs."""
+class ContainerUse(_Part):
+    """A container's use of its GPUs."""
 
     idle: float = Field(ge=0)
-    """Seconds since something of it ran on a GPU; counted while the sampler ran, so at most that. By the clock that
-    only goes forward."""
+    """Seconds since one of its processes ran on a GPU, by the monotonic clock; at most the collector's own time."""
     memory: int = Field(default=0, ge=0)
-    """Bytes that it holds on all GPUs."""
+    """Bytes on all GPUs."""
 
 
-class Sample(_Said):
-    """All that was seen at one moment."""
+class Sample(_Part):
+    """The measurement of one moment."""
 
     version: Literal[1] = 1
     taken: float
     """Seconds since 1970."""
     watched: float = Field(ge=0)
-    """Seconds for which the sampler has been looking."""
+    """Seconds since the collector began."""
     cards: tuple[Card, ...] = ()
-    containers: dict[str, Use] = Field(default_factory=dict)
-    """By the engine's identifier. A container that is missing has run nothing on a GPU since the sampler began."""
+    containers: dict[str, ContainerUse] = Field(default_factory=dict)
+    """By the engine's identifier. A missing container has run nothing on a GPU since the collector began."""
 
     def card(self, device: Device) -> Card | None:
-        """The card behind a device of the inventory."""
+        """Return the card of a device of the inventory."""
         return next((card for card in self.cards if card.names & set(device.names)), None)
 
     def idle(self, container: str, age: float) -> float:
-        """For how many seconds a container has used no GPU, as far as is known.
+        """Return the seconds for which a container is known to have used no GPU.
 
         Args:
             container: the engine's identifier.
@@ -83,11 +82,11 @@ class Sample(_Said):
         return min(self.watched, age, use.idle if use else self.watched)
 
 
-def write(path: Path, sample: Sample) -> None:
-    """Put a sample in the place of the last one, at once or not at all.
+def write_sample(path: Path, sample: Sample) -> None:
+    """Replace the last sample atomically.
 
     Raises:
-        OSError: the folder is missing or full.
+        OSError: the directory is missing or full.
     """
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(sample.model_dump_json())
@@ -95,10 +94,10 @@ def write(path: Path, sample: Sample) -> None:
     beside.replace(path)
 
 
-def read(path: Path, now: float | None = None) -> Sample | None:
-    """The sample, or None if there is none, it is older than `FRESH`, or not one that this version understands."""
+def read_sample(path: Path, now: float | None = None) -> Sample | None:
+    """Return the sample; None if it is missing, older than `FRESH`, or of another version."""
     try:
-        if path.stat().st_size > _BIGGEST:
+        if path.stat().st_size > _MAX_SIZE:
             return None
         sample = Sample.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
@@ -107,8 +106,8 @@ def read(path: Path, now: float | None = None) -> Sample | None:
     return sample if abs(age) <= FRESH else None
 
 
-def cards(sample: Sample | None, devices: tuple[Device, ...]) -> Mapping[str, Card]:
-    """The card of each device that the sample knows, by the device's name."""
+def cards_by_device(sample: Sample | None, devices: tuple[Device, ...]) -> Mapping[str, Card]:
+    """Return the cards that the sample knows, by the device's name."""
     if sample is None:
         return {}
     return {device.name: card for device in devices if (card := sample.card(device)) is not None}

@@ -1,4 +1,4 @@
-"""What a student's server asks for its notebook: whether it is about to be stopped."""
+"""Notices API: tells a student's notebook that its server will be stopped."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from jupyterhub.scopes import needs_scope
 
-from classroom.gpus.autostart import forget
+from classroom.gpus.autostart import forget_autostart
 from classroom.settings.groups import gpu_rules
 from classroom.web.api.base import ApiHandler
 
 if TYPE_CHECKING:
-    from classroom.notices import Board
+    from classroom.notices import NoticeBoard
     from classroom.settings.models import Settings
 
-_AGAIN = 60  # seconds between two questions of an open notebook
-_SELDOM = 300  # where no server is stopped for others
+_INTERVAL = 60  # seconds between two requests of an open notebook
+_LONG_INTERVAL = 300  # where no server is stopped for others
 
 
 class Notices(ApiHandler):
@@ -24,12 +24,12 @@ class Notices(ApiHandler):
     # A scope that a server's own token has, for its own student.
     @needs_scope("users:activity")
     async def get(self, user_name: str) -> None:
-        """The notice, if there is one. `again`: when to ask next, in seconds."""
-        forget(self.db, user_name)  # opened: none but an open notebook asks
-        board: Board = self.settings["app"].notices
-        notice = board.of(user_name)
+        """Send the notice, if there is one. `again`: the seconds until the next request."""
+        forget_autostart(self.db, user_name)  # only an opened server's notebook asks
+        board: NoticeBoard = self.settings["app"].notices
+        notice = board.notice_for(user_name)
         settings: Settings = self.settings["app"].class_settings
-        given = [gpu.notice // 5 for gpu in gpu_rules(settings).values() if gpu.policy != "none"]
-        again = max(2, min(_AGAIN, *given)) if given else _SELDOM
-        said = {"reason": notice.reason, "seconds": notice.seconds()} if notice else {"reason": None}
-        self.send_json(said | {"again": again})
+        intervals = [gpu.notice // 5 for gpu in gpu_rules(settings).values() if gpu.policy != "none"]
+        again = max(2, min(_INTERVAL, *intervals)) if intervals else _LONG_INTERVAL
+        message = {"reason": notice.reason, "seconds": notice.seconds()} if notice else {"reason": None}
+        self.send_json(message | {"again": again})

@@ -1,4 +1,4 @@
-"""GPUs that are kept for a lecture."""
+"""Reservations API: GPUs for lectures."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from classroom.accounts import bulk_import
 from classroom.db.models import utc_now
 from classroom.gpus.reservations import store
 from classroom.gpus.reservations.policy import Reservation, ReservationError, device_pools
-from classroom.gpus.snapshot import discover_gpus, has_queue
-from classroom.settings.groups import configured_members, gpu_rules
+from classroom.settings.groups import configured_members
 from classroom.web.api.base import ApiHandler, RequestBody, RowId, json_time
 
 if TYPE_CHECKING:
+    from classroom.gpus.scheduler import GpuScheduler
     from classroom.settings.models import Settings
 
-_FARTHEST = timedelta(days=400)
+_MAX_AHEAD = timedelta(days=400)
 
 
 class _Wanted(RequestBody):
@@ -28,13 +28,13 @@ class _Wanted(RequestBody):
     begins: AwareDatetime
     ends: AwareDatetime
     group: str = Field(default="", max_length=bulk_import.MAX_GROUP_CHARACTERS)
-    """Whose members may have them; empty: the instructors."""
+    """The group that may use them; empty for the instructors."""
     clear: bool = False
-    """Stop others' servers for it."""
+    """Whether other students' servers are stopped for it."""
 
 
 class _Cancelled(RequestBody):
-    ids: tuple[RowId, ...] = Field(min_length=1, max_length=store.MOST)
+    ids: tuple[RowId, ...] = Field(min_length=1, max_length=store.MAX_RESERVATIONS)
 
 
 class Reservations(ApiHandler):
@@ -42,23 +42,24 @@ class Reservations(ApiHandler):
 
     @needs_scope("admin:users")
     async def get(self) -> None:
-        """Those that are not over, in the order in which they were made."""
-        self.send_json({"reservations": [_described(each) for each in store.list_reservations(self.db)]})
+        """Send the current and future reservations, in the order of their creation."""
+        self.send_json({"reservations": [_described(reservation) for reservation in store.list_reservations(self.db)]})
 
     @needs_scope("admin:users")
     async def post(self) -> None:
-        """Make one."""
+        """Create a reservation."""
         body = self.parse_body(_Wanted)
         settings: Settings = self.settings["app"].class_settings
-        if settings.spawner != "docker" or not any(map(has_queue, gpu_rules(settings).values())):
+        scheduler: GpuScheduler | None = self.settings["app"].gpu_scheduler
+        if scheduler is None or not scheduler.has_queue:
             raise ReservationError(
-                f'gpu.policy is "{settings.gpu.policy}": GPUs are reserved where they are handed out one by one. '
+                f'gpu.policy is "{settings.gpu.policy}": only GPUs that are allocated one by one can be reserved. '
                 'Write gpu.policy = "exclusive" or "shared" in the settings.'
             )
         begins, ends = _utc(body.begins), _utc(body.ends)
-        if ends > utc_now() + _FARTHEST:
-            raise ReservationError("That is more than a year ahead: give an earlier --to.")
-        pools = device_pools(settings, await discover_gpus(settings.gpu))
+        if ends > utc_now() + _MAX_AHEAD:
+            raise ReservationError("That is more than a year ahead. Give an earlier --to.")
+        pools = device_pools(settings, await scheduler.inventory())
         wanted = Reservation(body.count, begins, ends, body.group, made_by=self.actor, clear=body.clear)
         made = store.create_reservation(self.db, wanted, pools, configured_members(settings))
         self.log.info("%s reserves %s GPUs, number %s", self.actor, made.count, made.id)
@@ -70,29 +71,29 @@ class ReservationsCancelled(ApiHandler):
 
     @needs_scope("admin:users")
     async def post(self) -> None:
-        """Take them back."""
+        """Delete reservations."""
         ids = self.parse_body(_Cancelled).ids
-        done = store.cancel_reservations(self.db, ids)
-        self.log.info("%s cancels reservations: %s", self.actor, done)
-        self.send_json({"cancelled": list(done), "unknown": [each for each in ids if each not in done]})
+        cancelled = store.cancel_reservations(self.db, ids)
+        self.log.info("%s cancels reservations: %s", self.actor, cancelled)
+        self.send_json({"cancelled": list(cancelled), "unknown": [row for row in ids if row not in cancelled]})
 
 
 def _utc(value: datetime) -> datetime:
-    """As the tables hold it."""
+    """Return a time as the tables hold it."""
     try:
         return value.astimezone(UTC).replace(tzinfo=None)
     except OverflowError as error:
         raise ReservationError(f"{value}: there is no such time.") from error
 
 
-def _described(each: Reservation) -> dict[str, object]:
+def _described(reservation: Reservation) -> dict[str, object]:
     return {
-        "id": each.id,
-        "count": each.count,
-        "group": each.group,
-        "begins": json_time(each.begins),
-        "ends": json_time(each.ends),
-        "now": each.holds(utc_now()),
-        "clear": each.clear,
-        "made_by": each.made_by,
+        "id": reservation.id,
+        "count": reservation.count,
+        "group": reservation.group,
+        "begins": json_time(reservation.begins),
+        "ends": json_time(reservation.ends),
+        "now": reservation.holds(utc_now()),
+        "clear": reservation.clear,
+        "made_by": reservation.made_by,
     }

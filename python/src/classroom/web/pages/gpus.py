@@ -1,9 +1,10 @@
-"""Pages about GPUs: the instructors' list, and the students' line."""
+"""GPU pages: the instructors' overview, and the students' queue."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import docker.errors
 from jupyterhub.scopes import needs_scope
@@ -12,91 +13,84 @@ from tornado import web
 
 from classroom.db.models import utc_now
 from classroom.errors import ClassroomError
-from classroom.gpus import queue, usage
-from classroom.gpus.report import report
-from classroom.gpus.reservations import store
-from classroom.gpus.snapshot import all_leases, discover_gpus, measured
-from classroom.gpus.telemetry.sample import read
-from classroom.gpus.text import reservation, standing
+from classroom.gpus.queue import join_queue, leave_queue
+from classroom.gpus.report import make_report
+from classroom.gpus.text import describe_reservation, queue_status
 from classroom.settings.groups import gpu_rules, offers_gpus
 from classroom.spawner.docker import ClassroomSpawner
 from classroom.units import format_duration
 from classroom.web.pages.base import Page
 
-_NO_ANSWER = (ClassroomError, docker.errors.APIError)
+_ENGINE_ERRORS = (ClassroomError, docker.errors.APIError)
 
 
 class GpuPage(Page):
-    """The page /hub/gpus: who holds what since when, who waits, what is wrong."""
+    """The page /hub/gpus: devices, leases, queue, reservations and problems."""
 
     @web.authenticated
     @needs_scope("admin:users")
     async def get(self) -> None:
-        """Show it as it is now."""
-        spawner = self.current_user.spawner
-        if not isinstance(spawner, ClassroomSpawner) or not offers_gpus(spawner.settings):
+        """Show the GPUs as they are now."""
+        hub = self.settings["app"]
+        settings = hub.class_settings
+        if hub.gpu_scheduler is None or not offers_gpus(settings):
             raise web.HTTPError(404, 'This class uses no GPUs: the setting gpu.policy is "none".')
-        gpu, rules = spawner.settings.gpu, gpu_rules(spawner.settings)
         try:
-            stock, held = await discover_gpus(gpu), await all_leases(spawner.engine)
-            found = report(gpu, stock, held, read(gpu.samples), rules)
-        except _NO_ANSWER as error:
+            snapshot = await (await hub.gpu_scheduler.snapshot()).with_sample()
+        except _ENGINE_ERRORS as error:
             raise web.HTTPError(503, f"The machine that runs the servers does not answer: {error}") from error
-        now = time.time()
-        rows = [
-            (row, format_duration(now - datetime.fromisoformat(row.since).timestamp()) if row.since else "")
-            for row in found.rows
-        ]
-        places = queue.read_queue(spawner.db)
-        waiting = [
-            (each.name, format_duration(now - each.joined.replace(tzinfo=UTC).timestamp()), each.offered is not None)
-            for each in (
-                queue.ordered_by_use(places, usage.recent_use(spawner.db)) if gpu.prefer_least_used else places
-            )
+        report = make_report(settings.gpu, snapshot.inventory, snapshot.leases, snapshot.sample, gpu_rules(settings))
+        rows = [(row, _age(datetime.fromisoformat(row.since)) if row.since else "") for row in report.rows]
+        queue = [
+            (entry.name, _age(entry.joined.replace(tzinfo=UTC)), entry.offered is not None) for entry in snapshot.queue
         ]
         when = utc_now()
-        booked = [
-            (reservation(each, when), each.group or "instructors", each.made_by)
-            for each in store.list_reservations(spawner.db, when)
+        reservations = [
+            (describe_reservation(reservation, when), reservation.group or "instructors", reservation.made_by)
+            for reservation in snapshot.reservations
         ]
-        await self.send_page("gpus.html", report=found, rows=rows, line=waiting, reservations=booked)
+        await self.send_page("gpus.html", report=report, rows=rows, queue=queue, reservations=reservations)
 
 
-class LinePage(Page):
-    """`GET` says where a student stands, `POST` with `action` joins or leaves: for the student and for instructors."""
+class QueuePage(Page):
+    """A student's entry in the queue: `GET` sends its status, `POST` with `action` joins or leaves.
+
+    The student and instructors may use it.
+    """
 
     @web.authenticated
     @needs_scope("servers")
     async def get(self, user_name: str) -> None:
-        """As JSON, for the page that waits."""
+        """Send the status as JSON, for the waiting page."""
         spawner = self._spawner(user_name)
         try:
-            view = await measured(await spawner.look_at_gpus(recent=True))
-        except _NO_ANSWER as error:
+            snapshot = await (await spawner.gpu_snapshot(recent=True)).with_sample()
+        except _ENGINE_ERRORS as error:
             raise web.HTTPError(503, str(error)) from error
         name, hub = spawner.user.name, self.settings["app"]
         if self.current_user is not None and self.current_user.name == name:
-            hub.notices.seen(name)
+            hub.notices.record_visit(name)
         self.set_header("Cache-Control", "no-store")
-        found, place = standing(view, name), view.place(name)
-        if place is not None and found["turn"] and not hub.turns.begin(name, view.queue[place].offered):
-            found = {"waiting": False}  # the hub tried, and it failed: the start page says why
-        self.finish(found)
+        status: dict[str, Any] = queue_status(snapshot, name)
+        position = snapshot.position(name)
+        if position is not None and status["turn"] and not hub.autostart.start(name, snapshot.queue[position].offered):
+            status = {"waiting": False}  # the hub's start has failed: the start page says why
+        self.finish(status)
 
     @web.authenticated
     @needs_scope("servers")
     async def post(self, user_name: str) -> None:
-        """To the start page, which shows what has changed."""
+        """Join or leave the queue, and redirect to the start page or home."""
         spawner = self._spawner(user_name)
         action = self.field("action", "The button", 10)
         if action == "leave":
-            queue.leave_queue(spawner.db, spawner.user.name)
+            leave_queue(spawner.db, spawner.user.name)
             self.redirect(url_path_join(self.hub.base_url, "home"))
             return
         if action != "join":
             raise web.HTTPError(400, "Use the buttons of the page.")
-        if not spawner.active and not queue.join_queue(spawner.db, spawner.user.name):
-            raise web.HTTPError(503, "Too many are waiting already. Try again later, or start without a GPU.")
+        if not spawner.active and not join_queue(spawner.db, spawner.user.name):
+            raise web.HTTPError(503, "The queue is full. Try again later, or start without a GPU.")
         self.redirect(url_path_join(self.hub.base_url, "spawn", spawner.user.escaped_name))
 
     def _spawner(self, user_name: str) -> ClassroomSpawner:
@@ -104,5 +98,9 @@ class LinePage(Page):
         if user is None:
             raise web.HTTPError(404, f"No such user: {user_name}")
         if not isinstance(user.spawner, ClassroomSpawner) or not user.spawner.may_queue:
-            raise web.HTTPError(404, "Nobody waits for a GPU here.")
+            raise web.HTTPError(404, "This class has no queue for GPUs.")
         return user.spawner
+
+
+def _age(moment: datetime) -> str:
+    return format_duration(time.time() - moment.timestamp())

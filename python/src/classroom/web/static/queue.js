@@ -1,9 +1,9 @@
-// Keeps the place in line up to date, and goes to the server that the hub starts when it is the student's turn.
+// Updates the position in the queue, and opens the server that the hub starts when it is the student's turn.
 "use strict";
 
-const line = document.querySelector("[data-line]");
-if (line) {
-  const text = line.querySelector("[data-line-text]");
+const queue = document.querySelector("[data-line]");
+if (queue) {
+  const text = queue.querySelector("[data-line-text]");
   const list = document.querySelector("[data-line-devices]");
   const notes = document.querySelector("[data-line-notes]");
   const element = (name, text) => {
@@ -15,17 +15,17 @@ if (line) {
   const ask = async () => {
     let again = 5;
     try {
-      const answer = await fetch(line.dataset.line, { cache: "no-store", redirect: "manual" });
+      const answer = await fetch(queue.dataset.line, { cache: "no-store", redirect: "manual" });
       if (answer.ok) {
         const now = await answer.json();
         if (!now.waiting) {
-          // Its own page tells the rest: the server starts, or why the place is lost.
-          window.location.assign(line.dataset.start);
+          // The start page shows what happened: the server starts, or the entry was removed.
+          window.location.assign(queue.dataset.start);
           return;
         }
         again = now.again;
         text.textContent = now.text;
-        document.title = now.turn ? title : `${now.place}. in line - ${title}`;
+        document.title = now.turn ? title : `#${now.place} in the queue - ${title}`;
         list.replaceChildren(...now.devices.map((device) => {
           const row = document.createElement("tr");
           row.append(...[device.name, device.use].map((cell) => element("td", cell)));
@@ -37,7 +37,7 @@ if (line) {
         return;
       }
     } catch {
-      // The hub is away for a moment; the place is kept.
+      // The hub does not answer for a moment; the queue is in its database.
     }
     window.setTimeout(ask, 1000 * again);
   };
