@@ -1,4 +1,4 @@
-"""Read specifications of the Container Device Interface: what a machine's driver calls its devices.
+"""CDI specifications: the names of a machine's devices in the files of its driver (Container Device Interface).
 
 Format: https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md.
 """
@@ -8,18 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Self
 
 import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
 
 from classroom.errors import ClassroomError
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's where it is there: NVIDIA's specifications have thousands of lines, 1 s in Python alone."""
+"""libyaml's loader where it exists: NVIDIA's specifications have thousands of lines, 1 s in Python alone."""
 
-_KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z][A-Za-z0-9_-]*")
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?")
+_KIND = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z][A-Za-z0-9_-]*$"
+_NAME = r"^[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?$"
 
 _CARD = re.compile(r"/dev/nvidia\d+")
 _INSTANCE = re.compile(r"/dev/nvidia-caps/.+")
@@ -34,31 +36,31 @@ class CdiDevice:
     name: str
     """Within the kind: an index, a UUID, "all"."""
     nodes: frozenset[str]
-    """Device nodes of the host that a container gets, those of all devices of the file left out."""
+    """Device nodes of the host for the container, without those that the file gives to every device."""
     edits: str
-    """All that the device changes in a container, as JSON with sorted keys."""
+    """All changes that the device makes to a container, as JSON with sorted keys."""
 
     @property
     def qualified(self) -> str:
-        """The name by which an engine is asked for it."""
+        """The name in a request to the engine."""
         return f"{self.kind}={self.name}"
 
     @property
     def cards(self) -> frozenset[str]:
-        """NVIDIA's whole cards among the nodes."""
+        """NVIDIA's undivided cards among the nodes."""
         return frozenset(node for node in self.nodes if _CARD.fullmatch(node))
 
     @property
     def is_instance(self) -> bool:
-        """A MIG instance: a part of a card, told from others by its capability files."""
+        """Whether it is a MIG instance: a part of a card with capability files of its own."""
         return any(_INSTANCE.fullmatch(node) for node in self.nodes)
 
     @property
     def identity(self) -> str:
         """What two names of the same device have in common.
 
-        The files that only this device has: a UUID and an index change the same in a container, but one name's list
-        may have more that all share (``/dev/nvidiactl``). Without files, all that it changes.
+        These are the files that only this device has. A UUID and an index make the same changes, but one name's list
+        may have more files that all devices share (``/dev/nvidiactl``). Without files, it is all changes together.
         """
         own = [node for node in self.nodes if _CARD.fullmatch(node) or _INSTANCE.fullmatch(node)] or list(self.nodes)
         if own:
@@ -68,55 +70,92 @@ class CdiDevice:
         return "edits " + hashlib.sha256(self.edits.encode()).hexdigest()[:16]
 
 
+def _integer_as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _none_as_empty(value: object) -> object:
+    return [] if value is None else value
+
+
+class _Node(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    path: str = ""
+    host_path: str | None = Field(default=None, alias="hostPath")
+
+    @model_validator(mode="after")
+    def _has_path(self) -> Self:
+        if not (self.host_path or self.path):
+            raise ValueError("it has no path")
+        return self
+
+
+class _Edits(BaseModel):
+    """What a device changes in a container; unknown keys are part of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    device_nodes: Annotated[list[_Node], FailFast(), BeforeValidator(_none_as_empty)] = Field(
+        default=[], alias="deviceNodes"
+    )
+
+
+class _Device(BaseModel):
+    # `name: 0` without quotes, as people write it; engines accept it too.
+    name: Annotated[str, Field(pattern=_NAME), BeforeValidator(_integer_as_text)]
+    edits: _Edits | None = Field(default=None, alias="containerEdits")
+
+    def in_kind(self, kind: str) -> CdiDevice:
+        """Return the device under its full name."""
+        edits = self.edits or _Edits()
+        changes = edits.model_dump(by_alias=True, exclude_unset=True)
+        nodes = frozenset(node.host_path or node.path for node in edits.device_nodes)
+        return CdiDevice(kind, self.name, nodes, json.dumps(changes, sort_keys=True, default=str))
+
+
+class _Specification(BaseModel):
+    """One file; unknown keys of later versions are ignored."""
+
+    kind: str = Field(pattern=_KIND)
+    devices: Annotated[list[_Device], FailFast()]
+
+
 def parse_specification(text: str, *, is_yaml: bool) -> tuple[CdiDevice, ...]:
-    """The devices of one specification.
+    """Return the devices of one specification.
 
     Raises:
         ClassroomError: what is wrong with it, without the file's name.
     """
     try:
-        # The loader is a safe one, whichever of the two it is.
+        # The loader is a safe one in both cases.
         data: Any = yaml.load(text, Loader=_Loader) if is_yaml else json.loads(text)  # noqa: S506
+        specification = _Specification.model_validate(data)
+    except ValidationError as error:
+        raise ClassroomError(_first_problem(error)) from error
     except (ValueError, RecursionError) as error:
         raise ClassroomError(f"not valid JSON ({error})") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise ClassroomError(f"not valid YAML ({where}{getattr(error, 'problem', None) or error})") from error
-    if not isinstance(data, dict):
-        raise ClassroomError("it is not an object")
-    kind = data.get("kind")
-    if not (isinstance(kind, str) and _KIND.fullmatch(kind)):
-        raise ClassroomError(f"its kind is {_short(kind)} and not like nvidia.com/gpu")
-    devices = data.get("devices")
-    if not isinstance(devices, list):
-        raise ClassroomError("it has no list of devices")
-    found = tuple(_named(kind, device) for device in devices)
-    names = [each.name for each in found]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    counts = Counter(device.name for device in specification.devices)
+    if twice := next((name for name, count in counts.items() if count > 1), None):
         raise ClassroomError(f"it names device {twice} twice")
-    return found
+    return tuple(device.in_kind(specification.kind) for device in specification.devices)
 
 
-def _named(kind: str, device: object) -> CdiDevice:
-    if not isinstance(device, dict):
-        raise ClassroomError(f"a device is {_short(device)} and not an object")
-    name = device.get("name")
-    if isinstance(name, int) and not isinstance(name, bool):
-        name = str(name)  # `name: 0` without quotes, as people write it; engines take it too
-    if not (isinstance(name, str) and _NAME.fullmatch(name)):
-        raise ClassroomError(f"a device's name is {_short(name)}")
-    edits = device.get("containerEdits")
-    if not isinstance(edits, dict | None):
-        raise ClassroomError(f"containerEdits of device {name} is {_short(edits)} and not an object")
-    nodes = (edits or {}).get("deviceNodes") or []
-    if not (isinstance(nodes, list) and all(isinstance(node, dict) for node in nodes)):
-        raise ClassroomError(f"deviceNodes of device {name} is not a list of objects")
-    paths = [node.get("hostPath") or node.get("path") for node in nodes]
-    if not all(isinstance(path, str) and path for path in paths):
-        raise ClassroomError(f"a device node of device {name} has no path")
-    return CdiDevice(kind, name, frozenset(paths), json.dumps(edits or {}, sort_keys=True, default=str))
-
-
-def _short(value: object) -> str:
-    return "missing" if value is None else json.dumps(value, default=str)[:60]
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(map(str, problem["loc"])) or "it"
+    if problem["type"] == "missing":
+        return f"{where} is missing"
+    expected = {
+        "model_type": "an object",
+        "list_type": "a list",
+        "string_type": "a name",
+        "string_pattern_mismatch": "like nvidia.com/gpu" if where == "kind" else "a name",
+    }.get(problem["type"])
+    if expected is None:
+        return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+    return f"{where} is {json.dumps(problem['input'], default=str)[:60]} and not {expected}"
