@@ -1,6 +1,6 @@
-"""What a student's container is: a pure function from settings to the arguments of `docker create`.
+"""Student containers: a pure function from settings to the arguments of `docker create`.
 
-Nothing in here comes from the student: no image, mount, device or variable can be asked for.
+Nothing in it comes from the student, who can choose no image, mount, device or variable.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from docker.types import DeviceRequest, HostConfig, LogConfig, Mount
 from classroom.docker.client import API_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from classroom.settings.models import Mps, Network, Student
@@ -23,18 +23,17 @@ USER = "1000:100"
 """jovyan of the Jupyter Docker Stacks: the same homes and images run there and on Zero-to-JupyterHub."""
 PORT = 8888
 MPS = "/run/classroom-mps"
-"""Where a container has the pipes of CUDA's Multi-Process Service."""
+"""The directory of CUDA's Multi-Process Service in a container."""
 SHARED = "/srv/shared"
-"""Where a container has its shared folders. Not in the home: the engine would make folders of root's there."""
+"""The shared folders in a container. Not in the home: the engine would create directories of root there."""
 LABEL = "org.classroom."
-"""Prefix of the labels from which a hub rebuilds what it knows after any crash."""
+"""Prefix of the labels from which a hub restores its state after a crash."""
 GROUPS = LABEL + "groups"
-"""The groups by which the server was started, with commas between them."""
+"""The groups of the student at the start, separated by commas."""
 
 _CPU_PERIOD = 100_000  # microseconds, the kernel's default (Documentation/scheduler/sched-bwc.rst)
 
-# All that a server writes beside the student's work is on the tmpfs: a full home still starts, and no cookie secret
-# stays in a home.
+# A server's own files are on the tmpfs: a server with a full home still starts, and no home keeps a cookie secret.
 ENVIRONMENT = {
     "HOME": HOME,
     "SHELL": "/bin/bash",
@@ -43,62 +42,37 @@ ENVIRONMENT = {
     "MPLCONFIGDIR": "/tmp/matplotlib",
     "IPYTHONDIR": "/tmp/ipython",
     "CLASSROOM_SHARED": SHARED,
-    # A cache would hold every package twice, in the student's memory.
+    # A cache would keep every package twice, in the student's memory.
     "PIP_NO_CACHE_DIR": "1",
 }
 
 
 @dataclass(frozen=True)
 class Order:
-    """One container to make."""
+    """One container to create."""
 
     name: str
     user: str
     home: str
-    """The volume's name, or the path of a folder."""
+    """The name of a volume, or the path of a directory."""
     environment: Mapping[str, str]
     command: tuple[str, ...] | None = None
-    """The server's command line; None means the image's own."""
+    """The server's command line; None for the image's own."""
     devices: tuple[str, ...] = ()
     """CDI names of the devices that the student gets."""
     shared: tuple[Path, ...] = ()
-    """Folders of the machine that the student reads, each below `SHARED` by its own name."""
+    """Directories of the machine that the student can read, each below `SHARED` by its own name."""
     mps: Mps | None = None
-    """CUDA's Multi-Process Service, for who is a client of it."""
+    """CUDA's Multi-Process Service, for its clients."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """Beside those that every container has."""
+    """In addition to those of every container."""
 
 
 def create_arguments(order: Order, student: Student, network: Network) -> dict[str, Any]:
-    """Arguments of `docker.APIClient.create_container` for a student's container."""
-    host = HostConfig(
-        version=API_VERSION,
-        auto_remove=True,
-        mounts=[
-            home_mount(order.home, order.user),
-            *map(_shared, order.shared),
-            *(mps_mounts(order.mps) if order.mps else ()),
-        ],
-        network_mode=network.name,
-        dns=[str(address) for address in network.resolvers] or None,
-        read_only=True,
-        # exec: torch.compile and numba run what they compile there.
-        tmpfs={"/tmp": f"rw,exec,nosuid,nodev,size={student.tmp},mode=1777"},
-        shm_size=student.shared_memory,
-        init=True,
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges"],
-        pids_limit=student.processes,
-        mem_limit=student.memory,
-        memswap_limit=student.memory,
-        cpu_period=_CPU_PERIOD,
-        cpu_quota=int(student.cpus * _CPU_PERIOD),
-        # When the machine itself runs out of memory, a student's process goes before the hub and the engine do.
-        oom_score_adj=500,
-        sysctls={"net.ipv6.conf.all.disable_ipv6": "1"},
-        log_config=LogConfig(type="json-file", config={"max-size": "5m", "max-file": "2"}),
-        device_requests=[DeviceRequest(driver="cdi", device_ids=list(order.devices))] if order.devices else None,
-    )
+    """Return the arguments of `docker.APIClient.create_container` for a student's container."""
+    mounts = [home_mount(order.home, order.user), *map(_shared_mount, order.shared)]
+    dns = [str(address) for address in network.resolvers] or None
+    host = sandbox(student, order.devices, mounts, order.mps, auto_remove=True, network_mode=network.name, dns=dns)
     return {
         "name": order.name,
         "image": student.image,
@@ -117,21 +91,63 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
     }
 
 
-def listed(labels: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """What a label lists, with commas between; nothing if the label is not there."""
+def sandbox(
+    student: Student,
+    devices: Sequence[str],
+    mounts: Sequence[Mount] = (),
+    mps: Mps | None = None,
+    **own: Any,  # noqa: ANN401 - docker-py is untyped
+) -> HostConfig:
+    """Return the host configuration that limits and isolates a student's programs.
+
+    Students' servers and `classroom gpus test` share it: a GPU that works in the test works for students.
+
+    Args:
+        student: the limits.
+        devices: CDI names of the GPUs.
+        mounts: besides those of CUDA's Multi-Process Service.
+        mps: that service, for its clients.
+        own: the arguments in which the two differ: network and removal.
+    """
+    return HostConfig(
+        version=API_VERSION,
+        mounts=[*mounts, *(mps_mounts(mps) if mps else ())],
+        read_only=True,
+        # exec: torch.compile and numba run compiled code there.
+        tmpfs={"/tmp": f"rw,exec,nosuid,nodev,size={student.tmp},mode=1777"},
+        shm_size=student.shared_memory,
+        init=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        pids_limit=student.processes,
+        mem_limit=student.memory,
+        memswap_limit=student.memory,
+        cpu_period=_CPU_PERIOD,
+        cpu_quota=int(student.cpus * _CPU_PERIOD),
+        # When the machine runs out of memory, the kernel ends a student's process before the hub and the engine.
+        oom_score_adj=500,
+        sysctls={"net.ipv6.conf.all.disable_ipv6": "1"},
+        log_config=LogConfig(type="json-file", config={"max-size": "5m", "max-file": "2"}),
+        device_requests=[DeviceRequest(driver="cdi", device_ids=list(devices))] if devices else None,
+        **own,
+    )
+
+
+def split_label(labels: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the parts of a label with commas; empty without the label."""
     return tuple(part for part in labels.get(name, "").split(",") if part)
 
 
 def home_mount(home: str, user: str) -> Mount:
-    """The home as a container has it: a volume by its name, or the path of a folder."""
+    """Return the mount of a home: a volume by its name, or the path of a directory."""
     if home.startswith("/"):
-        # The engine refuses a folder that is not there; nobody but the root helper makes homes.
+        # The engine refuses a missing directory; only the root helper creates homes.
         return Mount(HOME, home, type="bind", propagation="rprivate")
     return Mount(HOME, home, type="volume", labels={LABEL + "user": user})
 
 
 def mps_mounts(mps: Mps) -> tuple[Mount, Mount]:
-    """What a client of CUDA's Multi-Process Service has: its pipes, never changed, and all clients' /dev/shm."""
+    """Return the mounts of a client of CUDA's Multi-Process Service: its pipes, read-only, and their /dev/shm."""
     pipe, shm = str(mps.pipes), str(mps.shared_memory)
     return (
         Mount(MPS, pipe, type="bind", read_only=True, propagation="rprivate"),
@@ -139,6 +155,6 @@ def mps_mounts(mps: Mps) -> tuple[Mount, Mount]:
     )
 
 
-def _shared(folder: Path) -> Mount:
-    # Read-only for what is mounted below it too, which takes a private mount. The engine refuses what is not there.
+def _shared_mount(folder: Path) -> Mount:
+    # Private, so that mounts below it are read-only too. The engine refuses a missing directory.
     return Mount(f"{SHARED}/{folder.name}", str(folder), type="bind", read_only=True, propagation="rprivate")

@@ -1,25 +1,24 @@
-"""`classroom gpus test`: does a student's container compute on the GPUs, and if not, why not, in plain words."""
+"""GPU self-test (`classroom gpus test`): whether a student's container computes on each GPU, and if not, why."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
 import requests.exceptions
-from docker.types import DeviceRequest, HostConfig
 from rich.table import Table
 from rich.text import Text
 
 from classroom.docker.client import API_VERSION, EngineSilentError
-from classroom.docker.container import ENVIRONMENT, HOME, LABEL, MPS, USER, mps_mounts
+from classroom.docker.container import ENVIRONMENT, HOME, LABEL, MPS, USER, sandbox
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import device_pool, leased_identities
 from classroom.gpus.inventory import cdi_cache_at
-from classroom.gpus.leases import LEASE, leases
+from classroom.gpus.leases import LEASE, leases_of
 from classroom.gpus.mps import client_environment
 
 if TYPE_CHECKING:
@@ -29,193 +28,181 @@ if TYPE_CHECKING:
     from classroom.settings.models import Gpu, Settings
 
 _PROGRAM = ["/opt/classroom/bin/python", "-I", "-m", "classroom.student.gpu"]
-_BOUND = 180  # seconds: PyTorch reads gigabytes from the disk the first time
-_OLDEST_ENGINE = 26  # the first with CDI devices that docker-py's requests can name
+_TIMEOUT = 180  # seconds: PyTorch reads gigabytes from the disk the first time
+_MIN_ENGINE = 26  # the first with CDI devices that docker-py's requests can name
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of one trial."""
+class TestResult:
+    """The result of one GPU, or of a student's server."""
+
+    __test__ = False  # no class of pytest
 
     device: str
-    """What people call the GPU; the student's name where a student's own server was asked."""
+    """The GPU's label; the student's name for a student's server."""
     works: bool
     said: str
-    """What the container said, or why there was nothing to hear."""
+    """The output of the container, or why there is none."""
     holder: str = ""
-    """Who has the GPU at the moment, and shared it with the trial."""
+    """Students who used the GPU during the test."""
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What can be read of a machine's driver without a GPU's help."""
+class DriverVersions:
+    """Versions of NVIDIA's driver on the machine."""
 
     loaded: str | None
-    """Version of the kernel module that runs; None without one."""
+    """Of the loaded kernel module; None without one."""
     library: str | None
-    """Version of the driver's library that the specification puts into containers."""
+    """Of the library that the CDI specification mounts into containers."""
 
     @staticmethod
-    def look(gpu: Gpu, proc: Path = Path("/proc")) -> Machine:
-        """Read them."""
-        return Machine(_loaded(proc), _library(gpu.cdi_dirs))
+    def read(gpu: Gpu, proc: Path = Path("/proc")) -> DriverVersions:
+        """Return the versions of this machine."""
+        return DriverVersions(_loaded(proc), _library(gpu.cdi_dirs))
 
 
-def explain(gpu: Gpu, inventory: Inventory, machine: Machine, engine: dict[str, Any]) -> tuple[str, ...]:
-    """Why no container can have a GPU, or it will not work there: a sentence each, with what mends it.
+def driver_problems(gpu: Gpu, inventory: Inventory, driver: DriverVersions, engine: dict[str, Any]) -> tuple[str, ...]:
+    """Return why no container can use a GPU, with the fix of each problem.
 
     Args:
         gpu: the settings.
-        inventory: what the specifications name.
-        machine: the driver.
-        engine: what `docker info` says.
+        inventory: of the CDI specifications.
+        driver: its versions.
+        engine: the answer of `docker info`.
     """
-    said = list(inventory.problems)
+    problems = list(inventory.problems)
     version = str(engine.get("ServerVersion", ""))
-    if (major := re.match(r"\d+", version)) and int(major[0]) < _OLDEST_ENGINE:
-        said.append(f"The Docker engine is {version}, and GPUs need {_OLDEST_ENGINE} or newer: update Docker.")
+    if (major := re.match(r"\d+", version)) and int(major[0]) < _MIN_ENGINE:
+        problems.append(f"The Docker engine is {version}, but GPUs need {_MIN_ENGINE} or newer: update Docker.")
     elif not engine.get("CDISpecDirs"):
-        said.append(
-            'The Docker engine takes no CDI devices: write {"features": {"cdi": true}} into its daemon.json and '
+        problems.append(
+            'The Docker engine supports no CDI devices: write {"features": {"cdi": true}} into its daemon.json and '
             "restart it."
         )
     if not inventory.devices:
-        places = ", ".join(map(str, gpu.cdi_dirs))
-        said.append(
-            f"No specification in {places} names a GPU. "
+        directories = ", ".join(map(str, gpu.cdi_dirs))
+        problems.append(
+            f"No specification in {directories} names a GPU. "
             + (
                 "NVIDIA's driver is loaded: run nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml (on NixOS: "
                 "systemctl restart nvidia-container-toolkit-cdi-generator)."
-                if machine.loaded
+                if driver.loaded
                 else "No driver is loaded either: install NVIDIA's driver, or load it (modprobe nvidia)."
             )
         )
-    elif machine.library and machine.loaded is None:
-        said.append("The specification is NVIDIA's, and its driver is not loaded: modprobe nvidia, or restart.")
-    elif machine.library and machine.library != machine.loaded:
-        said.append(
-            f"The kernel runs driver {machine.loaded}, and containers get the libraries of {machine.library}: restart "
+    elif driver.library and driver.loaded is None:
+        problems.append(
+            "The specification is NVIDIA's, but its driver is not loaded: run modprobe nvidia, or restart the machine."
+        )
+    elif driver.library and driver.library != driver.loaded:
+        problems.append(
+            f"The kernel runs driver {driver.loaded}, but containers get the libraries of {driver.library}: restart "
             "the machine."
         )
-    return tuple(said)
+    return tuple(problems)
 
 
-def trials(settings: Settings, student: str | None = None) -> Iterator[Outcome]:
-    """Try each GPU in a container of the students' image, or ask a student's own server.
+def run_selftest(settings: Settings, student: str | None = None) -> Iterator[TestResult]:
+    """Test each GPU in a container like a student's, or run the test in a student's server.
 
     Raises:
-        ClassroomError: nothing can be tried; the message says all that is wrong.
+        ClassroomError: nothing can be tested; the message names every problem.
     """
-    client = docker.APIClient(base_url=settings.docker.host, version=API_VERSION, timeout=_BOUND + 10)
+    client = docker.APIClient(base_url=settings.docker.host, version=API_VERSION, timeout=_TIMEOUT + 10)
     inventory = cdi_cache_at(settings.gpu.cdi_dirs).read()
     try:
-        wrong = explain(settings.gpu, inventory, Machine.look(settings.gpu), client.info())
+        problems = driver_problems(settings.gpu, inventory, DriverVersions.read(settings.gpu), client.info())
         if student is not None:
-            yield _ask(client, settings, student)
+            yield _test_server(client, settings, student)
             return
         if not inventory.devices:
-            raise ClassroomError("\n".join(wrong))
-        found = leases(client.containers(all=True, filters={"label": [LEASE]}))
+            raise ClassroomError("\n".join(problems))
+        leases = leases_of(client.containers(all=True, filters={"label": [LEASE]}))
         for device in device_pool(settings.gpu, inventory):
-            holders = [lease.holder for lease in found if device.identity in leased_identities(inventory, lease)]
-            works, said = _try(client, settings, device.name)
-            # What is wrong with the machine explains what a container could not do; of what works nobody asks why.
-            said = said if works else "\n".join([said, *wrong])
-            yield Outcome(device.label, works, said, ", ".join(sorted(holders)))
+            holders = [lease.holder for lease in leases if device.identity in leased_identities(inventory, lease)]
+            works, output = _test_device(client, settings, device.name)
+            # Problems of the machine explain a failure only.
+            output = output if works else "\n".join([output, *problems])
+            yield TestResult(device.label, works, output, ", ".join(sorted(holders)))
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise EngineSilentError(settings.docker.host, error) from error
 
 
-def _try(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # noqa: ANN401 - docker-py is untyped
+def selftest_arguments(settings: Settings, device: str) -> dict[str, Any]:
+    """Return the arguments of `docker.APIClient.create_container` for the test of a device (CDI name).
+
+    The container differs from a student's in name, home, network, labels and removal only.
+    """
     student, mps = settings.student, settings.gpu.mps
     is_client = settings.gpu.uses_mps and mps.pipes.is_dir()
-    host = HostConfig(
-        version=API_VERSION,
-        network_mode="none",
-        read_only=True,
-        tmpfs={"/tmp": f"rw,exec,nosuid,nodev,size={student.tmp},mode=1777"},
-        shm_size=student.shared_memory,
-        init=True,
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges"],
-        pids_limit=student.processes,
-        mem_limit=student.memory,
-        memswap_limit=student.memory,
-        device_requests=[DeviceRequest(driver="cdi", device_ids=[device])],
-        mounts=list(mps_mounts(mps)) if is_client else None,
-    )
+    return {
+        "image": student.image,
+        "command": _PROGRAM,
+        "user": USER,
+        "working_dir": HOME,
+        "environment": dict(student.environment) | ENVIRONMENT | (client_environment(mps, MPS, 1) if is_client else {}),
+        "labels": {LABEL + "trial": device},
+        "host_config": sandbox(student, [device], mps=mps if is_client else None, network_mode="none"),
+    }
+
+
+def _test_device(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # noqa: ANN401 - docker-py is untyped
     try:
-        made = client.create_container(
-            image=student.image,
-            command=_PROGRAM,
-            user=USER,
-            working_dir=HOME,
-            environment=dict(student.environment)
-            | ENVIRONMENT
-            | (client_environment(mps, MPS, 1) if is_client else {}),
-            labels={LABEL + "trial": device},
-            host_config=host,
-        )
+        made = client.create_container(**selftest_arguments(settings, device))
     except docker.errors.ImageNotFound:
-        return False, f"The image {student.image} is not on this machine: load it, or mend student.image."
+        return False, f"The image {settings.student.image} is not on this machine: load it, or correct student.image."
     try:
         client.start(made)
-        status = client.wait(made, timeout=_BOUND)["StatusCode"]
-        said = client.logs(made).decode(errors="replace").strip()
+        status = client.wait(made, timeout=_TIMEOUT)["StatusCode"]
+        output = client.logs(made).decode(errors="replace").strip()
     except docker.errors.APIError as error:
         return False, f"The engine cannot attach it: {error.explanation}"
     except requests.exceptions.ConnectionError:
-        return False, f"It did not answer within {_BOUND} seconds."
+        return False, f"It did not answer within {_TIMEOUT} seconds."
     finally:
         client.remove_container(made, force=True)
-    return status == 0, said or f"The program ended with {status} and said nothing."
+    return status == 0, output or f"The program ended with {status} and without output."
 
 
-def _ask(client: Any, settings: Settings, student: str) -> Outcome:  # noqa: ANN401
+def _test_server(client: Any, settings: Settings, student: str) -> TestResult:  # noqa: ANN401
     filters = {"label": [f"{LABEL}user={student}", f"{LABEL}network={settings.network.name}"]}
     running = client.containers(filters=filters)
     if not running:
-        raise ClassroomError(
-            f"{student} has no server now: leave the name out to try every GPU in a container of its own"
-        )
-    # Not isolated: what the student has installed counts.
+        raise ClassroomError(f"{student} has no server now. Leave the name out to test every GPU in a new container")
+    # Not isolated: the student's own packages count.
     made = client.exec_create(running[0]["Id"], [_PROGRAM[0], *_PROGRAM[2:]], user=USER, workdir=HOME)
-    said = client.exec_start(made).decode(errors="replace").strip()
-    return Outcome(student, client.exec_inspect(made)["ExitCode"] == 0, said)
+    output = client.exec_start(made).decode(errors="replace").strip()
+    return TestResult(student, client.exec_inspect(made)["ExitCode"] == 0, output)
 
 
-def table(outcomes: Iterable[Outcome]) -> Table:
-    """For people."""
-    shown = Table("GPU", "", "What a student's container says", box=None)
-    for each in outcomes:
-        verdict = Text("works", "green") if each.works else Text("does not work", "red")
-        note = f"\nIn use by {each.holder} meanwhile." if each.holder else ""
-        shown.add_row(each.device, verdict, Text(each.said + note))
+def selftest_table(results: Iterable[TestResult]) -> Table:
+    """Return the results as a table for the terminal."""
+    shown = Table("GPU", "", "Output of a student's container", box=None)
+    for result in results:
+        verdict = Text("works", "green") if result.works else Text("does not work", "red")
+        note = f"\nIn use by {result.holder} during the test." if result.holder else ""
+        shown.add_row(result.device, verdict, Text(result.said + note))
     return shown
 
 
-def as_data(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
-    """For `--json`."""
-    return [asdict(each) for each in outcomes]
-
-
 def _loaded(proc: Path) -> str | None:
-    """Version in a line such as `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build`."""
+    """Return the version in text like `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release`."""
     try:
         text = (proc / "driver/nvidia/version").read_text(encoding="utf-8")
     except OSError:
         return None
-    found = re.search(r"Module.*?\s(\d+\.\d+(?:\.\d+)?)\s", text)
-    return found[1] if found else ""
+    match = re.search(r"Module.*?\s(\d+\.\d+(?:\.\d+)?)\s", text)
+    return match[1] if match else ""
 
 
-def _library(folders: Iterable[Path]) -> str | None:
-    for folder in folders:
-        for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.yaml")):
+def _library(directories: Iterable[Path]) -> str | None:
+    for directory in directories:
+        for path in sorted(directory.glob("*.json")) + sorted(directory.glob("*.yaml")):
             try:
                 text = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError):
                 continue
-            if found := re.search(r"libcuda\.so\.(\d+\.\d+(?:\.\d+)?)", text):
-                return found[1]
+            if match := re.search(r"libcuda\.so\.(\d+\.\d+(?:\.\d+)?)", text):
+                return match[1]
     return None
