@@ -62,7 +62,7 @@ def test_a_form_that_was_sent_meanwhile_is_not_sent_again(directory: Path, brows
         tab.goto(site.url + "/form")
         tab.get_by_role("button").click()
         tab.wait_for_url("**/hub/login")
-        assert "If you had just sent a form" in tab.content()
+        assert "If you just submitted a form" in tab.content()
         with Upstream("hub", port=hub):
             playwright.expect(tab).not_to_have_title("Back in a moment", timeout=15_000)
             assert '"method": "GET"' in tab.content()
