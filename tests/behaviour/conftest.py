@@ -1,4 +1,4 @@
-"""What every behaviour test starts from: the site, its instructor, and people with cookies.
+"""Fixtures of the behaviour tests: the site, its instructor, and people with cookies.
 
 `CLASSROOM_URL` names the site. `CLASSROOM_ADMIN` and `CLASSROOM_ADMIN_PASSWORD` are an instructor's; a one-time
 password will do, and is then changed to the same with `CHANGED` behind it. `CLASSROOM_SERVER` is the command that
@@ -98,7 +98,7 @@ def admin_credentials(url: str) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def admin(url: str, admin_credentials: tuple[str, str]) -> Visitor:
-    """The instructor, signed in."""
+    """The instructor, logged in."""
     visitor = Visitor(url)
     answer = visitor.sign_in(*admin_credentials)
     assert visitor.is_signed_in, said(answer)
@@ -113,7 +113,7 @@ def name() -> str:
 
 @pytest.fixture
 def student(visit: Callable[..., Visitor], admin: Visitor, name: str) -> Visitor:
-    """A student, approved and signed in. `name` is the username."""
+    """A student, approved and logged in. `name` is the username."""
     visitor = visit()
     visitor.sign_up(name)
     admin.act("approve", name)
@@ -124,7 +124,7 @@ def student(visit: Callable[..., Visitor], admin: Visitor, name: str) -> Visitor
 
 @pytest.fixture(scope="session")
 def new_student(url: str, admin: Visitor) -> Iterator[Callable[..., servers.Server]]:
-    """Make students who are approved and signed in; their servers are not started, and stopped at the end."""
+    """Make students who are approved and logged in; their servers are not started, and stopped at the end."""
     made: list[servers.Server] = []
 
     def make(username: str = "") -> servers.Server:
@@ -197,7 +197,7 @@ def module_reload(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 @pytest.fixture(scope="session")
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Have a measured figure printed at the end of the run."""
+    """A function that prints a measured figure at the end of the run."""
     return request.config.stash.setdefault(FIGURES, []).append
 
 
@@ -223,7 +223,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture
 def contexts(request: pytest.FixtureRequest) -> Iterator[list[BrowserContext]]:
-    """What a test opens in the browser: its pages are photographed if it fails, and closed."""
+    """What a test opens in the browser: if it fails, screenshots are taken of its pages."""
     opened: list[BrowserContext] = []
     request.node.stash[CONTEXTS] = opened
     yield opened

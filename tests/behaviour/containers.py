@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 
 
 def identifier(server: Callable[..., str], name: str) -> str:
-    """The id of the container of the student called `name`."""
+    """Return the id of the container of the student called `name`."""
     found = server("docker", "ps", "--quiet", "--no-trunc", "--filter", f"label=org.classroom.user={name}").split()
     assert len(found) == 1, f"{name} has {len(found)} containers"
     return found[0]
 
 
 def inspect(server: Callable[..., str], name: str) -> dict[str, Any]:
-    """What the engine knows of it."""
+    """Return the engine's description of the container."""
     found: dict[str, Any] = json.loads(server("docker", "inspect", identifier(server, name)))[0]
     return found
 
 
 def address(server: Callable[..., str], name: str) -> str:
-    """Its address on the class bridge."""
+    """Return the container's address on the class bridge."""
     networks = inspect(server, name)["NetworkSettings"]["Networks"]
     assert len(networks) == 1, networks
     found: str = next(iter(networks.values()))["IPAddress"]

@@ -35,7 +35,7 @@ class Visitor:
         return self.web.get(path, follow_redirects=follow)
 
     def post(self, path: str, fields: dict[str, str | list[str]], *, follow: bool = True) -> httpx.Response:
-        """Send a form as its page would: the page is asked for first, and its token goes with the form."""
+        """Send a form like its page: get the page first, and send its token with the form."""
         if self.xsrf is None:
             self.get(path)
         data = {"_xsrf": self.xsrf or "", **fields}
@@ -63,7 +63,7 @@ class Visitor:
         return self.post(f"/hub/login?next={next_url}", {"username": name, "password": password})
 
     def act(self, action: str, *names: str) -> httpx.Response:
-        """An instructor's click on the list of accounts."""
+        """Press an instructor's button on the list of accounts."""
         return self.post("/hub/authorize", {"action": action, "name": list(names)})
 
     @property
@@ -75,7 +75,7 @@ _SAID = re.compile(r'<(?:div|p) [^>]*class="(?:alert alert-(?:danger|success)|lo
 
 
 def said(answer: httpx.Response) -> str:
-    """What a page tells the person: errors and notices, without markup."""
+    """Return the errors and notices of a page, without markup."""
     return " ".join(html.unescape(text).strip() for text in _SAID.findall(answer.text))
 
 
@@ -96,6 +96,6 @@ def one_time(answer: httpx.Response) -> str:
 
 
 def api(visitor: Visitor, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:
-    """JupyterHub's API with the cookies of a person."""
+    """Call JupyterHub's API with the cookies of a person."""
     headers = {"X-XSRFToken": visitor.xsrf or "", "Referer": f"{visitor.url}/hub/admin"}
     return visitor.web.request(method, f"/hub/api/{path}", headers=headers, json=body)

@@ -1,4 +1,4 @@
-"""What the tests' operator has at hand: the logs of the server's parts, and patches of its settings."""
+"""Logs of the server's parts, screenshots, and patches of its settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONTAINER_LINES = 20
 
 
 def last_lines(command: Sequence[str], students: Iterable[str]) -> list[tuple[str, str]]:
-    """The end of each log, headed by whose it is.
+    """Return the end of each log, with a heading.
 
     Args:
         command: how a verb is run on the server.
@@ -34,7 +34,7 @@ def last_lines(command: Sequence[str], students: Iterable[str]) -> list[tuple[st
 
 
 def pictures(title: str, contexts: Iterable[BrowserContext]) -> str:
-    """Take a picture of every page, into CLASSROOM_ARTEFACTS or a temporary folder; gives their paths, a line each."""
+    """Save screenshots of all pages in CLASSROOM_ARTEFACTS or a temporary directory; return the paths, a line each."""
     folder = Path(os.environ.get("CLASSROOM_ARTEFACTS") or tempfile.mkdtemp(prefix="classroom-pictures-"))
     folder.mkdir(parents=True, exist_ok=True)
     taken = []
@@ -46,7 +46,7 @@ def pictures(title: str, contexts: Iterable[BrowserContext]) -> str:
 
 
 def merge_patch(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """The JSON Merge Patch (RFC 7386) that makes `after` of `before`."""
+    """Return the JSON Merge Patch (RFC 7386) that turns `before` into `after`."""
     return dict(_changes(before, after))
 
 

@@ -27,7 +27,7 @@ class CodeError(Exception):
 
 
 def enrol(url: str, admin: Visitor, name: str = "") -> Server:
-    """A student who has signed up, was approved, and is signed in; without a name, one that nobody has."""
+    """Return a student who has signed up, was approved and is logged in; without a name, under a new one."""
     visitor, name = Visitor(url), name or f"s-{uuid.uuid4().hex[:10]}"
     visitor.sign_up(name)
     admin.act("approve", name)
@@ -38,7 +38,7 @@ def enrol(url: str, admin: Visitor, name: str = "") -> Server:
 
 @dataclass
 class Server:
-    """The server of a student who is signed in as `visitor`."""
+    """The server of a student who is logged in as `visitor`."""
 
     visitor: Visitor
     name: str
@@ -48,7 +48,7 @@ class Server:
         return f"/user/{self.name}/"
 
     def start(self, bound: float = 150) -> float:
-        """Press start, wait as the waiting page does, open JupyterLab. Gives the seconds until the server is ready."""
+        """Press start, wait like the waiting page, open JupyterLab. Return the seconds until the server is ready."""
         begin = time.monotonic()
         answer = self.visitor.get(f"/hub/spawn/{self.name}", follow=False)
         if answer.status_code >= 400:
@@ -76,7 +76,7 @@ class Server:
         raise CodeError("the progress ended without a word")
 
     def open(self) -> httpx.Response:
-        """Open JupyterLab, which signs the browser in to the server."""
+        """Open JupyterLab, which logs the browser in to the server."""
         answer = self.visitor.get(f"{self.base}lab")
         assert answer.url.path.startswith(self.base), f"{answer.status_code} {answer.url}: {answer.text[:500]}"
         return answer
@@ -89,7 +89,7 @@ class Server:
 
     @property
     def is_known(self) -> bool:
-        """Whether the hub says that the server is there."""
+        """Whether the hub knows the server."""
         answer = self.visitor.web.get(f"/hub/api/users/{self.name}", headers=self._hub_headers())
         return bool(answer.json().get("servers"))
 
@@ -115,7 +115,7 @@ class Server:
         return content
 
     def kernel(self) -> Kernel:
-        """A new kernel."""
+        """Start a kernel and return it."""
         answer = self.post("api/kernels", json={"name": "python3"})
         assert answer.status_code == 201, f"{answer.status_code}: {answer.text}"
         return Kernel(self, answer.json()["id"])
@@ -131,7 +131,7 @@ class Server:
 
 @dataclass
 class Kernel:
-    """A kernel, over its websocket through everything that is in between."""
+    """A kernel, reached by its websocket through Nginx and the proxy."""
 
     server: Server
     id: str
@@ -154,12 +154,12 @@ class Kernel:
         self.server.delete(f"api/kernels/{self.id}")
 
     def reconnect(self) -> None:
-        """Connect anew, as the browser does after a line has dropped."""
+        """Reconnect, as the browser does after a lost connection."""
         self.socket.close()
         self.socket = self._connect()
 
     def run(self, code: str, bound: float = 60) -> str:
-        """Run code and give what it printed.
+        """Run code and return its output.
 
         Raises:
             CodeError: the code raised.
@@ -168,7 +168,7 @@ class Kernel:
         return self.result(self.send(code), bound)
 
     def send(self, code: str) -> str:
-        """Have code run without waiting for it; gives what `result` takes."""
+        """Start code without waiting for it; return the identifier for `result`."""
         message = uuid.uuid4().hex
         header = {
             "msg_id": message,
@@ -184,11 +184,11 @@ class Kernel:
         return message
 
     def ask(self, expression: str, bound: float = 60) -> Any:
-        """The value of an expression, which must be one that JSON can hold."""
+        """Return the value of an expression, which must fit into JSON."""
         return json.loads(self.run(f"import json; print(json.dumps({expression}))", bound))
 
     def result(self, message: str, bound: float = 60) -> str:
-        """What the code of a `send` printed."""
+        """Wait for the code of a `send` and return its output."""
         printed, error = "", ""
         for kind, content in self.follow(message, bound):
             if kind == "stream":
@@ -202,11 +202,11 @@ class Kernel:
         return printed
 
     def begun(self, message: str, bound: float = 60) -> str:
-        """Wait until the code of a `send` has printed something; gives that."""
+        """Wait until the code of a `send` has printed something; return that."""
         return next(str(content["text"]) for kind, content in self.follow(message, bound) if kind == "stream")
 
     def follow(self, message: str, bound: float = 60) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Kind and content of what the kernel says about the code of a `send`, until it is done with it.
+        """Yield kind and content of the kernel's messages about the code of a `send`, until it is idle.
 
         Raises:
             CodeError: the kernel died.

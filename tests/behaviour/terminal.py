@@ -17,20 +17,20 @@ Done = subprocess.CompletedProcess[str]
 
 @dataclass
 class Terminal:
-    """Runs `classroom`, in a folder of its own."""
+    """A terminal that runs `classroom` in its own directory."""
 
     command: list[str]
     settings: str
     folder: str
 
     def run(self, *words: str) -> Done:
-        """Type a command; gives what it printed and its exit status."""
+        """Run a command and return its output and exit status."""
         told = ["--settings", self.settings] if words[0] != "man" else []
         script = 'cd "$1" && shift && exec classroom "$@"'
         return self._execute("sh", "-c", script, "sh", self.folder, *words, *told)
 
     def ask(self, *words: str) -> Any:
-        """A command's answer to programs."""
+        """Run a command with --json and return the document."""
         done = self.run(*words, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

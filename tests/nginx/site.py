@@ -45,7 +45,7 @@ LIES = {
 
 @contextlib.contextmanager
 def running(command: Sequence[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A program for as long as the block lasts; what it said is printed, for pytest to show with a failure."""
+    """Run a program while the block runs, then print its log, for pytest to show with a failure."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **options)
     try:
@@ -78,7 +78,7 @@ class Site:
         return (self.directory / "access.log").read_text()
 
     def client(self, address: str = "127.0.0.1", **options: Any) -> httpx.Client:
-        """A browser at this address of the loopback network."""
+        """Return an HTTP client at this address of the loopback network."""
         transport = httpx.HTTPTransport(local_address=address, verify=False)
         return httpx.Client(base_url=self.url, transport=transport, timeout=20, **options)
 
@@ -87,7 +87,7 @@ class Site:
 def serving(
     directory: Path, name: str, hub: str, proxy: str, amend: Callable[[str], str] = str, **options: Any
 ) -> Iterator[Site]:
-    """Nginx in front of these two; `amend` may change the frame around the include files."""
+    """Run Nginx in front of these two; `amend` may change the configuration around the include files."""
     if not shutil.which("nginx"):
         pytest.skip("nginx is not installed")
     here = directory / name
@@ -143,7 +143,7 @@ class RealProxy:
 
 
 def proxy_program() -> str:
-    """configurable-http-proxy, from PATH or as `make test` installs it; the test is skipped where it is not."""
+    """Return configurable-http-proxy, from PATH or as `make test` installs it; skip the test where there is none."""
     installed = REPOSITORY / ".cache/node/bin/configurable-http-proxy"
     program = shutil.which("configurable-http-proxy") or (str(installed) if installed.exists() else None)
     if not program:
@@ -152,7 +152,7 @@ def proxy_program() -> str:
 
 
 def seen(answer: httpx.Response) -> dict[str, Any]:
-    """What reached the upstream, its headers as a dictionary of lists."""
+    """Return the request that reached the upstream, with its headers as a dictionary of lists."""
     said: dict[str, Any] = answer.json()
     headers: dict[str, list[str]] = {}
     for name, value in said["headers"]:
@@ -161,7 +161,7 @@ def seen(answer: httpx.Response) -> dict[str, Any]:
 
 
 def raw(site: Site, request: str) -> str:
-    """Bytes that no client library would send."""
+    """Send bytes that no client library would send, and return the answer."""
     host, port = site.front.listen[0].split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(request.encode("latin-1"))

@@ -1,4 +1,4 @@
-"""Small real servers behind Nginx: they say what reached them, and answer as a test tells them to."""
+"""Small real servers behind Nginx: they answer with the request that reached them, or as a test tells them to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Upstream:
 
     Attributes:
         first_byte: set when the first byte of the body of a request to .../upload has come.
-        go_on: what .../stream waits for before each of its three lines.
+        go_on: semaphore that .../stream acquires before each of its three lines.
     """
 
     def __init__(self, name: str, *, port: int = 0, path: Path | None = None) -> None:
@@ -68,7 +68,7 @@ class Upstream:
 
 
 class Echo(tornado.web.RequestHandler):
-    """Says what reached it."""
+    """Handler that answers with the request."""
 
     def initialize(self, upstream: Upstream) -> None:
         self.upstream = upstream
@@ -94,7 +94,7 @@ class Echo(tornado.web.RequestHandler):
 
 
 class Stream(Echo):
-    """A line whenever the test says so."""
+    """Handler that sends a line whenever the test allows it."""
 
     async def get(self) -> None:  # type: ignore[override]
         lines = ["one", "two", "three"]
@@ -109,7 +109,7 @@ class Stream(Echo):
 
 @tornado.web.stream_request_body
 class Upload(Echo):
-    """Notes when the body begins to come."""
+    """Handler that records when a body begins to arrive."""
 
     size = 0
 
@@ -122,7 +122,7 @@ class Upload(Echo):
 
 
 class Socket(tornado.websocket.WebSocketHandler):
-    """Says every message back."""
+    """Websocket that returns every message."""
 
     def initialize(self, upstream: Upstream) -> None:
         self.upstream = upstream

@@ -1,4 +1,4 @@
-"""Tests of Nix are skipped, with the reason, where there is no Nix to ask."""
+"""Fixtures of the Nix tests, which are skipped with the reason where there is no Nix."""
 
 from __future__ import annotations
 

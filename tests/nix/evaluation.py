@@ -1,4 +1,4 @@
-"""Nix evaluates this project on <nixpkgs> and builds its small artefacts with the tools of this machine."""
+"""Evaluation of this project by Nix on <nixpkgs>, and builds of small artefacts with the tools of this machine."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _CONFIGURATION = "build-users-group =\nsubstituters =\nsandbox = false\n"
 
 
 class NixError(AssertionError):
-    """Nix refused; what it said is the message."""
+    """Nix refused; the message is its error output."""
 
 
 @functools.cache
 def missing() -> str:
-    """Why Nix cannot be asked here; empty if it can."""
+    """Return why Nix cannot run here; empty if it can."""
     if not shutil.which("nix-instantiate"):
         return "nix is not installed (apt-get install nix-bin)"
     found = _run(["nix-instantiate", "--find-file", "nixpkgs"])
@@ -40,7 +40,7 @@ def missing() -> str:
 
 
 def evaluate(expression: str, **arguments: str) -> Any:
-    """The value of a Nix expression in which `t` is tests/nix/default.nix, by way of JSON.
+    """Return the value of a Nix expression in which `t` is tests/nix/default.nix, by way of JSON.
 
     Raises:
         NixError: it does not evaluate.
@@ -51,7 +51,7 @@ def evaluate(expression: str, **arguments: str) -> Any:
 
 
 def build(expression: str) -> Path:
-    """The store path of a built derivation.
+    """Build a derivation and return its store path.
 
     Raises:
         NixError: it does not build.
@@ -60,7 +60,7 @@ def build(expression: str) -> Path:
 
 
 def run(command: list[str]) -> str:
-    """What a command of Nix's prints, run in the repository.
+    """Run a command of Nix in the repository and return its output.
 
     Raises:
         NixError: it failed.

@@ -1,4 +1,4 @@
-"""The images of images/*.nix, made here of the wheels of the locks and this machine's tools (images.nix)."""
+"""Images of images/*.nix, built from the wheels of the locks with this machine's tools (images.nix)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BUILD = {"hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-class
 
 
 def expression() -> str:
-    """A Nix expression for what images.nix makes; the wheels are fetched when the locks have changed.
+    """Return a Nix expression for the images of images.nix; the wheels are fetched when the locks have changed.
 
     Raises:
         subprocess.CalledProcessError: pip cannot fetch them.
@@ -43,7 +43,7 @@ def stream(image: str, file: Path) -> None:
 
 
 def configuration(archive: Path) -> tuple[str, dict[str, Any], int]:
-    """Reference, configuration and number of layers of an image."""
+    """Return reference, configuration and number of layers of an image."""
     with tarfile.open(archive) as tar:
 
         def read(name: str) -> Any:
@@ -56,7 +56,7 @@ def configuration(archive: Path) -> tuple[str, dict[str, Any], int]:
 
 
 def layers(archive: Path) -> dict[str, int]:
-    """Digest and size in bytes of each layer, the lowest first."""
+    """Return digest and size in bytes of each layer, the lowest first."""
     with tarfile.open(archive) as tar:
         file = tar.extractfile("manifest.json")
         assert file
@@ -64,7 +64,7 @@ def layers(archive: Path) -> dict[str, int]:
 
 
 def _node() -> str:
-    """The executable itself: what `make` calls may be a script of a Python package."""
+    """Return the executable itself: the `node` that `make` calls may be a script of a Python package."""
     called = shlex.split((PROXY / "bin/configurable-http-proxy").read_text().splitlines()[-1])[1]
     return subprocess.run(
         [called, "-p", "process.execPath"], check=True, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""The wheels of the locks in folders, for images.nix."""
+"""Wheels of the locks in directories, for images.nix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def fetch(lock: Path, folder: Path, only: set[str] | None = None) -> None:
-    """Fill a folder with the wheels of a lock, once for each content of it; pip's configuration says from where.
+    """Fill a directory with the wheels of a lock, once for each content of the lock; pip knows the index.
 
     Args:
         lock: requirements with hashes.
@@ -48,7 +48,7 @@ def fetch(lock: Path, folder: Path, only: set[str] | None = None) -> None:
 
 
 def _needs(wheel: Path) -> set[str]:
-    """What a wheel requires on this Python, extras that others ask of it left out."""
+    """Return the requirements of a wheel on this Python, without its extras."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(entry for entry in archive.namelist() if entry.endswith(".dist-info/METADATA"))
         metadata = HeaderParser().parsestr(archive.read(name).decode())

@@ -1,4 +1,4 @@
-"""Runs in the machine of `machine.py` as its root: makes homes as the hub's helper does and is a student in them."""
+"""Program for root in the machine of `machine.py`: it makes homes like the hub's helper and fills them as a student."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ def main() -> None:
     """Print one line of JSON for each file system."""
     for kind in ("ext4", "xfs"):
         print("FOUND", kind, json.dumps(_homes(Path("/srv") / kind)), flush=True)  # noqa: T201
-    answer = _ask(_settings(Path("/srv/plain"), "8M"), action="check")
+    answer = _call_helper(_settings(Path("/srv/plain"), "8M"), action="check")
     print("FOUND", "plain", json.dumps(answer), flush=True)  # noqa: T201
 
 
 def _homes(store: Path) -> dict[str, Any]:
     store.chmod(0o711)
     settings = _settings(store, "8M", files=1000)
-    found: dict[str, Any] = {"check": _ask(settings, action="check")}
+    results: dict[str, Any] = {"check": _call_helper(settings, action="check")}
     ada, ben = (store / f"classroom-home-{name}" for name in ("ada", "ben"))
     for home in (ada, ben):
-        _ask(settings, action="make", home=home.name)
+        _call_helper(settings, action="make", home=home.name)
     sizes = os.statvfs(ada)
-    found["df"] = sizes.f_blocks * sizes.f_frsize
-    found["fits"] = _as_student(lambda: _fill(ada / "a", 6))
-    found["too much"] = _as_student(lambda: _fill(ada / "b", 6))
-    found["another's"] = _as_student(lambda: _fill(ben / "a", 6))
-    found["use"] = _ask(settings, action="use", home=ada.name)
-    found["deleting"] = _as_student((ada / "b").unlink)
-    found["then fits"] = _as_student(lambda: _fill(ada / "c", 1))
-    found["too many"] = _as_student(lambda: [(ben / str(number)).touch() for number in range(2000)])
+    results["df"] = sizes.f_blocks * sizes.f_frsize
+    results["fits"] = _as_student(lambda: _fill(ada / "a", 6))
+    results["too much"] = _as_student(lambda: _fill(ada / "b", 6))
+    results["another's"] = _as_student(lambda: _fill(ben / "a", 6))
+    results["use"] = _call_helper(settings, action="use", home=ada.name)
+    results["deleting"] = _as_student((ada / "b").unlink)
+    results["then fits"] = _as_student(lambda: _fill(ada / "c", 1))
+    results["too many"] = _as_student(lambda: [(ben / str(number)).touch() for number in range(2000)])
     more = _settings(store, "32M")
-    _ask(more, action="make", home=ada.name)
-    found["more"] = _as_student(lambda: _fill(ada / "d", 16))
-    found["use then"] = _ask(more, action="use", home=ada.name)
-    return found
+    _call_helper(more, action="make", home=ada.name)
+    results["more"] = _as_student(lambda: _fill(ada / "d", 16))
+    results["use then"] = _call_helper(more, action="use", home=ada.name)
+    return results
 
 
 def _settings(store: Path, quota: str, files: int | None = None) -> Path:
@@ -50,12 +50,12 @@ def _settings(store: Path, quota: str, files: int | None = None) -> Path:
     return file
 
 
-def _ask(settings: Path, **request: str) -> dict[str, Any]:
+def _call_helper(settings: Path, **request: str) -> dict[str, Any]:
     return helper.handle_request(json.dumps(request).encode(), settings)
 
 
 def _as_student(work: Callable[[], object]) -> str:
-    """The error that the student meets; empty if none."""
+    """Run `work` as a student and return the error; empty if there is none."""
     read, write = os.pipe()
     if os.fork() == 0:
         os.setgroups([])

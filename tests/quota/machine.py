@@ -1,4 +1,4 @@
-"""A machine in QEMU with Debian's kernel, for what the kernel of the machine that tests may lack: project quotas.
+"""Machine in QEMU with Debian's kernel, for project quotas, which the host's kernel may lack.
 
 It has no disk of its own: all it needs is in its initial file system, Debian's Python and our package with it. Without
 KVM it is up in seven seconds.
@@ -46,7 +46,7 @@ poweroff -f
 
 
 def missing() -> str:
-    """Why the machine cannot be had here; empty if it can."""
+    """Return why the machine cannot run here; empty if it can."""
     if platform.machine() != "x86_64":
         return "the machine in QEMU is for x86-64"
     if not PYTHON.exists():
@@ -56,7 +56,7 @@ def missing() -> str:
 
 
 def run(check: Path, folder: Path) -> str:
-    """What a program prints in the machine, as its root, with three disks at /srv: ext4, xfs and plain (ext4).
+    """Run a program as root in the machine and return its output; at /srv are three disks: ext4, xfs, plain (ext4).
 
     Args:
         check: the program; it may import `classroom.storage` and `classroom.settings.models`.
@@ -86,7 +86,7 @@ def run(check: Path, folder: Path) -> str:
 
 
 def _kernel(folder: Path) -> str:
-    """Unpack the kernel that Debian's `linux-image-amd64` stands for; gives its release."""
+    """Unpack the kernel of Debian's `linux-image-amd64` and return its release."""
     shown = subprocess.run(["apt-cache", "depends", "linux-image-amd64"], check=True, capture_output=True, text=True)
     found = re.search(r"Depends: (linux-image-\S+)", shown.stdout)
     assert found, shown.stdout

@@ -24,39 +24,39 @@ MIB = 1024**2
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if why := machine.missing():
         pytest.skip(why)
-    said = machine.run(Path(__file__).with_name("check.py"), tmp_path_factory.mktemp("machine"))
-    answers = {kind: json.loads(text) for kind, text in re.findall(r"FOUND (\w+) (\{.*\})", said)}
-    assert set(answers) == {"ext4", "xfs", "plain"}, said
+    output = machine.run(Path(__file__).with_name("check.py"), tmp_path_factory.mktemp("machine"))
+    answers = {kind: json.loads(text) for kind, text in re.findall(r"FOUND (\w+) (\{.*\})", output)}
+    assert set(answers) == {"ext4", "xfs", "plain"}, output
     return answers
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_a_student_can_store_up_to_the_quota_and_df_shows_it(found: dict[str, Any], kind: str) -> None:
-    seen = found[kind]
-    assert seen["check"] == {"mistakes": []}
-    assert seen["df"] == 8 * MIB, "df shows the home's bound, not the disk"
-    assert seen["fits"] == ""
-    assert seen["too much"] in {"Disk quota exceeded", "No space left on device"}
-    assert seen["too many"] in {"Disk quota exceeded", "No space left on device"}
-    assert 8 * MIB - 65536 <= seen["use"]["size"] <= seen["use"]["quota"] == 8 * MIB
+def test_a_student_can_store_up_to_the_quota_and_df_shows_it(results: dict[str, Any], kind: str) -> None:
+    result = results[kind]
+    assert result["check"] == {"mistakes": []}
+    assert result["df"] == 8 * MIB, "df shows the home's bound, not the disk"
+    assert result["fits"] == ""
+    assert result["too much"] in {"Disk quota exceeded", "No space left on device"}
+    assert result["too many"] in {"Disk quota exceeded", "No space left on device"}
+    assert 8 * MIB - 65536 <= result["use"]["size"] <= result["use"]["quota"] == 8 * MIB
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_a_student_can_empty_a_full_home_and_others_are_unaffected(found: dict[str, Any], kind: str) -> None:
-    seen = found[kind]
-    assert (seen["another's"], seen["deleting"], seen["then fits"]) == ("", "", "")
+def test_a_student_can_empty_a_full_home_and_others_are_unaffected(results: dict[str, Any], kind: str) -> None:
+    result = results[kind]
+    assert (result["another's"], result["deleting"], result["then fits"]) == ("", "", "")
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_a_larger_quota_applies_at_the_next_start(found: dict[str, Any], kind: str) -> None:
-    assert found[kind]["more"] == ""
-    assert found[kind]["use then"]["quota"] == 32 * MIB
-    assert found[kind]["use then"]["size"] > 22 * MIB
+def test_a_larger_quota_applies_at_the_next_start(results: dict[str, Any], kind: str) -> None:
+    assert results[kind]["more"] == ""
+    assert results[kind]["use then"]["quota"] == 32 * MIB
+    assert results[kind]["use then"]["size"] > 22 * MIB
 
 
-def test_a_file_system_without_quotas_is_reported_with_the_commands(found: dict[str, Any]) -> None:
-    (mistake,) = found["plain"]["mistakes"]
-    assert "tune2fs -O project,quota -Q prjquota" in mistake
+def test_a_file_system_without_quotas_is_reported_with_the_commands(results: dict[str, Any]) -> None:
+    (problem,) = results["plain"]["mistakes"]
+    assert "tune2fs -O project,quota -Q prjquota" in problem

@@ -20,7 +20,7 @@ TORCH = ("torch", "setuptools")
 
 
 def main() -> int:
-    """Do what the command line says."""
+    """Run the subcommand and return its exit status."""
     options = _parser().parse_args()
     try:
         status: int = options.act(options)

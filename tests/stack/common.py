@@ -1,4 +1,4 @@
-"""What all parts of the stack share: errors, subprocesses, waiting with a bound."""
+"""Errors, subprocesses and directories that all modules of the stack share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StackError(Exception):
 
 
 def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, stdin: str = "") -> str:
-    """Run a command and give its standard output.
+    """Run a command and return its standard output.
 
     Raises:
         StackError: the program is missing or failed; what it wrote last is in the message.
@@ -43,7 +43,7 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
 
 
 def cache_directory() -> Path:
-    """Where downloads and root file systems are kept between runs (XDG Base Directory Specification)."""
+    """Return the directory of downloads and root file systems between runs (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     directory = Path(base) / "classroom"
     directory.mkdir(parents=True, exist_ok=True)
@@ -51,5 +51,5 @@ def cache_directory() -> Path:
 
 
 def search_path() -> str:
-    """PATH with the folders of system programs, which an ordinary user's PATH lacks."""
+    """Return PATH with the directories of system programs, which an ordinary user's PATH lacks."""
     return f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"

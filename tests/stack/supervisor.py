@@ -1,4 +1,4 @@
-"""Start the parts inside the stack's namespaces, and obeys `ctl` over a socket until it is told to end."""
+"""Supervisor: it starts the parts inside the stack's namespaces and serves `ctl` over a socket until its end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stack.layout import Layout
 
 PARTS = ("engine", "nginx", "proxy", "hub")
-"""Those that a stack begins with."""
+"""Parts that a stack starts with."""
 ALL_PARTS = (*PARTS, "homes")
 """The helper for homes is started by the tests that need it: a class begins with volumes."""
 _SHIMS = ("ip", "nft", "iptables", "iptables-restore")
@@ -46,7 +46,7 @@ class Supervisor:
     # -- namespaces ---------------------------------------------------------------------------------------------------
 
     def make_ground(self) -> None:
-        """Network, outside world and the engine's root."""
+        """Create the network, the outside world and the engine's root."""
         for program in _SHIMS:
             shim = self.layout.directory / "bin" / program
             shim.write_text(f'#!/bin/sh\nexec chroot {self.root} {program} "$@"\n', encoding="utf-8")
@@ -153,19 +153,19 @@ class Supervisor:
         ]
 
     def in_root(self) -> list[str]:
-        """How a command is started inside the engine's root."""
+        """Return the prefix of a command that runs inside the engine's root."""
         if self._root_holder is None:
             raise StackError("the engine's root is not there yet")
         return ["nsenter", f"--target={self._root_holder.pid}", "--mount", "--", "env", f"PATH={SYSTEM_PATH}"]
 
     def in_world(self) -> list[str]:
-        """How a command is started on the outside."""
+        """Return the prefix of a command that runs in the outside world."""
         if self._world is None:
             raise StackError("the outside world is not there yet")
         return ["nsenter", f"--target={self._world.pid}", "--net", "--"]
 
     def environment(self) -> dict[str, str]:
-        """Variables of all parts and of commands that tests run on the server."""
+        """Return the environment of all parts and of commands that tests run on the server."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB", "DOCKER_"))}
         python_path = [str(REPOSITORY / "python/src"), str(REPOSITORY / "tests"), os.environ.get("PYTHONPATH", "")]
         scripts = Path(sys.executable).parent
@@ -183,12 +183,12 @@ class Supervisor:
             run(classroom("network", "up", "--settings", self.layout.settings), environment=self.environment())
 
     def docker(self) -> list[str]:
-        """Docker's own client, of the engine's root."""
+        """Return the prefix of a command of Docker's client."""
         return [*self.in_root(), "docker", "-H", f"unix://{self.layout.docker_socket}"]
 
 
 def answers(where: Path | str, path: str) -> int | None:
-    """The status of a GET over a Unix socket or address:port; None when nobody answers."""
+    """Return the status of a GET over a Unix socket or address:port; None without an answer."""
     connection = http.client.HTTPConnection(where if isinstance(where, str) else "localhost", timeout=5)
     try:
         if isinstance(where, Path):
@@ -204,13 +204,13 @@ def answers(where: Path | str, path: str) -> int | None:
 
 
 def log(text: str) -> None:
-    """A line in the supervisor's log, which is its standard output."""
+    """Write a line to the supervisor's log, which is its standard output."""
     sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
     sys.stdout.flush()
 
 
 def main(layout: Layout, root: Path, *, keep: bool) -> int:
-    """Make the ground, obey until the end. All processes, containers too, die with this one's parent, process 1.
+    """Create the namespaces and serve requests until the end. All processes die with this one's parent, process 1.
 
     Unless `keep`, the end of standard input is the end of the stack: however the process that started it died.
     """

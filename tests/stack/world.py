@@ -1,4 +1,4 @@
-"""What the containers must look upon as the outside: a second network namespace behind the stack's uplink.
+"""Outside world of the containers: a second network namespace behind the stack's uplink.
 
 It holds addresses of the internet, of a private network, of a cloud's metadata service and of a name server, with a
 small HTTP server (port 80) and a name server (port 53) on each. There is no way from there to anywhere.
@@ -37,7 +37,7 @@ ADDRESSES = {
     "shared": "100.64.0.10",  # RFC 6598
     "resolver": "10.99.0.53",
 }
-"""Who is who outside."""
+"""Addresses outside, by name."""
 PACKAGES = {
     ("classroom-example", "1.0"): {"classroom_example.py": b'VERSION = "1.0"\n'},
     ("classroom-example", "2.0"): {"classroom_example.py": b'VERSION = "2.0"\n'},
@@ -51,7 +51,7 @@ INDEX = "CLASSROOM_STACK_INDEX"
 
 
 def wheel(name: str, version: str) -> tuple[str, bytes]:
-    """Name and content of a wheel of `PACKAGES` (PyPA's binary distribution format)."""
+    """Return name and content of a wheel of `PACKAGES` (PyPA's binary distribution format)."""
     files = dict(PACKAGES[name, version])
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
@@ -70,7 +70,7 @@ def wheel(name: str, version: str) -> tuple[str, bytes]:
 
 
 def _files(project: str) -> dict[str, bytes | Path]:
-    """The wheels of a project by their names; case and punctuation do not matter (PEP 503)."""
+    """Return the wheels of a project by file name; case and punctuation do not matter (PEP 503)."""
 
     def plain(text: str) -> str:
         return re.sub(r"[-_.]+", "-", text).lower()
@@ -112,7 +112,7 @@ class _Pages(http.server.BaseHTTPRequestHandler):
 
 
 def dns_answer(query: bytes) -> bytes:
-    """The answer to a DNS query (RFC 1035): every name's A record is the internet host; there is nothing else."""
+    """Return the answer to a DNS query (RFC 1035): every name's A record is the internet host."""
     end = 12
     while end < len(query) and query[end]:
         end += query[end] + 1
@@ -142,7 +142,7 @@ class _Streams(socketserver.ThreadingTCPServer):
 
 
 def servers(address: str, port: int = 80) -> list[socketserver.BaseServer]:
-    """An HTTP server and a name server on one address."""
+    """Return an HTTP server and a name server on one address."""
     return [
         http.server.ThreadingHTTPServer((address, port), _Pages),
         socketserver.ThreadingUDPServer((address, 53), _DatagramNames),
