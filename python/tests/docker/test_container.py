@@ -14,7 +14,7 @@ def arguments(**student: Any) -> dict[str, Any]:
     return create_arguments(ORDER, Student(**student), Network())
 
 
-def test_a_container_can_do_no_more_than_run_notebooks() -> None:
+def test_a_container_can_only_run_notebooks() -> None:
     host = arguments()["host_config"]
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges"]
@@ -39,14 +39,14 @@ def test_the_home_is_a_named_volume_and_nothing_else_is_mounted() -> None:
     assert (mount["Type"], mount["Source"], mount["Target"]) == ("volume", "classroom-home-ada", "/home/jovyan")
 
 
-def test_a_home_that_is_a_folder_is_mounted_and_not_made() -> None:
+def test_a_home_directory_is_mounted_and_not_created() -> None:
     order = replace(ORDER, home="/srv/homes/classroom-home-ada")
     (mount,) = create_arguments(order, Student(), Network())["host_config"]["Mounts"]
     assert (mount["Type"], mount["Source"]) == ("bind", "/srv/homes/classroom-home-ada")
     assert not mount.get("BindOptions", {}).get("CreateMountpoint")
 
 
-def test_shared_folders_are_beside_the_home_and_read_only() -> None:
+def test_shared_folders_are_outside_the_home_and_read_only() -> None:
     order = replace(ORDER, shared=(Path("/srv/data/faces"),))
     _, mount = create_arguments(order, Student(), Network())["host_config"]["Mounts"]
     assert (mount["Type"], mount["Source"], mount["Target"]) == ("bind", "/srv/data/faces", "/srv/shared/faces")
@@ -54,7 +54,7 @@ def test_shared_folders_are_beside_the_home_and_read_only() -> None:
     assert mount["BindOptions"] == {"Propagation": "rprivate"}
 
 
-def test_a_client_of_mps_has_its_pipes_read_only_and_the_clients_shared_memory() -> None:
+def test_an_mps_client_has_read_only_pipes_and_the_clients_shared_memory() -> None:
     order = replace(ORDER, mps=Mps(enable=True, folder=Path("/run/mps")))
     host = create_arguments(order, Student(), Network())["host_config"]
     found = {mount["Target"]: (mount["Source"], mount["ReadOnly"]) for mount in host["Mounts"]}
@@ -62,21 +62,21 @@ def test_a_client_of_mps_has_its_pipes_read_only_and_the_clients_shared_memory()
     assert found["/dev/shm"] == ("/run/mps/shm", False)
 
 
-def test_labels_say_who_which_image_and_what_else_is_ordered() -> None:
+def test_labels_have_student_image_and_extra_labels() -> None:
     labels = create_arguments(replace(ORDER, labels={"org.classroom.lease": "a"}), Student(), Network())["labels"]
     assert labels["org.classroom.user"] == "ada"
     assert labels["org.classroom.image"] == "classroom-student:latest"
     assert labels["org.classroom.lease"] == "a"
 
 
-def test_the_settings_cannot_take_a_variable_from_the_server() -> None:
+def test_settings_cannot_override_the_servers_variables() -> None:
     made = arguments(environment={"JUPYTER_RUNTIME_DIR": "/home/jovyan", "COURSE": "ml"})["environment"]
     assert made["JUPYTER_RUNTIME_DIR"] == "/tmp/jupyter"
     assert made["COURSE"] == "ml"
     assert made["A"] == "1"
 
 
-def test_devices_are_asked_for_by_their_cdi_names() -> None:
+def test_devices_are_requested_by_their_cdi_names() -> None:
     names = ("nvidia.com/gpu=0", "amd.com/gpu=1")
     host = create_arguments(replace(ORDER, devices=names), Student(), Network())["host_config"]
     (request,) = host["DeviceRequests"]

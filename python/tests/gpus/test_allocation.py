@@ -85,7 +85,7 @@ def test_a_student_gets(rules: Gpu, machine: Inventory, leases: list[Lease], ans
     assert short(allocate(rules, machine, leases)) == answer
 
 
-def test_a_device_that_has_changed_its_name_under_a_student_stays_theirs() -> None:
+def test_a_renamed_device_stays_leased() -> None:
     lease = Lease("ada", ("nvidia.com/gpu=GPU-gone",), ("/dev/nvidia0",), exclusive=True)
     assert short(allocate(gpu("exclusive"), FOUR, [lease])) == ["1"]
 
@@ -95,7 +95,7 @@ def test_a_lease_by_uuid_holds_the_device_of_that_index() -> None:
     assert short(allocate(gpu("exclusive"), machine, [held("GPU-00000000")])) == ["1"]
 
 
-def test_a_device_that_has_vanished_holds_up_nobody() -> None:
+def test_a_vanished_device_blocks_nobody() -> None:
     assert short(allocate(gpu("exclusive"), inventory(nvidia(1)), [held("3", exclusive=True)])) == ["0"]
 
 
@@ -112,7 +112,7 @@ def test_a_device_that_has_vanished_holds_up_nobody() -> None:
     ],
     ids=["none", "right", "just right", "too many", "no such device", "no driver", "broken file"],
 )
-def test_the_operator_is_told_what_this_machine_cannot_keep(rules: Gpu, machine: Inventory, said: list[str]) -> None:
+def test_settings_that_the_machine_cannot_satisfy_are_problems(rules: Gpu, machine: Inventory, said: list[str]) -> None:
     found = gpu_problems(rules, machine)
     assert len(found) == len(said)
     assert all(part in whole for part, whole in zip(said, found, strict=True))
@@ -197,7 +197,7 @@ GROUPS = st.lists(RULES, min_size=1, max_size=3)
 
 @given(st.data())
 @settings(max_examples=200, deadline=None)
-def test_any_afternoon_keeps_the_rules(data: st.DataObject) -> None:
+def test_any_sequence_of_starts_and_stops_keeps_the_rules(data: st.DataObject) -> None:
     room = Class(data.draw(GROUPS), data.draw(MACHINES))
     for _ in range(data.draw(st.integers(1, 30))):
         match data.draw(st.sampled_from(["start", "start", "start", "stop", "rules", "machine"])):
@@ -211,7 +211,7 @@ def test_any_afternoon_keeps_the_rules(data: st.DataObject) -> None:
                 room.machine = data.draw(MACHINES)
 
 
-def test_ten_thousand_random_sequences_of_start_stop_crash_and_restart_keep_the_rules() -> None:
+def test_ten_thousand_random_sequences_with_crashes_and_restarts_keep_the_rules() -> None:
     dice = random.Random(4)  # noqa: S311
     machines = [inventory(nvidia(n)) for n in (1, 2, 4, 8)]
     policies = [gpu("exclusive"), gpu("exclusive", per_student=2), gpu("shared"), gpu("shared", students_per_device=3)]
@@ -230,7 +230,7 @@ def test_ten_thousand_random_sequences_of_start_stop_crash_and_restart_keep_the_
                 room.rules = dice.choice(mixed)
 
 
-def test_a_thousand_leases_on_64_devices_are_placed_in_under_a_millisecond_each() -> None:
+def test_a_thousand_leases_on_64_devices_are_allocated_in_under_a_millisecond_each() -> None:
     machine, rules = inventory(nvidia(64, uuids=True)), gpu("shared", students_per_device=16)
     leases: list[Lease] = []
     times = []
@@ -246,7 +246,7 @@ def test_a_thousand_leases_on_64_devices_are_placed_in_under_a_millisecond_each(
     assert sum(times[-100:]) / 100 < 0.001
 
 
-def test_without_is_not_full() -> None:
+def test_more_gpus_than_exist_is_not_busy() -> None:
     answer = allocate(gpu("exclusive", per_student=9), FOUR, [held("0")])
     assert isinstance(answer, NoGpu)
     assert "9 GPUs" in answer.reason

@@ -48,97 +48,97 @@ class Hub:
         return self.stages.get(name)
 
 
-def seen(*line: str, holder: str = "", offered: datetime | None = None) -> GpuSnapshot:
-    """A machine with one GPU that the first in line may have, unless it has a holder."""
+def snapshot_of(*names: str, holder: str = "", offered: datetime | None = None) -> GpuSnapshot:
+    """Return a machine with one GPU, which is free for the first entry unless it has a holder."""
     leases = (Lease(holder, (ONE.devices[0].name,), exclusive=True),) if holder else ()
-    places = [QueueEntry(name, JOINED, offered if number == 0 else None) for number, name in enumerate(line)]
-    return GpuSnapshot(Gpu(policy="exclusive"), ONE, leases, tuple(places))
+    entries = [QueueEntry(name, JOINED, offered if number == 0 else None) for number, name in enumerate(names)]
+    return GpuSnapshot(Gpu(policy="exclusive"), ONE, leases, tuple(entries))
 
 
-async def settled(autostart: Autostart, view: GpuSnapshot) -> None:
-    """One look, and what it has begun."""
-    await autostart.update(view)
+async def update(autostart: Autostart, snapshot: GpuSnapshot) -> None:
+    """Update, and let the new tasks begin."""
+    await autostart.update(snapshot)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
 
-def untaken(db: Session) -> list[str]:
+def unopened(db: Session) -> list[str]:
     return list(db.scalars(select(AutostartRow.name)))
 
 
-def test_whose_turn_it_is_gets_a_server_once_and_nobody_else_does(db: Session) -> None:
+def test_only_the_first_of_the_queue_gets_a_server_and_only_once(db: Session) -> None:
     hub = Hub()
 
     async def scene() -> None:
         autostart = Autostart(db, hub, 60)
         for _ in range(3):
-            await settled(autostart, seen("ada", "ben", offered=JOINED))
+            await update(autostart, snapshot_of("ada", "ben", offered=JOINED))
         assert autostart.busy is False, "it starts: nobody need open it yet"
 
     asyncio.run(scene())
-    assert (hub.started, untaken(db)) == (["ada"], ["ada"])
+    assert (hub.started, unopened(db)) == (["ada"], ["ada"])
 
 
 def test_nobody_is_started_while_all_are_in_use(db: Session) -> None:
     hub = Hub()
-    asyncio.run(settled(Autostart(db, hub, 60), seen("ada", holder="zoe")))
+    asyncio.run(update(Autostart(db, hub, 60), snapshot_of("ada", holder="zoe")))
     assert hub.started == []
 
 
-def test_a_start_that_fails_is_tried_again_with_the_next_offer_only(db: Session) -> None:
+def test_a_failed_start_is_retried_with_the_next_offer_only(db: Session) -> None:
     hub = Hub(refuses=True)
     later = JOINED + timedelta(minutes=9)
 
     async def scene() -> None:
         autostart = Autostart(db, hub, 60)
         for _ in range(2):
-            await settled(autostart, seen("ada", offered=JOINED))
+            await update(autostart, snapshot_of("ada", offered=JOINED))
         assert autostart.start("ada", JOINED) is False, "the page is told that it was tried"
         assert autostart.start("ada", later) is True
-        await settled(autostart, seen("ada", offered=later))
+        await update(autostart, snapshot_of("ada", offered=later))
 
     asyncio.run(scene())
-    assert (hub.started, untaken(db)) == (["ada", "ada"], [])
+    assert (hub.started, unopened(db)) == (["ada", "ada"], [])
 
 
 @pytest.mark.parametrize(
-    ("patience", "line", "ended"),
+    ("patience", "names", "ended"),
     [(0, ("ben",), ["ada"]), (60, ("ben",), []), (0, (), [])],
-    ids=["others wait: it passes on", "not at once", "nobody else wants it: it stays"],
+    ids=["others wait", "not at once", "nobody waits"],
 )
-def test_a_server_that_nobody_opens_goes_to_the_next(
-    db: Session, patience: float, line: tuple[str, ...], ended: list[str]
+def test_an_unopened_server_is_stopped_for_the_next_student(
+    db: Session, patience: float, names: tuple[str, ...], ended: list[str]
 ) -> None:
     hub = Hub()
 
     async def scene() -> None:
         autostart = Autostart(db, hub, patience)
-        await settled(autostart, seen("ada", offered=JOINED))
-        await settled(autostart, seen(*line, holder="ada"))
+        await update(autostart, snapshot_of("ada", offered=JOINED))
+        await update(autostart, snapshot_of(*names, holder="ada"))
         assert hub.ended == [], "it starts"
         hub.stages["ada"] = "ready"
-        await settled(autostart, seen(*line, holder="ada"))
+        await update(autostart, snapshot_of(*names, holder="ada"))
 
     asyncio.run(scene())
     assert hub.ended == ended
 
 
-def test_a_hub_that_restarts_knows_which_have_not_been_opened(db: Session) -> None:
+def test_a_restarted_hub_knows_unopened_servers(db: Session) -> None:
     hub = Hub()
-    asyncio.run(settled(Autostart(db, hub, 60), seen("ada", offered=JOINED)))
+    asyncio.run(update(Autostart(db, hub, 60), snapshot_of("ada", offered=JOINED)))
     hub.stages["ada"] = "ready"
-    asyncio.run(settled(Autostart(db, hub, 0), seen("ben", holder="ada")))
+    asyncio.run(update(Autostart(db, hub, 0), snapshot_of("ben", holder="ada")))
     assert hub.ended == ["ada"]
 
 
 def test_an_open_notebook_keeps_its_server(db: Session) -> None:
     hub = Hub()
-    asyncio.run(settled(Autostart(db, hub, 60), seen("ada", offered=JOINED)))
+    asyncio.run(update(Autostart(db, hub, 60), snapshot_of("ada", offered=JOINED)))
     hub.stages["ada"] = "ready"
     forget_autostart(db, "ada")
     forget_autostart(db, "nobody")
-    asyncio.run(settled(Autostart(db, hub, 0), seen("ben", holder="ada")))
-    assert (hub.ended, untaken(db)) == ([], [])
+    asyncio.run(update(Autostart(db, hub, 0), snapshot_of("ben", holder="ada")))
+    assert (hub.ended, unopened(db)) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,11 @@ def test_an_open_notebook_keeps_its_server(db: Session) -> None:
     [("jupyterhub-user-ada", -1, True), ("jupyterhub-user-ada", 60, False), ("jupyterhub", -1, False)],
     ids=["to this server", "to an earlier one", "to the hub alone"],
 )
-def test_who_has_signed_in_to_a_server_keeps_it(db: Session, client: str, age: float, *, kept: bool) -> None:
+def test_a_student_who_has_logged_in_to_the_server_keeps_it(
+    db: Session, client: str, age: float, *, kept: bool
+) -> None:
     hub = Hub()
-    asyncio.run(settled(Autostart(db, hub, 60), seen("ada", offered=JOINED)))
+    asyncio.run(update(Autostart(db, hub, 60), snapshot_of("ada", offered=JOINED)))
     hub.stages["ada"] = "ready"
     db.add(orm.User(name="ada"))
     db.commit()
@@ -158,19 +160,19 @@ def test_who_has_signed_in_to_a_server_keeps_it(db: Session, client: str, age: f
     user = orm.User.find(db, "ada")
     db.add(orm.APIToken(user=user, client_id=client, last_activity=signed_in, hashed="x:1:y:z", prefix="x"))
     db.commit()
-    asyncio.run(settled(Autostart(db, hub, 0), seen("ben", holder="ada")))
+    asyncio.run(update(Autostart(db, hub, 0), snapshot_of("ben", holder="ada")))
     assert hub.ended == ([] if kept else ["ada"])
 
 
-def test_a_server_that_has_gone_is_forgotten(db: Session) -> None:
+def test_the_record_of_a_stopped_server_is_deleted(db: Session) -> None:
     hub = Hub()
-    asyncio.run(settled(Autostart(db, hub, 60), seen("ada", offered=JOINED)))
+    asyncio.run(update(Autostart(db, hub, 60), snapshot_of("ada", offered=JOINED)))
     hub.stages.clear()
-    asyncio.run(settled(Autostart(db, hub, 60), seen()))
-    assert untaken(db) == []
+    asyncio.run(update(Autostart(db, hub, 60), snapshot_of()))
+    assert unopened(db) == []
 
 
-def test_a_start_that_the_hub_puts_off_is_tried_again_with_the_same_offer(db: Session) -> None:
+def test_a_postponed_start_is_retried_with_the_same_offer(db: Session) -> None:
     class Busy(Hub):
         async def start_server(self, name: str) -> None:
             self.started.append(name)
@@ -182,13 +184,13 @@ def test_a_start_that_the_hub_puts_off_is_tried_again_with_the_same_offer(db: Se
     async def scene() -> None:
         autostart = Autostart(db, hub, 60)
         for _ in range(3):
-            await settled(autostart, seen("ada", offered=JOINED))
+            await update(autostart, snapshot_of("ada", offered=JOINED))
 
     asyncio.run(scene())
     assert hub.started == ["ada", "ada"]
 
 
-def test_a_database_that_fails_once_takes_nobodys_turn(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_error_loses_no_turn(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = Hub()
 
     def locked() -> None:
@@ -199,7 +201,7 @@ def test_a_database_that_fails_once_takes_nobodys_turn(db: Session, monkeypatch:
         autostart = Autostart(db, hub, 60)
         monkeypatch.setattr(db, "commit", locked)
         for _ in range(2):
-            await settled(autostart, seen("ada", offered=JOINED))
+            await update(autostart, snapshot_of("ada", offered=JOINED))
 
     asyncio.run(scene())
-    assert (hub.started, untaken(db)) == (["ada"], ["ada"])
+    assert (hub.started, unopened(db)) == (["ada"], ["ada"])

@@ -80,6 +80,6 @@ def test_a_failing_queue_stops_no_lease_from_ending(
     asyncio.run(scene())
 
 
-def test_a_flush_that_fails_is_what_it_says(db: Session) -> None:
+def test_the_failing_flush_of_these_tests_fails(db: Session) -> None:
     with pytest.raises(IntegrityError):
         is_left_half_done(db)

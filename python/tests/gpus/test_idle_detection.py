@@ -25,13 +25,13 @@ def sample(watched: float, **idle: float) -> Sample:
     ],
     ids=["one works", "one never used it", "not watched for long", "one came just now", "nobody watches"],
 )
-def test_only_who_is_known_to_have_used_nothing_for_long_is_named(
+def test_only_known_idle_time_counts(
     seen: Sample | None, ages: dict[object, float], expected: dict[Lease, float]
 ) -> None:
     assert idle_leases({ADA: 1800, BEN: 1800}, seen, ages) == expected  # type: ignore[arg-type] - keys of leases
 
 
-def test_each_is_named_from_as_long_on_as_their_own_rules_say() -> None:
+def test_each_lease_has_its_own_idle_limit() -> None:
     seen = sample(5000, ada=2000, ben=2000)
     assert idle_leases({ADA: 1800, BEN: 3600}, seen, OLD) == {ADA: 2000}
     assert idle_leases({BEN: 1800}, seen, OLD) == {BEN: 2000}, "whoever has no bound is not asked about"

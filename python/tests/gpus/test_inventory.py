@@ -91,13 +91,13 @@ def test_a_device_is_found_by_each_of_its_names() -> None:
         ("!!python/object/apply:os.system ['true']", "yaml", "not valid YAML"),
     ],
 )
-def test_a_malformed_file_is_named_by_what_is_wrong(text: str, suffix: str, said: str) -> None:
+def test_a_malformed_file_is_reported_with_its_error(text: str, suffix: str, said: str) -> None:
     with pytest.raises(ClassroomError) as error:
         parse_specification(text, is_yaml=suffix == "yaml")
     assert said in str(error.value)
 
 
-def test_a_malformed_file_leaves_the_others_to_count(tmp_path: Path) -> None:
+def test_a_malformed_file_does_not_affect_others(tmp_path: Path) -> None:
     (tmp_path / "amd.json").write_text(json.dumps(AMD))
     (tmp_path / "nvidia.yaml").write_text("kind: nvidia.com/gpu\ndevices: [")
     found = CdiCache([tmp_path]).read()
@@ -107,13 +107,13 @@ def test_a_malformed_file_leaves_the_others_to_count(tmp_path: Path) -> None:
     assert "nvidia-ctk cdi generate" in problem
 
 
-def test_a_file_that_is_not_text_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
+def test_a_binary_file_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "b.json").mkdir()
     assert len(CdiCache([tmp_path]).read().problems) == 2
 
 
-def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
+def test_yaml_and_json_give_the_same_devices(tmp_path: Path) -> None:
     (tmp_path / "nvidia.yaml").write_text(yaml.safe_dump(nvidia(3, uuids=True)))
     assert CdiCache([tmp_path]).read().devices == inventory(nvidia(3, uuids=True)).devices
 
@@ -133,7 +133,7 @@ def test_files_are_read_again_when_they_change(tmp_path: Path) -> None:
     assert labels(stock.read()) == []
 
 
-def test_a_later_folder_wins_and_the_same_name_twice_in_one_is_nobodys(tmp_path: Path) -> None:
+def test_a_later_directory_wins_and_a_duplicate_name_in_one_is_dropped(tmp_path: Path) -> None:
     first, second = tmp_path / "etc", tmp_path / "run"
     for folder in (first, second):
         folder.mkdir()
@@ -147,7 +147,7 @@ def test_a_later_folder_wins_and_the_same_name_twice_in_one_is_nobodys(tmp_path:
     assert "Remove one of the two files" in found.problems[0]
 
 
-def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_directory_is_a_problem(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     tmp_path.chmod(0)

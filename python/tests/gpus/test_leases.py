@@ -16,7 +16,7 @@ def container(state: str = "running", **more: str) -> dict[str, Any]:
     }
 
 
-def test_what_is_written_on_a_container_is_what_is_read() -> None:
+def test_labels_of_a_container_give_back_the_lease() -> None:
     found = container() | {
         "Labels": container()["Labels"] | lease_labels(["nvidia.com/gpu=0"], ["/dev/nvidia0"], "exclusive")
     }
@@ -37,7 +37,7 @@ def test_what_is_written_on_a_container_is_what_is_read() -> None:
     ("state", "count"),
     [("created", 1), ("running", 1), ("paused", 1), ("restarting", 1), ("removing", 0), ("exited", 0), ("dead", 0)],
 )
-def test_a_lease_lasts_as_long_as_processes_can_use_the_device(state: str, count: int) -> None:
+def test_a_lease_lasts_while_processes_can_use_the_device(state: str, count: int) -> None:
     assert len(leases_of([container(state, lease="nvidia.com/gpu=0")])) == count
 
 
@@ -46,6 +46,6 @@ def test_a_container_without_devices_holds_no_lease() -> None:
 
 
 @pytest.mark.parametrize(("label", "limit"), [({"lease-most": "3"}, 3), ({}, 0), ({"lease-most": "many"}, 0)])
-def test_what_a_student_was_promised_is_on_the_container(label: dict[str, str], limit: int) -> None:
+def test_the_promised_limit_is_a_label(label: dict[str, str], limit: int) -> None:
     assert leases_of([container(lease="nvidia.com/gpu=0", **label)])[0].limit == limit
     assert lease_labels(["nvidia.com/gpu=0"], [], "shared", 3)["org.classroom.lease-most"] == "3"

@@ -10,7 +10,7 @@ from classroom.settings.models import Gpu
 from support.gpus import inventory, nvidia
 
 
-def test_the_figures_are_those_of_the_last_look() -> None:
+def test_the_metrics_are_those_of_the_last_snapshot() -> None:
     gpu = Gpu(policy="shared", devices=("0", "1"))
     update_metrics(GpuSnapshot(gpu, inventory(nvidia(4)), (Lease("ada", ("nvidia.com/gpu=1",)),)))
     assert REGISTRY.get_sample_value("classroom_gpu_leases", {"device": "1"}) == 1
@@ -20,7 +20,7 @@ def test_the_figures_are_those_of_the_last_look() -> None:
     assert REGISTRY.get_sample_value("classroom_gpu_waiting") == 0
 
 
-def test_what_the_sampler_does_not_know_has_no_figure() -> None:
+def test_unknown_values_have_no_metric() -> None:
     gpu, machine = Gpu(policy="shared"), inventory(nvidia(2))
     card = Card(index="0", uuid="GPU-1", name="H100", memory_used=3, memory_total=10)
     update_metrics(GpuSnapshot(gpu, machine, (), sample=Sample(taken=0, watched=0, cards=(card,))))

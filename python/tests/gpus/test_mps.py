@@ -29,7 +29,7 @@ ON = Mps(enable=True, memory=8 * GIB)
         ("shared", False, False),
     ],
 )
-def test_only_who_shares_a_gpu_is_a_client(policy: str, *, enable: bool, served: bool) -> None:
+def test_only_students_who_share_a_gpu_are_clients(policy: str, *, enable: bool, served: bool) -> None:
     devices = ("0",) if policy == "devices" else ()
     assert Gpu.model_validate({"policy": policy, "devices": devices, "mps": {"enable": enable}}).uses_mps is served
 
@@ -42,12 +42,12 @@ def test_only_who_shares_a_gpu_is_a_client(policy: str, *, enable: bool, served:
         ({"policy": "shared", "mps": {"enable": True, "memory": "1K"}}, "greater than or equal to 1048576"),
     ],
 )
-def test_a_mistake_is_a_sentence(given: object, said: str) -> None:
+def test_a_problem_is_a_sentence(given: object, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Settings.model_validate({"gpu": given})
 
 
-def test_a_group_that_shares_is_enough() -> None:
+def test_one_sharing_group_is_enough() -> None:
     shared = {"ml": {"gpu": {"policy": "shared"}}}
     Settings.model_validate({"gpu": {"policy": "exclusive", "mps": {"enable": True}}, "groups": shared})
 
@@ -56,14 +56,14 @@ def test_it_is_off_unless_asked_for() -> None:
     assert Settings().gpu.mps.enable is False
 
 
-def test_every_gpu_is_bounded_by_its_uuid_before_anybody_connects() -> None:
+def test_every_gpu_is_limited_by_its_uuid_before_a_client_connects() -> None:
     assert daemon_commands(ON, ["GPU-a", "GPU-b"]) == (
         "set_default_device_pinned_mem_limit GPU-a 8192M\nset_default_device_pinned_mem_limit GPU-b 8192M\n"
     )
     assert daemon_commands(Mps(enable=True), ["GPU-a"]) == ""
 
 
-def test_a_students_programs_know_the_pipes_and_the_bound() -> None:
+def test_a_students_programs_know_the_pipes_and_the_limit() -> None:
     assert client_environment(ON, "/run/mps", 2) == {
         "CUDA_MPS_PIPE_DIRECTORY": "/run/mps",
         "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT": "0=8192M,1=8192M",
@@ -72,11 +72,11 @@ def test_a_students_programs_know_the_pipes_and_the_bound() -> None:
     assert client_environment(Mps(enable=True), "/run/mps", 1) == {"CUDA_MPS_PIPE_DIRECTORY": "/run/mps"}
 
 
-def test_nobody_finds_the_daemon_who_does_not_look_for_it() -> None:
+def test_programs_do_not_find_the_daemon_by_default() -> None:
     assert daemon_environment(Mps())["CUDA_MPS_PIPE_DIRECTORY"] == "/run/classroom-mps/pipe"
 
 
-def test_a_machine_without_nvidias_program_is_told_which_package_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_nvidia_program_is_reported_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ClassroomError, match="nvidia-cuda-mps-control is not on this machine"):
         mps.run_daemon(ON)
@@ -133,7 +133,7 @@ def read_line(process: subprocess.Popen[str]) -> str:
     return process.stderr.readline()
 
 
-def test_the_folder_opens_once_the_bound_is_set_and_an_end_is_told_to_the_daemon(machine: Path) -> None:
+def test_clients_may_connect_after_the_limit_is_set_and_the_daemon_gets_the_end(machine: Path) -> None:
     pipe = machine / "mps/pipe"
     pipe.mkdir(parents=True)
     (pipe / "left").touch()
@@ -152,7 +152,7 @@ def test_the_folder_opens_once_the_bound_is_set_and_an_end_is_told_to_the_daemon
     ]
 
 
-def test_a_bound_that_is_not_taken_lets_nobody_in(machine: Path) -> None:
+def test_a_refused_limit_lets_no_client_connect(machine: Path) -> None:
     process = start(machine, "GPU-bad")
     _, said = process.communicate(timeout=20)
     assert process.returncode == 1
@@ -161,7 +161,7 @@ def test_a_bound_that_is_not_taken_lets_nobody_in(machine: Path) -> None:
     assert (machine / "mps/pipe").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_daemon_that_ends_is_told(machine: Path) -> None:
+def test_the_end_of_the_daemon_is_reported(machine: Path) -> None:
     process = start(machine, "GPU-a")
     read_line(process)
     (machine / "mps/pipe/quit").touch()

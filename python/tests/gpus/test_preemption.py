@@ -26,14 +26,14 @@ ALONE, PAIR = Gpu(policy="exclusive"), Gpu(policy="exclusive", per_student=2)
 SHARED, SECOND = Gpu(policy="shared"), Gpu(policy="exclusive", devices=("1",))
 
 
-def wishes(*rules: Gpu) -> Demand:
+def demand(*rules: Gpu) -> Demand:
     waiting = [QueueEntry(str(number), NOON) for number in range(len(rules))]
     return Demand(waiting, lambda name: rules[int(name)], lambda leases: capacity_of(TWO, leases))
 
 
-def ending(held: list[Lease], overdue: int, *rules: Gpu, claims: tuple[Claim, ...] = ()) -> list[str]:
+def preempted(held: list[Lease], overdue: int, *rules: Gpu, claims: tuple[Claim, ...] = ()) -> list[str]:
     """Who is to go, where so many of the leases have lasted long enough: the first is to go first."""
-    return [each.holder for each in leases_to_preempt(held[:overdue], held, wishes(*rules), TWO, claims)]
+    return [each.holder for each in leases_to_preempt(held[:overdue], held, demand(*rules), TWO, claims)]
 
 
 FULL = [lease("ada", 0), lease("ben", 1)]
@@ -74,24 +74,24 @@ CROWD = [lease(f"{name}{number}", number, gpu=SHARED) for number in range(2) for
     ],
 )
 def test_no_more_leases_end_than_help(held: list[Lease], overdue: int, waiting: list[Gpu], goes: list[str]) -> None:
-    assert ending(held, overdue, *waiting) == goes
+    assert preempted(held, overdue, *waiting) == goes
 
 
-def test_a_lecture_that_has_begun_needs_what_is_reserved_for_it() -> None:
+def test_a_current_lecture_needs_its_reserved_gpus() -> None:
     first = TWO.devices[0].identity
-    assert ending(FULL, 2, claims=(Claim(frozenset({"cem"}), frozenset({first})),)) == ["ada"]
-    assert ending(FULL, 2, claims=(Claim(frozenset({"ada"}), frozenset({first})),)) == []
-    assert ending(FULL, 0, claims=(Claim(frozenset(), frozenset({first})),)) == []
+    assert preempted(FULL, 2, claims=(Claim(frozenset({"cem"}), frozenset({first})),)) == ["ada"]
+    assert preempted(FULL, 2, claims=(Claim(frozenset({"ada"}), frozenset({first})),)) == []
+    assert preempted(FULL, 0, claims=(Claim(frozenset(), frozenset({first})),)) == []
 
 
-def test_a_lecture_for_which_others_are_to_go_needs_no_lease_to_be_old() -> None:
+def test_a_clearing_reservation_ends_leases_of_any_age() -> None:
     first = frozenset({TWO.devices[0].identity})
     for members, clear, goes in [({"cem"}, True, ["ada"]), ({"cem"}, False, []), ({"ada"}, True, [])]:
         found = leases_to_clear(FULL, TWO, [Claim(frozenset(members), first, clear=clear)])
         assert [each.holder for each in found] == goes
 
 
-def test_a_gpu_that_would_only_be_kept_for_a_pair_ends_no_lease() -> None:
+def test_no_lease_ends_for_a_gpu_that_would_stay_closed_for_a_pair() -> None:
     held = [lease("ada", 2, gpu=SHARED)]
     three = inventory(nvidia(3))
     rules = {"0": ALONE, "1": ALONE, "2": PAIR, "3": SHARED}
@@ -103,7 +103,7 @@ def test_a_gpu_that_would_only_be_kept_for_a_pair_ends_no_lease() -> None:
 
 @given(st.data())
 @settings(max_examples=150, deadline=None)
-def test_whose_lease_ends_somebody_else_is_served_for_it(data: st.DataObject) -> None:
+def test_each_ended_lease_serves_another_student(data: st.DataObject) -> None:
     machine = inventory(nvidia(data.draw(st.integers(1, 4))))
     kinds = st.sampled_from([ALONE, PAIR, SHARED])
     gpu = data.draw(kinds)
@@ -124,7 +124,7 @@ def test_whose_lease_ends_somebody_else_is_served_for_it(data: st.DataObject) ->
         assert served([other for other in goes if other != each]) < served(list(goes)), "it was needed"
 
 
-def test_a_clock_that_jumps_makes_no_lease_too_old() -> None:
+def test_a_clock_jump_makes_no_lease_too_old() -> None:
     ages, one = LeaseAges(), Lease("ada", (), since=1_000, container="c")
     assert ages.update([one], 50, 1_100)[one.key] == 100
     assert ages.update([one], 65, 999_999_999)[one.key] == 115
@@ -134,7 +134,7 @@ def test_a_clock_that_jumps_makes_no_lease_too_old() -> None:
     assert ages.update([ahead], 110, 1_160) == {LeaseKey("c", 9_999): 0}, "made before the clock was set back"
 
 
-def test_who_is_to_go_is_told_first_and_goes_no_sooner() -> None:
+def test_no_lease_ends_before_its_notice() -> None:
     notices = PendingNotices()
     ada, ben = FULL
     step = notices.update({ada: 600}, 0)
@@ -146,7 +146,7 @@ def test_who_is_to_go_is_told_first_and_goes_no_sooner() -> None:
     assert notices.update({ben: 60}, 660).stop == (ben,), "each has the notice of their own rules"
 
 
-def test_a_notice_is_taken_back_when_nobody_waits_any_more_and_begins_anew_after_that() -> None:
+def test_a_notice_is_withdrawn_when_nobody_waits_and_starts_again_in_full() -> None:
     notices = PendingNotices()
     (ada, _) = FULL
     notices.update({ada: 600}, 0)
@@ -156,7 +156,7 @@ def test_a_notice_is_taken_back_when_nobody_waits_any_more_and_begins_anew_after
     assert notices.update({ada: 600}, 910).stop == (ada,)
 
 
-def test_who_has_been_told_goes_before_others_who_have_had_theirs_longer() -> None:
+def test_leases_with_a_notice_end_before_older_ones() -> None:
     notices = PendingNotices()
     ada, ben = FULL
     ages = {ada.key: 100.0, ben.key: 200.0}
@@ -165,7 +165,7 @@ def test_who_has_been_told_goes_before_others_who_have_had_theirs_longer() -> No
     assert sorted(FULL, key=notices.order(ages)) == [ada, ben]
 
 
-def test_the_board_says_what_is_to_come_and_afterwards_why() -> None:
+def test_the_board_has_the_notice_and_afterwards_the_reason() -> None:
     board = NoticeBoard()
     board.give("ada", Notice("Others wait.", 100))
     found = board.notice_for("ada")
@@ -177,7 +177,7 @@ def test_the_board_says_what_is_to_come_and_afterwards_why() -> None:
     assert board.stop_reason("ada") == ""
 
 
-def test_only_who_looks_at_the_page_counts_as_waiting() -> None:
+def test_only_students_with_an_open_page_count_as_waiting() -> None:
     board = NoticeBoard()
     board.record_visit("ada")
     assert board.visited_within("ada", 60)

@@ -20,7 +20,7 @@ def shown(found: Report) -> list[list[str]]:
     return [line.split() for line in out.getvalue().splitlines()]
 
 
-def test_each_device_and_each_who_holds_it_has_a_row() -> None:
+def test_each_device_and_each_of_its_students_has_a_row() -> None:
     leases = [
         Lease("ben", ("nvidia.com/gpu=1",), since=NOON, policy="shared"),
         Lease("ada", ("nvidia.com/gpu=1",), since=NOON, policy="shared"),
@@ -47,19 +47,19 @@ def test_the_table_says_how_long() -> None:
     assert lines[2] == ["1", "free"]
 
 
-def test_what_students_call_themselves_is_no_markup() -> None:
+def test_a_students_name_is_no_markup() -> None:
     lines = shown(
         make_report(Gpu(policy="shared"), inventory(nvidia(1)), [Lease("[red]x[/red]", ("nvidia.com/gpu=0",))])
     )
     assert lines[1][1] == "[red]x[/red]"
 
 
-def test_a_device_that_is_kept_back_says_so() -> None:
+def test_a_device_that_is_not_for_students_has_a_note() -> None:
     found = make_report(Gpu(policy="exclusive", devices=("0",)), inventory(nvidia(2)), [])
     assert [row.note for row in found.rows] == ["", "not for students (gpu.devices)"]
 
 
-def test_what_a_group_may_have_is_handed_out() -> None:
+def test_a_groups_devices_are_for_students() -> None:
     everyone, group = Gpu(policy="exclusive", devices=("0",)), Gpu(policy="shared", devices=("1",))
     rules = {"gpu": everyone, "groups.ml.gpu": group}
     found = make_report(everyone, inventory(nvidia(3)), [], rules=rules)
@@ -67,7 +67,7 @@ def test_what_a_group_may_have_is_handed_out() -> None:
     assert found.policy == "exclusive; groups.ml: shared"
 
 
-def test_what_is_wrong_is_said_of_each_rule_and_what_is_the_same_once() -> None:
+def test_each_rules_problems_are_reported_and_equal_ones_once() -> None:
     everyone = Gpu(policy="exclusive", devices=("0", "7"))
     group = everyone.model_copy(update={"per_student": 2})
     found = make_report(everyone, inventory(nvidia(2)), [], rules={"gpu": everyone, "groups.ml.gpu": group})
@@ -78,7 +78,7 @@ def test_a_machine_without_a_gpu_says_what_to_do() -> None:
     assert "nvidia-ctk cdi generate" in make_report(Gpu(policy="shared"), Inventory(), []).problems[0]
 
 
-def test_what_the_sampler_saw_stands_beside_each_device() -> None:
+def test_measurements_are_in_the_row_of_each_device() -> None:
     card = Card(index="0", uuid="GPU-1", name="H100", memory_used=8_000_000_000, memory_total=80_000_000_000, use=0.375)
     lease = Lease("ada", ("nvidia.com/gpu=0",), since=NOON)
     found = make_report(

@@ -41,7 +41,7 @@ AGES = [("zoe", 500), ("kim", 100), ("ben", 900), ("cem", 300)]
 ALONE, PAIR, SHARED = Gpu(policy="exclusive"), Gpu(policy="exclusive", per_student=2), Gpu(policy="shared")
 
 
-def booked(count: int, begins: float = 0, ends: float = 1, *members: str, number: int = 0) -> Reservation:
+def reservation_of(count: int, begins: float = 0, ends: float = 1, *members: str, number: int = 0) -> Reservation:
     return Reservation(count, NOON + begins * HOUR, NOON + ends * HOUR, "lab", frozenset(members), number)
 
 
@@ -56,14 +56,14 @@ def labels(found: tuple[Claim, ...]) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("leases", "reservations", "devices"),
     [
-        ([], [booked(2)], [["0", "1"]]),
-        ([lease("zoe", 0)], [booked(2)], [["1", "2"]]),
-        ([lease("ada", 3)], [booked(2, 0, 1, "ada")], [["0", "3"]]),
-        ([lease("zoe", 0), lease("kim", 1), lease("ben", 2)], [booked(2)], [["0", "3"]]),
-        ([lease("zoe", 0)], [booked(2), booked(2)], [["1", "2"], ["0", "3"]]),
-        ([lease("zoe", 0, 1, 2, 3)], [booked(4)], [["0", "1", "2", "3"]]),
-        ([lease("ada", 0, gpu=SHARED), lease("zoe", 0, gpu=SHARED)], [booked(1, 0, 1, "ada")], [["1"]]),
-        ([], [booked(9)], [["0", "1", "2", "3"]]),
+        ([], [reservation_of(2)], [["0", "1"]]),
+        ([lease("zoe", 0)], [reservation_of(2)], [["1", "2"]]),
+        ([lease("ada", 3)], [reservation_of(2, 0, 1, "ada")], [["0", "3"]]),
+        ([lease("zoe", 0), lease("kim", 1), lease("ben", 2)], [reservation_of(2)], [["0", "3"]]),
+        ([lease("zoe", 0)], [reservation_of(2), reservation_of(2)], [["1", "2"], ["0", "3"]]),
+        ([lease("zoe", 0, 1, 2, 3)], [reservation_of(4)], [["0", "1", "2", "3"]]),
+        ([lease("ada", 0, gpu=SHARED), lease("zoe", 0, gpu=SHARED)], [reservation_of(1, 0, 1, "ada")], [["1"]]),
+        ([], [reservation_of(9)], [["0", "1", "2", "3"]]),
     ],
     ids=[
         "free ones",
@@ -76,30 +76,30 @@ def labels(found: tuple[Claim, ...]) -> list[list[str]]:
         "a device has vanished since",
     ],
 )
-def test_a_reservation_keeps(leases: list[Lease], reservations: list[Reservation], devices: list[list[str]]) -> None:
+def test_a_reservation_claims(leases: list[Lease], reservations: list[Reservation], devices: list[list[str]]) -> None:
     assert labels(claims_of(everything, FOUR, leases, reservations)) == devices
 
 
-def test_what_is_reserved_is_the_members_and_they_take_it_first() -> None:
-    claimed = claims_of(everything, FOUR, [lease("zoe", 0)], [booked(1, 0, 1, "ada")])
+def test_reserved_devices_go_to_members_only_and_first() -> None:
+    claimed = claims_of(everything, FOUR, [lease("zoe", 0)], [reservation_of(1, 0, 1, "ada")])
     leases = [lease("zoe", 0)]
     assert allocate(ALONE, FOUR, leases, "ada", claimed) == allocate(ALONE, FOUR, leases)
     answer = allocate(ALONE, FOUR, leases, "ben", claimed)
     assert isinstance(answer, Granted)
     assert answer.names == ("nvidia.com/gpu=2",)
-    low = claims_of(lambda _: FOUR.devices[2:], FOUR, [], [booked(1, 0, 1, "ada")])
+    low = claims_of(lambda _: FOUR.devices[2:], FOUR, [], [reservation_of(1, 0, 1, "ada")])
     answer = allocate(ALONE, FOUR, [], "ada", low)
     assert isinstance(answer, Granted)
     assert answer.names == ("nvidia.com/gpu=2",), "others keep what is not reserved"
 
 
-def test_of_those_that_others_have_it_keeps_the_ones_they_have_had_longest() -> None:
+def test_the_oldest_leases_of_others_are_claimed_first() -> None:
     leases = [replace(lease(name, number), since=since) for number, (name, since) in enumerate(AGES)]
-    assert labels(claims_of(everything, FOUR, leases, [booked(2)])) == [["1", "3"]]
+    assert labels(claims_of(everything, FOUR, leases, [reservation_of(2)])) == [["1", "3"]]
 
 
-def test_it_keeps_them_from_a_while_before_it_begins() -> None:
-    found = booked(1, 1, 2)
+def test_a_reservation_holds_from_its_lead_time() -> None:
+    found = reservation_of(1, 1, 2)
     assert [found.holds(NOON + hours * HOUR, HOUR / 2) for hours in (0.4, 0.5, 1, 1.9, 2)] == [
         False,
         True,
@@ -126,14 +126,14 @@ CLASS: dict[str, Any] = {
     [("", "01"), ("lab", "12"), ("all", "0123"), ("none", ""), ("long", "01"), ("big", "01"), ("the hub's", "01")],
     ids=["instructors", "own", "every", "none", "as everyone", "no rules of its own", "not in the settings"],
 )
-def test_a_reservation_is_of_the_devices_that_its_group_can_use(group: str, devices: str) -> None:
+def test_a_group_reserves_devices_that_it_can_use(group: str, devices: str) -> None:
     pools = device_pools(Settings.model_validate(CLASS, by_name=False), FOUR)
     assert "".join(device.label for device in pools(group)) == devices
 
 
-def test_a_group_gets_the_devices_that_it_alone_can_use_and_leaves_those_that_others_need() -> None:
+def test_a_group_gets_devices_that_only_it_can_use_and_leaves_those_that_others_need() -> None:
     pools = device_pools(Settings.model_validate(CLASS, by_name=False), FOUR)
-    lab, site, every = (replace(booked(2), group=group) for group in ("lab", "", "all"))
+    lab, site, every = (replace(reservation_of(2), group=group) for group in ("lab", "", "all"))
     one = replace(lab, count=1)
     assert labels(claims_of(pools, FOUR, [], [lab])) == [["1", "2"]]
     assert labels(claims_of(pools, FOUR, [], [one, site])) == [["2"], ["0", "1"]], "the second can have nothing else"
@@ -146,23 +146,23 @@ def test_a_group_gets_the_devices_that_it_alone_can_use_and_leaves_those_that_ot
         ("none", "No GPU can be reserved for group none."),
     ):
         with pytest.raises(ReservationError, match=said):
-            check_reservation(replace(booked(3), group=group), [], NOON, pools)
+            check_reservation(replace(reservation_of(3), group=group), [], NOON, pools)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.sampled_from("abcdef"), unique=True)), max_size=5))
 @settings(max_examples=300, deadline=None)
-def test_all_get_their_devices_wherever_that_can_be_and_who_comes_first_gets_as_many_as_alone(
-    wishes: list[tuple[int, list[str]]],
+def test_all_requests_are_satisfied_where_possible_and_earlier_ones_lose_nothing(
+    requests: list[tuple[int, list[str]]],
 ) -> None:
-    found = match_devices(wishes)
+    found = match_devices(requests)
     assert len(frozenset[str]().union(*found)) == sum(map(len, found)), "no device twice"
-    assert all(mine <= set(fit) for mine, (_, fit) in zip(found, wishes, strict=True))
+    assert all(mine <= set(fit) for mine, (_, fit) in zip(found, requests, strict=True))
     # Hall's theorem: it can be where any of them together know as many devices as they want.
-    some = [each for size in range(1, len(wishes) + 1) for each in combinations(wishes, size)]
+    some = [each for size in range(1, len(requests) + 1) for each in combinations(requests, size)]
     can_be = all(sum(count for count, _ in each) <= len(set[str]().union(*(fit for _, fit in each))) for each in some)
-    assert can_be == all(len(mine) == count for mine, (count, _) in zip(found, wishes, strict=True))
-    for number in range(len(wishes)):
-        assert [len(mine) for mine in match_devices(wishes[:number])] == [len(mine) for mine in found[:number]]
+    assert can_be == all(len(mine) == count for mine, (count, _) in zip(found, requests, strict=True))
+    for number in range(len(requests)):
+        assert [len(mine) for mine in match_devices(requests[:number])] == [len(mine) for mine in found[:number]]
 
 
 GROUPS = [ALONE, PAIR, SHARED, Gpu(policy="shared", students_per_device=1), Gpu(policy="all")]
@@ -170,7 +170,7 @@ GROUPS = [ALONE, PAIR, SHARED, Gpu(policy="shared", students_per_device=1), Gpu(
 
 @given(st.data())
 @settings(max_examples=300, deadline=None)
-def test_whoever_comes_and_goes_nobody_is_put_on_what_is_reserved_for_others(data: st.DataObject) -> None:
+def test_no_start_gets_a_device_that_is_reserved_for_others(data: st.DataObject) -> None:
     """A lecture's members find as many GPUs as were reserved, less those that others have had since before."""
     machine = inventory(nvidia(data.draw(st.integers(1, 6))))
     names = [f"s{number}" for number in range(8)]
@@ -221,18 +221,18 @@ def test_whoever_comes_and_goes_nobody_is_put_on_what_is_reserved_for_others(dat
 @pytest.mark.parametrize(
     ("wanted", "others", "said"),
     [
-        (booked(4), [], None),
-        (booked(5), [], "Only 4 GPUs can be reserved for group lab."),
-        (booked(1, 1, 1), [], "end before it begins"),
-        (booked(1, 2, 1), [], "end before it begins"),
-        (booked(1, -2, -1), [], "That time is over"),
-        (booked(1, -2, 1), [], None),
-        (booked(2), [booked(2)], None),
-        (booked(3), [booked(2, number=7)], "others are reserved for that time: number 7 (2)."),
-        (booked(4), [booked(4, 1, 2)], None),
-        (booked(4), [booked(4, -1, 0)], None),
-        (booked(2, 0, 4), [booked(2, 0, 1), booked(2, 1, 2), booked(2, 3, 4)], None),
-        (booked(2, 0, 4), [booked(2, 0, 2), booked(1, 1, 3)], "others are reserved"),
+        (reservation_of(4), [], None),
+        (reservation_of(5), [], "Only 4 GPUs can be reserved for group lab."),
+        (reservation_of(1, 1, 1), [], "end before it begins"),
+        (reservation_of(1, 2, 1), [], "end before it begins"),
+        (reservation_of(1, -2, -1), [], "That time is over"),
+        (reservation_of(1, -2, 1), [], None),
+        (reservation_of(2), [reservation_of(2)], None),
+        (reservation_of(3), [reservation_of(2, number=7)], "others are reserved for that time: number 7 (2)."),
+        (reservation_of(4), [reservation_of(4, 1, 2)], None),
+        (reservation_of(4), [reservation_of(4, -1, 0)], None),
+        (reservation_of(2, 0, 4), [reservation_of(2, 0, 1), reservation_of(2, 1, 2), reservation_of(2, 3, 4)], None),
+        (reservation_of(2, 0, 4), [reservation_of(2, 0, 2), reservation_of(1, 1, 3)], "others are reserved"),
     ],
     ids=[
         "all",
@@ -249,7 +249,7 @@ def test_whoever_comes_and_goes_nobody_is_put_on_what_is_reserved_for_others(dat
         "too many for an hour of it",
     ],
 )
-def test_what_cannot_be_kept_is_refused_in_words(
+def test_an_impossible_reservation_is_refused_with_its_reason(
     wanted: Reservation, others: list[Reservation], said: str | None
 ) -> None:
     if said is None:
@@ -274,7 +274,7 @@ def wish(count: int, group: str = "", hours: float = 1) -> Reservation:
     return Reservation(count, utc_now(), utc_now() + hours * HOUR, group, made_by="teacher")
 
 
-def test_a_reservation_is_kept_in_the_database_with_whoever_is_a_member_now(db: Session) -> None:
+def test_a_stored_reservation_is_for_the_current_members(db: Session) -> None:
     people(db, lab=["ada", "ben"], other=["teacher", "cem"])
     first = store.create_reservation(db, wish(2, "lab"), everything)
     second = store.create_reservation(db, replace(wish(2), clear=True), everything)
@@ -286,7 +286,7 @@ def test_a_reservation_is_kept_in_the_database_with_whoever_is_a_member_now(db: 
     assert store.list_reservations(db, utc_now() + 2 * HOUR) == ()
 
 
-def test_a_group_of_the_settings_has_the_members_that_these_name(db: Session) -> None:
+def test_a_group_of_the_settings_has_its_configured_members(db: Session) -> None:
     people(db, lab=["ada"])
     groups = {"lab": ("ben",), "staff": ("kim",)}
     for name, members in (("lab", {"ada", "ben"}), ("staff", {"kim"})):
@@ -295,27 +295,27 @@ def test_a_group_of_the_settings_has_the_members_that_these_name(db: Session) ->
 
 
 @pytest.mark.parametrize(("group", "said"), [("nobody's", "There is no group nobody's. Groups: lab, other.")])
-def test_a_group_that_is_not_there_is_said(db: Session, group: str, said: str) -> None:
+def test_an_unknown_group_is_refused(db: Session, group: str, said: str) -> None:
     people(db, lab=["ada"], other=[])
     with pytest.raises(ReservationError, match=said):
         store.create_reservation(db, wish(1, group), everything)
 
 
-def test_a_clock_that_jumps_ahead_and_back_loses_no_reservation(db: Session) -> None:
+def test_a_clock_jump_loses_no_reservation(db: Session) -> None:
     made = store.create_reservation(db, wish(1), everything)
     assert store.list_reservations(db, utc_now() + timedelta(days=4000)) == ()
     assert store.list_reservations(db) == (made,)
 
 
-def view(leases: list[Lease], *reservations: Reservation, when: datetime = NOON, **more: Any) -> GpuSnapshot:
+def snapshot_of(leases: list[Lease], *reservations: Reservation, when: datetime = NOON, **more: Any) -> GpuSnapshot:
     in_force = [each for each in reservations if each.holds(when)]
     claimed = claims_of(everything, FOUR, leases, in_force)
     given: dict[str, Any] = {"reservations": reservations, "claims": claimed, "pools": everything} | more
     return GpuSnapshot(ALONE, FOUR, tuple(leases), **given)
 
 
-def test_a_student_reads_what_is_reserved_and_until_when() -> None:
-    found = view([lease("zoe", 0), lease("kim", 1)], booked(2, 0, 3.5, "ada"))
+def test_students_see_reservations_and_their_end() -> None:
+    found = snapshot_of([lease("zoe", 0), lease("kim", 1)], reservation_of(2, 0, 3.5, "ada"))
     answer = found.allocate("ben")
     assert isinstance(answer, Busy)
     assert answer.reason == "All GPUs are in use or reserved."
@@ -327,13 +327,15 @@ def test_a_student_reads_what_is_reserved_and_until_when() -> None:
     assert [row["use"] for row in device_rows(found, "ada")[2:]] == ["free", "free"]
 
 
-def test_what_is_reserved_for_later_is_said_before_and_not_after() -> None:
-    found = view([], booked(1, 2, 3), booked(1, 30, 31))
+def test_a_future_reservation_is_shown_before_it_and_not_after() -> None:
+    found = snapshot_of([], reservation_of(1, 2, 3), reservation_of(1, 30, 31))
     begins, ends = local_time(NOON + 2 * HOUR, NOON), local_time(NOON + 3 * HOUR, NOON)
     assert queue_notes(found, "ben", NOON) == [f"1 GPU is reserved from {begins} until {ends}."]
     assert queue_notes(found, "ben", NOON + 4 * HOUR) == []
     elsewhere = replace(
-        view([], booked(1, 2, 3, "ada")), gpu=Gpu(policy="exclusive", devices=("0",)), pools=lambda _: FOUR.devices[2:]
+        snapshot_of([], reservation_of(1, 2, 3, "ada")),
+        gpu=Gpu(policy="exclusive", devices=("0",)),
+        pools=lambda _: FOUR.devices[2:],
     )
     assert queue_notes(elsewhere, "ben", NOON) == [], "what students could not have anyway is not their affair"
     assert len(queue_notes(elsewhere, "ada", NOON)) == 1
@@ -352,7 +354,7 @@ def test_times_are_those_of_the_machines_zone(
     time.tzset()
     try:
         assert local_time(NOON + hours * HOUR, NOON) == text
-        assert describe_reservation(booked(1, 0, hours), NOON) == f"1 GPU is reserved until {text}."
+        assert describe_reservation(reservation_of(1, 0, hours), NOON) == f"1 GPU is reserved until {text}."
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -28,7 +28,7 @@ def ago(days: int) -> date:
     return TODAY - timedelta(days=days)
 
 
-def test_use_is_what_passes_between_two_looks_by_the_clock_that_never_jumps() -> None:
+def test_use_is_the_monotonic_time_between_two_counts() -> None:
     counter = usage.UsageCounter()
     assert counter.count(TWO, [lease("ada", 0)], 100) == {}
     assert counter.count(TWO, [lease("ada", 0), lease("ben", 1)], 115) == {"ada": 15}
@@ -58,59 +58,57 @@ def test_the_last_seven_days_count(db: Session, rows: list[tuple[date, float]], 
     assert usage.recent_use(db, TODAY) != {}, "and nothing is lost by it"
 
 
-def test_the_oldest_rows_go_and_no_clock_has_a_say_in_it(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_rows_are_deleted_whatever_the_clock_says(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage, "_MAX_ROWS", 2)
     for days in (3, 2, 1, 0):
         usage.record_use(db, {"ada": 1}, ago(days))
     assert usage.recent_use(db, TODAY) == {"ada": 2}
 
 
-def view(db: Session, *leases: Lease) -> GpuSnapshot:
+def snapshot_of(db: Session, *leases: Lease) -> GpuSnapshot:
     used = usage.recent_use(db)
     waiting = queue.update_queue(db, FAIR, capacity_of(TWO, leases), leases, used=used)
     return GpuSnapshot(FAIR, TWO, leases, waiting, used=used)
 
 
-def test_who_has_used_least_is_first_and_an_offer_stays_with_whom_it_was_made_to(db: Session) -> None:
+def test_the_least_gpu_time_goes_first_and_offers_stay(db: Session) -> None:
     usage.record_use(db, {"ada": 7300, "ben": 1, "cem": 3500})
     for name in ("ada", "ben", "cem"):
         queue.join_queue(db, name)
     full = lease("zoe", 0, 1)
-    assert [each.name for each in view(db, full).queue] == ["ben", "cem", "ada"], (
-        "minutes are no reason to be overtaken"
-    )
-    one = view(db, lease("zoe", 0))
-    assert [(each.name, each.offered is not None) for each in one.queue] == [
+    assert [entry.name for entry in snapshot_of(db, full).queue] == ["ben", "cem", "ada"], "minutes let nobody overtake"
+    one = snapshot_of(db, lease("zoe", 0))
+    assert [(entry.name, entry.offered is not None) for entry in one.queue] == [
         ("ben", True),
         ("cem", False),
         ("ada", False),
     ]
     queue.leave_queue(db, "ben")
-    assert [each.offered is not None for each in view(db, lease("zoe", 0)).queue] == [True, False]
+    assert [entry.offered is not None for entry in snapshot_of(db, lease("zoe", 0)).queue] == [True, False]
     queue.join_queue(db, "dan")
     usage.record_use(db, {"cem": 3600})
-    found = view(db, lease("zoe", 0))
-    assert [each.name for each in found.queue] == ["cem", "dan", "ada"]
-    assert queue_status(found, "ada")["text"] == "You are #3 of 3 in the queue."
-    assert "go first. Yours: 2 h 1 min." in queue_notes(found, "ada")[0]
+    snapshot = snapshot_of(db, lease("zoe", 0))
+    assert [entry.name for entry in snapshot.queue] == ["cem", "dan", "ada"]
+    assert queue_status(snapshot, "ada")["text"] == "You are #3 of 3 in the queue."
+    assert "go first. Yours: 2 h 1 min." in queue_notes(snapshot, "ada")[0]
 
 
-def test_without_the_setting_who_came_first_is_first(db: Session) -> None:
+def test_without_the_setting_the_order_of_arrival_decides(db: Session) -> None:
     usage.record_use(db, {"ada": 7200})
     for name in ("ada", "ben"):
         queue.join_queue(db, name)
-    found = queue.update_queue(db, Gpu(policy="exclusive"), capacity_of(TWO, [lease("zoe", 0, 1)]), [])
-    assert [each.name for each in found] == ["ada", "ben"]
+    snapshot = queue.update_queue(db, Gpu(policy="exclusive"), capacity_of(TWO, [lease("zoe", 0, 1)]), [])
+    assert [entry.name for entry in snapshot] == ["ada", "ben"]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.none() | st.integers(0, 30_000)), max_size=20))
-def test_nobody_stands_behind_one_who_has_used_more_and_equals_stay_in_order(
+def test_nobody_is_behind_an_entry_with_more_hours_and_equals_stay_in_order(
     rows: list[tuple[bool, int | None]],
 ) -> None:
     used = {str(number): float(seconds) for number, (_, seconds) in enumerate(rows) if seconds is not None}
     moment = utc_now()
     before = [queue.QueueEntry(str(n), moment, moment if offered else None) for n, (offered, _) in enumerate(rows)]
     after = queue.ordered_by_use(before, used)
-    keys = [(each.offered is None, usage.hours_used(used.get(each.name, 0)), int(each.name)) for each in after]
+    keys = [(entry.offered is None, usage.hours_used(used.get(entry.name, 0)), int(entry.name)) for entry in after]
     assert keys == sorted(keys)
     assert set(after) == set(before)

@@ -32,7 +32,7 @@ async def serve(port: int, status: int, after: float = 0) -> web.AppRunner:
     return runner
 
 
-def test_a_server_is_seen_within_half_a_second_of_its_first_answer() -> None:
+def test_a_server_is_ready_within_half_a_second_of_its_first_answer() -> None:
     async def run() -> float:
         port = free_port()
         starting = asyncio.create_task(serve(port, 200, after=1))
@@ -45,11 +45,11 @@ def test_a_server_is_seen_within_half_a_second_of_its_first_answer() -> None:
     assert asyncio.run(run()) < 1.5
 
 
-def test_a_server_that_died_is_not_waited_for() -> None:
+def test_a_dead_server_is_not_waited_for() -> None:
     assert asyncio.run(answers(f"http://127.0.0.1:{free_port()}/api", always)) is False
 
 
-def test_a_server_that_died_is_not_waited_for_where_nothing_refuses() -> None:
+def test_a_dead_server_without_refusal_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
         for _ in range(4):  # the queue is full from the second on: what comes then gets no answer
             waiting = stack.enter_context(socket.socket())
@@ -60,7 +60,7 @@ def test_a_server_that_died_is_not_waited_for_where_nothing_refuses() -> None:
     assert time.monotonic() - begin < 6
 
 
-def test_an_error_of_the_server_is_no_answer() -> None:
+def test_a_server_error_is_no_answer() -> None:
     async def run() -> bool:
         port = free_port()
         runner = await serve(port, 503)

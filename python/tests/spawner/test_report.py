@@ -24,12 +24,12 @@ def sample(used: int, cpu: int, machine: int, **details: int) -> dict[str, objec
     ],
     ids=["cgroup v2", "cgroup v1", "no time passed", "it has just ended", "nothing"],
 )
-def test_what_the_engine_measures_is_memory_in_use_and_cores(
+def test_the_engines_figures_give_used_memory_and_cores(
     stats: dict[str, object], expected: tuple[int | None, int | None, float | None]
 ) -> None:
     assert read_stats(stats) == expected
 
 
-def test_a_log_steers_no_terminal() -> None:
+def test_a_log_cannot_control_the_terminal() -> None:
     text = "\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\ttab\r\nnext\x9b5n\x08 line\n"
     assert strip_escapes(text) == "0;titlered\ttab\nnext5n line\n"

@@ -115,7 +115,7 @@ def read() -> nvml.Reading:
         return found
 
 
-def test_a_card_and_who_is_at_work_on_it(library: Library) -> None:
+def test_a_reading_has_the_card_and_its_processes(library: Library) -> None:
     library.processes = [(7, 100), (8, 200)]
     library.samples = [(7, 1, 30), (7, 2, 90), (7, 3, 60)]
     found = read()
@@ -124,7 +124,7 @@ def test_a_card_and_who_is_at_work_on_it(library: Library) -> None:
     assert found.processes == (Process(7, 100, 0.9), Process(8, 200, 0.0))
 
 
-def test_what_was_seen_is_not_seen_again(library: Library) -> None:
+def test_each_sample_is_read_once(library: Library) -> None:
     library.processes, library.samples = [(7, 100)], [(7, 5, 30)]
     with driver() as opened:
         assert opened.read()[0].processes == (Process(7, 100, 0.3),)
@@ -134,39 +134,39 @@ def test_what_was_seen_is_not_seen_again(library: Library) -> None:
 @pytest.mark.parametrize(
     "status", [NOT_SUPPORTED, pynvml.NVML_ERROR_NO_PERMISSION, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND]
 )
-def test_what_the_driver_does_not_say_is_not_known(library: Library, status: int) -> None:
+def test_values_that_the_driver_does_not_give_are_unknown(library: Library, status: int) -> None:
     library.processes, library.status = [(7, 100)], {"nvmlDeviceGetProcessUtilization": status}
     assert read().processes == (Process(7, 100, None),)
 
 
-def test_samples_that_come_between_two_questions_do_no_harm(library: Library) -> None:
+def test_samples_between_two_calls_do_no_harm(library: Library) -> None:
     library.processes, library.samples, library.later = [(7, 100)], [(7, 1, 30)], 1
     assert read().processes == (Process(7, 100, None),)
 
 
 @pytest.mark.parametrize("status", [NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND])
-def test_who_is_at_work_is_known_without_the_list_of_processes(library: Library, status: int) -> None:
+def test_active_processes_are_known_without_the_process_list(library: Library, status: int) -> None:
     library.samples, library.status = [(7, 1, 30)], {"nvmlDeviceGetComputeRunningProcesses_v3": status}
     assert read().processes == (Process(7, 0, 0.3),)
 
 
-def test_whose_use_counts_as_a_servers_is_not_taken_for_idle(library: Library) -> None:
+def test_a_client_of_mps_does_not_count_as_idle(library: Library) -> None:
     library.processes, library.clients, library.samples = [(7, 100), (9, 5)], [(8, 200)], [(7, 1, 95)]
     assert set(read().processes) == {Process(7, 100, 0.95), Process(8, 200, None), Process(9, 5, 0.0)}
 
 
-def test_a_figure_that_nobody_measured_is_no_use(library: Library) -> None:
+def test_an_unmeasured_value_is_no_use(library: Library) -> None:
     library.processes, library.samples = [(7, 100)], [(7, 1, 4_294_967_295)]
     assert read().processes == (Process(7, 100, 0.0),)
 
 
-def test_memory_that_is_the_machines_is_counted_there(library: Library) -> None:
+def test_shared_memory_is_that_of_the_machine(library: Library) -> None:
     library.status = {"nvmlDeviceGetMemoryInfo": NOT_SUPPORTED}
     found = read()
     assert 0 < found.memory_used < found.memory_total
 
 
-def test_instances_stand_in_the_place_of_their_card(library: Library) -> None:
+def test_instances_replace_their_card(library: Library) -> None:
     library.instances, library.processes, library.samples = 2, [(7, 100)], [(7, 1, 30)]
     with driver() as opened:
         found = opened.read()
@@ -175,7 +175,7 @@ def test_instances_stand_in_the_place_of_their_card(library: Library) -> None:
     assert found[0].processes == (Process(7, 100, None),), "the driver counts no use of those"
 
 
-def test_a_card_that_has_fallen_off_the_bus_is_left_out(library: Library) -> None:
+def test_a_lost_card_is_left_out(library: Library) -> None:
     library.status = {"nvmlDeviceGetUUID": pynvml.NVML_ERROR_GPU_IS_LOST}
     with driver() as opened:
         assert opened.read() == ()
@@ -190,20 +190,20 @@ def test_a_card_that_has_fallen_off_the_bus_is_left_out(library: Library) -> Non
         (pynvml.NVML_ERROR_UNKNOWN, "see that nvidia-smi works"),
     ],
 )
-def test_a_driver_that_does_not_answer_says_what_to_do(library: Library, status: int, words: str) -> None:
+def test_a_silent_driver_is_reported_with_its_fix(library: Library, status: int, words: str) -> None:
     library.status = {"nvmlInitWithFlags": status}
     with pytest.raises(DriverError, match=words), driver():
         pass
 
 
-def test_a_driver_that_goes_away_is_told(library: Library) -> None:
+def test_a_driver_that_stops_answering_is_reported(library: Library) -> None:
     with driver() as opened:
         library.status = {"nvmlDeviceGetCount_v2": pynvml.NVML_ERROR_UNKNOWN}
         with pytest.raises(DriverError, match="does not answer"):
             opened.read()
 
 
-def test_pynvml_still_asks_as_this_library_answers() -> None:
+def test_pynvml_still_calls_the_library_in_this_way() -> None:
     """The double stands for nothing if these change."""
     assert ctypes.sizeof(pynvml.c_nvmlProcessInfo_v3_t) == 24
     assert ctypes.sizeof(pynvml.c_nvmlProcessUtilizationSample_t) == 32

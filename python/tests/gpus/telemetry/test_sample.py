@@ -42,7 +42,7 @@ def test_a_process_is_in_the_container_of_its_control_group(cgroups: str, expect
     assert container_in_cgroups(cgroups) == expected
 
 
-def test_a_process_of_this_machine_is_in_no_container_or_in_one_and_one_that_has_ended_in_none(tmp_path: Path) -> None:
+def test_a_process_has_one_container_and_an_ended_one_has_none(tmp_path: Path) -> None:
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "cgroup").write_text(f"0::/docker/{ADA}\n")
     assert container_of(7, tmp_path) == ADA
@@ -57,7 +57,7 @@ def collector() -> Collector:
     return Collector({1: ADA, 2: BEN, 3: None}.get, began=100)
 
 
-def test_a_container_is_idle_since_something_of_it_ran() -> None:
+def test_a_container_is_idle_since_its_last_process_ran() -> None:
     measured = collector()
     measured.collect([reading(Process(1, 500, 0.2), Process(2, 300, 0.0), Process(3, 9, 1.0))], 110, NOON)
     sample = measured.collect([reading(Process(1, 500, 0.0), Process(2, 300, 0.0))], 400, NOON)
@@ -67,12 +67,12 @@ def test_a_container_is_idle_since_something_of_it_ran() -> None:
     assert sample.idle("c" * 64, age=5) == 5, "and no longer than it has been there"
 
 
-def test_what_the_driver_does_not_say_is_use() -> None:
+def test_unknown_use_counts_as_use() -> None:
     sample = collector().collect([reading(Process(1, 0, None))], 900, NOON)
     assert sample.idle(ADA, age=1000) == 0
 
 
-def test_a_process_that_has_ended_does_not_make_its_container_busy() -> None:
+def test_an_ended_process_does_not_make_its_container_busy() -> None:
     measured = collector()
     measured.collect([reading(Process(1, 500, 1.0))], 110, NOON)
     sample = measured.collect([reading()], 710, NOON)
@@ -80,7 +80,7 @@ def test_a_process_that_has_ended_does_not_make_its_container_busy() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.sampled_from([None, 0.0, 0.4])), max_size=30), st.floats(0, 1e7))
-def test_nobody_is_idle_for_longer_than_was_watched_or_than_they_have_been_there(
+def test_idle_time_is_at_most_the_collectors_and_the_containers_age(
     looks: list[tuple[float, float | None]], age: float
 ) -> None:
     measured, moment = collector(), 100.0
@@ -91,7 +91,7 @@ def test_nobody_is_idle_for_longer_than_was_watched_or_than_they_have_been_there
         assert use == 0.0 or sample.idle(ADA, age) == 0
 
 
-def test_a_sample_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_written_sample_is_read_back(tmp_path: Path) -> None:
     card = Card(index="0", uuid="GPU-1", name="Card", memory_used=1, memory_total=2, use=None)
     sample = Sample(taken=NOON, watched=10, cards=(card,), containers={ADA: ContainerUse(idle=3, memory=4)})
     write_sample(tmp_path / "sample.json", sample)
@@ -101,13 +101,13 @@ def test_a_sample_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("late", [FRESH + 1, -FRESH - 1], ids=["old", "of a clock that was set back"])
-def test_an_old_sample_says_nothing(tmp_path: Path, late: float) -> None:
+def test_an_old_sample_is_ignored(tmp_path: Path, late: float) -> None:
     write_sample(tmp_path / "sample.json", Sample(taken=NOON, watched=10))
     assert read_sample(tmp_path / "sample.json", NOON + late) is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"version": 2, "taken": 1800000000, "watched": 1}', "\x00\xff"])
-def test_a_file_that_is_not_understood_says_nothing(tmp_path: Path, text: str) -> None:
+def test_an_unknown_file_is_ignored(tmp_path: Path, text: str) -> None:
     path = tmp_path / "sample.json"
     path.write_text(text)
     assert read_sample(path, NOON) is None

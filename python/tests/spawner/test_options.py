@@ -20,10 +20,10 @@ from classroom.spawner.docker import options_from_form, wants_gpu
         ({"gpu": ["no"], "image": ["evil"]}, None),
     ],
 )
-def test_a_start_has_one_option_and_that_one_value(form: dict[str, list[str]], wants: Any) -> None:
+def test_a_start_has_one_option_with_one_value(form: dict[str, list[str]], wants: Any) -> None:
     assert wants_gpu(options_from_form(form)) is wants
 
 
 @pytest.mark.parametrize("options", [{"gpu": False}, {"gpu": None}, {"gpu": ["no"]}, {"GPU": "no"}, {1: 2}])
-def test_an_option_by_the_api_is_judged_alike(options: dict[str, object]) -> None:
+def test_options_of_the_api_are_checked_in_the_same_way(options: dict[str, object]) -> None:
     assert wants_gpu(options) is None
