@@ -164,7 +164,7 @@ def test_an_error_of_the_server_does_not_end_the_reports() -> None:
     assert run([RuntimeError("a kernel went away meanwhile"), NOW]) == [NOW]
 
 
-def test_a_hub_that_is_away_is_one_line_in_the_log_and_one_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hub_that_is_away_and_back_is_one_log_line_each(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         run([NOW] * 5, failures={0, 1, 2})
     assert ["did not accept" in line for line in caplog.messages] == [True, False]

@@ -20,7 +20,7 @@ def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_a_file_is_replaced_atomically(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_text("old")
     file.chmod(0o640)
@@ -33,7 +33,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("old", ["old", None], ids=["there before", "new"])
-def test_a_save_that_fails_leaves_everything_as_it_was(tmp_path: Path, old: str | None) -> None:
+def test_a_failed_save_leaves_the_saved_file(tmp_path: Path, old: str | None) -> None:
     file = tmp_path / "a.txt"
     if old:
         file.write_text(old)
@@ -65,13 +65,13 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
         (ValueError(), False),
     ],
 )
-def test_a_full_disk_is_told_from_other_errors_also_as_a_cause(error: Exception, full: bool) -> None:  # noqa: FBT001
+def test_a_full_disk_is_recognized_also_as_the_cause_of_an_error(error: Exception, full: bool) -> None:  # noqa: FBT001
     outer = HTTPError(500, "Unexpected error")
     outer.__cause__ = error
     assert is_disk_full(error) is is_disk_full(outer) is full
 
 
-def test_a_full_home_is_said_in_plain_words() -> None:
+def test_a_full_home_is_explained_with_the_remedy() -> None:
     with pytest.raises(HTTPError) as raised, explain_full_home("my 100% notebook.ipynb"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert raised.value.status_code == 507

@@ -58,7 +58,7 @@ def test_a_server_that_was_started_without_a_gpu_says_why(none: Path, monkeypatc
         assert "No GPU is attached to this server. You chose to start without a GPU." in text
 
 
-def test_without_pytorch_it_says_how_to_get_it(none: Path, one: Path) -> None:
+def test_without_pytorch_the_text_says_how_to_install_it(none: Path, one: Path) -> None:
     missing = raising(ModuleNotFoundError("torch"))
     assert "pip install --no-cache-dir torch" in describe(missing, none)
     assert "Attached to this server: one GPU." in describe(missing, one)

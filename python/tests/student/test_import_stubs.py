@@ -40,7 +40,7 @@ def test_no_module_of_the_hubs_side_is_imported() -> None:
     assert run(check) == "['classroom']\n"
 
 
-def test_the_parts_of_the_server_are_ours(tmp_path: Path) -> None:
+def test_the_server_uses_the_classes_of_this_package(tmp_path: Path) -> None:
     environment = {
         "HOME": str(tmp_path),
         "JUPYTER_RUNTIME_DIR": str(tmp_path / "r"),

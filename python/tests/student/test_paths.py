@@ -6,7 +6,7 @@ from pathlib import Path
 from classroom.student import paths
 
 
-def test_what_the_spawner_sets_is_kept() -> None:
+def test_variables_of_the_spawner_are_not_changed() -> None:
     environment = {"HOME": "/h", "JUPYTER_RUNTIME_DIR": "/tmp/jupyter", "IPYTHONDIR": "/i"} | {
         "MPLCONFIGDIR": "/m",
         "XDG_CACHE_HOME": "/c",
@@ -16,7 +16,7 @@ def test_what_the_spawner_sets_is_kept() -> None:
     assert paths.default_variables(environment) == {}
 
 
-def test_what_it_does_not_set_is_put_where_a_full_home_does_not_matter(tmp_path: Path) -> None:
+def test_other_directories_are_where_a_full_home_does_not_matter(tmp_path: Path) -> None:
     found = paths.default_variables({"HOME": str(tmp_path)})
     scratch = {name: path for name, path in found.items() if not path.startswith(str(tmp_path))}
     assert set(scratch) == {"JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"}
@@ -28,7 +28,7 @@ def test_downloaded_models_stay_in_the_home() -> None:
     assert paths.default_variables({"HOME": "/h"})["HF_HOME"] == "/h/.cache/huggingface"
 
 
-def test_a_folder_that_takes_writes_is_known_and_left_clean(tmp_path: Path) -> None:
+def test_a_writable_directory_is_recognized_and_left_clean(tmp_path: Path) -> None:
     assert paths.is_writable(tmp_path / "new")
     assert not list((tmp_path / "new").iterdir())
 

@@ -66,7 +66,7 @@ def test_a_request_without_login_is_refused(server: Server) -> None:
     assert httpx.get(server.url + "api/kernels", headers={"Authorization": "token nonsense"}).status_code == 403
 
 
-def test_a_hub_that_has_no_word_on_notices_is_asked_later(server: Server) -> None:
+def test_a_hub_without_notices_is_asked_again_later(server: Server) -> None:
     assert server.get("api/classroom/notice").json() == {"reason": None, "again": 300}
     assert httpx.get(server.url + "api/classroom/notice").status_code == 403
 
@@ -76,7 +76,7 @@ def test_a_cell_runs(server: Server) -> None:
         assert kernel.run("print(6 * 7)") == "42\n"
 
 
-def test_a_kernel_is_spoken_to_over_sockets_in_a_private_folder(server: Server) -> None:
+def test_kernels_use_sockets_in_a_private_directory(server: Server) -> None:
     with server.kernel() as kernel:
         file = server.runtime / f"kernel-{kernel.id}.json"
         assert json.loads(file.read_text())["transport"] == "ipc"
@@ -92,14 +92,14 @@ def test_a_kernel_is_spoken_to_over_sockets_in_a_private_folder(server: Server) 
     assert set(listening) <= {"127.0.0.1"}
 
 
-def test_lab_calls_nobody_outside_and_offers_no_installer(server: Server) -> None:
+def test_lab_sends_no_requests_to_the_internet_and_has_no_installer(server: Server) -> None:
     page = server.get("lab").text
     assert "@jupyterlab/apputils-extension:announcements" in page
     assert re.search(r'"news": \{"disabled": true\}', page)
     assert '"install_path": null' in page or '"can_install": false' in page
 
 
-def test_no_secret_is_left_in_the_home(server: Server) -> None:
+def test_no_secret_is_written_into_the_home(server: Server) -> None:
     found = [path.name for path in server.home.rglob("*") if "cookie" in path.name or path.name.startswith("jpserver")]
     assert found == []
 
@@ -109,7 +109,7 @@ def test_files_below_a_dot_are_hidden(server: Server) -> None:
     assert server.request("GET", "api/contents/.hidden").status_code in {400, 404}
 
 
-def test_deleted_files_are_gone_and_not_in_a_trash(server: Server) -> None:
+def test_deleted_files_do_not_go_into_a_trash(server: Server) -> None:
     server.save("gone.txt", "x").raise_for_status()
     assert server.request("DELETE", "api/contents/gone.txt").status_code == 204
     assert not [path for path in server.home.rglob("*") if "rash" in path.name]
@@ -189,7 +189,7 @@ def test_200_mb_are_uploaded_in_parts_and_at_once(server: Server) -> None:
     assert int(highest[1]) / 1024 < 2048
 
 
-def test_a_server_that_is_told_to_stop_takes_its_kernels_along_within_five_seconds(
+def test_a_stopped_server_ends_its_kernels_within_five_seconds(
     spawn: Callable[[str], Server],
 ) -> None:
     server = spawn("dora")

@@ -43,7 +43,7 @@ def test_a_program_is_busy_when_it_uses_a_twentieth_of_a_core(tmp_path: Path, us
     assert looks.is_busy({5}, NOW + timedelta(minutes=1)) is busy
 
 
-def test_a_program_that_was_started_since_counts_with_all_it_used(tmp_path: Path) -> None:
+def test_a_new_program_counts_with_all_its_cpu_time(tmp_path: Path) -> None:
     looks = CpuTime(tmp_path)
     assert not looks.is_busy({5}, NOW)
     processes(tmp_path, (7, 5, 30.0))

@@ -19,7 +19,7 @@ def test_the_welcome_notebook_is_valid_and_has_no_output() -> None:
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
 
-def test_every_cell_of_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_cell_of_the_welcome_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
