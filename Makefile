@@ -55,8 +55,8 @@ format: $(VENV)/ready  ## let ruff write
 locks: $(VENV)/ready  ## compile python/locks/*.in
 	$(VENV)/bin/python python/locks/compile
 
-docs: $(VENV)/ready  ## write docs/settings.md from the settings' own words
-	$(VENV)/bin/classroom settings-doc > docs/settings.md
+docs: $(VENV)/ready  ## write docs/reference/settings.md from the settings' own words
+	$(VENV)/bin/classroom settings-doc > docs/reference/settings.md
 
 clean:  ## remove what make has made, the demo's class excepted
 	rm -rf $(VENV) .cache

@@ -384,7 +384,7 @@ in
           default = false;
           description = ''
             CUDA's Multi-Process Service, for students with policy `shared`, `devices` or `all`: programs on one GPU run
-            at once, and not in turns. It isolates nothing, and one program's fault ends the others (docs/gpus.md). The
+            at once, and not in turns. It isolates nothing, and one program's fault ends the others (docs/how-to/gpus.md). The
             unit `classroom-mps` runs it; to restart that ends what computes.
           '';
         };
@@ -434,7 +434,7 @@ in
           };
         }
       '';
-      description = "Students who get something else than everyone, by the name of their group (docs/groups.md).";
+      description = "Students who get something else than everyone, by the name of their group (docs/how-to/groups.md).";
     };
 
     culling = {
@@ -687,7 +687,7 @@ in
       type = (pkgs.formats.json { }).type;
       default = { };
       example = { culling.every = "30s"; };
-      description = "Merged into settings.json last (docs/settings.md): for a key that has no option here.";
+      description = "Merged into settings.json last (docs/reference/settings.md): for a key that has no option here.";
     };
 
     settingsFile = mkOption {

@@ -34,7 +34,7 @@ runCommand "classroom-${project.version}"
     passthru = { inherit environment package python; };
     meta = {
       inherit (project) description;
-      license = lib.licenses.bsd3;
+      license = lib.licenses.mit;
       mainProgram = "classroom";
       platforms = lib.platforms.linux;
     };

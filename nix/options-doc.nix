@@ -1,4 +1,4 @@
-# docs/options.md: the module's options in their own words.
+# docs/reference/options.md: the module's options in their own words.
 {
   lib,
   nixosOptionsDoc,

@@ -14,7 +14,7 @@ import typer.main
 from classroom.cli.main import app
 
 TOP = Path(__file__).parents[2]
-PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+PAGES = [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
 _COMMAND = re.compile(r"(?:^|[\s(`])classroom ([a-z][^`\n)]*)")
 
 
@@ -75,7 +75,7 @@ def test_every_command_that_a_message_names_exists() -> None:
 
 
 def test_commands_are_found_where_pages_have_them() -> None:
-    lines = set(named((TOP / "docs/accounts.md").read_text(encoding="utf-8")))
+    lines = set(named((TOP / "docs/how-to/accounts.md").read_text(encoding="utf-8")))
     assert {"users import class.csv --dry-run", "users list", "users codes"} <= lines
 
 

@@ -194,9 +194,9 @@ def test_nginx_accepts_the_file_and_answers(host: tuple[str, Path], tmp_path: Pa
 
 
 def test_the_page_of_options_is_current() -> None:
-    """After a change: copy what `nix build .#optionsDoc` makes to docs/options.md."""
+    """After a change: copy what `nix build .#optionsDoc` makes to docs/reference/options.md."""
     made = build(f"{ARTEFACTS}.optionsDoc").read_text()
-    assert (HERE.parents[1] / "docs/options.md").read_text() == made
+    assert (HERE.parents[1] / "docs/reference/options.md").read_text() == made
 
 
 _SCRIPT = r"""

@@ -61,14 +61,14 @@ def test_the_readme_shows_the_smallest_host() -> None:
 
 
 def test_the_options_on_the_page_of_groups_evaluate() -> None:
-    module = (REPOSITORY / "docs/groups.md").read_text().partition("```nix\n")[2].partition("```")[0]
+    module = (REPOSITORY / "docs/how-to/groups.md").read_text().partition("```nix\n")[2].partition("```")[0]
     assert evaluate(f"t.assertions {{ page = {module}; }}") == {"page": []}
     groups = evaluate(f't.value ({module}) [ "groups" ]')
     assert (groups["ml2026"]["gpu"]["perStudent"], groups["staff"]["gpu"]["policy"]) == (2, "all")
 
 
 def test_the_readme_of_nixos_shows_a_host_that_evaluates() -> None:
-    text = (REPOSITORY / "docs/nixos.md").read_text()
+    text = (REPOSITORY / "docs/how-to/nixos.md").read_text()
     for name in ("minimal", "gpu", "tunnel"):
         body = (HERE.parent / f"hosts/{name}.nix").read_text().partition("\n")[2]
         assert body in text, name

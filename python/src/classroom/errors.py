@@ -10,4 +10,4 @@ class ClassroomError(Exception):
     """
 
     exit_status = 1
-    """1: refused, or a mistake. Others are in docs/accounts.md; 2 is a usage error's."""
+    """1: refused, or a mistake. Others are in docs/how-to/accounts.md; 2 is a usage error's."""

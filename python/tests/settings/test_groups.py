@@ -193,7 +193,7 @@ def test_a_mistake_is_named_by_its_path_with_what_to_write(tmp_path: Path, data:
 
 
 def test_the_groups_that_the_page_shows_are_right(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[3] / "docs/groups.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/how-to/groups.md").read_text()
     file = tmp_path / "settings.toml"
     file.write_text(page.partition("```toml\n")[2].partition("```")[0])
     settings = load_settings(file, {})

@@ -40,7 +40,7 @@ app.command("homes-helper", rich_help_panel=SERVICES)(services.homes_helper)
 
 
 def main() -> None:
-    """Run the command line. A known error is printed as one message; docs/accounts.md lists the exit statuses."""
+    """Run the command line. A known error is printed as one message; docs/how-to/accounts.md lists the exit statuses."""
     try:
         app()
     except ClassroomError as error:
@@ -63,7 +63,7 @@ def schema() -> None:
 
 @app.command("settings-doc", hidden=True)
 def settings_doc() -> None:
-    """Print docs/settings.md."""
+    """Print docs/reference/settings.md."""
     from classroom.settings.docs import render  # noqa: PLC0415 - for developers only
 
     typer.echo(render(), nl=False)

@@ -1,4 +1,4 @@
-"""docs/settings.md: the settings' own words, rendered."""
+"""docs/reference/settings.md: the settings' own words, rendered."""
 
 from __future__ import annotations
 

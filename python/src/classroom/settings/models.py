@@ -1,7 +1,7 @@
 """Models of settings.json: every setting with its type, default, example and description.
 
-Keys are camelCase, attributes are snake_case. `make docs` generates from here: docs/settings.md, the NixOS options of
-the same names (modules/options/generated.nix) and their reference (docs/options.md). Value types are in
+Keys are camelCase, attributes are snake_case. `make docs` generates from here: docs/reference/settings.md, the NixOS options of
+the same names (modules/options/generated.nix) and their reference (docs/reference/options.md). Value types are in
 `classroom.settings.types`.
 """
 
@@ -221,7 +221,7 @@ class Mps(_Section):
     enable: bool = False
     """CUDA's Multi-Process Service for students with policy `shared`, `devices` or `all`: programs on one GPU run at
     the same time instead of alternating. It isolates nothing, and a fault of one program ends the others
-    (docs/gpus.md). `classroom gpus mps` runs it, on NixOS the unit `classroom-mps`; its restart ends running
+    (docs/how-to/gpus.md). `classroom gpus mps` runs it, on NixOS the unit `classroom-mps`; its restart ends running
     computations."""
     memory: Size | None = Field(default=None, ge=1024**2, examples=["8G"])
     """Limit of GPU memory for each program. Null: all of it. A student may run several programs."""
@@ -461,7 +461,7 @@ class Settings(_Section):
             {"ml2026": {"image": "vision", "memory": "32G", "gpu": {"perStudent": 2}, "shared": ["/srv/data/faces"]}}
         ],
     )
-    """Groups of students with settings of their own, by name (docs/groups.md)."""
+    """Groups of students with settings of their own, by name (docs/how-to/groups.md)."""
     culling: Culling = Culling()
     backup: Backup = Backup()
 
