@@ -40,7 +40,7 @@ app.command("homes-helper", rich_help_panel=SERVICES)(services.homes_helper)
 
 
 def main() -> None:
-    """Run the command line. A known error is printed as one message; docs/how-to/accounts.md lists the exit statuses."""
+    """Run the command line. Print a known error as one message; docs/how-to/accounts.md lists the exit statuses."""
     try:
         app()
     except ClassroomError as error:

@@ -1,8 +1,8 @@
 """Models of settings.json: every setting with its type, default, example and description.
 
-Keys are camelCase, attributes are snake_case. `make docs` generates from here: docs/reference/settings.md, the NixOS options of
-the same names (modules/options/generated.nix) and their reference (docs/reference/options.md). Value types are in
-`classroom.settings.types`.
+Keys are camelCase, attributes are snake_case. `make docs` generates from here: docs/reference/settings.md, the NixOS
+options of the same names (modules/options/generated.nix) and their reference (docs/reference/options.md). Value types
+are in `classroom.settings.types`.
 """
 
 from __future__ import annotations
