@@ -1,4 +1,4 @@
-"""The processes that run while the demo runs, and that none of them is left behind."""
+"""Child processes that run while the demo runs; none of them survives it."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class Children:
     """Proxy and hub, in the order in which they were started."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """Begin without any."""
         self._children: list[Child] = []
 
     def adopt(self) -> None:
-        """Whatever our children leave behind becomes ours from now on, so that `stop` ends it too."""
+        """Inherit orphans of our children from now on, so that `stop` ends them too."""
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def start(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
-        """Start one. Ctrl-C reaches only us: they are stopped in order, and when we are killed they stop too."""
+        """Start a process that Ctrl-C does not reach: `stop` ends them in order. It ends when this one is killed."""
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         with log.open("wb") as file:
@@ -75,7 +75,7 @@ class Children:
         return all(child.process.poll() is None for child in self._children)
 
     def check(self) -> None:
-        """See that all run.
+        """Check that all run.
 
         Raises:
             DemoError: one has stopped; with its last lines.
@@ -120,7 +120,7 @@ class Children:
 
 
 def last_lines(log: Path, count: int = 8) -> list[str]:
-    """The last lines of a log that say something."""
+    """Return the last lines of a log that are not empty."""
     try:
         with log.open(encoding="utf-8", errors="replace") as file:
             return [line.rstrip()[:300] for line in deque((line for line in file if line.strip()), maxlen=count)]

@@ -1,4 +1,4 @@
-"""`make demo` from its first line to Ctrl-C."""
+"""The command of `make demo`, from its start to Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from demo import engine as engines
-from demo import words
+from demo import messages
 from demo.children import Children
 from demo.class_settings import TEACHER, last_spawner, process_settings, write
 from demo.containers import Containers
@@ -36,7 +36,7 @@ _NEEDED_SPACE = 1.5e9  # bytes: 0.85 GB stay, with Node
 
 
 def main() -> int:
-    """Run the demo, or with the argument `remove` take away all that it made. A mistake is a sentence and status 1."""
+    """Run the demo, or with the argument `remove` remove all that it made; an error is a sentence and status 1."""
     screen = Screen(sys.stdout)
     places = Places(_ROOT)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -53,11 +53,11 @@ def main() -> int:
         screen.line("  Stopped.")
         return 130
     except OSError as error:
-        return _fail(words.system_error(error))
-    except Exception as error:  # noqa: BLE001 - a traceback helps nobody who tries a demo; it is in the log
+        return _fail(messages.system_error(error))
+    except Exception as error:  # noqa: BLE001 - the log has the traceback
         log = places.logs / "demo.log"
         log.write_text(traceback.format_exc(), encoding="utf-8")
-        return _fail(f"The demo has a mistake ({type(error).__name__}: {error}); please report it with {log}")
+        return _fail(f"The demo has a fault ({type(error).__name__}: {error}); please report it with {log}")
     return 0
 
 
@@ -80,7 +80,7 @@ def _demo(screen: Screen, places: Places, options: Options) -> None:
         if containers:
             containers.check_reach(tasks)
         if before not in {None, settings["spawner"]}:
-            screen.line(f"  Homes begin anew: those of the last time are kept for ENGINE={before}")
+            screen.line(f"  Homes start empty: those of the last start are kept for ENGINE={before}")
         _introduce(screen, places, options, engine)
         _compile_later(places, environment)
         _watch(children)
@@ -93,16 +93,16 @@ def _demo(screen: Screen, places: Places, options: Options) -> None:
 
 
 def _prepare(screen: Screen, places: Places, tasks: Tasks) -> tuple[Path, tuple[str, ...]]:
-    """The environment's folder and the proxy's command; what is there and right stays."""
+    """Return the environment's directory and the proxy's command; install what is missing or out of date."""
     given = os.environ.get("DEMO_ENVIRONMENT"), os.environ.get("DEMO_PROXY")
     if given[0] and given[1]:  # tests have both already
         return Path(given[0]), (given[1],)
     python, proxy = PythonEnvironment(places), Proxy(places)
     if not (python.is_ready and proxy.is_ready):
-        free = shutil.disk_usage(places.folder).free
+        free = shutil.disk_usage(places.directory).free
         if free < _NEEDED_SPACE:
             raise DemoError(
-                f"There is no space: {free / 1e9:.1f} GB are free in {places.folder} and the demo needs "
+                f"There is no space: {free / 1e9:.1f} GB are free in {places.directory} and the demo needs "
                 f"{_NEEDED_SPACE / 1e9} GB"
             )
         with screen.step("Installing", "Installed", long="one to three minutes, the first time") as step:
@@ -113,7 +113,7 @@ def _prepare(screen: Screen, places: Places, tasks: Tasks) -> tuple[Path, tuple[
             if not python.is_ready:
                 python.fill(tasks, step)
     python.put_package()
-    return python.folder, proxy.command
+    return python.directory, proxy.command
 
 
 def _start(screen: Screen, places: Places, children: Children, environment: Path, settings: dict[str, Any]) -> None:
@@ -132,9 +132,9 @@ def _introduce(screen: Screen, places: Places, options: Options, engine: engines
     first = places.state / "secrets" / f"first-password-{TEACHER}"
     with contextlib.suppress(OSError):
         password = first.read_text(encoding="utf-8").strip()
-        words.introduce(screen, options, engine, password)
+        messages.introduce(screen, options, engine, password)
         return
-    words.introduce(screen, options, engine, None)
+    messages.introduce(screen, options, engine, None)
 
 
 def _compile_later(places: Places, environment: Path) -> None:
@@ -179,7 +179,7 @@ def _stop(screen: Screen, tasks: Tasks, children: Children, containers: Containe
 def _remove(screen: Screen, places: Places) -> None:
     if places.settings.exists():
         Containers.remove(places)
-    shutil.rmtree(places.folder)
+    shutil.rmtree(places.directory)
     screen.line("The demo's class is removed")
 
 
@@ -191,7 +191,7 @@ def _alone(places: Places) -> Iterator[None]:
         DemoError: another one does.
     """
     places.logs.mkdir(parents=True, exist_ok=True)
-    with (places.folder / "lock").open("a+", encoding="utf-8") as file:
+    with (places.directory / "lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -29,7 +29,7 @@ _HELPER = "demo/docker_class.py"
 
 
 class Containers:
-    """What the demo has in the engine."""
+    """Bridge, image and containers of the demo."""
 
     def __init__(self, places: Places, options: Options, engine: Engine, environment: Path) -> None:
         """Make nothing yet."""
@@ -40,7 +40,7 @@ class Containers:
         self._made = False
 
     def prepare(self, screen: Screen, tasks: Tasks, proxy: Sequence[str]) -> dict[str, Any]:
-        """Make bridge and image and give the class's settings.
+        """Make bridge and image, and return the class's settings.
 
         Raises:
             DemoError: with the reason and the remedy.
@@ -61,7 +61,7 @@ class Containers:
         return settings
 
     def check_reach(self, tasks: Tasks) -> None:
-        """See that containers reach the hub.
+        """Check that containers reach the hub.
 
         Raises:
             DemoError: they do not.
@@ -91,7 +91,7 @@ class Containers:
         line: list[str | Path] = [self._python, self._places.root / "images" / "debian", "image", f"--tag={IMAGE}"]
         line += [f"--host={self._engine.host}", *self._base()]
         steps = _Steps(screen)
-        cache = {"XDG_CACHE_HOME": str(self._places.folder / "cache")}
+        cache = {"XDG_CACHE_HOME": str(self._places.directory / "cache")}
         try:
             with steps.shown:
                 tasks.run(line, log, environment=cache, on_line=steps.line)

@@ -53,7 +53,7 @@ def _up(client: docker.APIClient, settings: Settings) -> None:
 
 
 def _reach(client: docker.APIClient, settings: Settings) -> None:
-    """See that a container reaches the hub."""
+    """Check that a container reaches the hub."""
     url = f"http://{settings.network.gateway}:{settings.network.api_port}/hub/api/"
     container = client.create_container(
         image=settings.student.image,
@@ -87,10 +87,10 @@ def _remove(client: docker.APIClient, settings: Settings) -> None:
     for volume in client.volumes()["Volumes"] or []:
         if volume["Name"].startswith(f"{settings.docker.prefix}-home-"):
             client.remove_volume(volume["Name"])
-    layers = ("classroom-student-environment:", "classroom-student-system:")  # names that images/debian gives
+    stages = ("classroom-student-environment:", "classroom-student-system:")  # names that images/debian gives
     for image in client.images():
         for tag in image["RepoTags"] or ():
-            if tag == settings.student.image or tag.startswith(layers):
+            if tag == settings.student.image or tag.startswith(stages):
                 client.remove_image(tag)
 
 

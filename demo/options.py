@@ -1,4 +1,4 @@
-"""What `make demo NAME=VALUE` may be told, and where things are."""
+"""Options of `make demo NAME=VALUE`, and the paths of what it makes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Options:
 
     @property
     def address(self) -> str:
-        """What browsers open."""
+        """The URL of the site."""
         host = machine_address() if self.host == ANY else self.host
         return f"http://{host}:{self.port}/"
 
@@ -39,34 +39,34 @@ class Options:
 
 @dataclass(frozen=True)
 class Places:
-    """Where everything is: below one folder, so that removing it removes all."""
+    """Paths below one directory; removing it removes all."""
 
     root: Path
 
     @property
-    def folder(self) -> Path:
+    def directory(self) -> Path:
         """All that the demo makes."""
         return self.root / ".demo"
 
     @property
     def environment(self) -> Path:
         """The Python environment of the hub and the students' servers."""
-        return self.folder / "environment"
+        return self.directory / "environment"
 
     @property
     def state(self) -> Path:
         """Accounts, secrets and (without an engine) homes."""
-        return self.folder / "state"
+        return self.directory / "state"
 
     @property
     def logs(self) -> Path:
         """One file for each part."""
-        return self.folder / "log"
+        return self.directory / "log"
 
     @property
     def settings(self) -> Path:
         """The class's settings, written at every start."""
-        return self.folder / "settings.json"
+        return self.directory / "settings.json"
 
 
 def read_options(environment: Mapping[str, str]) -> Options:
@@ -90,7 +90,7 @@ def read_options(environment: Mapping[str, str]) -> Options:
 
 
 def machine_address() -> str:
-    """This machine's own address, as its route to other networks has it; no packet is sent."""
+    """Return this machine's address on its route to other networks; no packet is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # documentation addresses (RFC 5737): nobody is there
@@ -100,13 +100,13 @@ def machine_address() -> str:
 
 
 def local_address(listen: str) -> str:
-    """How a listener is reached from this machine, whatever address it has to the outside."""
+    """Return the URL by which this machine reaches a listener."""
     host, _, port = listen.rpartition(":")
     return f"http://{'127.0.0.1' if host == ANY else host}:{port}/"
 
 
 def check_listen(options: Options) -> None:
-    """See that the page's address can be listened on.
+    """Check that the site's address is free.
 
     Raises:
         DemoError: with the reason.
@@ -130,7 +130,7 @@ def check_listen(options: Options) -> None:
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on now.
+    """Return a port on which nothing listens.
 
     Raises:
         DemoError: the address is not this machine's.

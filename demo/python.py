@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.errors import DemoError
-from demo.explain import explain_pip
+from demo.messages import explain_pip
 from demo.tasks import TaskError
 
 if TYPE_CHECKING:
@@ -28,20 +28,20 @@ _SHARE_OF_DOWNLOADS = 0.7  # of the time; the rest is unpacking
 
 
 class PythonEnvironment:
-    """A virtual environment below the demo's folder, made anew when the lock or the Python has changed."""
+    """A virtual environment below the demo's directory, made again when the lock or the Python has changed."""
 
     def __init__(self, places: Places) -> None:
-        """Look at nothing yet."""
-        self.folder = places.environment
-        self.python = self.folder / "bin" / "python"
+        """Make nothing yet."""
+        self.directory = places.environment
+        self.python = self.directory / "bin" / "python"
         self._places = places
         self._lock = places.root / "python" / "locks" / "demo.txt"
-        self._ready = self.folder / _READY
+        self._ready = self.directory / _READY
 
     @property
     def site(self) -> Path:
         """Where its packages are."""
-        return self.folder / "lib" / f"python3.{sys.version_info[1]}" / "site-packages"
+        return self.directory / "lib" / f"python3.{sys.version_info[1]}" / "site-packages"
 
     @property
     def is_ready(self) -> bool:
@@ -62,10 +62,10 @@ class PythonEnvironment:
                 "Python's ensurepip), then `make demo` again"
             )
         step.update("python", 0.01, weight=_WEIGHT, detail="a Python environment")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
         log = self._places.logs / "install.log"
         try:
-            tasks.run([sys.executable, "-m", "venv", self.folder], log)
+            tasks.run([sys.executable, "-m", "venv", self.directory], log)
         except TaskError as error:
             raise DemoError(explain_pip(error.output, log)) from error
 
@@ -78,11 +78,11 @@ class PythonEnvironment:
         log = self._places.logs / "install.log"
         seen = _Seen(self, step)
         # A file system in memory, as /tmp may be, can be too small for the downloads.
-        temporary = self._places.folder / "tmp"
+        temporary = self._places.directory / "tmp"
         temporary.mkdir(exist_ok=True)
         options = ["--no-deps", "--require-hashes", "--no-compile", "--progress-bar=off", "--disable-pip-version-check"]
         if not {"PIP_CACHE_DIR", "PIP_NO_CACHE_DIR"} & os.environ.keys():
-            options.append("--no-cache-dir")  # all that the demo makes is below its own folder
+            options.append("--no-cache-dir")  # all that the demo makes is below its own directory
         try:
             tasks.run(
                 [self.python, "-m", "pip", "install", *options, "-r", self._lock],
@@ -114,17 +114,17 @@ class PythonEnvironment:
         # The least that makes importlib.metadata know the package (PyPA's core metadata specification).
         text = f"Metadata-Version: 2.1\nName: classroom\nVersion: {version}\n"
         (metadata / "METADATA").write_text(text, encoding="utf-8")
-        program = self.folder / "bin" / "classroom"
+        program = self.directory / "bin" / "classroom"
         program.write_text(f"#!{self.python}\nfrom classroom.cli.main import main\n\nmain()\n", encoding="utf-8")
         program.chmod(0o755)
         mark.write_text(key, encoding="utf-8")
 
     def _wanted(self) -> str:
-        return _key(self._lock, f"{sys.version_info[:2]} {platform.machine()}", str(self.folder))
+        return _key(self._lock, f"{sys.version_info[:2]} {platform.machine()}", str(self.directory))
 
 
 class _Seen:
-    """How far pip is: it tells what it downloads and is silent while it unpacks, but the folder fills."""
+    """How far pip is: it tells what it downloads and is silent while it unpacks, but the directory fills."""
 
     def __init__(self, environment: PythonEnvironment, step: Step) -> None:
         text = environment._lock.read_text(encoding="utf-8")  # noqa: SLF001 - the same file's

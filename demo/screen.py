@@ -1,4 +1,4 @@
-"""What the demo says: a few calm lines, and a bar for what is slow when somebody watches."""
+"""Output on a terminal or in a file: lines, and a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Screen:
     """Lines on a terminal or in a file."""
 
     def __init__(self, stream: TextIO, *, terminal: bool | None = None) -> None:
-        """Say things on a stream.
+        """Write on a stream.
 
         Args:
             stream: where.
@@ -28,16 +28,16 @@ class Screen:
         self.terminal = stream.isatty() if terminal is None else terminal
 
     def line(self, text: str = "") -> None:
-        """Say one line."""
+        """Write one line."""
         self._write(f"{text}\n")
 
     def bold(self, text: str) -> str:
-        """The text, set off where that can be shown."""
+        """Return the text, bold on a terminal."""
         return f"\x1b[1m{text}\x1b[0m" if self.terminal else text
 
     @contextlib.contextmanager
     def step(self, doing: str, done: str, *, long: str = "") -> Iterator[Step]:
-        """Show that something is being done, then that it is done and how long it took.
+        """Show what is being done, then that it is done and how long it took.
 
         Args:
             doing: such as "Installing Python packages".
@@ -68,10 +68,10 @@ class Screen:
 
 
 class Step:
-    """Something slow. May be told from several threads how far it is."""
+    """A slow step; threads report its progress."""
 
     def __init__(self, screen: Screen, doing: str) -> None:
-        """Begin at nothing."""
+        """Begin at 0 %."""
         self._screen = screen
         self._doing = doing
         self._lock = threading.Lock()
@@ -80,7 +80,7 @@ class Step:
         self._ended = False
 
     def update(self, part: str, fraction: float, *, weight: float = 1, detail: str = "") -> None:
-        """Tell how much of one part of the step is done.
+        """Set how much of one part of the step is done.
 
         Args:
             part: a name for it.
@@ -95,7 +95,7 @@ class Step:
         self.show()
 
     def say(self, text: str) -> None:
-        """Say what the step is at, as a line of its own where there is no bar."""
+        """Write a line about the step where there is no bar."""
         if not self._screen.terminal:
             self._screen.line(f"    {text}")
 
@@ -113,7 +113,7 @@ class Step:
             self._screen.redraw(f"  {self._doing}  [{bar}] {fraction:4.0%}  {self._detail}")
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         with self._lock:
             self._ended = True
         if self._screen.terminal:

@@ -31,7 +31,7 @@ class Tasks:
     """The commands that run now, so that all can be stopped."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """Begin without any."""
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._stopped = False
@@ -42,16 +42,16 @@ class Tasks:
         log: Path,
         *,
         environment: Mapping[str, str] | None = None,
-        folder: Path | None = None,
+        directory: Path | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> str:
-        """Run a command and give the last lines that it wrote.
+        """Run a command and return its last lines.
 
         Args:
             command: program and arguments; no shell reads them.
             log: file to which the output is added.
             environment: variables beside those of this process.
-            folder: where it runs.
+            directory: where it runs.
             on_line: is told each line of output.
 
         Raises:
@@ -61,7 +61,7 @@ class Tasks:
         last: deque[str] = deque(maxlen=_KEPT)
         with log.open("a", encoding="utf-8") as file:
             file.write(f"$ {' '.join(line)}\n")
-            process = self._start(line, environment, folder)
+            process = self._start(line, environment, directory)
             try:
                 for text in process.stdout or ():
                     file.write(text)
@@ -74,11 +74,11 @@ class Tasks:
                 with self._lock:
                     self._running.discard(process)
         if status:
-            raise TaskError(f"{line[0]} ended with {status}; all it said is in {log}", "".join(last))
+            raise TaskError(f"{line[0]} ended with {status}; its output is in {log}", "".join(last))
         return "".join(last)
 
     def _start(
-        self, line: list[str], environment: Mapping[str, str] | None, folder: Path | None
+        self, line: list[str], environment: Mapping[str, str] | None, directory: Path | None
     ) -> subprocess.Popen[str]:
         with self._lock:
             if self._stopped:
@@ -92,7 +92,7 @@ class Tasks:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     env={**os.environ, **(environment or {})},
-                    cwd=folder,
+                    cwd=directory,
                 )
             except OSError as error:
                 raise TaskError(f"{line[0]} cannot be run: {error.strerror}", "") from error

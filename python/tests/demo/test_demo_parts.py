@@ -20,16 +20,15 @@ from typing import Any
 
 import pytest
 
-from demo import words
+from demo import messages
 from demo.children import Children
-from demo.class_settings import process_settings
-from demo.engine import Engine, NoEngine, choose, look
+from demo.class_settings import CANDIDATES, free_subnet, process_settings
+from demo.engine import Engine, NoEngine, choose, inspect_engine
 from demo.errors import DemoError
-from demo.explain import explain_npm, explain_pip
+from demo.messages import explain_npm, explain_pip
 from demo.options import Options, Places, read_options
 from demo.python import PythonEnvironment
 from demo.screen import Screen
-from demo.subnets import CANDIDATES, free_subnet
 from demo.tasks import TaskError, Tasks
 from support.waiting import wait_until
 
@@ -87,7 +86,7 @@ def test_what_npm_says_becomes_a_sentence_with_a_remedy(said: str, words: str) -
 
 
 def test_a_full_disk_is_called_a_full_disk() -> None:
-    assert "no space left" in words.system_error(OSError(errno.ENOSPC, "No space left on device", "/x"))
+    assert "no space left" in messages.system_error(OSError(errno.ENOSPC, "No space left on device", "/x"))
 
 
 class EngineServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -121,7 +120,7 @@ def engine_that_answers(folder: Path, content: Any) -> Iterator[dict[str, str]]:
 
 def test_an_engine_that_is_new_enough_is_used(tmp_path: Path) -> None:
     with engine_that_answers(tmp_path, {"Version": "26.1.5", "ApiVersion": "1.45"}) as where:
-        assert look(where) == Engine(where["DOCKER_HOST"], "26.1.5")
+        assert inspect_engine(where) == Engine(where["DOCKER_HOST"], "26.1.5")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +134,7 @@ def test_an_engine_that_is_new_enough_is_used(tmp_path: Path) -> None:
 )
 def test_an_engine_that_does_not_do_is_told(tmp_path: Path, content: Any, words: str) -> None:
     with engine_that_answers(tmp_path, content) as where:
-        assert words in getattr(look(where), "reason", "")
+        assert words in getattr(inspect_engine(where), "reason", "")
         assert isinstance(choose(Options(), where), NoEngine)
         with pytest.raises(DemoError, match="ENGINE=process shows the site"):
             choose(Options(engine="docker"), where)
@@ -143,7 +142,7 @@ def test_an_engine_that_does_not_do_is_told(tmp_path: Path, content: Any, words:
 
 @pytest.mark.parametrize("host", ["unix:///nowhere.sock", "ssh://elsewhere", "tcp://127.0.0.1:9"])
 def test_an_engine_that_is_not_there_is_no_engine(host: str) -> None:
-    assert host in getattr(look({"DOCKER_HOST": host}), "reason", "")
+    assert host in getattr(inspect_engine({"DOCKER_HOST": host}), "reason", "")
 
 
 ROUTES = """Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT
@@ -268,5 +267,5 @@ def test_a_python_that_is_too_old_looks_for_a_newer_one(tmp_path: Path) -> None:
 
 def test_a_long_path_has_no_socket_in_it(tmp_path: Path) -> None:
     deep = Places(tmp_path / ("x" * 100))
-    deep.folder.mkdir(parents=True)
+    deep.directory.mkdir(parents=True)
     assert process_settings(Options(), deep, ["proxy"])["proxy"]["api"].startswith("127.0.0.1:")
