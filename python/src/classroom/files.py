@@ -7,9 +7,9 @@ import ctypes
 import errno
 import os
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
+from classroom import process
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def remove(folder: Path) -> None:
     with contextlib.suppress(RecursionError):  # Python 3.11's gives up where folders are a thousand deep
         shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        subprocess.run(["rm", "-rf", "--", folder], check=False, capture_output=True)
+        process.run(["rm", "-rf", "--", folder], check=False)
 
 
 def _exchange(one: Path, other: Path) -> bool:

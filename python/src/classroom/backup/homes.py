@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
-import requests.exceptions
 
 from classroom.backup.manifest import SavedHome
 from classroom.db import sqlite
-from classroom.docker.client import engine_at
+from classroom.docker.client import ENGINE_ERRORS, engine_at
 from classroom.docker.container import LABEL
 from classroom.errors import ClassroomError
 from classroom.storage.home_directories import open_store
@@ -186,7 +185,7 @@ def _volume_path(volume: dict[str, Any]) -> tuple[Path, str]:
 def _engine_client(settings: Settings, why: str) -> Iterator[Any]:
     try:
         yield engine_at(settings.docker.host).client
-    except (requests.exceptions.RequestException, docker.errors.DockerException) as error:
+    except ENGINE_ERRORS as error:
         raise ClassroomError(
             f"The Docker engine at {settings.docker.host} does not answer, and {why}: systemctl start docker"
         ) from error

@@ -1,13 +1,14 @@
-"""Calls to the Docker Engine: off the event loop, many at a time, with errors that people can read."""
+"""Clients of the Docker Engine, and the translation of their errors."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
@@ -16,12 +17,19 @@ import urllib3.exceptions
 
 from classroom.errors import ClassroomError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 API_VERSION = "1.44"
 """Oldest API that Docker 29 serves and newest that all of ours need: Docker 25 and later. CDI devices need Docker 26
 (https://docs.docker.com/reference/api/engine/version-history/)."""
 
 # DockerSpawner sends the calls of all users through one thread; thirty starts at once then queue behind each other.
 _THREADS = 16
+
+
+ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError)
+"""What a call of the engine raises."""
 
 
 class EngineAwayError(ClassroomError):
@@ -36,7 +44,9 @@ class EngineSilentError(ClassroomError):
     def __init__(self, host: str, error: BaseException) -> None:
         """Say where it was asked and why there is no answer."""
         reason = str(error) if isinstance(error, docker.errors.APIError) else _reason(error)
-        super().__init__(f"{host}: the Docker engine does not answer ({reason}); start it, or run this as root")
+        super().__init__(
+            f"{host}: the Docker engine does not answer ({reason}); start it, run this as root, or correct docker.host"
+        )
 
 
 class Engine:
@@ -49,8 +59,7 @@ class Engine:
             host: where the engine listens, such as ``unix:///var/run/docker.sock``.
             timeout: seconds after which a call is given up.
         """
-        # A fixed version spares the client the question for it, which would block until the engine answers.
-        self.client = docker.APIClient(base_url=host, version=API_VERSION, timeout=timeout, max_pool_size=_THREADS)
+        self.client = make_client(host, timeout)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
 
     async def call(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - docker-py is untyped
@@ -76,6 +85,33 @@ class Engine:
                     f"the Docker engine is too old, 26 or newer is needed: {error.explanation}"
                 ) from error
             raise
+
+
+def make_client(host: str, timeout: int) -> docker.APIClient:
+    """Return a synchronous client, without a connection yet.
+
+    Args:
+        host: the engine's address, such as ``unix:///var/run/docker.sock``.
+        timeout: seconds for each call.
+    """
+    # Without a fixed version the client asks for it, which blocks until the engine answers.
+    return docker.APIClient(base_url=host, version=API_VERSION, timeout=timeout, max_pool_size=_THREADS)
+
+
+@contextlib.contextmanager
+def connect(host: str, timeout: int = 20) -> Iterator[docker.APIClient]:
+    """Give a command a synchronous client, which is closed afterwards. The arguments are those of `make_client`.
+
+    Raises:
+        EngineSilentError: the engine does not answer, or answers with an error that the command does not handle.
+    """
+    client = make_client(host, timeout)
+    try:
+        yield client
+    except ENGINE_ERRORS as error:
+        raise EngineSilentError(host, error) from error
+    finally:
+        client.close()
 
 
 def is_about_devices(error: docker.errors.APIError) -> bool:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, collapse_addresses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from classroom import process
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable, Sequence
 
     from classroom.settings.models import Network
@@ -185,7 +186,7 @@ def _nft(text: str) -> None:
 
 
 def _run(command: list[str], *, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, check=False, text=True, input=stdin, capture_output=True)
+    done = process.run(command, stdin=stdin, check=False)
     if check and done.returncode:
         what = (done.stderr or done.stdout).strip()
         advice = "; run this as root" if "ermitted" in what or "ermission" in what else ""

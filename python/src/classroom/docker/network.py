@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
-import requests.exceptions
 from docker.types import IPAMConfig, IPAMPool
 
-from classroom.docker.client import API_VERSION
+from classroom.docker.client import connect
 from classroom.docker.firewall import rules_down, rules_up
 from classroom.errors import ClassroomError
 
@@ -49,32 +48,32 @@ def bridge_up(network: Network, docker_host: str) -> None:
     Raises:
         ClassroomError: the engine is away, or another network is in the way.
     """
-    client = _client(docker_host)
-    try:
-        for found in client.networks(names=[network.name]):
-            if found["Name"] != network.name:
-                continue
-            if is_as_wanted(found, network):
-                return
-            _remove(client, network.name, "has other settings than settings.json says")
-        pool = IPAMPool(subnet=str(network.subnet), gateway=str(network.gateway))
-        client.create_network(
-            network.name,
-            driver="bridge",
-            options={**_OPTIONS, "com.docker.network.bridge.name": network.bridge},
-            ipam=IPAMConfig(pool_configs=[pool]),
-            enable_ipv6=False,
-            labels={"org.classroom.keep": "network"},  # what `docker system prune` is told to leave
-        )
-    except docker.errors.APIError as error:
-        raise ClassroomError(
-            f"network {network.name} on {network.subnet} cannot be made ({error.explanation}); "
-            "choose another network.subnet or network.bridge if it is taken"
-        ) from error
-    except requests.exceptions.RequestException as error:
-        raise _away(docker_host) from error
-    finally:
-        client.close()
+    with connect(docker_host, _TIMEOUT) as client:
+        try:
+            _make_bridge(client, network)
+        except docker.errors.APIError as error:
+            raise ClassroomError(
+                f"network {network.name} on {network.subnet} cannot be created ({error.explanation}); "
+                "choose another network.subnet or network.bridge if it is taken"
+            ) from error
+
+
+def _make_bridge(client: docker.APIClient, network: Network) -> None:
+    for item in client.networks(names=[network.name]):
+        if item["Name"] != network.name:
+            continue
+        if is_as_wanted(item, network):
+            return
+        _remove(client, network.name, "has other settings than settings.json says")
+    pool = IPAMPool(subnet=str(network.subnet), gateway=str(network.gateway))
+    client.create_network(
+        network.name,
+        driver="bridge",
+        options={**_OPTIONS, "com.docker.network.bridge.name": network.bridge},
+        ipam=IPAMConfig(pool_configs=[pool]),
+        enable_ipv6=False,
+        labels={"org.classroom.keep": "network"},  # `docker system prune` is told to keep this label
+    )
 
 
 def bridge_down(network: Network, docker_host: str) -> None:
@@ -83,22 +82,9 @@ def bridge_down(network: Network, docker_host: str) -> None:
     Raises:
         ClassroomError: the engine is away, or containers are still in the network.
     """
-    client = _client(docker_host)
-    try:
-        if any(found["Name"] == network.name for found in client.networks(names=[network.name])):
+    with connect(docker_host, _TIMEOUT) as client:
+        if any(item["Name"] == network.name for item in client.networks(names=[network.name])):
             _remove(client, network.name, "cannot be removed")
-    except requests.exceptions.RequestException as error:
-        raise _away(docker_host) from error
-    finally:
-        client.close()
-
-
-def _client(docker_host: str) -> docker.APIClient:
-    return docker.APIClient(base_url=docker_host, version=API_VERSION, timeout=_TIMEOUT)
-
-
-def _away(docker_host: str) -> ClassroomError:
-    return ClassroomError(f"no Docker engine answers at {docker_host}: start it, or mend docker.host in settings.json")
 
 
 def is_as_wanted(found: dict[str, Any], network: Network) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -11,10 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import docker
 import docker.errors
 
-from classroom.docker.client import API_VERSION
+from classroom.docker.client import ENGINE_ERRORS, make_client
 from classroom.docker.container import LABEL
 from classroom.doctor import units
 from classroom.doctor.checks import NotSeenError, ok, only_root, warning, wrong
@@ -47,23 +47,20 @@ class Process:
         return Path(f"/proc/{self.pid}/root")
 
 
-def connect(settings: Settings) -> docker.APIClient:
-    """A client that does not wait long."""
-    return docker.APIClient(base_url=settings.docker.host, version=API_VERSION, timeout=_TIMEOUT)
-
-
-def ask(settings: Settings, method: str, *arguments: object, **named: object) -> Any:  # noqa: ANN401 - docker-py is untyped
-    """Ask the engine.
+def call_engine(settings: Settings, method: str, *arguments: object, **named: object) -> Any:  # noqa: ANN401 - docker-py is untyped
+    """Call a method of `docker.APIClient` and return its result.
 
     Raises:
-        NotSeenError: no answer.
-        docker.errors.NotFound: there is no such thing.
+        NotSeenError: the engine does not answer.
+        PermissionError: this user may not call it.
+        docker.errors.NotFound: there is no such object.
     """
     try:
-        return getattr(connect(settings), method)(*arguments, **named)
+        with contextlib.closing(make_client(settings.docker.host, _TIMEOUT)) as client:
+            return getattr(client, method)(*arguments, **named)
     except docker.errors.NotFound:
         raise
-    except (docker.errors.DockerException, OSError) as error:
+    except ENGINE_ERRORS as error:
         if isinstance(error, PermissionError) or "Permission denied" in str(error):
             raise PermissionError from error
         raise NotSeenError("The engine does not answer.") from error
@@ -74,7 +71,7 @@ def look(settings: Settings) -> Iterable[Finding]:
     start = units.restart("docker", f"dockerd, listening at {settings.docker.host}")
     try:
         # Asked without a version of the API: an engine that is too old must be able to answer.
-        answer = ask(settings, "version", api_version=False)
+        answer = call_engine(settings, "version", api_version=False)
     except NotSeenError:
         yield wrong(ABOUT, f"No Docker engine answers at {settings.docker.host}: no server can start.", start)
         return
@@ -88,7 +85,7 @@ def look(settings: Settings) -> Iterable[Finding]:
 
 def look_at_configuration(settings: Settings) -> Iterable[Finding]:
     """Whether a restart of it would end students' work, GPUs can be given, and a changed file waits for a restart."""
-    info = ask(settings, "info")
+    info = call_engine(settings, "info")
     process = find_process(settings.docker.host)
     file = process.file if process else Path("/etc/docker/daemon.json")
     findings = [*judge(info, wants_gpus=offers_gpus(settings), file=file), *waiting(process)]
@@ -139,7 +136,7 @@ def look_at_image(settings: Settings) -> Iterable[Finding]:
     for image in student_images(settings):
         load = units.restart("classroom-images", f"docker load --input IMAGE.tar  # {image}")
         try:
-            found = ask(settings, "inspect_image", image)
+            found = call_engine(settings, "inspect_image", image)
         except docker.errors.NotFound:
             yield wrong(IMAGE, f"{image} is not on this machine: no server can start from it.", load)
             continue

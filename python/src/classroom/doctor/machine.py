@@ -123,7 +123,7 @@ def _engine_data(settings: Settings) -> Path | None:
     if settings.spawner == "process" or not settings.docker.host.startswith("unix://"):
         return None
     try:
-        folder = Path(engine.ask(settings, "info")["DockerRootDir"])
+        folder = Path(engine.call_engine(settings, "info")["DockerRootDir"])
         process = engine.find_process(settings.docker.host)
         seen = process.root / folder.relative_to("/") if process else folder
         return seen if seen.exists() else None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from classroom import process
 from classroom.docker.firewall import chain_name, machine_resolvers, rules, table_name
 from classroom.docker.network import is_as_wanted
 from classroom.doctor import engine
 from classroom.doctor.checks import ok, only_root, wrong
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable
 
     from classroom.doctor.checks import Finding
@@ -32,7 +33,9 @@ _ALONE = (
 def look(settings: Settings) -> Iterable[Finding]:
     """Whether Docker's network is there and keeps students apart."""
     network = settings.network
-    there = [each for each in engine.ask(settings, "networks", names=[network.name]) if each["Name"] == network.name]
+    there = [
+        each for each in engine.call_engine(settings, "networks", names=[network.name]) if each["Name"] == network.name
+    ]
     if not there:
         yield wrong(BRIDGE, f"The network {network.name} is not there: no server can start.", _UP)
     elif not is_as_wanted(there[0], network):
@@ -95,4 +98,4 @@ def _listed(network: Network, made: str | None = None) -> subprocess.CompletedPr
 
 
 def _run(command: list[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, check=False, text=True, input=stdin, capture_output=True, timeout=_TIMEOUT)
+    return process.run(command, check=False, stdin=stdin, timeout=_TIMEOUT)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from classroom import process
 from classroom.doctor.checks import ok, wrong
+from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,9 +88,6 @@ def judge(listed: str) -> Iterable[Finding]:
 def ask(*words: str) -> str:
     """What systemctl prints; empty where it cannot."""
     try:
-        done = subprocess.run(
-            ["systemctl", "--no-pager", *words], check=False, capture_output=True, text=True, timeout=_TIMEOUT
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return process.run(["systemctl", "--no-pager", *words], check=False, timeout=_TIMEOUT).stdout
+    except ClassroomError:
         return ""
-    return done.stdout

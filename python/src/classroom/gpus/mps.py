@@ -17,6 +17,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from classroom import process
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
@@ -134,12 +135,10 @@ def _mount(folder: Path) -> None:
     """Mount a tmpfs of its own, so that students cannot fill /run."""
     if folder.is_mount():
         return
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "mode=1777,nosuid,nodev", "classroom-mps", folder],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise ClassroomError(f"{folder}: cannot be mounted ({done.stderr.strip()}); run this as root")
+    try:
+        process.run(["mount", "-t", "tmpfs", "-o", "mode=1777,nosuid,nodev", "classroom-mps", folder])
+    except ClassroomError as error:
+        raise ClassroomError(f"{folder}: cannot be mounted ({error}); run this as root") from error
 
 
 def _command(program: str, folder: Path) -> list[str]:
@@ -162,12 +161,7 @@ def _wait_until_ready(program: str, own: dict[str, str], daemon: subprocess.Pope
 def _send(program: str, own: dict[str, str], text: str) -> None:
     if not text:
         return
-    try:
-        done = subprocess.run(
-            [program], env=own, input=text, text=True, capture_output=True, timeout=_TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ClassroomError(f"{PROGRAM} does not answer") from error
+    done = process.run([program], environment=own, stdin=text, timeout=_TIMEOUT, check=False)
     output = (done.stdout + done.stderr).strip()
     if done.returncode:
         raise ClassroomError(f"{PROGRAM} refused {text.strip()!r}: {output or f'status {done.returncode}'}")

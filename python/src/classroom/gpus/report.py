@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import docker.errors
 from rich.table import Table
 from rich.text import Text
 
-from classroom.docker.client import API_VERSION, EngineSilentError
+from classroom.docker.client import connect
 from classroom.gpus.allocation import class_device_pool, class_gpu_problems, has_queue, leased_identities
 from classroom.gpus.inventory import cdi_cache_at
 from classroom.gpus.leases import LEASE, leases_of
@@ -154,11 +153,8 @@ def inspect_gpus(settings: Settings) -> Report:
         EngineSilentError: the engine does not answer.
     """
     inventory = cdi_cache_at(settings.gpu.cdi_dirs).read()
-    try:
-        client = docker.APIClient(base_url=settings.docker.host, version=API_VERSION, timeout=20)
+    with connect(settings.docker.host) as client:
         containers = client.containers(all=True, filters={"label": [LEASE]})
-    except (docker.errors.DockerException, OSError) as error:
-        raise EngineSilentError(settings.docker.host, error) from error
     return make_report(
         settings.gpu, inventory, leases_of(containers), read_sample(settings.gpu.samples), gpu_rules(settings)
     )

@@ -13,7 +13,7 @@ import requests.exceptions
 from rich.table import Table
 from rich.text import Text
 
-from classroom.docker.client import API_VERSION, EngineSilentError
+from classroom.docker.client import connect
 from classroom.docker.container import ENVIRONMENT, HOME, LABEL, MPS, USER, sandbox
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import device_pool, leased_identities
@@ -109,9 +109,8 @@ def run_selftest(settings: Settings, student: str | None = None) -> Iterator[Tes
     Raises:
         ClassroomError: nothing can be tested; the message names every problem.
     """
-    client = docker.APIClient(base_url=settings.docker.host, version=API_VERSION, timeout=_TIMEOUT + 10)
     inventory = cdi_cache_at(settings.gpu.cdi_dirs).read()
-    try:
+    with connect(settings.docker.host, _TIMEOUT + 10) as client:
         problems = driver_problems(settings.gpu, inventory, DriverVersions.read(settings.gpu), client.info())
         if student is not None:
             yield _test_server(client, settings, student)
@@ -125,8 +124,6 @@ def run_selftest(settings: Settings, student: str | None = None) -> Iterator[Tes
             # Problems of the machine explain a failure only.
             output = output if works else "\n".join([output, *problems])
             yield TestResult(device.label, works, output, ", ".join(sorted(holders)))
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise EngineSilentError(settings.docker.host, error) from error
 
 
 def selftest_arguments(settings: Settings, device: str) -> dict[str, Any]:

@@ -12,10 +12,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
-import requests.exceptions
 from docker.types import HostConfig
 
-from classroom.docker.client import API_VERSION, engine_at
+from classroom.docker.client import API_VERSION, ENGINE_ERRORS, engine_at
 from classroom.docker.container import HOME, LABEL, USER, home_mount
 from classroom.errors import ClassroomError
 from classroom.migrate_compose import completed_homes
@@ -137,7 +136,7 @@ def _errors(settings: Settings, student: str) -> Iterator[None]:
         ) from error
     except docker.errors.APIError as error:
         raise ClassroomError(f"{student}: {error.explanation}; fix that and run this again") from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+    except ENGINE_ERRORS as error:
         raise ClassroomError(
             f"The Docker engine at {settings.docker.host} does not answer: systemctl start docker, then run this again"
         ) from error

@@ -9,11 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import docker.errors
-import requests.exceptions
-
 from classroom.accounts.names import follows_username_rule
-from classroom.docker.client import engine_at
+from classroom.docker.client import ENGINE_ERRORS, engine_at
 from classroom.errors import ClassroomError
 from classroom.hub_api import HubAwayError, HubClient, NoTokenError
 from classroom.migrate_compose import (
@@ -224,7 +221,7 @@ class Migration:
         """Return why the project must be stopped first; empty if it does not run."""
         try:
             names = project_files.running_containers(self.client, self.project)
-        except (docker.errors.DockerException, requests.exceptions.RequestException):
+        except ENGINE_ERRORS:
             host = self.settings.docker.host
             return f"The Docker engine at {host} does not answer: systemctl start docker, or run this as root"
         if not names:
@@ -286,7 +283,7 @@ def _copy(settings: Settings, row: MigratedAccount) -> None:
 def _engine_directory(client: Any) -> Path | None:  # noqa: ANN401 - docker-py is untyped
     try:
         return Path(client.info()["DockerRootDir"])
-    except (docker.errors.DockerException, requests.exceptions.RequestException):
+    except ENGINE_ERRORS:
         return None
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import docker.errors
-import requests.exceptions
 from escapism import escape
 
+from classroom.docker.client import ENGINE_ERRORS
 from classroom.errors import ClassroomError
 
 NOTEBOOKS = Path("data/student-notebooks")
@@ -95,7 +94,7 @@ def _inspect(
 
 def volume_path(client: Any) -> Path | None:  # noqa: ANN401 - docker-py is untyped
     """Return the directory of the project's volume; None if the engine has none or does not answer."""
-    with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+    with contextlib.suppress(*ENGINE_ERRORS):
         return Path(client.inspect_volume(VOLUME)["Mountpoint"])
     return None
 
@@ -104,8 +103,7 @@ def running_containers(client: Any, project: ComposeProject) -> list[str]:  # no
     """Return names of running containers that mount the project's files: its hub, its Nginx, its students' servers.
 
     Raises:
-        docker.errors.DockerException: the engine does not answer.
-        requests.exceptions.RequestException: as above.
+        one of ENGINE_ERRORS: the engine does not answer.
     """
     directories = [path for path in (project.folder, project.notebooks) if path is not None]
 

@@ -7,17 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import docker
-import docker.errors
-
-from classroom.docker.client import API_VERSION, EngineSilentError
+from classroom.docker.client import ENGINE_ERRORS, connect
 from classroom.docker.container import GROUPS, LABEL, split_label
 from classroom.errors import ClassroomError
 from classroom.gpus.leases import LEASE
 from classroom.units import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
+
+    import docker
 
     from classroom.settings.models import Settings
 
@@ -80,9 +79,8 @@ def inspect_servers(settings: Settings, servers: Iterable[Mapping[str, Any]]) ->
     ]
     if not statuses or settings.spawner != "docker":
         return tuple(statuses)
-    client = _client(settings)
-    containers = _call(settings, lambda: _containers(client, settings))
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with connect(settings.docker.host) as client, ThreadPoolExecutor(_THREADS) as pool:
+        containers = _containers(client, settings)
         return tuple(pool.map(lambda status: _measure(client, status, containers.get(status.name)), statuses))
 
 
@@ -94,11 +92,13 @@ def read_server_log(settings: Settings, name: str, lines: int) -> str:
     """
     if settings.spawner != "docker":
         raise ClassroomError("Servers that are plain processes write into the hub's own log.")
-    client = _client(settings)
-    container = _call(settings, lambda: _containers(client, settings)).get(name)
-    if container is None:
-        raise ClassroomError(f"{name} has no server, and a log is removed with its server. See: classroom servers list")
-    text: bytes = _call(settings, lambda: client.logs(container["Id"], tail=lines))
+    with connect(settings.docker.host) as client:
+        container = _containers(client, settings).get(name)
+        if container is None:
+            raise ClassroomError(
+                f"{name} has no server, and a log is removed with its server. See: classroom servers list"
+            )
+        text: bytes = client.logs(container["Id"], tail=lines)
     return strip_escapes(text.decode("utf-8", "replace"))
 
 
@@ -135,22 +135,11 @@ def _measure(client: docker.APIClient, server: ServerStatus, container: Mapping[
     )
     try:
         memory, limit, cpus = read_stats(client.stats(container["Id"], stream=False))
-    except (docker.errors.DockerException, OSError):
+    except ENGINE_ERRORS:
         return server  # stopped meanwhile
     return replace(server, memory=memory, memory_limit=limit, cpus=cpus)
-
-
-def _client(settings: Settings) -> docker.APIClient:
-    return docker.APIClient(base_url=settings.docker.host, version=API_VERSION, timeout=20, max_pool_size=_THREADS)
 
 
 def _containers(client: docker.APIClient, settings: Settings) -> dict[str, Mapping[str, Any]]:
     filters = {"label": [LABEL + "user", f"{LABEL}network={settings.network.name}"]}
     return {item["Labels"][LABEL + "user"]: item for item in client.containers(all=True, filters=filters)}
-
-
-def _call(settings: Settings, request: Callable[[], Any]) -> Any:  # noqa: ANN401 - docker-py is untyped
-    try:
-        return request()
-    except (docker.errors.DockerException, OSError) as error:
-        raise EngineSilentError(settings.docker.host, error) from error

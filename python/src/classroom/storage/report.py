@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import docker.errors
 from rich.table import Table
 from rich.text import Text
 
 from classroom.db.sqlite import database_file, open_database
-from classroom.docker.client import Engine, EngineSilentError
+from classroom.docker.client import connect
 from classroom.errors import ClassroomError
 from classroom.storage import home_directories
 from classroom.storage.client import call_helper
@@ -154,11 +153,8 @@ async def _measure_by_helper(storage: Storage, homes: list[str]) -> tuple[dict[s
 
 
 def _measure_volumes(settings: Settings, homes: list[str]) -> dict[str, HomeContents]:
-    client = Engine(settings.docker.host, timeout=_TIMEOUT).client
-    try:
+    with connect(settings.docker.host, _TIMEOUT) as client:
         volumes = client.df()["Volumes"] or []
-    except (docker.errors.DockerException, OSError) as error:
-        raise EngineSilentError(settings.docker.host, error) from error
     return {volume["Name"]: _measure_volume(volume) for volume in volumes if volume["Name"] in homes}
 
 
