@@ -160,6 +160,6 @@ def _not_used(idle: float) -> StopReason:
     duration = format_duration(idle)
     return StopReason(
         "not used",
-        f"Nothing has run on your GPU for {duration}. Run code on it to keep it.",
+        f"Nothing has run on your GPU for {duration}. Run code on it, or it goes to another student.",
         f"Nothing had run on your GPU for {duration}.",
     )

@@ -1,4 +1,4 @@
-"""GPU inventory of the machine, from its CDI specifications. Nothing is kept that the files no longer say."""
+"""GPU inventory of the machine, from its CDI specifications. The files are its only source."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Inventory:
 
     @cached_property
     def identities(self) -> dict[str, str]:
-        """The identity behind each name, and behind itself."""
+        """The identity of each name, and of each identity."""
         return {name: device.identity for device in self.devices for name in (*device.names, device.identity)}
 
     def of_kind(self, kind: str) -> tuple[Device, ...]:
@@ -70,22 +70,22 @@ def qualified_name(name: str) -> str:
 def discover(cdi_devices: Iterable[CdiDevice], problems: Iterable[str] = ()) -> Inventory:
     """Return the inventory of these CDI devices: each GPU once, whatever its names."""
     every = list(cdi_devices)
-    gpus = [each for each in every if each.kind.endswith("/gpu")]
-    single = [each for each in gpus if each.name != "all" and len(each.cards) < 2]
+    gpus = [device for device in every if device.kind.endswith("/gpu")]
+    single = [device for device in gpus if device.name != "all" and len(device.cards) < 2]
     # A driver without names for single devices (Windows' subsystem, Jetson): all of them count as one.
-    single = single or [each for each in gpus if each.name == "all"]
+    single = single or [device for device in gpus if device.name == "all"]
     # Only the parts of a divided card are allocated.
-    divided = frozenset[str]().union(*(each.cards for each in single if each.is_instance))
-    single = [each for each in single if each.is_instance or not each.cards & divided]
+    divided = frozenset[str]().union(*(device.cards for device in single if device.is_instance))
+    single = [device for device in single if device.is_instance or not device.cards & divided]
     grouped: dict[str, list[str]] = {}
-    for each in single:
-        grouped.setdefault(each.identity, []).append(each.qualified)
+    for device in single:
+        grouped.setdefault(device.identity, []).append(device.qualified)
     devices = []
     for identity, names in grouped.items():
         ordered = sorted(names, key=_order)
         devices.append(Device(ordered[0], tuple(ordered), identity))
     devices.sort(key=lambda device: _order(device.name))
-    return Inventory(tuple(devices), frozenset(each.qualified for each in every), tuple(problems))
+    return Inventory(tuple(devices), frozenset(device.qualified for device in every), tuple(problems))
 
 
 def _order(name: str) -> tuple[str, int, list[tuple[int, int, str]]]:

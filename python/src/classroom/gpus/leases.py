@@ -69,7 +69,9 @@ def lease_labels(names: Iterable[str], identities: Iterable[str], policy: str, l
 
 def leases_of(containers: Iterable[Mapping[str, Any]]) -> tuple[Lease, ...]:
     """Return the leases of containers as `docker ps --all` lists them."""
-    return tuple(_lease(each) for each in containers if each["State"] in _LIVE and each["Labels"].get(LEASE))
+    return tuple(
+        _lease(container) for container in containers if container["State"] in _LIVE and container["Labels"].get(LEASE)
+    )
 
 
 def _lease(container: Mapping[str, Any]) -> Lease:

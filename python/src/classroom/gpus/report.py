@@ -113,7 +113,7 @@ def make_report(
     """
     rules = rules or {"gpu": gpu}
     leases = sorted(leases, key=lambda lease: (lease.since, lease.holder))
-    allocating = [each for each in rules.values() if each.policy != "none"]
+    allocating = [rule for rule in rules.values() if rule.policy != "none"]
     is_limited = allocating and all(map(has_queue, allocating))
     pool = class_device_pool(allocating, inventory) if is_limited else inventory.devices
     rows = []
@@ -130,7 +130,7 @@ def make_report(
             for name in lease.names
             if name not in inventory.names
         ]
-    policies = [f"{where.removesuffix('.gpu')}: {each.policy}" for where, each in rules.items() if each != gpu]
+    policies = [f"{where.removesuffix('.gpu')}: {rule.policy}" for where, rule in rules.items() if rule != gpu]
     return Report("; ".join([gpu.policy, *policies]), tuple(rows), class_gpu_problems(rules, inventory))
 
 

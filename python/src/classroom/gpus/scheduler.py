@@ -1,4 +1,4 @@
-"""GPU scheduler: takes snapshots of the GPUs, allocates them to starts, and keeps the queue in step with the leases.
+"""GPU scheduler: takes snapshots of the GPUs, allocates them to starts, and updates the queue by the leases.
 
 A hub has one. Pages, starts and the controller ask it, so that all of them decide by the same state and rules.
 """
@@ -129,7 +129,7 @@ class GpuScheduler:
                 WAITED.observe(waited)
 
     async def reconcile(self) -> GpuSnapshot:
-        """Bring the queue and the metrics in step with the leases; return the snapshot, with the collector's sample.
+        """Update the queue and the metrics by the leases; return the snapshot with the collector's sample.
 
         Raises:
             EngineAwayError: the engine does not answer.

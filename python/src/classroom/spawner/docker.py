@@ -99,12 +99,12 @@ class ClassroomSpawner(DockerSpawner):
         Upstream takes a status 500 of the engine for "gone", too, and then forgets a running server.
         """
         try:
-            found: dict[str, Any] = await self.docker("inspect_container", self.container_name)
+            container: dict[str, Any] = await self.docker("inspect_container", self.container_name)
         except docker.errors.NotFound:
             self.object_id = ""
             return None
-        self.object_id = found["Id"]
-        return found
+        self.object_id = container["Id"]
+        return container
 
     async def poll(self) -> int | str | None:
         """Return None while the server runs, or while the engine does not answer."""
@@ -115,14 +115,14 @@ class ClassroomSpawner(DockerSpawner):
             return None
 
     @property
-    def effective(self) -> StudentRules:
+    def current_rules(self) -> StudentRules:
         """The student's settings now, by current groups."""
         return account_settings(self.db, self.settings, [self.user.name])[self.user.name]
 
     @property
     def may_queue(self) -> bool:
         """Whether this student may have to wait for a GPU."""
-        return may_queue(self.effective.gpu, self.settings)
+        return may_queue(self.current_rules.gpu, self.settings)
 
     @property
     def scheduler(self) -> GpuScheduler:
@@ -133,12 +133,12 @@ class ClassroomSpawner(DockerSpawner):
     async def gpu_snapshot(self, gpu: Gpu | None = None, *, recent: bool = False) -> GpuSnapshot:
         """Return the GPUs as this student finds them; `gpu` are the student's rules, by default the current ones."""
         return await self.scheduler.snapshot(
-            self.user.name, gpu or self.effective.gpu, self.container_name, recent=recent
+            self.user.name, gpu or self.current_rules.gpu, self.container_name, recent=recent
         )
 
     async def get_options_form(self) -> str:
         """Return the start page's form; empty, so that one click starts the server, unless no GPU is free."""
-        gpu = self.effective.gpu
+        gpu = self.current_rules.gpu
         if not may_queue(gpu, self.settings):
             return ""
         student = self.user.name
@@ -168,36 +168,36 @@ class ClassroomSpawner(DockerSpawner):
         self.db.commit()
         if wanted is None:
             raise self._failure('A server has one option, gpu, and its only value is "no".', "options", status=400)
-        holds = self.effective  # for this start, even if the groups change during it
+        rules = self.current_rules  # for this start, even if the groups change during it
         try:
             async with asyncio.timeout(self.settings.student.start_timeout):
-                return await self._start(holds, wanted=wanted)
+                return await self._start(rules, wanted=wanted)
         except TimeoutError as error:
             raise self._failure("The server did not answer in time.", "timeout", error) from error
         except EngineAwayError as error:
             raise self._failure("The machine that runs the servers does not answer.", "engine-away", error) from error
         except docker.errors.ImageNotFound as error:
             raise self._failure(
-                f"The image {holds.student.image} is not on this machine.", "image-missing", error
+                f"The image {rules.student.image} is not on this machine.", "image-missing", error
             ) from error
         except (ClassroomError, docker.errors.APIError) as error:
-            if (folder := missing_folder(error)) in holds.shared:
+            if (folder := missing_folder(error)) in rules.shared:
                 message = f"The shared folder {folder.name} is not on this machine."
                 raise self._failure(message, "shared-folder-missing", error) from error
             raise self._failure("The server could not be started.", "engine-error", error) from error
 
-    async def _start(self, holds: StudentRules, *, wanted: bool) -> str:
+    async def _start(self, rules: StudentRules, *, wanted: bool) -> str:
         self.stage = (10, "Creating your container")
         self._cancel_removal()  # the container is removed below, as a leftover
         home, is_empty = await self._home()
-        allocating = self.scheduler.allocate(self.user.name, holds.gpu, self.container_name, wanted=wanted)
+        allocating = self.scheduler.allocate(self.user.name, rules.gpu, self.container_name, wanted=wanted)
         async with allocating as allocation:
             if isinstance(allocation, Busy):
                 raise self._failure(f"{allocation.reason} {WITHOUT_GPU}", "gpus-in-use")
-            await self._create(allocation, home, holds)
+            await self._create(allocation, home, rules)
             self.user.settings["app"].notices.record_start(self.user.name)
         if is_empty:
-            await copy_image_home(self.engine, holds.student.image, self.object_id)
+            await copy_image_home(self.engine, rules.student.image, self.object_id)
         self.stage = (30, "Starting your container")
         try:
             await self.docker("start", self.object_id)
@@ -206,7 +206,7 @@ class ClassroomSpawner(DockerSpawner):
                 raise
             self.log.exception("%s: without a GPU, because the engine cannot attach %s", self._log_name, allocation)
             await self.remove_object()
-            await self._create(NoGpu("The GPU could not be attached. Tell your instructor."), home, holds)
+            await self._create(NoGpu("The GPU could not be attached. Tell your instructor."), home, rules)
             await self.docker("start", self.object_id)
         self.stage = (60, "Starting JupyterLab")
         url = await self.running_url()
@@ -226,12 +226,12 @@ class ClassroomSpawner(DockerSpawner):
         if storage.path is None:
             return location, False  # the engine creates the volume and fills it
         try:
-            made = await call_helper(storage.helper, "make", location)
+            home = await call_helper(storage.helper, "make", location)
         except ClassroomError as error:
             raise self._failure("Your home cannot be reached now.", "storage", error) from error
-        return str(storage.path / location), bool(made["empty"])
+        return str(storage.path / location), bool(home["empty"])
 
-    async def _create(self, gpus: Granted | NoGpu, home: str, holds: StudentRules) -> None:
+    async def _create(self, gpus: Granted | NoGpu, home: str, rules: StudentRules) -> None:
         environment = self.get_env()
         names, identities = (gpus.names, gpus.identities) if isinstance(gpus, Granted) else ((), ())
         if isinstance(gpus, NoGpu):
@@ -244,30 +244,30 @@ class ClassroomSpawner(DockerSpawner):
             home=home,
             environment=environment,
             devices=names,
-            shared=holds.shared,
-            labels=lease_labels(names, identities, holds.gpu.policy, student_limit(holds.gpu))
-            | {GROUPS: ",".join(holds.groups)},
+            shared=rules.shared,
+            labels=lease_labels(names, identities, rules.gpu.policy, student_limit(rules.gpu))
+            | {GROUPS: ",".join(rules.groups)},
         )
-        if names and holds.gpu.uses_mps:
-            await self._create_mps_client(order, holds)
+        if names and rules.gpu.uses_mps:
+            await self._create_mps_client(order, rules)
         else:
-            await self._create_container(order, holds)
+            await self._create_container(order, rules)
 
-    async def _create_mps_client(self, order: Order, holds: StudentRules) -> None:
+    async def _create_mps_client(self, order: Order, rules: StudentRules) -> None:
         """Create a client of CUDA's Multi-Process Service; a container without it where the service has never run."""
-        mps = holds.gpu.mps
+        mps = rules.gpu.mps
         count = 0 if any(name.endswith("=all") for name in order.devices) else len(order.devices)
         environment = {**order.environment, **client_environment(mps, MPS, count)}
         try:
-            await self._create_container(replace(order, environment=environment, mps=mps), holds)
+            await self._create_container(replace(order, environment=environment, mps=mps), rules)
         except docker.errors.APIError as error:
             if missing_folder(error) not in {mps.pipes, mps.shared_memory}:
                 raise
             self.log.warning("%s: starting without CUDA MPS, which has not run here. Start it", self._log_name)
-            await self._create_container(order, holds)
+            await self._create_container(order, rules)
 
-    async def _create_container(self, order: Order, holds: StudentRules) -> None:
-        arguments = create_arguments(order, holds.student, self.settings.network)
+    async def _create_container(self, order: Order, rules: StudentRules) -> None:
+        arguments = create_arguments(order, rules.student, self.settings.network)
         try:
             created = await self.docker("create_container", **arguments)
         except docker.errors.APIError as error:
@@ -288,10 +288,10 @@ class ClassroomSpawner(DockerSpawner):
 
     async def running_url(self) -> str | None:
         """Return the server's URL by the engine; None if there is no such container."""
-        found = await self.get_object()
-        if not found:
+        container = await self.get_object()
+        if not container:
             return None
-        address = found["NetworkSettings"]["Networks"][self.settings.network.name]["IPAddress"]
+        address = container["NetworkSettings"]["Networks"][self.settings.network.name]["IPAddress"]
         return f"http://{address}:{PORT}"
 
     async def _is_gone(self) -> bool:
@@ -299,8 +299,8 @@ class ClassroomSpawner(DockerSpawner):
 
     async def _remove_leftover(self) -> None:
         """Remove a container of our name that no hub knows: its hub was killed before it could record it."""
-        found = await self.get_object()
-        if found and found["Config"]["Labels"].get(LABEL + "user") != self.user.name:
+        container = await self.get_object()
+        if container and container["Config"]["Labels"].get(LABEL + "user") != self.user.name:
             raise ClassroomError(
                 f"another container has the name {self.container_name} and is not of this class; remove it"
             )

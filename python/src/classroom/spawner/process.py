@@ -1,4 +1,4 @@
-"""Students' servers as plain processes: shows the site where there is no Docker engine, and isolates nobody."""
+"""Process spawner: students' servers as processes without isolation, to show the site without a Docker engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WELCOME = Path(__file__).parents[1] / "student" / "files" / "Welcome.ipynb"
 
 
 class ProcessSpawner(SimpleLocalProcessSpawner):
-    """One process and one home folder under the state directory per student, all of the hub's own user."""
+    """One process and one home directory for each student, all of the hub's user."""
 
     settings = Instance(Settings, config=True, help="The class's settings.")
 
@@ -38,11 +38,11 @@ class ProcessSpawner(SimpleLocalProcessSpawner):
         return [sys.executable, "-I", "-m", "classroom.student"]
 
     def make_preexec_fn(self, _name: str) -> Callable[[], None] | None:
-        """Nothing to do between fork and exec: the home is made in `start`."""
+        """Return nothing to do between fork and exec: `start` makes the home."""
         return None
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
-        """The environment of a container's server, with a /tmp of the student's own."""
+        """Return the environment of a container's server, with the student's own /tmp."""
         scratch = Path(self.home_dir).with_suffix(".tmp")
         moved = {name: value.replace("/tmp", str(scratch), 1) for name, value in ENVIRONMENT.items()}
         return env | moved | {"HOME": self.home_dir, "USER": self.user.name, "PATH": _path()}

@@ -1,4 +1,4 @@
-"""Find out soon that a server answers, or that it never will."""
+"""Server readiness: wait until a new server answers, or has ended."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from jupyterhub.httpclient import fetch
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_PAUSE = 0.2  # seconds. Upstream waits up to 5 between two looks: a student's server was ready for 4 before it was seen
+_PAUSE = 0.2  # seconds. Upstream pauses up to 5: a ready server then waited 4 seconds for nothing
 _CHECK = 2.0  # seconds
-# The address of a container that has gone swallows what is sent to it: there is no refusal to wait for.
+# The address of a removed container drops all packets: no refusal comes back.
 _TIMEOUT = aiohttp.ClientTimeout(total=5, sock_connect=1)
 
 
 async def answers(url: str, is_gone: Callable[[], Awaitable[bool]]) -> bool:
-    """Wait until something answers a GET with less than a server error; bounded by who calls.
+    """Wait until a GET is answered without a server error; the caller limits the time.
 
     Args:
-        url: what to ask for.
-        is_gone: says, every two seconds, whether there is nothing more to wait for.
+        url: of the request.
+        is_gone: tells whether the server has ended; called every two seconds.
 
     Returns:
-        whether it answers; False when it is gone.
+        whether it answers; False when it has ended.
     """
     checked = time.monotonic()
     while True:
@@ -35,7 +35,7 @@ async def answers(url: str, is_gone: Callable[[], Awaitable[bool]]) -> bool:
             if response.status < 500:
                 return True
         except (OSError, aiohttp.ClientError):
-            pass  # nobody listens yet
+            pass  # no process listens yet
         if time.monotonic() - checked > _CHECK:
             if await is_gone():
                 return False

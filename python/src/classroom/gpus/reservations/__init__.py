@@ -1,1 +1,1 @@
-"""GPU reservations: which devices a lecture keeps, and the rows in the database."""
+"""GPU reservations for lectures: their devices, and their rows in the database."""

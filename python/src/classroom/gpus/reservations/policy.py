@@ -80,7 +80,7 @@ def claims_of(
         reservations: those in force; the first is served first.
     """
     on = [(lease, leased_identities(inventory, lease)) for lease in leases] if reservations else []
-    matched = match_devices([_request(each, pools(each.group), on) for each in reservations])
+    matched = match_devices([_request(reservation, pools(reservation.group), on) for reservation in reservations])
     return tuple(
         Claim(reservation.members, identities, clear=reservation.clear)
         for reservation, identities in zip(reservations, matched, strict=True)
@@ -165,15 +165,15 @@ def check_reservation(wanted: Reservation, others: Iterable[Reservation], when: 
     available = f"Only {devices} GPU{'' if devices == 1 else 's'} can be reserved{whom}"
     if wanted.count > devices:
         raise ReservationError(f"{available}.")
-    overlapping = [each for each in others if each.begins < wanted.ends and wanted.begins < each.ends]
+    overlapping = [other for other in others if other.begins < wanted.ends and wanted.begins < other.ends]
     requests = {
-        each: (each.count, [device.identity for device in pools(each.group)]) for each in (*overlapping, wanted)
+        other: (other.count, [device.identity for device in pools(other.group)]) for other in (*overlapping, wanted)
     }
     # The fewest devices are left at a moment when a reservation begins.
-    moments = [wanted.begins, *(each.begins for each in overlapping if each.begins > wanted.begins)]
-    at_once = ([requests[each] for each in overlapping if each.holds(moment)] for moment in moments)
+    moments = [wanted.begins, *(other.begins for other in overlapping if other.begins > wanted.begins)]
+    at_once = ([requests[other] for other in overlapping if other.holds(moment)] for moment in moments)
     if any(len(match_devices([*others_then, requests[wanted]])[-1]) < wanted.count for others_then in at_once):
-        numbers = ", ".join(f"number {each.id} ({each.count})" for each in overlapping)
+        numbers = ", ".join(f"number {other.id} ({other.count})" for other in overlapping)
         raise ReservationError(
             f"{available}, and others are reserved for that time: {numbers}. Reserve fewer, or choose another time.",
             409,

@@ -77,7 +77,7 @@ def create_reservation(db: Session, wanted: Reservation, pools: Pools, named: Na
     )
     db.add(row)
     db.commit()
-    return next(each for each in list_reservations(db, when, named) if each.id == row.id)
+    return next(reservation for reservation in list_reservations(db, when, named) if reservation.id == row.id)
 
 
 def cancel_reservations(db: Session, ids: Iterable[int]) -> tuple[int, ...]:

@@ -115,7 +115,7 @@ class Driver:
         clients: set[int] = set()
         with suppress(*_WITHOUT_ANSWER):
             mps = pynvml.nvmlDeviceGetMPSComputeRunningProcesses(handle)
-            clients, running = {each.pid for each in mps}, [*running, *mps]
+            clients, running = {process.pid for process in mps}, [*running, *mps]
         return Reading(
             index=index,
             uuid=uuid,
@@ -123,7 +123,7 @@ class Driver:
             memory_used=used,
             memory_total=total,
             use=busy,
-            processes=_processes({each.pid: each.usedGpuMemory or 0 for each in running}, uses, clients),
+            processes=_processes({process.pid: process.usedGpuMemory or 0 for process in running}, uses, clients),
         )
 
     def _uses(self, handle: Any, uuid: str) -> dict[int, float] | None:  # noqa: ANN401 - as above
@@ -135,11 +135,11 @@ class Driver:
         except (pynvml.NVMLError_InsufficientSize, *_WITHOUT_ANSWER):
             return None  # the first: more samples than the library had just announced
         uses: dict[int, float] = {}
-        for each in samples:
-            self._newest[uuid] = max(self._newest.get(uuid, 0), each.timeStamp)
+        for sample in samples:
+            self._newest[uuid] = max(self._newest.get(uuid, 0), sample.timeStamp)
             # The library leaves values above 100 where it measured nothing.
-            if each.smUtil <= 100:
-                uses[each.pid] = max(uses.get(each.pid, 0.0), each.smUtil / 100)
+            if sample.smUtil <= 100:
+                uses[sample.pid] = max(uses.get(sample.pid, 0.0), sample.smUtil / 100)
         return uses
 
 

@@ -88,10 +88,10 @@ def write_sample(path: Path, sample: Sample) -> None:
     Raises:
         OSError: the directory is missing or full.
     """
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(sample.model_dump_json())
-    beside.chmod(0o640)
-    beside.replace(path)
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(sample.model_dump_json())
+    draft.chmod(0o640)
+    draft.replace(path)
 
 
 def read_sample(path: Path, now: float | None = None) -> Sample | None:
