@@ -22,7 +22,7 @@ from playwright.sync_api import sync_playwright
 
 from behaviour import servers
 from behaviour.gpu_class import afternoon, room  # noqa: F401 - fixtures
-from behaviour.people import Visitor, said
+from behaviour.people import Visitor, page_messages
 from behaviour.reports import last_lines, merge_patch, pictures
 from behaviour.terminal import terminal  # noqa: F401 - a fixture
 
@@ -91,7 +91,7 @@ def admin_credentials(url: str) -> tuple[str, str]:
     if answer.url.path == "/hub/change-password":
         changed = password + CHANGED
         answer = first.post(str(answer.url), {"new_password": changed, "new_password_confirmation": changed})
-        assert answer.status_code == 200, said(answer)
+        assert answer.status_code == 200, page_messages(answer)
         return name, changed
     return (name, password) if first.is_signed_in else (name, password + CHANGED)
 
@@ -101,7 +101,7 @@ def admin(url: str, admin_credentials: tuple[str, str]) -> Visitor:
     """The instructor, logged in."""
     visitor = Visitor(url)
     answer = visitor.sign_in(*admin_credentials)
-    assert visitor.is_signed_in, said(answer)
+    assert visitor.is_signed_in, page_messages(answer)
     return visitor
 
 
@@ -118,7 +118,7 @@ def student(visit: Callable[..., Visitor], admin: Visitor, name: str) -> Visitor
     visitor.sign_up(name)
     admin.act("approve", name)
     answer = visitor.sign_in(name)
-    assert visitor.is_signed_in, said(answer)
+    assert visitor.is_signed_in, page_messages(answer)
     return visitor
 
 

@@ -1,4 +1,4 @@
-"""A person at the site, by HTTP."""
+"""HTTP client that uses the site as a student or an instructor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PASSWORD = "four plain words here"
 
 @dataclass
 class Visitor:
-    """A person at the site, by HTTP. Each comes from an address of their own where the site is on this machine."""
+    """A browser of one person. Each has its own client address where the site is on this machine."""
 
     url: str
     address: str | None = None
@@ -71,12 +71,12 @@ class Visitor:
         return self.get("/hub/home", follow=False).status_code == 200
 
 
-_SAID = re.compile(r'<(?:div|p) [^>]*class="(?:alert alert-(?:danger|success)|login_error)"[^>]*>(.*?)</', re.DOTALL)
+_MESSAGE = re.compile(r'<(?:div|p) [^>]*class="(?:alert alert-(?:danger|success)|login_error)"[^>]*>(.*?)</', re.DOTALL)
 
 
-def said(answer: httpx.Response) -> str:
+def page_messages(answer: httpx.Response) -> str:
     """Return the errors and notices of a page, without markup."""
-    return " ".join(html.unescape(text).strip() for text in _SAID.findall(answer.text))
+    return " ".join(html.unescape(text).strip() for text in _MESSAGE.findall(answer.text))
 
 
 def is_waiting(admin: Visitor, name: str) -> bool:
@@ -89,10 +89,10 @@ def is_approved(admin: Visitor, name: str) -> bool:
     return f'href="/hub/change-password/{name}"' in page
 
 
-def one_time(answer: httpx.Response) -> str:
-    found = re.search(r'id="one-time-password">([^<]+)<', answer.text)
-    assert found, said(answer)
-    return found[1]
+def shown_password(answer: httpx.Response) -> str:
+    match = re.search(r'id="one-time-password">([^<]+)<', answer.text)
+    assert match, page_messages(answer)
+    return match[1]
 
 
 def api(visitor: Visitor, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:

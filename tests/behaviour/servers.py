@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from behaviour.people import Visitor, said
+from behaviour.people import Visitor, page_messages
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def enrol(url: str, admin: Visitor, name: str = "") -> Server:
     visitor.sign_up(name)
     admin.act("approve", name)
     answer = visitor.sign_in(name)
-    assert visitor.is_signed_in, said(answer)
+    assert visitor.is_signed_in, page_messages(answer)
     return Server(visitor, name)
 
 

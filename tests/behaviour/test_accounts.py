@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from behaviour.people import Visitor, api, is_approved, is_waiting, said
+from behaviour.people import Visitor, api, is_approved, is_waiting, page_messages
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ def test_a_student_signs_up_is_approved_and_signs_in(visit: Visit, admin: Visito
     assert name in answer.text
     assert "Ada Lovelace" in admin.get("/hub/authorize").text
     answer = admin.act("approve", name)
-    assert said(answer) == f"Approved: {name}."
+    assert page_messages(answer) == f"Approved: {name}."
     answer = student.get("/hub/waiting")
     assert answer.url.path == "/hub/login"
-    assert "approved" in said(answer)
+    assert "approved" in page_messages(answer)
     answer = student.sign_in(name)
     assert (answer.status_code, answer.url.path) == (200, "/hub/home")
 
 
-def test_a_student_who_is_not_approved_lands_on_the_waiting_page_and_not_inside(visit: Visit, name: str) -> None:
+def test_a_login_before_approval_leads_to_the_waiting_page(visit: Visit, name: str) -> None:
     visit().sign_up(name)
     elsewhere = visit()
     answer = elsewhere.sign_in(name)
@@ -60,7 +60,7 @@ def test_a_rejected_request_is_gone_and_the_name_is_free(visit: Visit, admin: Vi
 
 
 @pytest.mark.parametrize("path", ["authorize", "discard"])
-def test_a_link_or_an_image_neither_approves_nor_removes(visit: Visit, admin: Visitor, name: str, path: str) -> None:
+def test_a_link_or_an_image_cannot_approve_or_remove(visit: Visit, admin: Visitor, name: str, path: str) -> None:
     visit().sign_up(name)
     for method in ("GET", "POST", "PUT", "DELETE"):
         answer = admin.web.request(method, f"/hub/{path}/{name}", headers={"X-XSRFToken": admin.xsrf or ""})
@@ -88,7 +88,7 @@ def test_a_sign_up_form_that_was_open_too_long_comes_back_with_what_was_typed(vi
     student.get("/hub/signup")
     answer = student.web.post("/hub/signup", data={"username": name, "full_name": "Ada", "_xsrf": "old"})
     assert answer.status_code == 403
-    assert "Please try again" in said(answer)
+    assert "Please try again" in page_messages(answer)
     assert f'value="{name}"' in answer.text
 
 
@@ -102,29 +102,29 @@ def test_a_student_cannot_open_the_list_or_approve(visit: Visit, student: Visito
     assert visit().sign_in(other).url.path == "/hub/waiting"
 
 
-def test_who_is_not_signed_in_is_sent_to_the_login(visit: Visit, name: str) -> None:
+def test_without_login_the_list_leads_to_the_login_page(visit: Visit, name: str) -> None:
     stranger = visit()
     assert stranger.get("/hub/authorize").url.path == "/hub/login"
     assert stranger.get("/hub/change-password").url.path == "/hub/login"
     assert stranger.post("/hub/authorize", {"action": "approve", "name": name}).status_code == 403
 
 
-def test_approving_twice_is_approving_once(visit: Visit, admin: Visitor, name: str) -> None:
+def test_a_second_approval_changes_nothing(visit: Visit, admin: Visitor, name: str) -> None:
     visit().sign_up(name)
     admin.act("approve", name)
     answer = admin.act("approve", name)
-    assert "already" in said(answer)
+    assert "already" in page_messages(answer)
     assert is_approved(admin, name)
     visitor = visit()
     visitor.sign_in(name)
     assert visitor.is_signed_in
 
 
-def test_several_are_approved_at_once(visit: Visit, admin: Visitor, name: str) -> None:
+def test_several_students_are_approved_at_once(visit: Visit, admin: Visitor, name: str) -> None:
     names = [f"{name}-{i}" for i in range(3)]
     for each in names:
         visit().sign_up(each)
-    assert said(admin.act("approve", *names)).startswith("Approved: ")
+    assert page_messages(admin.act("approve", *names)).startswith("Approved: ")
     assert all(is_approved(admin, each) for each in names)
 
 
@@ -134,25 +134,27 @@ def test_several_are_approved_at_once(visit: Visit, admin: Visitor, name: str) -
         ({"action": "approve", "name": "nobody-of-that-name"}, "no account named nobody-of-that-name"),
         ({"action": "approve"}, "Nobody is selected"),
         ({"action": "reject", "name": "nobody-of-that-name"}, "no account named"),
-        ({"action": "promote", "name": "x"}, "Load it again"),
-        ({"action": "approve", "name": "x" * 2000}, "too long names"),
+        ({"action": "promote", "name": "x"}, "Load the page again"),
+        ({"action": "approve", "name": "x" * 2000}, "too many or too long"),
         ({"action": "x" * 1_000_000, "name": "x"}, "too long"),
     ],
     ids=["unknown", "nobody selected", "reject unknown", "unknown action", "long name", "huge field"],
 )
-def test_an_approval_of_nobody_says_so(admin: Visitor, fields: dict[str, str | list[str]], words: str) -> None:
+def test_an_invalid_action_is_refused_with_the_reason(
+    admin: Visitor, fields: dict[str, str | list[str]], words: str
+) -> None:
     answer = admin.post("/hub/authorize", fields)
     assert answer.status_code in {400, 404, 413}
-    assert words in said(answer)
+    assert words in page_messages(answer)
 
 
-def test_closing_an_account_ends_its_sessions_and_opening_it_again_gives_it_back(
+def test_a_closed_account_loses_its_sessions_and_can_be_reopened(
     visit: Visit, admin: Visitor, student: Visitor, name: str
 ) -> None:
     admin.act("revoke", name)
     assert not student.is_signed_in
     answer = visit().sign_in(name)
-    assert "closed" in said(answer)
+    assert "closed" in page_messages(answer)
     admin.act("reject", name)  # An account that was approved once may have files: this must not remove it.
     admin.act("approve", name)
     again = visit()
@@ -180,14 +182,14 @@ def look_alikes(name: str) -> list[str]:
     return [name, name.upper(), f" {name} ", wide, *cyrillic, *near]
 
 
-def test_nobody_signs_up_as_an_instructor_or_one_who_reads_like_one(
+def test_nobody_can_sign_up_with_a_name_like_an_instructors(
     visit: Visit, admin_credentials: tuple[str, str], admin: Visitor
 ) -> None:
     visitor = visit()
     for typed in look_alikes(admin_credentials[0]):
         answer = visitor.sign_up(typed)
         assert answer.status_code in {400, 409}, typed
-        assert "username" in said(answer), typed
+        assert "username" in page_messages(answer), typed
     assert admin.is_signed_in
 
 

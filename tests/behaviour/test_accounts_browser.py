@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from behaviour.people import PASSWORD, Visitor, is_approved, one_time
+from behaviour.people import PASSWORD, Visitor, is_approved, shown_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def test_a_student_waits_on_a_page_that_moves_on_when_approved(
+def test_the_waiting_page_continues_after_the_approval(
     open_page: Callable[..., Page], admin: Visitor, name: str
 ) -> None:
     page = open_page()
@@ -76,7 +76,7 @@ def test_a_student_waits_on_a_page_that_moves_on_when_approved(
     page.wait_for_url(f"**/user/{name}/lab**", timeout=60_000)
 
 
-def test_the_rules_are_shown_and_ticked_off_while_typing(open_page: Callable[..., Page], name: str) -> None:
+def test_the_form_marks_the_rules_that_are_met(open_page: Callable[..., Page], name: str) -> None:
     page = open_page()
     page.goto("/hub/signup")
     rules = page.locator("#password-rules li")
@@ -94,7 +94,7 @@ def test_the_rules_are_shown_and_ticked_off_while_typing(open_page: Callable[...
     assert password.get_attribute("type") == "text"
 
 
-def test_the_instructor_approves_all_by_keyboard(
+def test_an_instructor_approves_all_by_keyboard(
     open_page: Callable[..., Page], visit: Visit, admin: Visitor, admin_credentials: tuple[str, str], name: str
 ) -> None:
     names = [f"{name}-{i}" for i in range(2)]
@@ -114,7 +114,7 @@ def test_the_instructor_approves_all_by_keyboard(
     assert all(is_approved(admin, each) for each in names)
 
 
-def test_without_javascript_the_same_can_be_done(
+def test_everything_works_without_javascript(
     open_page: Callable[..., Page], admin: Visitor, admin_credentials: tuple[str, str], name: str
 ) -> None:
     student, instructor = open_page(scripts=False), open_page(scripts=False)
@@ -174,7 +174,7 @@ def test_every_page_fits_and_all_its_controls_have_names(  # noqa: PLR0917 - fix
     look(stranger, "waiting-student")
 
     student = open_page(size, scheme)
-    sign_in(student, name, one_time(admin.post(f"/hub/change-password/{name}", {})))
+    sign_in(student, name, shown_password(admin.post(f"/hub/change-password/{name}", {})))
     student.wait_for_url("**/hub/change-password*")
     look(student, "first-password")
     student.get_by_label("New password", exact=True).fill(PASSWORD)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from behaviour.people import PASSWORD, Visitor, one_time, said
+from behaviour.people import PASSWORD, Visitor, page_messages, shown_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,10 +47,10 @@ def test_unknown_and_known_names_get_the_same_answer(visit: Visit, student: Visi
     del student
     known, unknown = visit().sign_in(name, "wrong password"), visit().sign_in(f"{name}-x", "wrong password")
     assert known.status_code == unknown.status_code == 403
-    assert said(known) == said(unknown) == "Wrong username or password."
+    assert page_messages(known) == page_messages(unknown) == "Wrong username or password."
 
 
-def test_unknown_and_known_names_take_as_long(
+def test_unknown_and_known_names_take_the_same_time(
     visit: Visit, student: Visitor, name: str, figure: Callable[[str], None]
 ) -> None:
     del student
@@ -73,16 +73,14 @@ def lock(visitor: Visitor, name: str) -> list[int]:
     return [visitor.post("/hub/login", {"username": name, "password": f"wrong {i}"}).status_code for i in range(6)]
 
 
-def test_after_five_wrong_passwords_that_name_waits_at_that_address_and_nowhere_else(
-    visit: Visit, student: Visitor, name: str
-) -> None:
+def test_five_wrong_passwords_lock_out_the_name_at_that_address_only(visit: Visit, student: Visitor, name: str) -> None:
     attacker = visit()
     if attacker.address is None:
         pytest.skip("the site is not on this machine: all tests come from one address")
     assert lock(attacker, name) == [403] * 5 + [429]
     answer = attacker.sign_in(name)
     assert answer.status_code == 429
-    assert re.search(r"Wait \d+ minute", said(answer))
+    assert re.search(r"Wait \d+ minute", page_messages(answer))
     assert not attacker.is_signed_in
     owner = visit()
     owner.sign_in(name)
@@ -90,11 +88,11 @@ def test_after_five_wrong_passwords_that_name_waits_at_that_address_and_nowhere_
     assert student.is_signed_in
 
 
-def test_a_name_without_an_account_is_locked_just_the_same(visit: Visit, name: str) -> None:
+def test_a_name_without_an_account_is_locked_out_as_well(visit: Visit, name: str) -> None:
     assert lock(visit(), name) == [403] * 5 + [429]
 
 
-def test_wrong_passwords_sent_side_by_side_do_not_slip_through(visit: Visit, name: str) -> None:
+def test_concurrent_wrong_passwords_do_not_bypass_the_lockout(visit: Visit, name: str) -> None:
     attacker = visit()
     attacker.get("/hub/login")
 
@@ -107,20 +105,20 @@ def test_wrong_passwords_sent_side_by_side_do_not_slip_through(visit: Visit, nam
     assert answers.count(429) == 7
 
 
-def test_a_lock_survives_a_restart_of_the_hub(visit: Visit, server: Server, name: str) -> None:
+def test_a_lockout_survives_a_restart_of_the_hub(visit: Visit, server: Server, name: str) -> None:
     attacker = visit()
     assert lock(attacker, name)[-1] == 429
     server("restart", "hub")
     assert attacker.sign_in(name).status_code == 429
 
 
-def test_a_new_password_from_the_instructor_ends_the_lock(
+def test_a_new_password_from_the_instructor_ends_the_lockout(
     visit: Visit, admin: Visitor, student: Visitor, name: str
 ) -> None:
     del student
     locked = visit()
     lock(locked, name)
-    password = one_time(admin.post(f"/hub/change-password/{name}", {}))
+    password = shown_password(admin.post(f"/hub/change-password/{name}", {}))
     assert locked.sign_in(name, password).url.path == "/hub/change-password"
 
 
@@ -145,7 +143,7 @@ def test_forty_wrong_logins_do_not_stall_the_hub(visit: Visit, name: str, figure
     assert max(waits) < 1.5
 
 
-def test_twenty_sign_up_and_sign_in_at_once_and_none_fails(
+def test_twenty_concurrent_sign_ups_and_logins_succeed(
     visit: Visit, admin: Visitor, name: str, figure: Callable[[str], None]
 ) -> None:
     people = {f"{name}-{i}": visit() for i in range(20)}
@@ -154,7 +152,7 @@ def test_twenty_sign_up_and_sign_in_at_once_and_none_fails(
         def one(who: str) -> float:
             start = time.perf_counter()
             answer = step(who)
-            assert answer.url.path == arrives, f"{answer.status_code} {said(answer)}"
+            assert answer.url.path == arrives, f"{answer.status_code} {page_messages(answer)}"
             return time.perf_counter() - start
 
         with ThreadPoolExecutor(len(people)) as pool:
@@ -166,7 +164,7 @@ def test_twenty_sign_up_and_sign_in_at_once_and_none_fails(
     figure(f"20 at once: slowest sign-up {signing_up:.1f} s, slowest login {signing_in:.1f} s")
 
 
-def test_an_instructor_who_signs_in_finds_who_waits(
+def test_an_instructor_sees_waiting_students_after_login(
     visit: Callable[..., Visitor], admin_credentials: tuple[str, str]
 ) -> None:
     teacher = visit()
@@ -177,7 +175,7 @@ def test_an_instructor_who_signs_in_finds_who_waits(
 
 
 @pytest.mark.usefixtures("student")
-def test_a_student_who_signs_in_goes_to_their_server(visit: Callable[..., Visitor], name: str) -> None:
+def test_a_login_leads_a_student_to_their_server(visit: Callable[..., Visitor], name: str) -> None:
     again = visit()
     again.get("/hub/login")
     answer = again.post("/hub/login", {"username": name, "password": PASSWORD}, follow=False)

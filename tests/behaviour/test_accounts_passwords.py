@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from behaviour.people import PASSWORD, Visitor, api, one_time, said
+from behaviour.people import PASSWORD, Visitor, api, page_messages, shown_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ def test_a_student_changes_the_password_and_other_browsers_are_signed_out(
     answer = student.post(
         "/hub/change-password", {"old_password": PASSWORD, "new_password": new, "new_password_confirmation": new}
     )
-    assert "Your password is changed" in said(answer)
+    assert "Your password is changed" in page_messages(answer)
     assert student.is_signed_in
     assert not elsewhere.is_signed_in
     assert visit().sign_in(name).status_code == 403
@@ -42,21 +42,21 @@ def test_a_student_changes_the_password_and_other_browsers_are_signed_out(
     ],
     ids=["wrong present one", "too short", "not the same"],
 )
-def test_a_change_that_is_not_right_changes_nothing(
+def test_an_invalid_password_change_changes_nothing(
     visit: Visit, student: Visitor, name: str, typed: tuple[str, str, str], words: str
 ) -> None:
     fields = dict(zip(("old_password", "new_password", "new_password_confirmation"), typed, strict=True))
     student.get("/hub/change-password")
-    assert words in said(student.post("/hub/change-password", {**fields}))
+    assert words in page_messages(student.post("/hub/change-password", {**fields}))
     visitor = visit()
     visitor.sign_in(name)
     assert visitor.is_signed_in
 
 
-def test_a_one_time_password_opens_nothing_but_the_choice_of_another(
+def test_a_one_time_password_only_allows_the_choice_of_a_new_one(
     visit: Visit, admin: Visitor, student: Visitor, name: str
 ) -> None:
-    password = one_time(admin.post(f"/hub/change-password/{name}", {}))
+    password = shown_password(admin.post(f"/hub/change-password/{name}", {}))
     assert not student.is_signed_in, "the session of the forgotten password is over"
     assert visit().sign_in(name).status_code == 403
     visitor = visit()
@@ -64,7 +64,7 @@ def test_a_one_time_password_opens_nothing_but_the_choice_of_another(
     assert answer.url.path == "/hub/change-password"
     assert not visitor.is_signed_in
     again = visitor.post(str(answer.url), {"new_password": password, "new_password_confirmation": password})
-    assert "This is the one-time password" in said(again)
+    assert "This is the one-time password" in page_messages(again)
     new = "another set of words"
     answer = visitor.post(str(answer.url), {"new_password": new, "new_password_confirmation": new})
     assert answer.url.path == "/hub/home"
@@ -76,7 +76,7 @@ def test_a_user_of_the_admin_page_gets_a_password_that_works(visit: Visit, admin
     assert api(admin, "POST", f"users/{name}").status_code == 201
     assert visit().sign_in(name, "").status_code == 403
     assert "no password yet" in admin.get("/hub/authorize").text
-    password = one_time(admin.post(f"/hub/change-password/{name}", {}))
+    password = shown_password(admin.post(f"/hub/change-password/{name}", {}))
     visitor = visit()
     answer = visitor.sign_in(name, password)
     new = "another set of words"
@@ -85,11 +85,11 @@ def test_a_user_of_the_admin_page_gets_a_password_that_works(visit: Visit, admin
 
 
 @pytest.mark.parametrize("typed", ["Bad Name", "ünicode", "a" * 40, "../x"])
-def test_the_admin_page_makes_no_user_whose_name_is_outside_the_rules(admin: Visitor, typed: str) -> None:
+def test_the_admin_page_refuses_a_name_that_breaks_the_rule(admin: Visitor, typed: str) -> None:
     assert api(admin, "POST", "users", {"usernames": [typed]}).status_code == 400
 
 
-def test_a_removed_account_cannot_sign_in_and_its_name_is_free(
+def test_a_removed_account_cannot_log_in_and_its_name_is_free(
     visit: Visit, admin: Visitor, student: Visitor, name: str
 ) -> None:
     assert api(admin, "DELETE", f"users/{name}").status_code == 204

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from behaviour.people import PASSWORD, Visitor, said
+from behaviour.people import PASSWORD, Visitor, page_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 def test_a_bad_password_is_refused_with_the_reason(visit: Visit, name: str, password: str, words: str) -> None:
     answer = visit().sign_up(name, password.format(name=name))
     assert answer.status_code in {400, 413}
-    assert words in said(answer)
+    assert words in page_messages(answer)
     assert f'value="{name}"' in answer.text, "what was typed is not lost"
 
 
 def test_two_different_passwords_are_refused(visit: Visit, name: str) -> None:
     answer = visit().sign_up(name, PASSWORD, PASSWORD + "x")
-    assert (answer.status_code, "not the same" in said(answer)) == (400, True)
+    assert (answer.status_code, "not the same" in page_messages(answer)) == (400, True)
 
 
 def test_a_long_passphrase_works_to_its_last_letter(visit: Visit, admin: Visitor, name: str) -> None:
@@ -85,14 +85,14 @@ HOSTILE = "<script>alert(1)</script>"
         "\u212aate",
     ],
 )
-def test_a_name_outside_the_rules_is_refused_with_the_rule(visit: Visit, typed: str) -> None:
+def test_a_name_that_breaks_the_rule_is_refused_with_the_rule(visit: Visit, typed: str) -> None:
     answer = visit().sign_up(typed)
     assert answer.status_code == 400
-    assert "1 to 32 characters" in said(answer)
+    assert "1 to 32 characters" in page_messages(answer)
     assert HOSTILE not in answer.text
 
 
-def test_capital_letters_are_made_small(visit: Visit, name: str) -> None:
+def test_capital_letters_become_lower_case(visit: Visit, name: str) -> None:
     answer = visit().sign_up(name.upper())
     assert answer.url.path == "/hub/waiting"
     assert f">{name}</strong>" in answer.text
@@ -108,7 +108,7 @@ def test_a_field_of_a_megabyte_is_refused_by_name(visit: Visit, name: str, field
     }
     answer = visit().post("/hub/signup", fields)
     assert answer.status_code == 413
-    assert "too long" in said(answer)
+    assert "too long" in page_messages(answer)
     assert len(answer.content) < 100_000, "the page does not send it back"
 
 
@@ -117,26 +117,26 @@ def test_a_login_field_of_a_megabyte_is_refused(visit: Visit, name: str, field: 
     fields: dict[str, str | list[str]] = {"username": name, "password": PASSWORD, field: "x" * 1_000_000}
     answer = visit().post("/hub/login", fields)
     assert answer.status_code == 413
-    assert "too long" in said(answer)
+    assert "too long" in page_messages(answer)
     assert len(answer.content) < 100_000
 
 
 @pytest.mark.parametrize("path", ["/hub/signup", "/hub/login"])
-def test_a_form_without_fields_or_in_broken_letters_is_no_error_of_ours(visit: Visit, path: str) -> None:
+def test_a_broken_form_causes_no_server_error(visit: Visit, path: str) -> None:
     visitor = visit()
     assert visitor.post(path, {}).status_code in {400, 403}
     token = visitor.xsrf or ""
     body = b"_xsrf=" + token.encode() + b"&username=%ff%fe&password=%ff"
     answer = visitor.web.post(path, content=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
     assert answer.status_code == 400
-    assert "cannot be read" in said(answer)
+    assert "cannot be read" in page_messages(answer)
     body = body.replace(token.encode(), b"stale")
     answer = visitor.web.post(path, content=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
     assert answer.status_code in {400, 403}
     assert "</html>" in answer.text, "no page at all"
 
 
-def test_a_name_in_the_list_is_text_and_not_markup(visit: Visit, admin: Visitor, name: str) -> None:
+def test_a_name_in_the_list_is_escaped(visit: Visit, admin: Visitor, name: str) -> None:
     visit().sign_up(name, full_name=HOSTILE)
     page = admin.get("/hub/authorize").text
     assert HOSTILE not in page
@@ -154,10 +154,10 @@ def test_a_taken_name_is_refused(visit: Visit, name: str) -> None:
     visit().sign_up(name)
     answer = visit().sign_up(name, "another password of mine")
     assert answer.status_code == 409
-    assert "taken" in said(answer)
+    assert "taken" in page_messages(answer)
 
 
-def test_of_two_who_sign_up_at_once_one_wins_and_the_other_is_told(visit: Visit, admin: Visitor, name: str) -> None:
+def test_one_of_two_concurrent_sign_ups_is_told_that_the_name_is_taken(visit: Visit, admin: Visitor, name: str) -> None:
     people = [visit() for _ in range(6)]
     for each in people:
         each.get("/hub/signup")
@@ -165,7 +165,7 @@ def test_of_two_who_sign_up_at_once_one_wins_and_the_other_is_told(visit: Visit,
         answers = list(pool.map(lambda i: people[i].sign_up(name, f"{PASSWORD} {i}"), range(len(people))))
     won = [answer.url.path == "/hub/waiting" for answer in answers]
     assert won.count(True) == 1
-    assert all("taken" in said(answer) for answer, first in zip(answers, won, strict=True) if not first)
+    assert all("taken" in page_messages(answer) for answer, first in zip(answers, won, strict=True) if not first)
     admin.act("approve", name)
     winner = visit()
     winner.sign_in(name, f"{PASSWORD} {won.index(True)}")

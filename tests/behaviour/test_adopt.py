@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from behaviour.compose_project import BATTERY, COLOGNE, LONG, ComposeProject
-from behaviour.people import Visitor, api, is_waiting, said
+from behaviour.people import Visitor, api, is_waiting, page_messages
 from behaviour.servers import Server
 from behaviour.terminal import Done, Terminal
 from support.waiting import wait_until
@@ -85,7 +85,7 @@ def ada(adopted: Done, url: str) -> Iterator[Server]:
 def enter(url: str, name: str, password: str | None = None) -> Server:
     visitor = Visitor(url)
     answer = visitor.sign_in(name, password or PEOPLE[name] or "")
-    assert visitor.is_signed_in, said(answer)
+    assert visitor.is_signed_in, page_messages(answer)
     return Server(visitor, name)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from behaviour.people import PASSWORD, Visitor, said
+from behaviour.people import PASSWORD, Visitor, page_messages
 from behaviour.servers import Server
 from behaviour.terminal import Terminal
 from support.http import answers
@@ -177,7 +177,7 @@ def test_a_class_is_restored_on_an_empty_machine(
     for name, password in [*accounts.items(), admin_credentials]:
         visitor = Visitor(f"http://{HUB}")
         answer = visitor.sign_in(name, password)
-        assert visitor.is_signed_in, said(answer)
+        assert visitor.is_signed_in, page_messages(answer)
         assert Server(visitor, name).is_known is False, "her server runs elsewhere"
         visitor.web.close()
 

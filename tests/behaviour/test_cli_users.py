@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from behaviour.people import PASSWORD, Visitor, api, said
+from behaviour.people import PASSWORD, Visitor, api, page_messages
 from behaviour.servers import Server
 from behaviour.terminal import Terminal
 
@@ -155,7 +155,7 @@ def test_the_terminal_approves_closes_and_opens_accounts(terminal: Terminal, vis
     assert student.sign_in(name).status_code == 403
     refused = terminal.run("users", "revoke", "teacher", "nobody-here")
     assert refused.returncode == 1
-    assert "Take the name out of admins" in refused.stderr
+    assert "Remove the name from admins" in refused.stderr
     assert "nobody-here: there is no such account" in refused.stderr
     assert terminal.ask("users", "approve", name)["changed"] == [name]
     listed = terminal.run("users", "list").stdout
@@ -215,18 +215,18 @@ def test_a_code_admits_one_student_without_approval(
     page.wait_for_url(lambda there: "/hub/login" not in there)
     found = accounts(terminal)[name]
     assert (found["state"], found["groups"]) == ("approved", ["invited"])
-    assert "used already" in said(sign_up_with(visit(), f"{name}-2", first["code"]))
+    assert "used already" in page_messages(sign_up_with(visit(), f"{name}-2", first["code"]))
     numbers = {each["hint"]: each for each in terminal.ask("users", "codes")}
     assert numbers[first["code"][:4]]["used_by"] == name
     terminal.run("users", "codes", "--revoke", str(second["id"]))
-    assert "no longer valid" in said(sign_up_with(visit(), f"{name}-3", second["code"]))
+    assert "no longer valid" in page_messages(sign_up_with(visit(), f"{name}-3", second["code"]))
     assert f"{name}-3" not in accounts(terminal)
 
 
 def test_guessing_codes_is_stopped(visit: Visit, name: str) -> None:
     guesser = visit()
-    answers = [said(sign_up_with(guesser, name, f"guess-{number}")) for number in range(7)]
-    assert "not right" in answers[0]
+    answers = [page_messages(sign_up_with(guesser, name, f"guess-{number}")) for number in range(7)]
+    assert "is incorrect" in answers[0]
     assert "Too many wrong sign-up codes" in answers[-1]
 
 

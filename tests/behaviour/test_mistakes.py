@@ -41,7 +41,7 @@ def image(server: Verb, mine: Server) -> Iterator[Callable[[str], str]]:
     server("docker", "rmi", "--force", tag)
 
 
-def test_a_student_is_told_of_an_image_that_is_not_there(
+def test_a_student_is_told_that_the_image_is_missing(
     reload: Callable[[dict[str, Any]], None], new_student: Callable[[], Server]
 ) -> None:
     mine = new_student()

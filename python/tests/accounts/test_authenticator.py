@@ -49,7 +49,9 @@ async def test_a_login_has_the_outcome_of_its_account(auth: ClassroomAuthenticat
     assert await auth.check_login("ada", password, HERE) is LoginOutcome.REVOKED
 
 
-async def test_a_locked_name_is_not_even_looked_at(make: Callable[..., ClassroomAuthenticator]) -> None:
+async def test_a_locked_out_name_is_refused_without_a_check_of_the_password(
+    make: Callable[..., ClassroomAuthenticator],
+) -> None:
     auth = make(allowed_failed_logins=2)
     await auth.sign_up("ada", PASSWORD, "")
     for _ in range(2):
@@ -58,7 +60,7 @@ async def test_a_locked_name_is_not_even_looked_at(make: Callable[..., Classroom
     assert await auth.check_login("ada", PASSWORD, "192.0.2.2") is LoginOutcome.WAITING
 
 
-async def test_of_racing_sign_ups_one_wins(auth: ClassroomAuthenticator, db: Session) -> None:
+async def test_one_of_several_concurrent_sign_ups_wins(auth: ClassroomAuthenticator, db: Session) -> None:
     tries = [auth.sign_up("ada", f"{PASSWORD} {i}", "") for i in range(5)]
     answers = await asyncio.gather(*tries, return_exceptions=True)
     assert answers.count(("ada", False)) == 1
@@ -78,7 +80,7 @@ async def test_open_sign_up_needs_no_approval(make: Callable[..., ClassroomAuthe
     assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.OK
 
 
-async def test_too_many_who_wait_are_turned_away(make: Callable[..., ClassroomAuthenticator]) -> None:
+async def test_a_sign_up_is_refused_when_too_many_wait(make: Callable[..., ClassroomAuthenticator]) -> None:
     auth = make(max_waiting=1)
     await auth.sign_up("ada", PASSWORD, "")
     with pytest.raises(AccountError, match="Too many sign-ups"):
@@ -88,7 +90,7 @@ async def test_too_many_who_wait_are_turned_away(make: Callable[..., ClassroomAu
 # -- instructors of the settings
 
 
-async def test_an_instructor_gets_a_one_time_password_in_a_file_of_the_hub(
+async def test_an_instructor_gets_a_one_time_password_in_a_private_file(
     auth: ClassroomAuthenticator, db: Session, tmp_path: Path
 ) -> None:
     user = hub_user(db, "teacher", admin=True)
@@ -102,7 +104,7 @@ async def test_an_instructor_gets_a_one_time_password_in_a_file_of_the_hub(
     assert user.admin
 
 
-async def test_who_signed_up_before_the_settings_named_them_does_not_become_an_instructor(
+async def test_a_sign_up_under_a_later_instructors_name_gives_no_admin_rights(
     make: Callable[..., ClassroomAuthenticator], db: Session
 ) -> None:
     await make(admin_users=set()).sign_up("teacher", PASSWORD, "")
@@ -111,7 +113,7 @@ async def test_who_signed_up_before_the_settings_named_them_does_not_become_an_i
     assert await auth.check_login("teacher", PASSWORD, HERE) is LoginOutcome.WRONG
 
 
-async def test_a_student_whom_the_settings_make_an_instructor_keeps_the_password(
+async def test_a_student_who_becomes_an_instructor_keeps_the_password(
     make: Callable[..., ClassroomAuthenticator], db: Session
 ) -> None:
     await make(open_signup=True, admin_users=set()).sign_up("teacher", PASSWORD, "")
@@ -120,7 +122,7 @@ async def test_a_student_whom_the_settings_make_an_instructor_keeps_the_password
     assert await auth.check_login("teacher", PASSWORD, HERE) is LoginOutcome.OK
 
 
-async def test_who_is_no_longer_in_the_settings_is_no_instructor(auth: ClassroomAuthenticator, db: Session) -> None:
+async def test_a_user_removed_from_admins_loses_admin_rights(auth: ClassroomAuthenticator, db: Session) -> None:
     user = hub_user(db, "former", admin=True)
     assert "admin" in {role.name for role in user.roles}
     await auth.add_user(user)
@@ -132,7 +134,7 @@ async def test_who_is_no_longer_in_the_settings_is_no_instructor(auth: Classroom
     assert not auth.is_admin(None, {"name": "former"})
 
 
-async def test_a_folder_that_cannot_be_written_is_told_and_leaves_no_account_without_a_password(
+async def test_an_unwritable_secrets_directory_is_logged_and_creates_no_password(
     make: Callable[..., ClassroomAuthenticator], db: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -140,9 +142,9 @@ async def test_a_folder_that_cannot_be_written_is_told_and_leaves_no_account_wit
     auth.log.propagate = True
     await auth.add_user(hub_user(db, "teacher", admin=True))
     assert "one-time password cannot be written" in caplog.text
-    found = service.find_account(db, "teacher")
-    assert found is not None
-    assert passwords.is_no_password(found.info.password), "the next start makes the password"
+    record = service.find_account(db, "teacher")
+    assert record is not None
+    assert passwords.is_no_password(record.info.password), "the next start makes the password"
 
 
 async def test_a_user_of_the_admin_page_has_no_password_until_one_is_given(
@@ -166,9 +168,7 @@ async def test_a_removed_account_is_gone_and_its_session_ends(auth: ClassroomAut
     assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.WRONG
 
 
-async def test_an_instructor_whom_only_the_admin_page_made_is_none_any_more(
-    auth: ClassroomAuthenticator, db: Session
-) -> None:
+async def test_admin_rights_from_the_admin_page_are_taken_back(auth: ClassroomAuthenticator, db: Session) -> None:
     await auth.sign_up("ada", PASSWORD, "")
     service.approve_accounts(db, ["ada"], "teacher")
     user = orm.User.find(db, "ada")
@@ -192,18 +192,18 @@ async def test_an_account_of_stock_keeps_its_name_and_password(
 
 
 @pytest.mark.parametrize("name", ["ünicode", "ada@example.org", "", "x" * 33, "a/b"])
-def test_a_new_name_outside_the_rules_is_no_name(auth: ClassroomAuthenticator, name: str) -> None:
+def test_a_new_name_that_breaks_the_rule_is_invalid(auth: ClassroomAuthenticator, name: str) -> None:
     assert not auth.validate_username(name)
 
 
-async def test_stock_reads_the_passwords_made_here(auth: ClassroomAuthenticator, bare_db: Session) -> None:
+async def test_stock_accepts_our_password_hashes(auth: ClassroomAuthenticator, bare_db: Session) -> None:
     await auth.sign_up("ada", PASSWORD, "")
     stock = NativeAuthenticator(_deprecated_db_session=bare_db)
     assert stock.get_user("ada").is_valid_password(PASSWORD)
     assert not stock.get_user("ada").is_valid_password("wrong")
 
 
-async def test_the_second_factor_of_a_stock_account_is_still_asked_for(
+async def test_a_stock_account_still_needs_its_second_factor(
     make: Callable[..., ClassroomAuthenticator], bare_db: Session
 ) -> None:
     stock = NativeAuthenticator(_deprecated_db_session=bare_db, open_signup=True)
@@ -215,19 +215,19 @@ async def test_the_second_factor_of_a_stock_account_is_still_asked_for(
     assert await auth.check_login("ada", PASSWORD, HERE, f"{onetimepass.get_totp(secret):06d}") is LoginOutcome.OK
 
 
-async def test_a_hash_of_another_cost_is_made_anew_at_login(auth: ClassroomAuthenticator, db: Session) -> None:
+async def test_a_login_replaces_a_hash_of_another_cost(auth: ClassroomAuthenticator, db: Session) -> None:
     service.create_account(db, "ada", bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)), approved_by="teacher")
     assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.OK
-    found = service.find_account(db, "ada")
-    assert found is not None
-    assert passwords.rounds_of(found.info.password) == 4
+    record = service.find_account(db, "ada")
+    assert record is not None
+    assert passwords.rounds_of(record.info.password) == 4
     assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.OK
 
 
 # -- the event loop
 
 
-async def test_hashing_does_not_stop_the_event_loop() -> None:
+async def test_hashing_does_not_block_the_event_loop() -> None:
     hasher = hashing.Hasher(rounds=11)
     work = [asyncio.ensure_future(hasher.verify("wrong", None)) for _ in range(8)]
     longest, last = 0.0, time.perf_counter()
@@ -238,7 +238,7 @@ async def test_hashing_does_not_stop_the_event_loop() -> None:
     assert longest < 0.2
 
 
-async def test_more_logins_than_can_be_served_are_asked_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_logins_are_refused_when_too_many_hashes_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashing, "MAX_PENDING_HASHES", 2)
     hasher = hashing.Hasher(rounds=4)
     answers = await asyncio.gather(*(hasher.hash("x") for _ in range(4)), return_exceptions=True)

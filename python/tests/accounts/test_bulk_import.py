@@ -17,26 +17,26 @@ HASH = passwords.hash_password("four plain words here", 4)
 ADMINS = {"teacher"}
 
 
-def do(db: Session, *wishes: ImportRow) -> dict[str, ImportAction]:
-    planned = bulk_import.plan_import(db, wishes, ADMINS)
-    done = bulk_import.apply_import(db, planned, {line.name: HASH for line in planned}, "teacher")
+def run_import(db: Session, *rows: ImportRow) -> dict[str, ImportAction]:
+    planned = bulk_import.plan_import(db, rows, ADMINS)
+    done = bulk_import.apply_import(db, planned, {row.name: HASH for row in planned}, "teacher")
     assert done == planned
-    return {line.name: line.action for line in done}
+    return {row.name: row.action for row in done}
 
 
-def test_a_list_makes_accounts_that_the_hub_knows_and_is_done_once(db: Session) -> None:
-    wishes = (ImportRow("Ada", "Ada Lovelace", "ml"), ImportRow("bob"), ImportRow("eve", group="ml"))
-    assert do(db, *wishes) == dict.fromkeys(("ada", "bob", "eve"), ImportAction.ADD)
-    assert do(db, *wishes) == dict.fromkeys(("ada", "bob", "eve"), ImportAction.NOTHING)
-    found = {entry.name: entry for entry in service.list_accounts(db)}
-    assert found["ada"].full_name == "Ada Lovelace"
-    assert all(entry.state is service.AccountState.APPROVED and entry.must_change for entry in found.values())
+def test_an_import_creates_hub_users_and_a_second_one_changes_nothing(db: Session) -> None:
+    rows = (ImportRow("Ada", "Ada Lovelace", "ml"), ImportRow("bob"), ImportRow("eve", group="ml"))
+    assert run_import(db, *rows) == dict.fromkeys(("ada", "bob", "eve"), ImportAction.ADD)
+    assert run_import(db, *rows) == dict.fromkeys(("ada", "bob", "eve"), ImportAction.NOTHING)
+    accounts = {entry.name: entry for entry in service.list_accounts(db)}
+    assert accounts["ada"].full_name == "Ada Lovelace"
+    assert all(entry.state is service.AccountState.APPROVED and entry.must_change for entry in accounts.values())
     assert [role.name for role in orm.User.find(db, "bob").roles] == ["user"]
     assert sorted(user.name for user in orm.Group.find(db, "ml").users) == ["ada", "eve"]
 
 
-def test_what_differs_from_the_list_is_brought_up_to_date_and_passwords_stay(db: Session) -> None:
-    do(db, ImportRow("ada", "Ada", "ml"))
+def test_an_import_updates_names_and_groups_but_no_passwords(db: Session) -> None:
+    run_import(db, ImportRow("ada", "Ada", "ml"))
     other = passwords.hash_password("another four words here", 4)
     planned = bulk_import.plan_import(db, [ImportRow("ada", "Ada Lovelace", "stats")], ADMINS)
     bulk_import.apply_import(db, planned, {"ada": other}, "teacher")
@@ -46,11 +46,11 @@ def test_what_differs_from_the_list_is_brought_up_to_date_and_passwords_stay(db:
     assert db.query(UserInfo).one().password == HASH
 
 
-def test_who_waits_or_is_closed_is_not_let_in_by_a_list(db: Session) -> None:
+def test_an_import_opens_no_waiting_or_closed_account(db: Session) -> None:
     service.create_account(db, "waits", HASH)
     service.create_account(db, "closed", HASH, approved_by="teacher")
     service.revoke_accounts(db, ["closed"], ())
-    assert do(db, ImportRow("waits"), ImportRow("closed")) == {
+    assert run_import(db, ImportRow("waits"), ImportRow("closed")) == {
         "waits": ImportAction.WAITS,
         "closed": ImportAction.CLOSED,
     }
@@ -60,15 +60,15 @@ def test_who_waits_or_is_closed_is_not_let_in_by_a_list(db: Session) -> None:
     }
 
 
-def test_an_account_of_the_admin_page_gets_its_password(db: Session) -> None:
+def test_an_import_gives_an_account_of_the_admin_page_its_password(db: Session) -> None:
     service.create_account(db, "ada", passwords.no_password(4), approved_by="the admin page")
-    assert do(db, ImportRow("ada")) == {"ada": ImportAction.GIVE_PASSWORD}
+    assert run_import(db, ImportRow("ada")) == {"ada": ImportAction.GIVE_PASSWORD}
     assert service.list_accounts(db)[0].must_change
     assert service.list_accounts(db)[0].has_password
 
 
-def test_one_bad_line_and_nothing_is_done(db: Session) -> None:
-    wishes = [
+def test_one_bad_row_stops_the_import(db: Session) -> None:
+    rows = [
         ImportRow("ada"),
         ImportRow("Ünal"),
         ImportRow("ADA"),
@@ -77,19 +77,19 @@ def test_one_bad_line_and_nothing_is_done(db: Session) -> None:
         ImportRow("eve", "x" * 101),
     ]
     with pytest.raises(BulkImportError) as raised:
-        bulk_import.plan_import(db, wishes, ADMINS)
+        bulk_import.plan_import(db, rows, ADMINS)
     assert sorted(raised.value.problems) == [1, 2, 3, 4, 5]
     assert raised.value.problems[2] == "ada is listed twice, first on line 1."
     assert service.list_accounts(db) == []
 
 
-def test_a_name_that_stock_allowed_is_known_and_kept(db: Session) -> None:
+def test_an_import_accepts_the_existing_name_of_a_stock_account(db: Session) -> None:
     service.create_account(db, "Ada L.", HASH, approved_by="teacher")
-    assert do(db, ImportRow("Ada L.")) == {"Ada L.": ImportAction.NOTHING}
+    assert run_import(db, ImportRow("Ada L.")) == {"Ada L.": ImportAction.NOTHING}
 
 
-def test_an_account_that_goes_meanwhile_stops_the_whole_list(db: Session) -> None:
-    do(db, ImportRow("ada"))
+def test_an_account_removed_meanwhile_stops_the_import(db: Session) -> None:
+    run_import(db, ImportRow("ada"))
     planned = bulk_import.plan_import(db, [ImportRow("bob"), ImportRow("ada")], ADMINS)
     service.remove_account(db, "ada")
     with pytest.raises(AccountError, match="ada was removed meanwhile"):
@@ -98,9 +98,9 @@ def test_an_account_that_goes_meanwhile_stops_the_whole_list(db: Session) -> Non
     assert orm.User.find(db, "bob") is None
 
 
-def test_an_account_that_comes_meanwhile_keeps_its_password(db: Session) -> None:
+def test_an_account_created_meanwhile_keeps_its_password(db: Session) -> None:
     planned = bulk_import.plan_import(db, [ImportRow("ada")], ADMINS)
     service.create_account(db, "ada", b"another", approved_by="teacher")
-    [line] = bulk_import.apply_import(db, planned, {"ada": HASH}, "teacher")
-    assert line.action is ImportAction.NOTHING
+    [row] = bulk_import.apply_import(db, planned, {"ada": HASH}, "teacher")
+    assert row.action is ImportAction.NOTHING
     assert db.query(UserInfo).one().password == b"another"

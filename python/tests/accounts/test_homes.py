@@ -33,7 +33,7 @@ def test_two_names_never_share_a_home(db: Session) -> None:
     assert len(set(places)) == 4
 
 
-def test_archiving_what_is_not_there_changes_nothing(db: Session) -> None:
+def test_archiving_a_missing_home_changes_nothing(db: Session) -> None:
     home_location(db, "ada", "ada")
     archive_home(db, "bob")
     assert home_location(db, "ada", "ada") == "classroom-home-ada"

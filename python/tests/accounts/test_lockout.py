@@ -38,21 +38,21 @@ def rows(db: Session) -> int:
     return db.scalar(select(func.count()).select_from(FailedLogin)) or 0
 
 
-def test_a_name_is_locked_where_it_was_guessed_and_only_there(lockout: Lockout) -> None:
+def test_a_name_is_locked_out_only_at_the_address_of_the_guesses(lockout: Lockout) -> None:
     fail(lockout, "ada", HERE, 3)
     assert not may(lockout, "ada", HERE)
     assert may(lockout, "ada", THERE)
     assert may(lockout, "bob", HERE)
 
 
-def test_an_address_alone_is_locked_after_many_more(lockout: Lockout) -> None:
+def test_an_address_is_locked_out_after_many_more_failures(lockout: Lockout) -> None:
     for i in range(10):
         fail(lockout, f"guess-{i}", HERE)
     assert not may(lockout, "bob", HERE)
     assert may(lockout, "bob", THERE)
 
 
-def test_thirty_behind_one_address_who_type_it_right_lock_nobody(lockout: Lockout, db: Session) -> None:
+def test_thirty_right_logins_from_one_address_cause_no_lockout(lockout: Lockout, db: Session) -> None:
     for i in range(30):
         assert lockout.begin(f"student-{i}", HERE)
         lockout.succeed(f"student-{i}", HERE)
@@ -60,14 +60,14 @@ def test_thirty_behind_one_address_who_type_it_right_lock_nobody(lockout: Lockou
     assert rows(db) == 0
 
 
-def test_tries_side_by_side_count_before_they_end(lockout: Lockout) -> None:
+def test_concurrent_attempts_count_from_their_start(lockout: Lockout) -> None:
     assert [lockout.begin("ada", HERE) for _ in range(5)] == [True, True, True, False, False]
     for _ in range(3):
         lockout.fail("ada", HERE)
     assert not may(lockout, "ada", HERE)
 
 
-def test_the_right_password_forgets_the_pair_but_not_the_address(lockout: Lockout, db: Session) -> None:
+def test_a_right_password_clears_the_pair_but_not_the_address(lockout: Lockout, db: Session) -> None:
     fail(lockout, "ada", HERE, 2)
     assert lockout.begin("ada", HERE)
     lockout.succeed("ada", HERE)
@@ -76,7 +76,7 @@ def test_the_right_password_forgets_the_pair_but_not_the_address(lockout: Lockou
     assert db.get_one(FailedLogin, ("", HERE)).count == 4
 
 
-def test_a_lock_ends_after_its_time_and_counting_begins_anew(lockout: Lockout, db: Session) -> None:
+def test_a_lockout_expires_and_the_count_restarts(lockout: Lockout, db: Session) -> None:
     fail(lockout, "ada", HERE, 3)
     db.execute(update(FailedLogin).values(expires=utc_now() - timedelta(seconds=1)))
     assert may(lockout, "ada", HERE)
@@ -84,20 +84,20 @@ def test_a_lock_ends_after_its_time_and_counting_begins_anew(lockout: Lockout, d
     assert db.get_one(FailedLogin, ("ada", HERE)).count == 1
 
 
-def test_a_lock_survives_a_restart(lockout: Lockout, db: Session) -> None:
+def test_a_lockout_survives_a_restart(lockout: Lockout, db: Session) -> None:
     fail(lockout, "ada", HERE, 3)
     db.expire_all()
     again = Lockout(db, tries=3, address_tries=10, duration=timedelta(minutes=10))
     assert not may(again, "ada", HERE)
 
 
-def test_an_instructor_can_end_it(lockout: Lockout) -> None:
+def test_an_instructor_can_end_a_lockout(lockout: Lockout) -> None:
     fail(lockout, "ada", HERE, 3)
     lockout.forget("ada")
     assert may(lockout, "ada", HERE)
 
 
-def test_what_is_over_is_not_kept(lockout: Lockout, db: Session) -> None:
+def test_expired_failures_are_deleted(lockout: Lockout, db: Session) -> None:
     fail(lockout, "ada", HERE)
     db.execute(update(FailedLogin).values(expires=utc_now() - timedelta(seconds=1)))
     fail(lockout, "bob", THERE)
@@ -123,7 +123,7 @@ def test_a_flood_of_names_and_addresses_does_not_grow_the_table(
         ("192.0.2.1", "192.0.2.2", False),
     ],
 )
-def test_addresses_of_one_household_are_one(lockout: Lockout, one: str, other: str, *, same: bool) -> None:
+def test_an_ipv6_network_counts_as_one_address(lockout: Lockout, one: str, other: str, *, same: bool) -> None:
     fail(lockout, "ada", one, 3)
     assert may(lockout, "ada", other) is not same
 

@@ -19,7 +19,7 @@ def ours(db: Session) -> set[str]:
     return {name for name in inspect(db.connection()).get_table_names() if name.startswith("classroom_")}
 
 
-def test_the_migrations_make_what_the_code_expects(db: Session) -> None:
+def test_the_migrations_create_the_tables_of_the_models(db: Session) -> None:
     def mine(_object: object, name: str | None, kind: str, *_rest: object) -> bool:
         return kind != "table" or (name or "").startswith("classroom_")
 
@@ -30,7 +30,7 @@ def test_the_migrations_make_what_the_code_expects(db: Session) -> None:
     assert compare_metadata(context, Base.metadata) == []
 
 
-def test_they_run_once_and_leave_jupyterhubs_revision_alone(db: Session) -> None:
+def test_the_migrations_run_once_and_keep_jupyterhubs_revision(db: Session) -> None:
     before = db.scalar(text("SELECT version_num FROM alembic_version"))
     migrations.upgrade(db.connection())
     db.commit()
@@ -38,7 +38,7 @@ def test_they_run_once_and_leave_jupyterhubs_revision_alone(db: Session) -> None
     assert db.scalar(text(f"SELECT count(*) FROM {migrations.VERSION_TABLE}")) == 1  # noqa: S608 - a constant
 
 
-def test_they_can_be_taken_back(db: Session) -> None:
+def test_the_migrations_can_be_reverted(db: Session) -> None:
     assert len(ours(db)) == 10
     migrations.downgrade(db.connection(), "base")
     db.commit()
@@ -46,7 +46,7 @@ def test_they_can_be_taken_back(db: Session) -> None:
     assert "users_info" in inspect(db.connection()).get_table_names()
 
 
-def test_a_database_of_a_newer_version_is_told(db: Session) -> None:
+def test_a_database_of_a_newer_version_is_refused(db: Session) -> None:
     db.execute(text(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '9999'"))  # noqa: S608 - a constant
     with pytest.raises(ClassroomError, match="newer version of classroom"):
         migrations.upgrade(db.connection())

@@ -19,7 +19,7 @@ ADMINS = {"teacher", "prof.miller", "admin1"}
         ("teacher2", "teacher2"),
     ],
 )
-def test_a_name_within_the_rules_is_taken_in_small_letters(typed: str, name: str) -> None:
+def test_a_valid_name_becomes_lower_case(typed: str, name: str) -> None:
     assert new_username(typed, ADMINS) == name
 
 
@@ -46,7 +46,7 @@ def test_a_name_within_the_rules_is_taken_in_small_letters(typed: str, name: str
         "\u0430da",
     ],
 )
-def test_a_name_outside_the_rules_is_refused(typed: str) -> None:
+def test_a_name_that_breaks_the_rule_is_refused(typed: str) -> None:
     with pytest.raises(AccountError, match="1 to 32 characters"):
         new_username(typed, ADMINS)
 
@@ -67,10 +67,10 @@ def test_a_name_outside_the_rules_is_refused(typed: str) -> None:
         "adminl",
     ],
 )
-def test_an_instructors_name_and_what_reads_like_it_is_refused(typed: str) -> None:
+def test_an_instructors_name_and_similar_names_are_refused(typed: str) -> None:
     with pytest.raises(AccountError, match="reserved for the instructors"):
         new_username(typed, ADMINS)
 
 
-def test_without_instructors_every_name_is_free() -> None:
+def test_without_instructors_no_name_is_reserved() -> None:
     assert not looks_like_admin("teacher", ())

@@ -21,7 +21,7 @@ ROUNDS = 4
     ],
     ids=["short", "72 bytes", "72 bytes of two", "73 bytes", "74 bytes of two", "passphrase", "longest"],
 )
-def test_a_password_is_known_again_to_its_last_letter(password: str) -> None:
+def test_a_password_is_checked_to_its_last_letter(password: str) -> None:
     hashed = passwords.hash_password(password, ROUNDS)
     assert passwords.verify_password(password, hashed)
     assert not passwords.verify_password(password[:-1] + "y", hashed)
@@ -35,14 +35,14 @@ def test_a_short_password_is_hashed_as_stock_does() -> None:
 
 
 @pytest.mark.parametrize("password", ["x" * (passwords.MAX_PASSWORD_BYTES + 1), "a\x00b", "\x00"])
-def test_what_could_be_mistaken_for_another_password_has_no_hash(password: str) -> None:
+def test_an_ambiguous_password_has_no_hash(password: str) -> None:
     with pytest.raises(ValueError, match="too long or contains a NUL"):
         passwords.hash_password(password, ROUNDS)
     assert not passwords.verify_password(password, passwords.hash_password("a", ROUNDS))
 
 
 @pytest.mark.parametrize(
-    ("password", "words"),
+    ("password", "message"),
     [
         ("123456789", "too short: 9 characters"),
         ("é" * 600, "too long: 1200 bytes"),
@@ -54,8 +54,8 @@ def test_what_could_be_mistaken_for_another_password_has_no_hash(password: str) 
         ("half a pair \ud800", "cannot be typed"),
     ],
 )
-def test_a_bad_password_is_refused_with_its_reason(password: str, words: str) -> None:
-    assert words in (passwords.password_problem(password, username="ada", minimum=10) or "")
+def test_a_bad_password_is_refused_with_its_reason(password: str, message: str) -> None:
+    assert message in (passwords.password_problem(password, username="ada", minimum=10) or "")
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_a_bad_password_is_refused_with_its_reason(password: str, words: str) ->
         ("x" * 1021 + "abc", "ada"),
     ],
 )
-def test_a_good_password_is_taken(password: str, username: str) -> None:
+def test_a_good_password_is_accepted(password: str, username: str) -> None:
     assert passwords.password_problem(password, username=username, minimum=10) is None
 
 
-def test_no_password_is_a_hash_that_stock_can_read_and_nothing_has() -> None:
+def test_no_password_is_a_valid_hash_that_matches_nothing() -> None:
     hashed = passwords.no_password(ROUNDS)
     assert passwords.is_no_password(hashed)
     assert passwords.rounds_of(hashed) == ROUNDS
@@ -82,12 +82,12 @@ def test_no_password_is_a_hash_that_stock_can_read_and_nothing_has() -> None:
 
 
 @pytest.mark.parametrize("hashed", [b"", b"!", b"$2b$x$y", b"$2b$12$short", b"\xff" * 60])
-def test_a_broken_hash_is_nobodys(hashed: bytes) -> None:
+def test_a_broken_hash_matches_nothing(hashed: bytes) -> None:
     assert not passwords.verify_password("anything", hashed)
     assert passwords.rounds_of(hashed) in {0, 12}
 
 
-def test_one_time_passwords_differ_and_keep_the_rules() -> None:
+def test_one_time_passwords_differ_and_follow_the_rules() -> None:
     made = {passwords.generate_one_time_password() for _ in range(100)}
     assert len(made) == 100
     assert all(passwords.password_problem(each, username="ada", minimum=19) is None for each in made)

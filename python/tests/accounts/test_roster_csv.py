@@ -58,7 +58,7 @@ def test_a_list_is_read_however_it_was_saved(raw: bytes, expected: tuple[RosterR
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         (b"", "is empty; write a first line such as: name,full name,group"),
         (b" \r\n\n", "is empty"),
@@ -76,17 +76,17 @@ def test_a_list_is_read_however_it_was_saved(raw: bytes, expected: tuple[RosterR
         (b"name,full name\n" + b",x\n" * 30, "and 10 more lines"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(raw: bytes, said: str) -> None:
-    with pytest.raises(RosterCsvError, match=said):
+def test_problems_are_reported_with_their_line(raw: bytes, message: str) -> None:
+    with pytest.raises(RosterCsvError, match=message):
         parse_roster(raw)
 
 
-def test_five_thousand_people_are_one_list() -> None:
+def test_a_list_of_five_thousand_students_is_read() -> None:
     raw = "name;full name\n" + "".join(f"s-{number};Student Nº {number}\n" for number in range(5000))
     assert parse_roster(raw.encode("cp1252"))[4999] == RosterRow(5001, "s-4999", "Student Nº 4999")
 
 
-def test_the_file_is_named_where_it_cannot_be_read(tmp_path: Path) -> None:
+def test_an_error_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(RosterCsvError, match=r"none\.csv: cannot be read \(No such file or directory\)"):
         read_roster(tmp_path / "none.csv")
     (tmp_path / "bad.csv").write_text("name\nada\nada\n")

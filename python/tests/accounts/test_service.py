@@ -29,7 +29,7 @@ def test_a_name_is_taken_once(db: Session) -> None:
     assert db.query(Account).count() == db.query(UserInfo).count() == 1
 
 
-def test_where_two_get_past_the_look_the_database_decides(db: Session) -> None:
+def test_the_database_refuses_a_second_account_of_a_name(db: Session) -> None:
     db.add(Account(name="ada"))
     db.commit()
     with pytest.raises(NameTakenError):
@@ -37,14 +37,14 @@ def test_where_two_get_past_the_look_the_database_decides(db: Session) -> None:
     assert db.query(UserInfo).count() == 0
 
 
-def test_a_user_of_the_hub_is_nobodys_to_sign_up_as(db: Session) -> None:
+def test_nobody_can_sign_up_as_an_existing_hub_user(db: Session) -> None:
     db.add(orm.User(name="ada"))
     db.commit()
     with pytest.raises(NameTakenError):
         service.create_account(db, "ada", HASH)
 
 
-def test_approving_makes_the_user_known_once(db: Session) -> None:
+def test_approving_creates_the_hub_user_once(db: Session) -> None:
     service.create_account(db, "ada", HASH)
     assert states(db) == {"ada": AccountState.WAITING}
     assert service.waiting_count(db) == 1
@@ -68,7 +68,7 @@ def test_rejecting_removes_requests_and_nothing_else(db: Session) -> None:
     assert states(db) == {"bob": AccountState.APPROVED, "eve": AccountState.REVOKED}
 
 
-def test_revoking_ends_sessions_and_tokens_and_spares_instructors(db: Session) -> None:
+def test_revoking_ends_sessions_and_tokens_but_not_of_instructors(db: Session) -> None:
     for name in ("ada", "teacher"):
         service.create_account(db, name, HASH, approved_by="the settings")
     user = orm.User.find(db, "ada")
@@ -96,7 +96,7 @@ def test_a_new_password_ends_the_other_sessions_but_not_the_servers_token(db: Se
         service.set_password(db, "nobody", HASH, must_change=False)
 
 
-def test_accounts_of_stock_are_adopted_and_those_that_went_are_dropped(db: Session) -> None:
+def test_stock_accounts_are_adopted_and_removed_ones_deleted(db: Session) -> None:
     for name, authorized in (("ada", True), ("bob", False), ("closed", False), ("ünicode", True), ("bob", True)):
         db.add(UserInfo(username=name, password=HASH, is_authorized=authorized))
     db.add(orm.User(name="closed"))
@@ -104,9 +104,9 @@ def test_accounts_of_stock_are_adopted_and_those_that_went_are_dropped(db: Sessi
     db.commit()
     service.adopt_stock_accounts(db)
     service.adopt_stock_accounts(db)
-    found = states(db)
-    assert found["ada"] is found["ünicode"] is AccountState.APPROVED
-    assert found["closed"] is AccountState.REVOKED, "a user of the hub may have files: not to be rejected"
+    current = states(db)
+    assert current["ada"] is current["ünicode"] is AccountState.APPROVED
+    assert current["closed"] is AccountState.REVOKED, "a user of the hub may have files: not to be rejected"
     assert {account.name for account in db.query(Account)} == {"ada", "bob", "closed", "ünicode"}
     first = service.find_account(db, "bob")
     assert first is not None
@@ -121,5 +121,5 @@ def test_a_rename_is_refused(db: Session) -> None:
     user.name = "ada"
 
 
-def test_a_long_name_is_not_repeated_at_length() -> None:
+def test_a_message_shortens_a_long_name() -> None:
     assert len(str(service.account_not_found("x" * 1000))) < 120

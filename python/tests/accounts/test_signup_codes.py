@@ -32,18 +32,18 @@ def states(db: Session) -> list[CodeState]:
 
 
 @pytest.mark.parametrize("typed", [str, str.upper, lambda code: code.replace("-", " "), lambda code: f" {code} "])
-def test_a_code_is_found_however_it_is_typed_and_stored_nowhere(db: Session, typed: Callable[[str], str]) -> None:
+def test_a_code_works_in_any_spelling_and_is_not_stored(db: Session, typed: Callable[[str], str]) -> None:
     (code,) = signup_codes.create_codes(db, 1, WEEK, by="teacher")
     assert signup_codes.find_open_code(db, typed(code)).hint == code[:4]
     assert code not in str([vars(row) for row in db.scalars(select(SignUpCode))])
 
 
-def test_a_code_that_cannot_be_used_says_why(db: Session) -> None:
+def test_a_refused_code_gives_the_reason(db: Session) -> None:
     (expired,) = signup_codes.create_codes(db, 1, timedelta(0), by="teacher")
     (revoked,) = signup_codes.create_codes(db, 1, WEEK, by="teacher")
     assert signup_codes.revoke_codes(db, None) == 1
-    for code, said in ((expired, "has expired"), (revoked, "no longer valid"), ("abcd", "is incorrect")):
-        with pytest.raises(AccountError, match=said):
+    for code, message in ((expired, "has expired"), (revoked, "no longer valid"), ("abcd", "is incorrect")):
+        with pytest.raises(AccountError, match=message):
             signup_codes.find_open_code(db, code)
     assert states(db) == [CodeState.EXPIRED, CodeState.REVOKED]
     assert not signup_codes.any_open_code(db)
@@ -57,19 +57,19 @@ def test_only_the_codes_named_are_revoked(db: Session) -> None:
     assert states(db) == [CodeState.OPEN, CodeState.REVOKED, CodeState.OPEN]
 
 
-async def test_a_holder_is_let_in_and_becomes_a_member_once(auth: ClassroomAuthenticator, db: Session) -> None:
+async def test_a_code_approves_one_sign_up_and_adds_it_to_the_group(auth: ClassroomAuthenticator, db: Session) -> None:
     (code,) = signup_codes.create_codes(db, 1, WEEK, by="teacher", group="ml")
     assert await auth.sign_up("ada", PASSWORD, "", code=code, address=HERE) == ("ada", True)
     assert [user.name for user in orm.Group.find(db, "ml").users] == ["ada"]
-    [entry] = signup_codes.list_codes(db)
-    assert (signup_codes.code_state(entry), entry.used_by) == (CodeState.USED, "ada")
+    [row] = signup_codes.list_codes(db)
+    assert (signup_codes.code_state(row), row.used_by) == (CodeState.USED, "ada")
     with pytest.raises(AccountError, match="used already"):
         await auth.sign_up("bob", PASSWORD, "", code=code, address=HERE)
     with pytest.raises(NameTakenError):
         await auth.sign_up("ada", PASSWORD, "", code=code, address=HERE)
 
 
-async def test_of_two_who_use_a_code_at_once_one_gets_in(auth: ClassroomAuthenticator, db: Session) -> None:
+async def test_one_of_two_concurrent_sign_ups_gets_the_code(auth: ClassroomAuthenticator, db: Session) -> None:
     (code,) = signup_codes.create_codes(db, 1, WEEK, by="teacher")
     tries = [auth.sign_up(name, PASSWORD, "", code=code, address=HERE) for name in ("ada", "bob")]
     answers = await asyncio.gather(*tries, return_exceptions=True)
@@ -95,7 +95,7 @@ async def test_guesses_are_counted_by_name_and_address(auth: ClassroomAuthentica
     assert await auth.sign_up("bob", PASSWORD, "", code=code, address=HERE) == ("bob", True)
 
 
-async def test_with_sign_up_off_a_code_is_the_way_in(make: Callable[..., ClassroomAuthenticator]) -> None:
+async def test_a_code_works_while_sign_up_is_off(make: Callable[..., ClassroomAuthenticator]) -> None:
     auth = make(enable_signup=False)
     (code,) = signup_codes.create_codes(auth.db, 1, WEEK, by="teacher")
     with pytest.raises(AccountError, match="gives you a sign-up code"):

@@ -22,33 +22,33 @@ ADMINS = {"teacher"}
 ADA = StockUser("ada", HASH, authorized=True, known=True)
 
 
-def do(db: Session, *candidates: StockUser) -> dict[str, StockAction]:
-    planned = stock_import.plan_stock_import(db, candidates, ADMINS)
-    assert stock_import.apply_stock_import(db, candidates, ADMINS) == planned
-    return {line.name: line.action for line in planned}
+def run_import(db: Session, *users: StockUser) -> dict[str, StockAction]:
+    planned = stock_import.plan_stock_import(db, users, ADMINS)
+    assert stock_import.apply_stock_import(db, users, ADMINS) == planned
+    return {plan.name: plan.action for plan in planned}
 
 
-def why(db: Session, candidate: StockUser) -> str:
-    (line,) = stock_import.plan_stock_import(db, [candidate], ADMINS)
-    assert line.action is StockAction.REFUSE
-    return line.why
+def refusal(db: Session, user: StockUser) -> str:
+    (plan,) = stock_import.plan_stock_import(db, [user], ADMINS)
+    assert plan.action is StockAction.REFUSE
+    return plan.why
 
 
-def test_accounts_come_with_their_passwords_and_where_they_stood(db: Session) -> None:
+def test_accounts_are_imported_with_password_and_state(db: Session) -> None:
     closed = StockUser("closed", HASH, known=True)
     odd = StockUser(
         "müller@example.org", HASH, authorized=True, known=True, email="m@example.org", second_factor="A" * 16
     )
     waiting = StockUser("waiting", HASH)
-    assert set(do(db, ADA, closed, odd, waiting).values()) == {StockAction.ADD}
-    found = {entry.name: entry for entry in service.list_accounts(db)}
-    assert {name: entry.state for name, entry in found.items()} == {
+    assert set(run_import(db, ADA, closed, odd, waiting).values()) == {StockAction.ADD}
+    accounts = {entry.name: entry for entry in service.list_accounts(db)}
+    assert {name: entry.state for name, entry in accounts.items()} == {
         "ada": AccountState.APPROVED,
         "closed": AccountState.REVOKED,
         "müller@example.org": AccountState.APPROVED,
         "waiting": AccountState.WAITING,
     }
-    assert not any(entry.must_change for entry in found.values())
+    assert not any(entry.must_change for entry in accounts.values())
     info = {row.username: row for row in db.query(UserInfo)}
     assert passwords.verify_password("correct horse battery", info["ada"].password)
     assert (info["müller@example.org"].has_2fa, info["müller@example.org"].otp_secret) == (True, "A" * 16)
@@ -56,15 +56,15 @@ def test_accounts_come_with_their_passwords_and_where_they_stood(db: Session) ->
     assert orm.User.find(db, "waiting") is None
 
 
-def test_a_second_time_changes_nothing_and_a_new_password_stays(db: Session) -> None:
-    do(db, ADA)
+def test_a_second_import_changes_nothing_and_keeps_a_new_password(db: Session) -> None:
+    run_import(db, ADA)
     service.set_password(db, "ada", OTHER, must_change=False)
-    assert do(db, ADA) == {"ada": StockAction.NOTHING}
+    assert run_import(db, ADA) == {"ada": StockAction.NOTHING}
     assert db.query(UserInfo).one().password == OTHER
 
 
 @pytest.mark.parametrize(
-    ("made", "deed"),
+    ("made", "action"),
     [
         (lambda db: service.create_account(db, "ada", OTHER), StockAction.REFUSE),
         (lambda db: service.create_account(db, "ada", OTHER, approved_by="teacher"), StockAction.REFUSE),
@@ -78,49 +78,49 @@ def test_a_second_time_changes_nothing_and_a_new_password_stays(db: Session) -> 
     ],
     ids=["signed up", "approved", "open", "the same password", "taken over", "without a password"],
 )
-def test_an_account_that_may_be_another_persons_gets_no_files(
-    db: Session, made: Callable[[Session], None], deed: StockAction
+def test_an_account_that_may_belong_to_another_person_gets_no_files(
+    db: Session, made: Callable[[Session], None], action: StockAction
 ) -> None:
     made(db)
-    assert do(db, ADA) == {"ada": deed}
-    expected = OTHER if deed in {StockAction.REFUSE, StockAction.NOTHING} else HASH.encode()
+    assert run_import(db, ADA) == {"ada": action}
+    expected = OTHER if action in {StockAction.REFUSE, StockAction.NOTHING} else HASH.encode()
     assert db.query(UserInfo).one().password in {expected, HASH.encode()}
-    if deed is StockAction.REFUSE:
-        assert "classroom users remove ada" in why(db, ADA)
+    if action is StockAction.REFUSE:
+        assert "classroom users remove ada" in refusal(db, ADA)
 
 
-def test_what_the_operator_made_meanwhile_is_the_students(db: Session) -> None:
+def test_an_account_of_the_operator_belongs_to_the_student(db: Session) -> None:
     """The remedy for files without an account: classroom users add, then again."""
     only_files = StockUser("carl")
-    assert do(db, only_files) == {"carl": StockAction.NO_ACCOUNT}
+    assert run_import(db, only_files) == {"carl": StockAction.NO_ACCOUNT}
     planned = bulk_import.plan_import(db, [ImportRow("carl")], ADMINS)
     bulk_import.apply_import(db, planned, {"carl": OTHER}, COMMAND_LINE)
-    assert do(db, only_files) == {"carl": StockAction.NOTHING}
+    assert run_import(db, only_files) == {"carl": StockAction.NOTHING}
 
 
 def test_an_instructor_gets_the_old_password_until_the_first_one_is_used(db: Session) -> None:
     teacher = StockUser("teacher", HASH, authorized=True, known=True, admin=True)
     service.create_account(db, "teacher", OTHER, approved_by="the settings", must_change=True)
-    assert do(db, teacher) == {"teacher": StockAction.GIVE_PASSWORD}
+    assert run_import(db, teacher) == {"teacher": StockAction.GIVE_PASSWORD}
     assert not service.list_accounts(db)[0].must_change
-    assert do(db, teacher) == {"teacher": StockAction.NOTHING}
+    assert run_import(db, teacher) == {"teacher": StockAction.NOTHING}
     service.set_password(db, "teacher", OTHER, must_change=False)
-    assert do(db, teacher) == {"teacher": StockAction.NOTHING}
+    assert run_import(db, teacher) == {"teacher": StockAction.NOTHING}
     assert db.query(UserInfo).one().password == OTHER
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["made by the settings", "not yet made"])
-def test_a_student_who_took_an_instructors_name_is_not_let_in(db: Session, *, is_there: bool) -> None:
+def test_a_student_with_an_instructors_name_is_refused(db: Session, *, is_there: bool) -> None:
     if is_there:
         service.create_account(db, "teacher", OTHER, approved_by="the settings", must_change=True)
-    squatter = StockUser("teacher", HASH, authorized=True, known=True)
-    assert "an instructor in the settings here, but not in the original" in why(db, squatter)
-    do(db, squatter)
+    student = StockUser("teacher", HASH, authorized=True, known=True)
+    assert "an instructor in the settings here, but not in the original" in refusal(db, student)
+    run_import(db, student)
     assert [row.password for row in db.query(UserInfo)] == ([OTHER] if is_there else [])
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("Ada", "capital letters; rename the directory to ada"),
         ("lost+found/", "no account can have this name"),
@@ -131,10 +131,10 @@ def test_a_student_who_took_an_instructors_name_is_not_let_in(db: Session, *, is
         ("a\x00b", "no account can have this name"),
     ],
 )
-def test_a_name_under_which_nobody_could_sign_in_is_refused_with_what_to_do(db: Session, name: str, said: str) -> None:
-    assert said in why(db, StockUser(name, HASH, authorized=True))
+def test_an_unusable_name_is_refused_with_a_remedy(db: Session, name: str, message: str) -> None:
+    assert message in refusal(db, StockUser(name, HASH, authorized=True))
 
 
 @pytest.mark.parametrize("hashed", ["", "plain text", "$1$abc$def", HASH + "x", HASH[:-1]])
-def test_a_password_that_cannot_be_checked_is_no_account(db: Session, hashed: str) -> None:
-    assert "classroom users add ada" in why(db, StockUser("ada", hashed, authorized=True))
+def test_an_invalid_hash_is_refused(db: Session, hashed: str) -> None:
+    assert "classroom users add ada" in refusal(db, StockUser("ada", hashed, authorized=True))

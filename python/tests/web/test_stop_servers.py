@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def test_a_closed_account_waits_for_no_gpu(db: Session) -> None:
+def test_a_closed_account_leaves_the_gpu_queue(db: Session) -> None:
     for name in ("ada", "ben"):
         queue.join_queue(db, name)
     asyncio.run(stop_servers(SimpleNamespace(db=db), SimpleNamespace(name="ada", spawners={})))

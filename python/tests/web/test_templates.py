@@ -43,19 +43,19 @@ def render(pages: Environment, name: str, **names: object) -> str:
         (418, "", "This did not work"),
     ],
 )
-def test_an_error_is_said_in_plain_words(pages: Environment, status: int, message: str, words: str) -> None:
+def test_an_error_page_is_in_plain_words(pages: Environment, status: int, message: str, words: str) -> None:
     text = render(pages, "error.html", status_code=status, status_message="Its name", message=message)
     assert words in text
     assert "Traceback" not in text
     assert f"{status} Its name" in text
 
 
-def test_a_sentence_of_ours_is_said_once(pages: Environment) -> None:
+def test_a_message_of_ours_is_shown_once(pages: Environment) -> None:
     said = "This class uses no GPUs."
     assert render(pages, "error.html", status_code=404, status_message=said, message=said).count(said) == 1
 
 
-def test_a_failed_start_says_what_the_spawner_said(pages: Environment) -> None:
+def test_a_failed_start_shows_the_spawners_message(pages: Environment) -> None:
     text = render(
         pages, "not_running.html", failed=True, failed_message="All GPUs are <taken>.", spawn_url="/hub/spawn"
     )
@@ -64,13 +64,13 @@ def test_a_failed_start_says_what_the_spawner_said(pages: Environment) -> None:
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: file.name)
-def test_pages_bring_no_inline_script_or_handler(file: Path) -> None:
+def test_pages_have_no_inline_script_or_handler(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert not re.findall(r"<script(?![^>]* src=)", text)
     assert not re.findall(r"\son[a-z]+=|javascript:|\sstyle=", text)
 
 
-def test_every_static_file_that_a_page_names_is_there() -> None:
+def test_every_static_file_of_a_page_exists() -> None:
     named = {
         name for file in OURS for name in re.findall(r"classroom-static/([\w.-]+)", file.read_text(encoding="utf-8"))
     }

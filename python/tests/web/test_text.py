@@ -19,7 +19,7 @@ from classroom.web.text import join_names, time_ago
         (200000, "2 days"),
     ],
 )
-def test_ages_read_well(seconds: int, words: str) -> None:
+def test_an_age_uses_the_largest_unit(seconds: int, words: str) -> None:
     moment = utc_now()
     assert time_ago(moment - timedelta(seconds=seconds), moment) == words
 
