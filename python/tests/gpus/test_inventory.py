@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,15 @@ def test_a_malformed_file_is_reported_with_its_error(text: str, suffix: str, sai
     with pytest.raises(ClassroomError) as error:
         parse_specification(text, is_yaml=suffix == "yaml")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("devices", [[{"name": str(n)} for n in range(10_000)], [1] * 1_000_000], ids=["valid", "not"])
+def test_a_large_file_takes_seconds_at_most(devices: list[Any]) -> None:
+    text = json.dumps(spec(devices))
+    begin = time.thread_time()
+    with suppress(ClassroomError):
+        assert len(parse_specification(text, is_yaml=False)) == len(devices)
+    assert time.thread_time() - begin < 5
 
 
 def test_a_malformed_file_does_not_affect_others(tmp_path: Path) -> None:
