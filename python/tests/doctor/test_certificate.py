@@ -44,9 +44,9 @@ def made(name: str, days: float, begin: datetime = NOW - timedelta(days=60)) -> 
     ],
 )
 def test_a_certificate(shown: x509.Certificate, state: State, says: str) -> None:
-    found = certificate.judge(shown, "hub.example.org", NOW)
+    found = certificate.inspect_certificate(shown, "hub.example.org", NOW)
     assert found.state is state
-    assert says in found.says
+    assert says in found.message
 
 
 @contextlib.contextmanager
@@ -72,7 +72,7 @@ def served(folder: Path) -> Iterator[tuple[int, list[str | None]]]:
 
 def test_it_is_asked_for_by_the_classs_name(tmp_path: Path) -> None:
     with served(tmp_path) as (port, asked):
-        (found,) = certificate.look(f"https://hub.example.org:{port}/", now=NOW)
+        (found,) = certificate.check_certificate(f"https://hub.example.org:{port}/", now=NOW)
     assert found.state is State.OK
     assert asked == ["hub.example.org"]
 
@@ -80,6 +80,6 @@ def test_it_is_asked_for_by_the_classs_name(tmp_path: Path) -> None:
 def test_tls_that_ends_elsewhere_and_no_tls_at_all_are_no_mistake() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    (found,) = certificate.look(f"https://hub.example.org:{port}/")
+    (found,) = certificate.check_certificate(f"https://hub.example.org:{port}/")
     assert found.state is State.OK
-    assert list(certificate.look("http://hub.example.org/")) == []
+    assert list(certificate.check_certificate("http://hub.example.org/")) == []

@@ -13,7 +13,7 @@ import pytest
 from classroom.backup.target import LastBackup
 from classroom.doctor import engine, gpus, machine, shared_folders, units
 from classroom.doctor.checks import State
-from classroom.doctor.state import judge_backup
+from classroom.doctor.state import inspect_backup
 from classroom.gpus.cdi import parse_specification
 from classroom.gpus.inventory import discover
 from classroom.settings.models import Settings
@@ -38,10 +38,10 @@ GOOD = {"LiveRestoreEnabled": True, "CDISpecDirs": ["/etc/cdi"]}
     ],
 )
 def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gpus: bool) -> None:
-    found = list(engine.judge(info, wants_gpus=wants_gpus, file=Path("/etc/docker/daemon.json")))
+    found = list(engine.inspect_engine_settings(info, wants_gpus=wants_gpus, file=Path("/etc/docker/daemon.json")))
     assert len(found) == len(says)
-    assert all(text in each.says and each.state is WRONG for text, each in zip(says, found, strict=True))
-    assert all("/etc/docker/daemon.json" in (each.mend or "") for each in found)
+    assert all(text in each.message and each.state is WRONG for text, each in zip(says, found, strict=True))
+    assert all("/etc/docker/daemon.json" in (each.remedy or "") for each in found)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gp
 def test_where_parts_are_containers_a_command_is_typed_beside_compose_yaml(
     command: str, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert units.typed_here(command) == command
+    assert units.operator_command(command) == command
     monkeypatch.setenv("CLASSROOM_CONTAINER", "1")
-    assert units.typed_here(command) == typed
+    assert units.operator_command(command) == typed
 
 
 def test_a_container_that_does_not_see_the_machine_calls_none_of_its_files_missing(
@@ -86,9 +86,9 @@ def test_a_container_that_does_not_see_the_machine_calls_none_of_its_files_missi
     (tmp_path / "nvidia.json").write_text(SPECIFICATION)
     monkeypatch.setenv("CLASSROOM_CONTAINER", "1")
     monkeypatch.setattr(engine, "find_process", lambda _host: None)  # the machine of the tests may have an engine
-    assert [(each.about, each.state) for each in gpus.look(settings)] == [("GPUs", OK), ("driver", WARNING)]
+    assert [(each.about, each.state) for each in gpus.check_gpus(settings)] == [("GPUs", OK), ("driver", WARNING)]
     with pytest.raises(PermissionError):
-        list(shared_folders.look(settings))
+        list(shared_folders.check_shared_directories(settings))
 
 
 def test_a_file_that_is_newer_than_the_engine_waits_for_a_restart(tmp_path: Path) -> None:
@@ -96,11 +96,11 @@ def test_a_file_that_is_newer_than_the_engine_waits_for_a_restart(tmp_path: Path
     file.write_text("{}")
     process = engine.Process(os.getpid(), file, started=1000)
     os.utime(file, (999, 999))
-    assert list(engine.waiting(process)) == []
+    assert list(engine.inspect_settings_file(process)) == []
     os.utime(file, (1100, 1100))
-    assert [each.state for each in engine.waiting(process)] == [WARNING]
-    assert list(engine.waiting(dataclasses.replace(process, file=tmp_path / "none"))) == []
-    assert list(engine.waiting(None)) == []
+    assert [each.state for each in engine.inspect_settings_file(process)] == [WARNING]
+    assert list(engine.inspect_settings_file(dataclasses.replace(process, file=tmp_path / "none"))) == []
+    assert list(engine.inspect_settings_file(None)) == []
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_file_that_is_newer_than_the_engine_waits_for_a_restart(tmp_path: Path
     ],
 )
 def test_the_image_is_of_the_hubs_version(labels: dict[str, str], state: State) -> None:
-    assert engine.judge_image("student:1", labels, "1.2", "load it").state is state
+    assert engine.inspect_image("student:1", labels, "1.2", "load it").state is state
 
 
 @pytest.mark.parametrize(
@@ -129,20 +129,20 @@ def test_the_image_is_of_the_hubs_version(labels: dict[str, str], state: State) 
     ],
 )
 def test_room_on_a_disk(free: int, size: int, files_free: int, state: State) -> None:
-    assert machine.judge(machine.Room("homes", size, free, 1000, files_free)).state is state
+    assert machine.inspect_disk(machine.Disk("homes", size, free, 1000, files_free)).state is state
 
 
 def test_a_file_system_without_a_bound_of_files_has_room() -> None:
-    assert machine.judge(machine.Room("homes", 100 * GIB, 50 * GIB, 0, 0)).state is OK
+    assert machine.inspect_disk(machine.Disk("homes", 100 * GIB, 50 * GIB, 0, 0)).state is OK
 
 
 def test_places_on_one_file_system_are_one_line(tmp_path: Path) -> None:
-    found = list(machine.rooms({"state": tmp_path, "homes": tmp_path, "gone": tmp_path / "none"}))
+    found = list(machine.disks({"state": tmp_path, "homes": tmp_path, "gone": tmp_path / "none"}))
     assert [each.what for each in found] == ["state, homes"]
 
 
 def test_the_clock_is_looked_at() -> None:
-    (found,) = machine.look_at_clock()
+    (found,) = machine.check_clock()
     assert found.state in {OK, WARNING}
 
 
@@ -165,17 +165,17 @@ def test_the_age_of_the_last_backup(  # noqa: PLR0917 - columns of the table
     made: str | None, repository: str | None, problems: tuple[str, ...], state: State, says: str, mend: str | None
 ) -> None:
     last = LastBackup(made, "/nas/class", archive=False, problems=problems) if made else None
-    found = judge_backup(last, repository, NOW)
+    found = inspect_backup(last, repository, NOW)
     assert found.state is state
-    assert says in found.says
-    assert found.mend == (f"classroom backup {mend}" if mend else None)
+    assert says in found.message
+    assert found.remedy == (f"classroom backup {mend}" if mend else None)
 
 
 def test_an_old_archive_is_replaced() -> None:
-    found = judge_backup(
+    found = inspect_backup(
         LastBackup("2026-01-01T00:00:00+00:00", "/nas/c.tar.zst", archive=True, problems=()), None, NOW
     )
-    assert found.mend == "classroom backup create --archive /nas/c.tar.zst --overwrite"
+    assert found.remedy == "classroom backup create --archive /nas/c.tar.zst --overwrite"
 
 
 @pytest.mark.parametrize(
@@ -199,9 +199,9 @@ def test_a_shared_folder_is_there_and_for_students_to_read(
         if owner != (0, 0) and os.geteuid():
             pytest.skip("only root gives folders away")
         os.chown(folder, *owner) if not os.geteuid() else None
-    found = list(shared_folders.judge(Path("/srv/faces"), "ml", tmp_path))
+    found = list(shared_folders.inspect_shared_directory(Path("/srv/faces"), "ml", tmp_path))
     assert len(found) == len(says)
-    assert all(text in each.says and each.state is WRONG for text, each in zip(says, found, strict=True))
+    assert all(text in each.message and each.state is WRONG for text, each in zip(says, found, strict=True))
 
 
 LISTED = """\
@@ -212,12 +212,12 @@ man-db.service loaded failed failed Daily man-db regeneration
 
 
 def test_failed_units_of_the_class_are_named_and_others_are_not() -> None:
-    found = list(units.judge(LISTED))
-    assert [each.mend for each in found] == [
+    found = list(units.inspect_units(LISTED))
+    assert [each.remedy for each in found] == [
         "journalctl -b -e -u classroom-hub.service",
         "journalctl -b -e -u nvidia-container-toolkit-cdi-generator.service",
     ]
-    assert [each.state for each in units.judge("")] == [OK]
+    assert [each.state for each in units.inspect_units("")] == [OK]
 
 
 NVRM = (
@@ -247,7 +247,7 @@ def test_driver_and_libraries(
     folder.mkdir(parents=True)
     for name in ("libcuda.so", "libcuda.so.1", *(f"libcuda.so.{each}" for each in libraries)):
         (folder / name).touch()
-    assert [each.state for each in gpus.look_at_driver(tmp_path)] == states
+    assert [each.state for each in gpus.check_driver(tmp_path)] == states
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_driver_and_libraries(
 def test_who_would_never_be_found_idle_is_said(tmp_path: Path, data: dict[str, Any], asks: str | None) -> None:
     samples = {"samples": str(tmp_path / "sample.json"), "cdiDirs": [str(tmp_path)]}
     settings = Settings.model_validate(data | {"gpu": data["gpu"] | samples}, by_name=False)
-    said = [each.says for each in gpus.look(settings, tmp_path) if "unused GPU" in each.says]
+    said = [each.message for each in gpus.check_gpus(settings, tmp_path) if "unused GPU" in each.message]
     assert (asks in said[0]) if asks else said == []
 
 
@@ -271,21 +271,21 @@ def test_an_mps_that_does_not_run_is_said(tmp_path: Path) -> None:
     mps = {"enable": True, "memory": "8G", "folder": "/run/mps"}
     settings = Settings.model_validate({"gpu": {"policy": "shared", "mps": mps}}, by_name=False)
     pipe = tmp_path / "run/mps/pipe"
-    (said,) = gpus.look_at_mps(settings, tmp_path)
-    assert "Its daemon does not run" in said.says
+    (said,) = gpus.check_mps(settings, tmp_path)
+    assert "Its daemon does not run" in said.message
     pipe.mkdir(parents=True)
     (pipe / "nvidia-cuda-mps-control.pid").write_text("17\n")
-    (said,) = gpus.look_at_mps(settings, tmp_path)
-    assert "Its daemon does not run" in said.says, "it ran once"
+    (said,) = gpus.check_mps(settings, tmp_path)
+    assert "Its daemon does not run" in said.message, "it ran once"
     (tmp_path / "proc/17").mkdir(parents=True)
-    (said,) = gpus.look_at_mps(settings, tmp_path)
-    assert said.says == "Its daemon runs; a program may take 8G."
-    assert list(gpus.look_at_mps(Settings(), tmp_path)) == []
+    (said,) = gpus.check_mps(settings, tmp_path)
+    assert said.message == "Its daemon runs; a program may take 8G."
+    assert list(gpus.check_mps(Settings(), tmp_path)) == []
 
 
 def test_a_device_whose_file_is_not_there_is_named(tmp_path: Path) -> None:
     inventory = discover(parse_specification(SPECIFICATION, is_yaml=False))
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/nvidia0").touch()
-    (said,) = gpus.missing(inventory, tmp_path)
+    (said,) = gpus.missing_device_files(inventory, tmp_path)
     assert said.startswith("nvidia.com/gpu=1: /dev/nvidia1 is not there")

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 from rich.console import Console
 
-from classroom.doctor.checks import Check, Finding, NotSeenError, State, examine, ok, warning, wrong
-from classroom.doctor.report import as_screen, is_well, summary
+from classroom.doctor.checks import Check, Finding, NotCheckedError, State, ok, run_checks, warning, wrong
+from classroom.doctor.report import is_well, render_report, summary
 from classroom.errors import ClassroomError
 
 
@@ -27,28 +27,28 @@ def test_findings_come_in_the_order_of_the_checks_and_one_that_hangs_holds_up_no
         return ()
 
     begin = time.monotonic()
-    found = examine(
+    found = run_checks(
         [Check("hangs", hang, bound=0.2), Check("nothing", lambda: ()), Check("well", lambda: [ok("well", "Yes.")])]
     )
     never.set()
     assert time.monotonic() - begin < 5
     assert [(each.about, each.state) for each in found] == [("hangs", State.WRONG), ("well", State.OK)]
-    assert "0.2 seconds" in found[0].says
+    assert "0.2 seconds" in found[0].message
 
 
 @pytest.mark.parametrize(
     ("error", "state", "says"),
     [
         pytest.param(ClassroomError("Mend it."), State.WRONG, "Mend it.", id="an_error_for_operators"),
-        pytest.param(NotSeenError("The engine is away."), State.WARNING, "The engine is away.", id="told_elsewhere"),
+        pytest.param(NotCheckedError("The engine is away."), State.WARNING, "The engine is away.", id="told_elsewhere"),
         pytest.param(PermissionError(), State.WARNING, "Only root", id="not_root"),
-        pytest.param(KeyError("odd"), State.WRONG, "could not be looked at (KeyError", id="a_mistake_of_ours"),
+        pytest.param(KeyError("odd"), State.WRONG, "could not be checked (KeyError", id="a_mistake_of_ours"),
     ],
 )
 def test_a_check_that_raises_is_a_finding(error: Exception, state: State, says: str) -> None:
-    (found,) = examine([raising(error)])
+    (found,) = run_checks([raising(error)])
     assert found.state is state
-    assert says in found.says
+    assert says in found.message
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_warnings_alone_are_well(findings: list[Finding], says: str, *, well: bo
 
 def test_on_the_screen_each_command_is_whole_and_nothing_is_markup() -> None:
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    console.print(as_screen([wrong("image", "The image [red]x is not there. " * 5, "docker load --input x.tar")]))
+    console.print(render_report([wrong("image", "The image [red]x is not there. " * 5, "docker load --input x.tar")]))
     text = console.export_text()
     assert "-> docker load --input x.tar" in text
     assert "[red]x" in text

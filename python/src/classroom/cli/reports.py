@@ -21,17 +21,17 @@ def doctor(
 ) -> None:
     """Check all parts of the class. Print each problem with the command that fixes it; exit with 1 if there is one."""
     from classroom.doctor import report  # noqa: PLC0415 - takes a while to import
-    from classroom.doctor.checks import Finding, examine, ok, wrong  # noqa: PLC0415 - as above
+    from classroom.doctor.checks import Finding, ok, run_checks, wrong  # noqa: PLC0415 - as above
 
     try:
         settings = load_settings(settings_file)
     except ClassroomError as error:
         findings: tuple[Finding, ...] = (wrong("settings", str(error), f"classroom check {settings_file}"),)
     else:
-        findings = (ok("settings", f"{settings_file} is valid."), *examine(report.checks(settings, nginx)))
-    findings = report.with_commands_of_this_class(findings)
+        findings = (ok("settings", f"{settings_file} is valid."), *run_checks(report.all_checks(settings, nginx)))
+    findings = report.with_operator_commands(findings)
     data = {"well": report.is_well(findings), "findings": [finding.as_data() for finding in findings]}
-    print_result(report.as_screen(findings), data, as_json=as_json)
+    print_result(report.render_report(findings), data, as_json=as_json)
     if not report.is_well(findings):
         raise typer.Exit(1)
 

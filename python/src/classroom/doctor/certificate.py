@@ -23,23 +23,23 @@ _SOON = timedelta(days=14)  # ACME renews a month before the end
 _TIMEOUT = 4  # seconds
 
 
-def look(external_url: str, address: str = "127.0.0.1", now: datetime | None = None) -> Iterable[Finding]:
+def check_certificate(external_url: str, address: str = "127.0.0.1", now: datetime | None = None) -> Iterable[Finding]:
     """Whether the certificate is for the class's name and lasts; silent for a site without TLS."""
     parts = urlsplit(external_url)
     if parts.scheme != "https" or not parts.hostname:
         return
     try:
-        shown = _shown(address, parts.port or 443, parts.hostname)
+        shown = _read_certificate(address, parts.port or 443, parts.hostname)
     except ConnectionRefusedError:
         yield ok(ABOUT, "TLS does not end on this machine: a tunnel or another server has the certificate.")
         return
     except OSError as error:
         yield wrong(ABOUT, f"No TLS with Nginx ({reason(error)}).", "journalctl -b -e -u nginx")
         return
-    yield judge(shown, parts.hostname, now or datetime.now(UTC))
+    yield inspect_certificate(shown, parts.hostname, now or datetime.now(UTC))
 
 
-def judge(certificate: x509.Certificate, host: str, now: datetime) -> Finding:
+def inspect_certificate(certificate: x509.Certificate, host: str, now: datetime) -> Finding:
     """How long it lasts, and for whom it is."""
     end = certificate.not_valid_after_utc
     renew = units.restart(f"acme-{host}", "renew the certificate; systemctl reload nginx")
@@ -55,7 +55,7 @@ def judge(certificate: x509.Certificate, host: str, now: datetime) -> Finding:
     return ok(ABOUT, f"It is for {host} and lasts until {end:%Y-%m-%d}.")
 
 
-def _shown(address: str, port: int, host: str) -> x509.Certificate:
+def _read_certificate(address: str, port: int, host: str) -> x509.Certificate:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # the certificate of whoever answers is looked at below, not trusted

@@ -1,4 +1,4 @@
-"""What a check finds, and how many checks are run at once without one holding up the others."""
+"""Findings of the checks, and the parallel run of all checks."""
 
 from __future__ import annotations
 
@@ -14,84 +14,84 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 
-class NotSeenError(ClassroomError):
-    """It cannot be looked at for a reason that another check reports."""
+class NotCheckedError(ClassroomError):
+    """The check is impossible for a reason that another check reports."""
 
 
 class State(Enum):
-    """How bad it is."""
+    """How severe a finding is."""
 
     OK = "ok"
     WARNING = "warning"
-    """The class works. Something will not, or could not be looked at."""
+    """The class works, but something will fail or could not be checked."""
     WRONG = "wrong"
-    """Something does not work now, or a promise to students is not kept."""
+    """Something does not work now, or students are not protected."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report."""
+    """The result of a check: one row of the report."""
 
     about: str
-    """What was looked at, in a few words."""
+    """The part that was checked."""
     state: State
-    says: str
+    message: str
     """One sentence."""
-    mend: str | None = None
-    """The command that mends it."""
+    remedy: str | None = None
+    """The command that fixes it."""
 
     def as_data(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {"about": self.about, "state": self.state.value, "says": self.says, "mend": self.mend}
+        """Return the data of `--json`."""
+        return {"about": self.about, "state": self.state.value, "says": self.message, "mend": self.remedy}
 
 
 @dataclass(frozen=True)
 class Check:
-    """Something to look at. `look` may take its time, wait for ever or raise: the others are not held up."""
+    """One check. `function` may be slow, hang or raise: it does not delay the others."""
 
     about: str
-    look: Callable[[], Iterable[Finding]]
+    function: Callable[[], Iterable[Finding]]
     bound: float = 8
     """Seconds."""
 
 
-def ok(about: str, says: str) -> Finding:
-    """All is well."""
-    return Finding(about, State.OK, says)
+def ok(about: str, message: str) -> Finding:
+    """Return a finding without a problem."""
+    return Finding(about, State.OK, message)
 
 
-def warning(about: str, says: str, mend: str | None = None) -> Finding:
-    """The class works, and yet."""
-    return Finding(about, State.WARNING, says, mend)
+def warning(about: str, message: str, remedy: str | None = None) -> Finding:
+    """Return a finding of a class that works, but has a problem."""
+    return Finding(about, State.WARNING, message, remedy)
 
 
-def wrong(about: str, says: str, mend: str | None = None) -> Finding:
-    """Something does not work."""
-    return Finding(about, State.WRONG, says, mend)
+def wrong(about: str, message: str, remedy: str | None = None) -> Finding:
+    """Return a finding of something that does not work."""
+    return Finding(about, State.WRONG, message, remedy)
 
 
 def reason(error: OSError) -> str:
-    """Why, without Python's number of it."""
+    """Return the reason of an error, without its number."""
     return error.strerror or str(error) or "no answer in time"
 
 
 def only_root(about: str) -> Finding:
-    """It could not be looked at without more rights."""
+    """Return the finding of a check that needs root."""
     return warning(about, "Only root can see this.", "sudo classroom doctor")
 
 
-def examine(checks: Sequence[Check]) -> tuple[Finding, ...]:
-    """Make all checks at once; gives their findings in the order of the checks.
+def run_checks(checks: Sequence[Check]) -> tuple[Finding, ...]:
+    """Run all checks at the same time and return their findings in the order of the checks.
 
-    A check that does not end within its bound is a finding itself. Its thread goes on and ends with the process.
+    A check that does not end within its bound is a finding itself. Its thread ends with the process.
     """
-    found: dict[int, tuple[Finding, ...]] = {}
+    findings: dict[int, tuple[Finding, ...]] = {}
 
     def run(number: int, check: Check) -> None:
-        found[number] = _look(check)
+        findings[number] = _run_check(check)
 
     begin = time.monotonic()
-    threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(checks)]
+    threads = [threading.Thread(target=run, args=item, daemon=True) for item in enumerate(checks)]
     for thread in threads:
         thread.start()
     for thread, check in zip(threads, checks, strict=True):
@@ -99,18 +99,18 @@ def examine(checks: Sequence[Check]) -> tuple[Finding, ...]:
     return tuple(
         finding
         for number, check in enumerate(checks)
-        for finding in found.get(number, (wrong(check.about, f"No answer within {check.bound:g} seconds."),))
+        for finding in findings.get(number, (wrong(check.about, f"No answer within {check.bound:g} seconds."),))
     )
 
 
-def _look(check: Check) -> tuple[Finding, ...]:
+def _run_check(check: Check) -> tuple[Finding, ...]:
     try:
-        return tuple(check.look())
-    except NotSeenError as error:
+        return tuple(check.function())
+    except NotCheckedError as error:
         return (warning(check.about, str(error)),)
     except ClassroomError as error:
         return (wrong(check.about, str(error)),)
     except PermissionError:
         return (only_root(check.about),)
     except Exception as error:  # noqa: BLE001 - one check that fails says so, and the others are shown
-        return (wrong(check.about, f"This could not be looked at ({type(error).__name__}: {error})."),)
+        return (wrong(check.about, f"This could not be checked ({type(error).__name__}: {error})."),)

@@ -17,7 +17,7 @@ import docker.errors
 from classroom.docker.client import ENGINE_ERRORS, make_client
 from classroom.docker.container import LABEL
 from classroom.doctor import units
-from classroom.doctor.checks import NotSeenError, ok, only_root, warning, wrong
+from classroom.doctor.checks import NotCheckedError, ok, only_root, warning, wrong
 from classroom.settings.groups import offers_gpus, student_images
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def call_engine(settings: Settings, method: str, *arguments: object, **named: ob
     """Call a method of `docker.APIClient` and return its result.
 
     Raises:
-        NotSeenError: the engine does not answer.
+        NotCheckedError: the engine does not answer.
         PermissionError: this user may not call it.
         docker.errors.NotFound: there is no such object.
     """
@@ -63,16 +63,16 @@ def call_engine(settings: Settings, method: str, *arguments: object, **named: ob
     except ENGINE_ERRORS as error:
         if isinstance(error, PermissionError) or "Permission denied" in str(error):
             raise PermissionError from error
-        raise NotSeenError("The engine does not answer.") from error
+        raise NotCheckedError("The engine does not answer.") from error
 
 
-def look(settings: Settings) -> Iterable[Finding]:
+def check_engine(settings: Settings) -> Iterable[Finding]:
     """Whether it answers and is new enough."""
     start = units.restart("docker", f"dockerd, listening at {settings.docker.host}")
     try:
         # Asked without a version of the API: an engine that is too old must be able to answer.
         answer = call_engine(settings, "version", api_version=False)
-    except NotSeenError:
+    except NotCheckedError:
         yield wrong(ABOUT, f"No Docker engine answers at {settings.docker.host}: no server can start.", start)
         return
     found = str(answer["Version"])
@@ -83,20 +83,23 @@ def look(settings: Settings) -> Iterable[Finding]:
         yield ok(ABOUT, f"Docker {found} answers.")
 
 
-def look_at_configuration(settings: Settings) -> Iterable[Finding]:
+def check_engine_settings(settings: Settings) -> Iterable[Finding]:
     """Whether a restart of it would end students' work, GPUs can be given, and a changed file waits for a restart."""
     info = call_engine(settings, "info")
     process = find_process(settings.docker.host)
     file = process.file if process else Path("/etc/docker/daemon.json")
-    findings = [*judge(info, wants_gpus=offers_gpus(settings), file=file), *waiting(process)]
+    findings = [
+        *inspect_engine_settings(info, wants_gpus=offers_gpus(settings), file=file),
+        *inspect_settings_file(process),
+    ]
     unchanged = "; its file has not changed since" if process else ""
     yield from findings or [ok(CONFIGURATION, f"Containers outlive its restart{unchanged}.")]
 
 
-def judge(info: dict[str, Any], *, wants_gpus: bool, file: Path) -> Iterable[Finding]:
+def inspect_engine_settings(info: dict[str, Any], *, wants_gpus: bool, file: Path) -> Iterable[Finding]:
     """What is wrong with the running engine's settings."""
     again = units.restart("docker", "restart dockerd")
-    reload = "systemctl reload docker" if units.has_systemd() else "send dockerd a SIGHUP"
+    reload = "systemctl reload docker" if units.is_systemd_running() else "send dockerd a SIGHUP"
     if not info.get("LiveRestoreEnabled"):
         yield wrong(
             CONFIGURATION,
@@ -111,12 +114,16 @@ def judge(info: dict[str, Any], *, wants_gpus: bool, file: Path) -> Iterable[Fin
         )
 
 
-def waiting(process: Process | None) -> Iterable[Finding]:
+def inspect_settings_file(process: Process | None) -> Iterable[Finding]:
     """Whether the engine's file is newer than the engine, or its unit names another file."""
     if process is None:
         return
     again = units.restart("docker", "restart dockerd")
-    named = _option(units.ask("show", "docker.service", "--property=ExecStart")) if units.has_systemd() else None
+    named = (
+        _option(units.call_systemctl("show", "docker.service", "--property=ExecStart"))
+        if units.is_systemd_running()
+        else None
+    )
     if named is not None and named != process.file:
         yield warning(CONFIGURATION, f"The next start reads {named}, this one has read {process.file}.", again)
         return
@@ -131,7 +138,7 @@ def waiting(process: Process | None) -> Iterable[Finding]:
         yield warning(CONFIGURATION, f"{process.file} has changed since the engine started.", again)
 
 
-def look_at_image(settings: Settings) -> Iterable[Finding]:
+def check_images(settings: Settings) -> Iterable[Finding]:
     """Whether the students' images are there and of the hub's version: everyone's and the groups' own."""
     for image in student_images(settings):
         load = units.restart("classroom-images", f"docker load --input IMAGE.tar  # {image}")
@@ -140,10 +147,10 @@ def look_at_image(settings: Settings) -> Iterable[Finding]:
         except docker.errors.NotFound:
             yield wrong(IMAGE, f"{image} is not on this machine: no server can start from it.", load)
             continue
-        yield judge_image(image, (found.get("Config") or {}).get("Labels") or {}, version("classroom"), load)
+        yield inspect_image(image, (found.get("Config") or {}).get("Labels") or {}, version("classroom"), load)
 
 
-def judge_image(image: str, labels: dict[str, str], own: str, load: str) -> Finding:
+def inspect_image(image: str, labels: dict[str, str], own: str, load: str) -> Finding:
     """Hold the version on an image's label against our own."""
     there = labels.get(LABEL + "version")
     if there is None:
@@ -181,7 +188,9 @@ def _listener(host: str) -> int | None:
 
 def _main_pid() -> int | None:
     found = (
-        re.search(r"\d+", units.ask("show", "docker.service", "--property=MainPID")) if units.has_systemd() else None
+        re.search(r"\d+", units.call_systemctl("show", "docker.service", "--property=MainPID"))
+        if units.is_systemd_running()
+        else None
     )
     return int(found[0]) if found else None
 
@@ -194,7 +203,7 @@ def _namesake() -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def machine(settings: Settings) -> Path:
+def machine_root(settings: Settings) -> Path:
     """The root of the machine's files, which are not those of a container that a part of the class runs in.
 
     Raises:

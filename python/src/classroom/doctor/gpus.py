@@ -32,7 +32,7 @@ _LIBRARIES = (
 )
 
 
-def look(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
+def check_gpus(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
     """Whether the machine has what the settings hand out.
 
     Args:
@@ -48,9 +48,9 @@ def look(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
     )
     said = [wrong(ABOUT, f"{each}.", written) for each in class_gpu_problems(rules, inventory)]
     try:
-        root = root or engine.machine(settings)
-        said += [wrong(ABOUT, each, written) for each in missing(inventory, root)]
-        driver = [*look_at_driver(root), *look_at_mps(settings, root)]
+        root = root or engine.machine_root(settings)
+        said += [wrong(ABOUT, each, written) for each in missing_device_files(inventory, root)]
+        driver = [*check_driver(root), *check_mps(settings, root)]
     except PermissionError:
         driver = [only_root(DRIVER)]
     policies = ", ".join(dict.fromkeys(gpu.policy for gpu in rules.values()))
@@ -65,7 +65,7 @@ def look(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
         )
 
 
-def missing(inventory: Inventory, root: Path) -> Iterable[str]:
+def missing_device_files(inventory: Inventory, root: Path) -> Iterable[str]:
     """Devices whose files are not there: the specification is older than the driver that is loaded, or none is."""
     for device in inventory.devices:
         gone = [node for node in device.identity.split() if node.startswith("/dev/") and not (root / node[1:]).exists()]
@@ -73,12 +73,12 @@ def missing(inventory: Inventory, root: Path) -> Iterable[str]:
             yield f"{device.name}: {', '.join(gone)} is not there: the driver is not loaded, or the file in CDI is old."
 
 
-def look_at_driver(root: Path) -> Iterable[Finding]:
+def check_driver(root: Path) -> Iterable[Finding]:
     """Whether NVIDIA's kernel module and the libraries that containers get are of one version; silent without either.
 
     After an update without a reboot they are not, and every CUDA program ends with a "version mismatch".
     """
-    module, libraries = loaded(root), installed(root)
+    module, libraries = loaded_version(root), installed_versions(root)
     if module is None and not libraries:
         return
     if module is None:
@@ -93,7 +93,7 @@ def look_at_driver(root: Path) -> Iterable[Finding]:
         yield ok(DRIVER, f"NVIDIA {module}, kernel module and libraries.")
 
 
-def look_at_mps(settings: Settings, root: Path) -> Iterable[Finding]:
+def check_mps(settings: Settings, root: Path) -> Iterable[Finding]:
     """Whether the daemon of CUDA's Multi-Process Service runs, where the settings want it."""
     mps = settings.gpu.mps
     if not mps.enable:
@@ -112,7 +112,7 @@ def look_at_mps(settings: Settings, root: Path) -> Iterable[Finding]:
         )
 
 
-def loaded(root: Path) -> str | None:
+def loaded_version(root: Path) -> str | None:
     """Version of the kernel module that is loaded."""
     for name, pattern in (
         ("sys/module/nvidia/version", r"(\S+)"),
@@ -127,7 +127,7 @@ def loaded(root: Path) -> str | None:
     return None
 
 
-def installed(root: Path) -> tuple[str, ...]:
+def installed_versions(root: Path) -> tuple[str, ...]:
     """Versions of libcuda on this machine."""
     names = (path.name for folder in _LIBRARIES for path in (root / folder).glob("libcuda.so.*.*"))
     return tuple(sorted({name.removeprefix("libcuda.so.") for name in names}))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classroom.doctor import engine
-from classroom.doctor.checks import Finding, NotSeenError, State, ok, warning
+from classroom.doctor.checks import Finding, NotCheckedError, State, ok, warning
 from classroom.units import format_bytes, format_percent
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _TIME_ERROR, _UNSYNCHRONIZED = 5, 0x40  # adjtimex(2)
 
 
 @dataclass(frozen=True)
-class Room:
+class Disk:
     """One file system."""
 
     what: str
@@ -40,16 +40,16 @@ class Room:
     files_free: int
 
 
-def look_at_disks(settings: Settings) -> Iterable[Finding]:
+def check_disks(settings: Settings) -> Iterable[Finding]:
     """How much room there is where the state, the homes and the images are: each file system once."""
     places = {"state": settings.paths.state}
     if data := _engine_data(settings):
         places["homes and images"] = data
-    for room in rooms(places):
-        yield judge(room)
+    for disk in disks(places):
+        yield inspect_disk(disk)
 
 
-def rooms(places: Mapping[str, Path]) -> Iterable[Room]:
+def disks(places: Mapping[str, Path]) -> Iterable[Disk]:
     """The file systems of these places; several on one are one."""
     found: dict[int, tuple[list[str], Path]] = {}
     for what, path in places.items():
@@ -57,7 +57,7 @@ def rooms(places: Mapping[str, Path]) -> Iterable[Room]:
             found.setdefault(path.stat().st_dev, ([], path))[0].append(what)
     for names, path in found.values():
         status = os.statvfs(path)
-        yield Room(
+        yield Disk(
             ", ".join(names),
             status.f_blocks * status.f_frsize,
             status.f_bavail * status.f_frsize,
@@ -66,22 +66,22 @@ def rooms(places: Mapping[str, Path]) -> Iterable[Room]:
         )
 
 
-def judge(room: Room) -> Finding:
+def inspect_disk(disk: Disk) -> Finding:
     """Whether there is room enough for a day of a class."""
-    share = room.free / room.size if room.size else 1
-    files = room.files_free / room.files if room.files else 1
-    text = f"{room.what}: {format_bytes(room.free)} of {format_bytes(room.size)} free ({format_percent(share)})"
+    share = disk.free / disk.size if disk.size else 1
+    files = disk.files_free / disk.files if disk.files else 1
+    text = f"{disk.what}: {format_bytes(disk.free)} of {format_bytes(disk.size)} free ({format_percent(share)})"
     if files < _LOW[0]:
-        text += f", and room for {room.files_free} more files only ({files:.1%})"
+        text += f", and room for {disk.files_free} more files only ({files:.1%})"
     remedy = "docker image prune --all --filter 'label!=org.classroom.keep'"
-    if (share < _FULL[0] and room.free < _FULL[1]) or files < _FULL[0]:
+    if (share < _FULL[0] and disk.free < _FULL[1]) or files < _FULL[0]:
         return Finding(DISK, State.WRONG, f"{text}: students cannot save.", remedy)
-    if (share < _LOW[0] and room.free < _LOW[1]) or files < _LOW[0]:
+    if (share < _LOW[0] and disk.free < _LOW[1]) or files < _LOW[0]:
         return Finding(DISK, State.WARNING, f"{text}.", remedy)
     return Finding(DISK, State.OK, f"{text}.")
 
 
-def look_at_clock() -> Iterable[Finding]:
+def check_clock() -> Iterable[Finding]:
     """Whether something keeps the clock right: tokens and certificates are believed by it."""
     try:
         state, status = _adjtimex()
@@ -127,5 +127,5 @@ def _engine_data(settings: Settings) -> Path | None:
         process = engine.find_process(settings.docker.host)
         seen = process.root / folder.relative_to("/") if process else folder
         return seen if seen.exists() else None
-    except (NotSeenError, PermissionError):
+    except (NotCheckedError, PermissionError):
         return None

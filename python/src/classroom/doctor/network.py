@@ -30,7 +30,7 @@ _ALONE = (
 )
 
 
-def look(settings: Settings) -> Iterable[Finding]:
+def check_bridge(settings: Settings) -> Iterable[Finding]:
     """Whether Docker's network is there and keeps students apart."""
     network = settings.network
     there = [
@@ -51,7 +51,7 @@ def look(settings: Settings) -> Iterable[Finding]:
         yield ok(BRIDGE, f"{network.bridge} on {network.subnet}; students do not reach each other.")
 
 
-def look_at_firewall(settings: Settings) -> Iterable[Finding]:
+def check_firewall(settings: Settings) -> Iterable[Finding]:
     """Whether the rules in force are those that would be made now."""
     network = settings.network
     if not shutil.which("nft"):

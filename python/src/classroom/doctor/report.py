@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MARKS = {State.OK: ("ok", "green"), State.WARNING: ("look", "yellow"), State.WRONG: ("wrong", "bold red")}
 
 
-def checks(settings: Settings, address: str | None = None) -> list[Check]:
+def all_checks(settings: Settings, address: str | None = None) -> list[Check]:
     """What there is to look at for these settings.
 
     Args:
@@ -33,36 +33,36 @@ def checks(settings: Settings, address: str | None = None) -> list[Check]:
         address: where Nginx listens on this machine; found out unless told.
     """
     made = [
-        Check(site.HUB, functools.partial(site.look_at_hub, settings)),
-        Check(site.PROXY, functools.partial(site.look_at_proxy, settings)),
-        Check(site.NGINX, functools.partial(site.look_at_nginx, settings, address)),
-        Check(certificate.ABOUT, functools.partial(certificate.look, settings.site.external_url)),
+        Check(site.HUB, functools.partial(site.check_hub, settings)),
+        Check(site.PROXY, functools.partial(site.check_proxy, settings)),
+        Check(site.NGINX, functools.partial(site.check_nginx, settings, address)),
+        Check(certificate.ABOUT, functools.partial(certificate.check_certificate, settings.site.external_url)),
     ]
     if settings.spawner == "docker":
         made += [
-            Check(engine.ABOUT, functools.partial(engine.look, settings)),
-            Check(engine.CONFIGURATION, functools.partial(engine.look_at_configuration, settings)),
-            Check(engine.IMAGE, functools.partial(engine.look_at_image, settings)),
-            Check(network.BRIDGE, functools.partial(network.look, settings)),
-            Check(network.FIREWALL, functools.partial(network.look_at_firewall, settings)),
-            Check(gpus.ABOUT, functools.partial(gpus.look, settings)),
-            Check(shared_folders.ABOUT, functools.partial(shared_folders.look, settings)),
+            Check(engine.ABOUT, functools.partial(engine.check_engine, settings)),
+            Check(engine.CONFIGURATION, functools.partial(engine.check_engine_settings, settings)),
+            Check(engine.IMAGE, functools.partial(engine.check_images, settings)),
+            Check(network.BRIDGE, functools.partial(network.check_bridge, settings)),
+            Check(network.FIREWALL, functools.partial(network.check_firewall, settings)),
+            Check(gpus.ABOUT, functools.partial(gpus.check_gpus, settings)),
+            Check(shared_folders.ABOUT, functools.partial(shared_folders.check_shared_directories, settings)),
         ]
     return [
         *made,
-        Check(machine.DISK, functools.partial(machine.look_at_disks, settings)),
-        Check(machine.CLOCK, machine.look_at_clock),
-        Check(state.SECRETS, functools.partial(state.look_at_secrets, settings.paths.state)),
-        Check(state.DATABASE, functools.partial(state.look_at_database, settings.paths.state)),
-        Check(state.BACKUP, functools.partial(state.look_at_backup, settings)),
-        Check(units.ABOUT, units.look),
+        Check(machine.DISK, functools.partial(machine.check_disks, settings)),
+        Check(machine.CLOCK, machine.check_clock),
+        Check(state.SECRETS, functools.partial(state.check_secrets, settings.paths.state)),
+        Check(state.DATABASE, functools.partial(state.check_database, settings.paths.state)),
+        Check(state.BACKUP, functools.partial(state.check_backup, settings)),
+        Check(units.ABOUT, units.check_units),
     ]
 
 
-def with_commands_of_this_class(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+def with_operator_commands(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The same, each command as it is typed where this class runs."""
     return tuple(
-        dataclasses.replace(finding, mend=units.typed_here(finding.mend)) if finding.mend else finding
+        dataclasses.replace(finding, remedy=units.operator_command(finding.remedy)) if finding.remedy else finding
         for finding in findings
     )
 
@@ -72,7 +72,7 @@ def is_well(findings: Sequence[Finding]) -> bool:
     return all(finding.state is not State.WRONG for finding in findings)
 
 
-def as_screen(findings: Sequence[Finding]) -> RenderableType:
+def render_report(findings: Sequence[Finding]) -> RenderableType:
     """For people: what is wrong stands out, each with its command on a line of its own to copy."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
@@ -80,9 +80,9 @@ def as_screen(findings: Sequence[Finding]) -> RenderableType:
     table.add_column(overflow="fold")
     for finding in findings:
         word, style = _MARKS[finding.state]
-        table.add_row(Text(word, style), Text(finding.about), Text(finding.says))
-        if finding.mend:
-            table.add_row("", "", Text(f"-> {finding.mend}", "bold"))
+        table.add_row(Text(word, style), Text(finding.about), Text(finding.message))
+        if finding.remedy:
+            table.add_row("", "", Text(f"-> {finding.remedy}", "bold"))
     return Group(table, Padding(Text(summary(findings)), (1, 0, 0, 0)))
 
 

@@ -20,7 +20,7 @@ ABOUT = "shared folders"
 _USER, _GROUP = map(int, USER.split(":"))
 
 
-def look(settings: Settings) -> Iterable[Finding]:
+def check_shared_directories(settings: Settings) -> Iterable[Finding]:
     """Look at each; silent where there are none."""
     groups: dict[Path, list[str]] = {}
     for name, group in settings.groups.items():
@@ -29,12 +29,14 @@ def look(settings: Settings) -> Iterable[Finding]:
     if not groups:
         return
     process = engine.find_process(settings.docker.host)
-    root = process.root if process else engine.machine(settings)
-    said = [finding for path, names in groups.items() for finding in judge(path, ", ".join(names), root)]
+    root = process.root if process else engine.machine_root(settings)
+    said = [
+        finding for path, names in groups.items() for finding in inspect_shared_directory(path, ", ".join(names), root)
+    ]
     yield from said or [ok(ABOUT, f"{len(groups)}, each there and for students to read.")]
 
 
-def judge(path: Path, groups: str, root: Path) -> Iterable[Finding]:
+def inspect_shared_directory(path: Path, groups: str, root: Path) -> Iterable[Finding]:
     """What is wrong with one.
 
     Raises:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from classroom.doctor import units, websocket
-from classroom.doctor.checks import NotSeenError, ok, only_root, reason, warning, wrong
-from classroom.doctor.http import Place, ask
+from classroom.doctor import http, units
+from classroom.doctor.checks import NotCheckedError, ok, only_root, reason, warning, wrong
+from classroom.doctor.http import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,11 +23,11 @@ HUB, PROXY, NGINX, WEBSOCKETS = "hub", "proxy", "Nginx", "websockets"
 _PREFIX = "classroom-doctor-"
 
 
-def look_at_hub(settings: Settings) -> Iterable[Finding]:
+def check_hub(settings: Settings) -> Iterable[Finding]:
     """Whether the hub answers where Nginx and the proxy expect it."""
     start = units.restart("classroom-hub", "classroom hub")
     try:
-        answer = ask(Place(settings.hub.listen), "GET", f"{_base(settings)}hub/health", {})
+        answer = http.get(Endpoint(settings.hub.listen), f"{_base(settings)}hub/health")
     except OSError as error:
         yield wrong(HUB, f"Nothing answers at {settings.hub.listen} ({reason(error)}): nobody can sign in.", start)
         return
@@ -36,12 +37,12 @@ def look_at_hub(settings: Settings) -> Iterable[Finding]:
         yield wrong(HUB, f"It answers with status {answer.status}.", "journalctl -b -e -u classroom-hub")
 
 
-def look_at_proxy(settings: Settings) -> Iterable[Finding]:
+def check_proxy(settings: Settings) -> Iterable[Finding]:
     """Whether the proxy answers, believes the hub, and has the hub's routes."""
     start = units.restart("classroom-proxy", "classroom proxy")
     token = proxy_token(settings.paths.state)
     try:
-        answer = ask(Place(settings.proxy.api), "GET", "/api/routes", _authorization(token))
+        answer = http.get(Endpoint(settings.proxy.api), "/api/routes", _authorization(token))
     except PermissionError:
         raise
     except OSError as error:
@@ -60,7 +61,7 @@ def look_at_proxy(settings: Settings) -> Iterable[Finding]:
         yield ok(PROXY, f"It answers; routes to students' servers: {count}.")
 
 
-def look_at_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
+def check_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
     """Whether pages and websockets come through Nginx as browsers ask for them.
 
     Args:
@@ -71,7 +72,7 @@ def look_at_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
     tried = [_front(settings, address)] if address else fronts(settings)
     for place in tried:
         try:
-            answer = ask(place, "GET", f"{_base(settings)}hub/health", {})
+            answer = http.get(place, f"{_base(settings)}hub/health")
         except OSError:
             continue
         if answer.status != 200:
@@ -79,78 +80,77 @@ def look_at_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
             yield wrong(NGINX, says, units.restart("classroom-hub", "classroom hub"))
             return
         yield ok(NGINX, f"The hub is reached through it ({place.listen}).")
-        yield from _look_at_websockets(settings, place)
+        yield from _check_websockets(settings, place)
         return
     places = " or ".join(place.listen for place in tried)
     if (trial := _front_of_a_trial(settings)) and not address:
         says = f"Nothing answers at {places}; browsers reach the proxy itself, at {trial.listen}."
         yield warning(NGINX, f"{says} For a trial that will do.")
-        yield from _look_at_websockets(settings, trial)
+        yield from _check_websockets(settings, trial)
         return
     yield wrong(NGINX, f"Nothing answers at {places}: no browser reaches the class.", start)
 
 
-def _look_at_websockets(settings: Settings, front: Place) -> Iterable[Finding]:
-    """Give the proxy a route to a server of our own for an instant, and send a message there and back.
+def _check_websockets(settings: Settings, front: Endpoint) -> Iterable[Finding]:
+    """Add a route to a server of our own to the proxy for an instant, and send a message there and back.
 
-    No student's server need be there, and none is asked. The path is nobody's: a user of that name cannot be, and
-    guessing it takes longer than it is there.
+    This needs no student's server. No user can have the path's name, and guessing it takes longer than it exists.
     """
     try:
         token = proxy_token(settings.paths.state)
+        problem = asyncio.run(_send_message(settings, front, token))
     except PermissionError:
         yield only_root(WEBSOCKETS)
-        return
-    api, path = Place(settings.proxy.api), f"{_base(settings)}user/{_PREFIX}{secrets.token_hex(16)}/"
-    with websocket.echo() as port:
-        route = f"/api/routes{quote(path.rstrip('/'))}"
-        try:
-            ask(api, "POST", route, _authorization(token), {"target": f"http://127.0.0.1:{port}"})
-            try:
-                outcome = websocket.try_out(front, path)
-            finally:
-                ask(api, "DELETE", route, _authorization(token))
-        except OSError as error:
-            yield warning(
-                WEBSOCKETS, f"They could not be tried: the proxy does not answer ({reason(error)}); see above."
-            )
-            return
-    if outcome is None:
-        yield ok(WEBSOCKETS, "A message came back by the way that browsers take.")
+    except OSError as error:
+        yield warning(WEBSOCKETS, f"Not tested: the proxy does not answer ({reason(error)}); see above.")
     else:
-        text = f"{outcome}: kernels and terminals do not work."
-        yield wrong(WEBSOCKETS, text, "include modules/nginx/server.conf in the server that browsers reach")
+        if problem is None:
+            yield ok(WEBSOCKETS, "A message came back on the path of a browser.")
+        else:
+            text = f"{problem}: kernels and terminals do not work."
+            yield wrong(WEBSOCKETS, text, "include modules/nginx/server.conf in the server that browsers reach")
 
 
-def fronts(settings: Settings) -> list[Place]:
+async def _send_message(settings: Settings, front: Endpoint, token: str) -> str | None:
+    api, path = Endpoint(settings.proxy.api), f"{_base(settings)}user/{_PREFIX}{secrets.token_hex(16)}/"
+    route = f"/api/routes{quote(path.rstrip('/'))}"
+    async with http.echo_server() as port:
+        await http.request(api, "POST", route, _authorization(token), {"target": f"http://127.0.0.1:{port}"})
+        try:
+            return await http.websocket_problem(front, path)
+        finally:
+            await http.request(api, "DELETE", route, _authorization(token))
+
+
+def fronts(settings: Settings) -> list[Endpoint]:
     """Where Nginx may listen: at the port of the external address, or without TLS behind a tunnel or load balancer."""
     parts = urlsplit(settings.site.external_url or "http://localhost/")
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme == "https":
         behind = {"X-Forwarded-Proto": "https"}
         return [
-            Place(f"127.0.0.1:{parts.port or 443}", host, tls=True),
-            Place("127.0.0.1:80", host, headers=behind),
+            Endpoint(f"127.0.0.1:{parts.port or 443}", host, tls=True),
+            Endpoint("127.0.0.1:80", host, headers=behind),
         ]
-    return [Place(f"127.0.0.1:{parts.port or 80}", host)]
+    return [Endpoint(f"127.0.0.1:{parts.port or 80}", host)]
 
 
-def _front_of_a_trial(settings: Settings) -> Place | None:
+def _front_of_a_trial(settings: Settings) -> Endpoint | None:
     """Where the proxy answers browsers if nothing is in front of it, as in `make demo`."""
     listen = settings.proxy.listen
     if settings.site.external_url or listen.startswith("unix:"):
         return None
-    place = Place(listen.replace("0.0.0.0", "127.0.0.1"))  # noqa: S104 - to connect to
+    place = Endpoint(listen.replace("0.0.0.0", "127.0.0.1"))  # noqa: S104 - to connect to
     try:
-        answered = ask(place, "GET", f"{_base(settings)}hub/health", {}).status == 200
+        answered = http.get(place, f"{_base(settings)}hub/health").status == 200
     except OSError:
         return None
     return place if answered else None
 
 
-def _front(settings: Settings, address: str) -> Place:
+def _front(settings: Settings, address: str) -> Endpoint:
     first = fronts(settings)[0]
-    return Place(address, first.host, tls=first.tls and address.endswith(":443"))
+    return Endpoint(address, first.host, tls=first.tls and address.endswith(":443"))
 
 
 def proxy_token(state: Path) -> str:
@@ -158,7 +158,7 @@ def proxy_token(state: Path) -> str:
 
     Raises:
         PermissionError: it is not for this user to read.
-        NotSeenError: there is none.
+        NotCheckedError: there is none.
     """
     given = os.environ.get("CREDENTIALS_DIRECTORY")
     places = [units.credential("classroom-hub", "proxy-token"), state / "secrets" / "proxy-token"]
@@ -167,7 +167,7 @@ def proxy_token(state: Path) -> str:
             return path.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             continue
-    raise NotSeenError(f"{state / 'secrets' / 'proxy-token'} is not there yet: the hub makes it.")
+    raise NotCheckedError(f"{state / 'secrets' / 'proxy-token'} is not there yet: the hub makes it.")
 
 
 def _authorization(token: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ _OLD = timedelta(days=8)
 """More than a week of work would be lost."""
 
 
-def look_at_secrets(state: Path) -> Iterable[Finding]:
+def check_secrets(state: Path) -> Iterable[Finding]:
     """Whether anybody else can read what the hub must keep to itself."""
     if not state.exists():
         start = units.restart("classroom-hub", "classroom hub")
@@ -54,7 +54,7 @@ def _open_ones(state: Path) -> Iterator[Finding]:
         )
 
 
-def look_at_database(state: Path) -> Iterable[Finding]:
+def check_database(state: Path) -> Iterable[Finding]:
     """Whether it can be read, is whole, and is of a version that this one can use."""
     file = sqlite.database_file(state)
     if not file.exists():
@@ -71,12 +71,12 @@ def look_at_database(state: Path) -> Iterable[Finding]:
     yield ok(DATABASE, f"It is whole ({format_bytes(file.stat().st_size)}).")
 
 
-def look_at_backup(settings: Settings) -> Iterable[Finding]:
+def check_backup(settings: Settings) -> Iterable[Finding]:
     """How old the last backup is, and whether all of the class is in it."""
-    yield judge_backup(read_last_backup(settings.paths.state), settings.backup.repository, datetime.now(UTC))
+    yield inspect_backup(read_last_backup(settings.paths.state), settings.backup.repository, datetime.now(UTC))
 
 
-def judge_backup(last: LastBackup | None, repository: str | None, now: datetime) -> Finding:
+def inspect_backup(last: LastBackup | None, repository: str | None, now: datetime) -> Finding:
     """What the last backup is worth.
 
     Args:

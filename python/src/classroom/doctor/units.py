@@ -36,7 +36,7 @@ _COMPOSE = (
 )
 
 
-def has_systemd() -> bool:
+def is_systemd_running() -> bool:
     """Whether systemd is what runs this machine."""
     return _RUNS.is_dir()
 
@@ -48,7 +48,7 @@ def restart(unit: str, otherwise: str) -> str:
         unit: its unit on NixOS.
         otherwise: the command where systemd does not run.
     """
-    return f"systemctl restart {unit}" if has_systemd() else otherwise
+    return f"systemctl restart {unit}" if is_systemd_running() else otherwise
 
 
 def in_container() -> bool:
@@ -56,7 +56,7 @@ def in_container() -> bool:
     return _CONTAINER in os.environ
 
 
-def typed_here(command: str) -> str:
+def operator_command(command: str) -> str:
     """A command as the operator of this class types it: on the machine, not in a container."""
     if in_container():
         for pattern, beside in _COMPOSE:
@@ -70,13 +70,13 @@ def credential(unit: str, name: str) -> Path:
     return _CREDENTIALS / f"{unit}.service" / name
 
 
-def look() -> Iterable[Finding]:
+def check_units() -> Iterable[Finding]:
     """Units of the class, and those it stands on, that have failed."""
-    if has_systemd():
-        yield from judge(ask("list-units", "--state=failed", "--plain", "--no-legend", "--full"))
+    if is_systemd_running():
+        yield from inspect_units(call_systemctl("list-units", "--state=failed", "--plain", "--no-legend", "--full"))
 
 
-def judge(listed: str) -> Iterable[Finding]:
+def inspect_units(listed: str) -> Iterable[Finding]:
     """Read `systemctl list-units --plain --no-legend`: a unit a line, its name first."""
     failed = [line.split()[0] for line in listed.splitlines() if line.split() and _OURS.match(line.split()[0])]
     for unit in failed:
@@ -85,7 +85,7 @@ def judge(listed: str) -> Iterable[Finding]:
         yield ok(ABOUT, "None of the class's has failed.")
 
 
-def ask(*words: str) -> str:
+def call_systemctl(*words: str) -> str:
     """What systemctl prints; empty where it cannot."""
     try:
         return process.run(["systemctl", "--no-pager", *words], check=False, timeout=_TIMEOUT).stdout
