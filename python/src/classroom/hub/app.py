@@ -151,7 +151,7 @@ class ClassroomHub(JupyterHub):
         self.template_vars |= template_vars(self.db, self.class_settings.site.title)
         if issubclass(self.spawner_class, ClassroomSpawner):
             self.template_vars["classroom_gpu_problems"] = self._gpu_problems
-            self.template_vars["classroom_storage_mistakes"] = self._storage_mistakes
+            self.template_vars["classroom_storage_problems"] = self._storage_problems
             self.template_vars["classroom_gpus"] = offers_gpus(self.class_settings)
             self.template_vars["classroom_stopped"] = lambda user: self.notices.stop_reason(user.name) if user else ""
         super().init_tornado_settings()
@@ -193,7 +193,7 @@ class ClassroomHub(JupyterHub):
             return ()
         return self._all_gpu_problems()
 
-    def _storage_mistakes(self, user: User | None) -> tuple[str, ...]:
+    def _storage_problems(self, user: User | None) -> tuple[str, ...]:
         if user is None or not getattr(user, "admin", False):
             return ()
         return self._storage.problems if self._storage else ()
