@@ -6,10 +6,12 @@ NODE := .cache/node
 DEBIAN_PACKAGES := chromium curl debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nftables nginx-light python3-dev python3-venv restic zstd
 PYTEST := $(VENV)/bin/python -m pytest -c python/pyproject.toml --rootdir=.
 TESTS := python/tests tests/nginx tests/stack tests/nix tests/quota tests/behaviour
-LINTED := python/src python/tests tests images demo
+LINTED := python/src python/tests tests images demo docs
+# Measures what the tests' own process runs; the hub and the servers are processes of their own.
+COVERAGE := --cov=classroom --cov-report=json:.cache/coverage.json --cov-fail-under=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test test-nix test-packages test-quota test-unit test-torch lint format locks docs clean
+.PHONY: help demo demo-remove test test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -21,10 +23,10 @@ demo-remove:  ## take away all that the demo has made, its class and what is in 
 	@exec $(PYTHON) -m demo remove
 
 test: $(VENV)/ready $(NODE)/ready  ## everything, against the real parts (as root for Docker; what cannot run says why)
-	PYTHONPATH=tests $(VENV)/bin/python -m stack run -- $(PYTEST) $(TESTS) $(ARGS)
+	PYTHONPATH=tests $(VENV)/bin/python -m stack run -- $(PYTEST) $(COVERAGE) $(TESTS) $(ARGS)
 
 test-unit: $(VENV)/ready  ## what needs no engine, browser or network namespace
-	$(PYTEST) python/tests $(ARGS)
+	$(PYTEST) $(COVERAGE) python/tests $(ARGS)
 
 test-torch: $(VENV)/ready $(NODE)/ready  ## slow: PyTorch from PyPI in a student's container, the welcome notebook run
 	PYTHONPATH=tests CLASSROOM_TEST_TORCH=1 $(VENV)/bin/python -m stack run --torch -- $(PYTEST) tests/behaviour -k torch $(ARGS)
@@ -40,13 +42,14 @@ test-quota: $(VENV)/ready  ## slow: quotas of homes on ext4 and XFS, in a machin
 test-packages:  ## Debian packages that the tests use (as root)
 	tests/install-packages $(DEBIAN_PACKAGES)
 
-lint: $(VENV)/ready  ## ruff, mypy, import-linter
+lint: $(VENV)/ready  ## ruff, mypy, import-linter, shellcheck
 	$(VENV)/bin/ruff check --config python/pyproject.toml $(LINTED)
 	$(VENV)/bin/ruff format --check --config python/pyproject.toml $(LINTED)
 	cd python && ../$(VENV)/bin/mypy -p classroom
 	cd python && ../$(VENV)/bin/mypy -p stack -p student_image -p support
 	cd python && ../$(VENV)/bin/mypy ../demo
 	cd python && ../$(VENV)/bin/lint-imports --no-logo pyproject.toml
+	git grep -lE '^#!.*\b(ba)?sh$$' | xargs $(VENV)/bin/shellcheck
 
 format: $(VENV)/ready  ## let ruff write
 	$(VENV)/bin/ruff check --fix --config python/pyproject.toml $(LINTED)
@@ -55,8 +58,12 @@ format: $(VENV)/ready  ## let ruff write
 locks: $(VENV)/ready  ## compile python/locks/*.in
 	$(VENV)/bin/python python/locks/compile
 
-docs: $(VENV)/ready  ## write docs/reference/settings.md from the settings' own words
+docs: $(VENV)/ready  ## generate docs/reference from the code
 	$(VENV)/bin/classroom settings-doc > docs/reference/settings.md
+	$(VENV)/bin/python -m docs.generate
+
+docs-site: $(VENV)/ready  ## the documentation as a site, in .cache/site; a dead link fails
+	$(VENV)/bin/mkdocs build --strict
 
 clean:  ## remove what make has made, the demo's class excepted
 	rm -rf $(VENV) .cache

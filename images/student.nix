@@ -67,7 +67,7 @@
   ],
 }:
 let
-  project = (lib.importTOML ../python/pyproject.toml).project;
+  version = import ../nix/version.nix { inherit lib; };
 
   # At every start of Python: what a student has installed comes first, and pip may remove it again.
   arrangePackages = writeText "classroom-packages.pth" ''
@@ -76,7 +76,7 @@ let
 
   # What of the project runs in a student's container: the hub's side is not there to be read or attacked.
   student = python.pkgs.toPythonModule (
-    runCommand "classroom-student-${project.version}"
+    runCommand "classroom-student-${version}"
       {
         src = lib.fileset.toSource {
           root = ../python/src;
@@ -90,9 +90,9 @@ let
         site=$out/${python.sitePackages}
         mkdir -p $site
         cp -r --no-preserve=mode $src/classroom $site/
-        info=$site/classroom-${project.version}.dist-info
+        info=$site/classroom-${version}.dist-info
         mkdir $info
-        printf 'Metadata-Version: 2.1\nName: classroom\nVersion: ${project.version}\n' > $info/METADATA
+        printf 'Metadata-Version: 2.1\nName: classroom\nVersion: ${version}\n' > $info/METADATA
         cp ${arrangePackages} $site/classroom-packages.pth
         ${python.pythonOnBuildForHost.interpreter} -m compileall -q --invalidation-mode unchecked-hash -s $out -p $out $site
       ''
@@ -192,7 +192,7 @@ let
       ];
       Labels = {
         "org.classroom.keep" = "student"; # what `docker system prune` is told to leave
-        "org.classroom.version" = project.version;
+        "org.classroom.version" = version;
       };
     };
 

@@ -7,9 +7,10 @@
 }:
 let
   project = (lib.importTOML ../python/pyproject.toml).project;
+  version = import ./version.nix { inherit lib; };
   package = python.pkgs.buildPythonPackage {
     pname = project.name;
-    inherit (project) version;
+    inherit version;
     pyproject = true;
     src = lib.fileset.toSource {
       root = ../python;
@@ -27,9 +28,9 @@ let
   requirementName = requirement: lib.head (lib.match "([A-Za-z0-9-]+).*" requirement);
   environment = python.withPackages (_: [ package ]);
 in
-runCommand "classroom-${project.version}"
+runCommand "classroom-${version}"
   {
-    inherit (project) version;
+    inherit version;
     nativeBuildInputs = [ installShellFiles ];
     passthru = { inherit environment package python; };
     meta = {

@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 import typer.main
+from jupyterhub.apihandlers import default_handlers as api_handlers
+from jupyterhub.handlers import default_handlers as hub_handlers
+from prometheus_client.metrics import MetricWrapperBase
 
 from classroom.cli.main import app
+from classroom.gpus import metrics
+from classroom.settings.models import Settings
+from classroom.web.routes import ROUTES
 
 TOP = Path(__file__).parents[2]
-PAGES = [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
+PAGES = [*sorted(TOP.glob("*.md")), *sorted((TOP / "docs").rglob("*.md"))]
 _COMMAND = re.compile(r"(?:^|[\s(`])classroom ([a-z][^`\n)]*)")
 
 
@@ -45,7 +51,7 @@ def mistake(line: str) -> str:
     return f"no option {unknown[0]}" if unknown else ""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
 def test_every_command_that_is_named_exists(page: Path) -> None:
     found = {line: said for line in named(page.read_text(encoding="utf-8")) if (said := mistake(line))}
     assert found == {}
@@ -95,8 +101,116 @@ def test_a_command_that_is_not_there_would_be_noticed(line: str, said: str) -> N
     assert mistake(line) == said
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
 def test_every_file_that_is_linked_exists(page: Path) -> None:
     prose = re.sub(r"`[^`]*`", "", page.read_text(encoding="utf-8"))
     links = re.findall(r"\]\(([\w./-]+)(?:#[^)]*)?\)", prose)
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def option_names() -> set[str]:
+    """Return the options that the reference lists."""
+    reference = (TOP / "docs/reference/options.md").read_text(encoding="utf-8").replace("\\", "")
+    return set(re.findall(r"^## services\.classroom\.(\S+)$", reference, flags=re.MULTILINE))
+
+
+def setting_names() -> set[str]:
+    """Return the keys of the settings, as the schema nests them; NAME stands for a name that the operator chooses."""
+
+    def nested(schema: dict[str, Any], path: str) -> Iterator[str]:
+        for candidate in (schema, *schema.get("anyOf", [])):
+            resolved = definitions[candidate["$ref"].rpartition("/")[2]] if "$ref" in candidate else candidate
+            for key, value in resolved.get("properties", {}).items():
+                yield f"{path}{key}"
+                yield from nested(value, f"{path}{key}.")
+            if isinstance(value := resolved.get("additionalProperties"), dict):
+                yield f"{path}NAME"
+                yield from nested(value, f"{path}NAME.")
+
+    root = Settings.model_json_schema(by_alias=True)
+    definitions = root["$defs"]
+    return set(nested(root, ""))
+
+
+def unknown_names(text: str, known: set[str]) -> list[str]:
+    """Return the dotted settings and options in code spans that do not exist."""
+    tops = {name.partition(".")[0] for name in known}
+    unknown = []
+    for code in re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)):
+        dotted = re.match(r"(?:(services\.classroom)\.?)?([a-zA-Z]+(?:\.\w+)*)?(?= = |$)", code)
+        if not dotted or not (name := dotted[2]) or "." not in name + "." * bool(dotted[1]):
+            continue
+        if not dotted[1] and (name.partition(".")[0] not in tops or name.rpartition(".")[2] in {"json", "toml"}):
+            continue
+        if not any(re.fullmatch(re.sub(r"<name>|NAME", r"[^.]+", re.escape(each)), name) for each in prefixes(known)):
+            unknown.append(name)
+    return unknown
+
+
+def prefixes(names: set[str]) -> set[str]:
+    """Return dotted names and the sections that contain them."""
+    return {
+        ".".join(parts[:length]) for name in names for parts in [name.split(".")] for length in range(1, len(parts) + 1)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_every_setting_and_option_that_is_named_exists(page: Path) -> None:
+    assert unknown_names(page.read_text(encoding="utf-8"), option_names() | setting_names()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("`gpu.policy` and `services.classroom.gpu.policy`, `groups.ml.memory`, `settings.json`", []),
+        ("`gpu.polcy`", ["gpu.polcy"]),
+        ("`services.classroom.frobnicate`", ["frobnicate"]),
+        ('`gpu.polcy = "all"`', ["gpu.polcy"]),
+    ],
+)
+def test_a_setting_that_is_not_there_would_be_noticed(text: str, names: list[str]) -> None:
+    assert unknown_names(text, option_names() | setting_names()) == names
+
+
+def unknown_addresses(text: str) -> list[str]:
+    """Return the addresses below /hub/ in code spans that no route answers."""
+    patterns = [pattern for pattern, *_ in (*ROUTES, *hub_handlers, *api_handlers)]
+    addresses = re.findall(r"`/hub(/[^`\s]*)`", text)
+    return [
+        address
+        for address in addresses
+        if "(" not in address
+        and not address.endswith("...")
+        and address != "/api/"
+        and not any(re.fullmatch(pattern, address.split("?")[0]) for pattern in patterns)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_every_address_that_is_named_exists(page: Path) -> None:
+    assert unknown_addresses(page.read_text(encoding="utf-8")) == []
+
+
+def test_an_address_that_is_not_there_would_be_noticed() -> None:
+    assert unknown_addresses("`/hub/authorize`, `/hub/autorize`") == ["/autorize"]
+
+
+def unknown_metrics(text: str) -> list[str]:
+    """Return the names of GPU metrics that the hub does not have."""
+    names = {collector._name for collector in vars(metrics).values() if isinstance(collector, MetricWrapperBase)}  # noqa: SLF001
+    return [
+        name for name in re.findall(r"`(classroom_gpu_\w+)`", text) if name.removesuffix("_total") not in names | TABLES
+    ]
+
+
+TABLES = {"classroom_gpu_use"}
+"""Tables of the database whose names look like metrics."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_every_metric_that_is_named_exists(page: Path) -> None:
+    assert unknown_metrics(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_metric_that_is_not_there_would_be_noticed() -> None:
+    assert unknown_metrics("`classroom_gpu_devices`, `classroom_gpu_devises`") == ["classroom_gpu_devises"]

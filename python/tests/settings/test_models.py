@@ -126,8 +126,8 @@ def test_the_schema_describes_every_setting() -> None:
     assert schema["additionalProperties"] is False
 
 
-def test_the_settings_that_the_readme_shows_are_right(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
+def test_the_settings_that_the_docs_show_are_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/how-to/settings.md").read_text()
     file = tmp_path / "settings.toml"
-    file.write_text(readme.partition("```toml\n")[2].partition("```")[0])
+    file.write_text(page.partition("```toml\n")[2].partition("```")[0])
     assert load_settings(file, {}).admins == ("teacher",)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_STATUSES = (
+STATUSES = (
     ("0", "done"),
     ("1", "an error, or something could not be done; the message says what"),
     ("2", "wrong usage of the command"),
@@ -45,31 +45,33 @@ def render_manual(command: Any) -> str:  # noqa: ANN401 - typer brings a click o
         "\\fBclassroom\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR] [\\fIARGUMENTS\\fR]",
         ".SH COMMANDS",
     ]
-    for name, subcommand in _commands(command, "classroom"):
-        heading = " ".join([name, *_arguments(subcommand)])
+    for name, subcommand in subcommands(command, "classroom"):
+        heading = " ".join([name, *argument_names(subcommand)])
         lines += [f".SS {_escape(heading)}", *_paragraphs(subcommand.help or "")]
-        for option in _options(subcommand):
+        for option in visible_options(subcommand):
             lines += [".TP", _option_names(option), *_paragraphs(option.help or "", ".IP")]
-    for title, rows in (("EXIT STATUS", _STATUSES), ("ENVIRONMENT", _VARIABLES), ("FILES", _FILES)):
+    for title, rows in (("EXIT STATUS", STATUSES), ("ENVIRONMENT", _VARIABLES), ("FILES", _FILES)):
         lines.append(f".SH {title}")
         for term, meaning in rows:
             lines += [".TP", f"\\fB{_escape(term)}\\fR", _escape(meaning)]
     return "\n".join(lines) + "\n"
 
 
-def _commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above
+def subcommands(group: Any, name: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above
+    """Yield the full name and the command of each visible subcommand."""
     for word, command in group.commands.items():
         if command.hidden:
             continue
         if hasattr(command, "commands"):
             if command.invoke_without_command:
                 yield f"{name} {word}", command
-            yield from _commands(command, f"{name} {word}")
+            yield from subcommands(command, f"{name} {word}")
         else:
             yield f"{name} {word}", command
 
 
-def _arguments(command: Any) -> list[str]:  # noqa: ANN401 - as above
+def argument_names(command: Any) -> list[str]:  # noqa: ANN401 - as above
+    """Return the arguments as a usage line shows them."""
     return [
         (argument.metavar if argument.required else f"[{argument.metavar}]") + "..." * (argument.nargs != 1)
         for argument in command.params
@@ -77,7 +79,8 @@ def _arguments(command: Any) -> list[str]:  # noqa: ANN401 - as above
     ]
 
 
-def _options(command: Any) -> list[Any]:  # noqa: ANN401 - as above
+def visible_options(command: Any) -> list[Any]:  # noqa: ANN401 - as above
+    """Return the options that help shows."""
     return [option for option in command.params if option.param_type_name == "option" and not option.hidden]
 
 
