@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from classroom.hub.nginx import Front, render
+from classroom.hub.nginx import NginxSite, render_nginx_config
 from classroom.settings.models import Settings
 from support.network import free_port
 from support.waiting import wait_until
@@ -62,7 +62,7 @@ class Site:
 
     directory: Path
     settings: Settings
-    front: Front
+    front: NginxSite
 
     @property
     def url(self) -> str:
@@ -104,9 +104,9 @@ def serving(
     # Root's Nginx gives its workers to "nobody", who may neither open our sockets nor read a checkout in /root.
     user = "root" if os.geteuid() == 0 else None
     address = f"127.0.0.1:{free_port()}"
-    front = Front(directives=DIRECTIVES, directory=here, listen=(address,), user=user, **options)
+    front = NginxSite(directives=DIRECTIVES, directory=here, listen=(address,), user=user, **options)
     config = here / "nginx.conf"
-    config.write_text(amend(render(settings, front)))
+    config.write_text(amend(render_nginx_config(settings, front)))
     host, port = address.split(":")
     with running(["nginx", "-e", "stderr", "-c", str(config)], here / "nginx.log", env={"PATH": os.environ["PATH"]}):
         wait_until(lambda: socket.socket().connect_ex((host, int(port))) == 0, f"{name} listens")

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from nginx.site import Site
 
-from classroom.hub.nginx import render
+from classroom.hub.nginx import render_nginx_config
 from nginx.site import DIRECTIVES
 
 
@@ -53,7 +53,7 @@ def test_the_linter_reads_the_files_and_not_only_the_frame(site: Site, tmp_path:
 
 def test_nginx_accepts_the_file_without_a_warning(site: Site, tmp_path: Path) -> None:
     config = tmp_path / "nginx.conf"
-    config.write_text(render(site.settings, replace(site.front, directory=tmp_path)))
+    config.write_text(render_nginx_config(site.settings, replace(site.front, directory=tmp_path)))
     done = subprocess.run(["nginx", "-t", "-e", "stderr", "-c", config], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "[warn]" not in done.stderr

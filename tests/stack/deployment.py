@@ -6,7 +6,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from classroom.hub.nginx import Front, render
+from classroom.hub.nginx import NginxSite, render_nginx_config
 from classroom.settings.file import load_settings
 from stack.common import REPOSITORY
 from stack.world import ADDRESSES
@@ -105,8 +105,10 @@ def write_nginx(layout: Layout) -> None:
     shutil.copytree(REPOSITORY / "modules/nginx", _directives(layout), dirs_exist_ok=True)
     directory = layout.directory / "nginx-run"
     directory.mkdir(exist_ok=True)
-    front = Front(directives=_directives(layout), directory=directory, listen=(f"0.0.0.0:{PORT}",), user="root")
-    (layout.directory / "nginx.conf").write_text(render(load_settings(layout.settings, {}), front), encoding="utf-8")
+    front = NginxSite(directives=_directives(layout), directory=directory, listen=(f"0.0.0.0:{PORT}",), user="root")
+    (layout.directory / "nginx.conf").write_text(
+        render_nginx_config(load_settings(layout.settings, {}), front), encoding="utf-8"
+    )
 
 
 def _directives(layout: Layout) -> Path:

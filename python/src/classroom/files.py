@@ -13,7 +13,7 @@ from classroom import process
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 _AT_FDCWD = -100
@@ -38,6 +38,17 @@ def write_atomically(file: Path, text: str) -> None:
         raise ClassroomError(f"{file}: cannot be written ({error.strerror}); free space or mend its owner") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def render_template(file: Path, filters: Mapping[str, Callable[..., object]] | None = None, **values: object) -> str:
+    """Return a template of Jinja2 with its values; nothing is escaped."""
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - takes a while to import
+
+    environment = Environment(  # noqa: S701 - these are no web pages
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
+    )
+    environment.filters |= filters or {}
+    return environment.from_string(file.read_text(encoding="utf-8")).render(values)
 
 
 def own_like(path: Path, folder: Path) -> None:

@@ -70,14 +70,14 @@ class HubClient:
         return cls(f"http://{settings.hub.listen}{quote(base)}hub/api/", read_token(settings.paths.state))
 
     def get(self, path: str) -> dict[str, Any]:
-        """What the hub says. Errors as for `ask`."""
-        return self.ask("GET", path)
+        """What the hub says. Errors as for `call`."""
+        return self.call("GET", path)
 
     def post(self, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the hub do something. Errors as for `ask`."""
-        return self.ask("POST", path, data)
+        """Have the hub do something. Errors as for `call`."""
+        return self.call("POST", path, data)
 
-    def ask(self, method: str, path: str, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def call(self, method: str, path: str, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send a request.
 
         Args:

@@ -13,7 +13,7 @@ from pathlib import Path
 import docker.errors
 import pytest
 
-from classroom.docker.client import Engine, EngineAwayError, engine_at
+from classroom.docker.client import Engine, EngineAwayError, shared_engine
 from classroom.errors import ClassroomError
 
 
@@ -83,4 +83,4 @@ def test_calls_of_many_students_do_not_wait_for_each_other(tmp_path: Path) -> No
 
 
 def test_one_engine_has_one_client() -> None:
-    assert engine_at("unix:///a.sock") is engine_at("unix:///a.sock")
+    assert shared_engine("unix:///a.sock") is shared_engine("unix:///a.sock")

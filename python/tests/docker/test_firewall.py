@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from classroom.docker.firewall import machine_resolvers, opening, rules
+from classroom.docker.firewall import firewall_rules, machine_resolvers, opening
 from classroom.settings.models import Network
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ RESOLVER = IPv4Address("10.99.0.53")
 
 def _reaches(network: Network, address: str, port: int, resolvers: tuple[IPv4Address, ...] = ()) -> bool:
     """What the rules of the chain from_student decide on a new TCP connection, read as nft reads them."""
-    text = rules(network, resolvers).partition("chain from_student {")[2].partition("}\n    chain")[0]
+    text = firewall_rules(network, resolvers).partition("chain from_student {")[2].partition("}\n    chain")[0]
     for line in (each.strip() for each in text.splitlines()):
         if line.startswith("ct state") or not line:
             continue
@@ -83,7 +83,7 @@ def test_without_internet_only_allowed_addresses_are_reached() -> None:
 
 
 def test_of_the_machine_only_the_api_port_of_the_gateway_is_open() -> None:
-    text = rules(Network(api_port=9081), ()).partition("chain to_machine {")[2].partition("}\n")[0]
+    text = firewall_rules(Network(api_port=9081), ()).partition("chain to_machine {")[2].partition("}\n")[0]
     decisions = [line.strip() for line in text.splitlines() if line.strip()]
     assert decisions == [
         "ct state established,related accept",
@@ -95,7 +95,7 @@ def test_of_the_machine_only_the_api_port_of_the_gateway_is_open() -> None:
 
 def test_two_classes_on_one_machine_have_rules_of_their_own() -> None:
     other = Network(name="physics", bridge="class-physics.1", subnet=IPv4Network("10.214.0.0/20"))
-    assert "classroom_class_physics_1" in rules(other, ())
+    assert "classroom_class_physics_1" in firewall_rules(other, ())
     assert len(opening(other).splitlines()[1].split()[0]) - 1 <= 28  # XT_EXTENSION_MAXNAMELEN
 
 
@@ -105,7 +105,7 @@ def test_two_classes_on_one_machine_have_rules_of_their_own() -> None:
 @pytest.mark.parametrize("internet", [True, False])
 def test_nft_takes_the_rules_twice_in_a_namespace(*, internet: bool) -> None:
     network = Network(internet=internet, allow=(IPv4Network("10.1.0.0/16"), IPv4Network("10.1.2.0/24")))
-    text = rules(network, (RESOLVER,))
+    text = firewall_rules(network, (RESOLVER,))
     script = "nft -f - <<'E'\n" + text + "E\nnft -f - <<'E'\n" + text + "E\nnft -j list tables\n"
     done = subprocess.run(["unshare", "--net", "sh", "-ec", script], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from classroom.errors import ClassroomError
-from classroom.hub.nginx import Front, render
+from classroom.hub.nginx import NginxSite, render_nginx_config
 from classroom.settings.models import Settings
 
 
 def conf(settings: dict[str, Any] | None = None, **front: Any) -> str:
-    made = Front(**{"directives": Path("/share/nginx"), "directory": Path("/run/classroom/nginx"), **front})
-    return render(Settings.model_validate(settings or {}, by_name=False), made)
+    made = NginxSite(**{"directives": Path("/share/nginx"), "directory": Path("/run/classroom/nginx"), **front})
+    return render_nginx_config(Settings.model_validate(settings or {}, by_name=False), made)
 
 
 def test_browsers_and_containers_get_a_server_each() -> None:

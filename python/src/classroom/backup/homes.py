@@ -12,7 +12,7 @@ import docker.errors
 
 from classroom.backup.manifest import SavedHome
 from classroom.db import sqlite
-from classroom.docker.client import ENGINE_ERRORS, engine_at
+from classroom.docker.client import ENGINE_ERRORS, shared_engine
 from classroom.docker.container import LABEL
 from classroom.errors import ClassroomError
 from classroom.storage.home_directories import open_store
@@ -184,7 +184,7 @@ def _volume_path(volume: dict[str, Any]) -> tuple[Path, str]:
 @contextmanager
 def _engine_client(settings: Settings, why: str) -> Iterator[Any]:
     try:
-        yield engine_at(settings.docker.host).client
+        yield shared_engine(settings.docker.host).client
     except ENGINE_ERRORS as error:
         raise ClassroomError(
             f"The Docker engine at {settings.docker.host} does not answer, and {why}: systemctl start docker"

@@ -20,7 +20,7 @@ from classroom.db import sqlite, state_lock, upgrade
 from classroom.db.state_lock import UNFINISHED
 from classroom.errors import ClassroomError
 from classroom.files import own_like, stage, swap
-from classroom.hub.liveness import refuse_while_hub_runs
+from classroom.hub.liveness import require_stopped_hub
 from classroom.storage import quota
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def restore_student(
         )
         location = targets[0].location
         if settings.spawner == "process":
-            refuse_while_hub_runs(settings, "to restore a home")
+            require_stopped_hub(settings, "to restore a home")
         if homes.running_students(settings, (location,)):
             raise ClassroomError(
                 f"{student}'s server runs and has the home open: stop it on /hub/admin, then run this again"
@@ -113,7 +113,7 @@ def restore_all(
     state = settings.paths.state
     _create_state_directory(state)
     with state_lock.hold_state_lock(state, "A restore"):
-        refuse_while_hub_runs(settings, "to restore a class")
+        require_stopped_hub(settings, "to restore a class")
         if students := homes.running_students(settings):
             raise ClassroomError(
                 f"Servers of this class run ({', '.join(students)}) and would lose their accounts: stop them with "

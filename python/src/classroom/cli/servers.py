@@ -97,9 +97,9 @@ def announce(
         raise typer.BadParameter("write a text or --clear, not both", param_hint="TEXT")
     _, hub = connect_to_hub(settings_file)
     if clear:
-        announcement = hub.ask("DELETE", _ANNOUNCEMENT)
+        announcement = hub.call("DELETE", _ANNOUNCEMENT)
     elif text is not None:
-        announcement = hub.ask("PUT", _ANNOUNCEMENT, {"text": text})
+        announcement = hub.call("PUT", _ANNOUNCEMENT, {"text": text})
     else:
         announcement = hub.get(_ANNOUNCEMENT)
     if as_json:

@@ -43,9 +43,9 @@ def nginx(  # noqa: PLR0913, PLR0917 - options of a command
     user: Annotated[str | None, typer.Option(help="The user of the workers, if Nginx starts as root.")] = None,
 ) -> None:
     """Print an nginx.conf for this class, for `nginx -e stderr -c FILE`."""
-    from classroom.hub.nginx import Front, render  # noqa: PLC0415 - as above
+    from classroom.hub.nginx import NginxSite, render_nginx_config  # noqa: PLC0415 - as above
 
-    front = Front(
+    front = NginxSite(
         directives=directives.resolve(),
         directory=directory.resolve(),
         listen=tuple(listen or ["127.0.0.1:8000"]),
@@ -54,7 +54,7 @@ def nginx(  # noqa: PLR0913, PLR0917 - options of a command
         trusted=tuple(trusted or ()),
         user=user,
     )
-    typer.echo(render(load_settings(settings_file), front), nl=False)
+    typer.echo(render_nginx_config(load_settings(settings_file), front), nl=False)
 
 
 @network.command()

@@ -70,7 +70,7 @@ def codes(
         count = hub.post("classroom/codes/revoke", {"ids": revoke or [], "all": revoke_all})["revoked"]
         typer.echo(f"Revoked: {count}.", err=as_json)
     if forget:
-        typer.echo(f"Forgotten: {hub.ask('DELETE', 'classroom/codes')['forgotten']}.", err=as_json)
+        typer.echo(f"Forgotten: {hub.call('DELETE', 'classroom/codes')['forgotten']}.", err=as_json)
     listed = hub.get("classroom/codes")["codes"]
     rows = (
         (str(code["id"]), f"{code['hint']}…", _code_state(code), code["group"], format_time(code["expires"]))

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, build_table, print_result
-from classroom.hub.liveness import refuse_while_hub_runs
+from classroom.hub.liveness import require_stopped_hub
 from classroom.settings.file import load_settings
 from classroom.units import format_bytes
 
@@ -43,7 +43,7 @@ def rollback(
     from classroom.db.upgrade import roll_back  # noqa: PLC0415 - as above
 
     settings = load_settings(settings_file)
-    refuse_while_hub_runs(settings, "to put a copy back")
+    require_stopped_hub(settings, "to put a copy back")
     if not yes:
         typer.confirm("Accounts and passwords go back to what they were then. Continue?", abort=True, err=True)
     restored = roll_back(settings.paths.state, copy or None)

@@ -114,19 +114,19 @@ def connect(host: str, timeout: int = 20) -> Iterator[docker.APIClient]:
         client.close()
 
 
-def is_about_devices(error: docker.errors.APIError) -> bool:
+def is_device_error(error: docker.errors.APIError) -> bool:
     """Whether the engine says that it cannot attach a device: CDI is off, or it knows no device of that name."""
     return "cdi" in str(error.explanation).lower()
 
 
-def missing_folder(error: BaseException) -> Path | None:
+def missing_mount_source(error: BaseException) -> Path | None:
     """The folder that a mount names and the engine's machine lacks, if that is what the engine says."""
     found = re.search(r"bind source path does not exist: ([^\"\n]+)", str(error))
     return Path(found[1]) if found else None
 
 
 @functools.cache
-def engine_at(host: str) -> Engine:
+def shared_engine(host: str) -> Engine:
     """The engine at an address: one client and one pool however many spawners ask."""
     return Engine(host)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from classroom import process
 from classroom.errors import ClassroomError
+from classroom.files import render_template
 
 if TYPE_CHECKING:
     import subprocess
@@ -46,7 +47,7 @@ def rules_up(network: Network) -> None:
         ClassroomError: nft is missing, or this is not root.
     """
     resolvers = network.resolvers or (machine_resolvers() if network.internet else ())
-    _nft(rules(network, resolvers))
+    _nft(firewall_rules(network, resolvers))
     # nftables can add a drop to other tables' verdicts, never an accept: where the machine's own firewall refuses what
     # it does not know (ufw does), the one port for the containers is opened there.
     if shutil.which("iptables"):
@@ -70,7 +71,7 @@ def rules_down(network: Network) -> None:
         _run(["iptables", "-w", "-X", chain], check=False)
 
 
-def rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
+def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
     """The rules as nft reads them (nft(8)); reading them twice is reading them once.
 
     Student to student is dropped twice: as packets (where br_netfilter shows them), and as frames between the bridge's
@@ -97,34 +98,15 @@ def rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
         *to_resolvers,
         _REFUSE,
     ]
-    return f"""{_removal("inet", network)}table inet {table_name(network)} {{
-    chain forward {{
-        type filter hook forward priority filter - 10; policy accept;
-        oifname "{bridge}" ct state established,related accept
-        oifname "{bridge}" drop
-        iifname "{bridge}" meta nfproto ipv6 drop
-        iifname "{bridge}" goto from_student
-    }}
-    chain input {{
-        type filter hook input priority filter - 10; policy accept;
-        iifname "{bridge}" goto to_machine
-    }}
-    chain from_student {{
-        {_lines(forward)}
-    }}
-    chain to_machine {{
-        {_lines(to_machine)}
-    }}
-}}
-{_removal("bridge", network)}table bridge {table_name(network)} {{
-    chain forward {{
-        type filter hook forward priority filter; policy accept;
-        ip saddr {network.subnet} drop
-        ip daddr {network.subnet} drop
-        arp saddr ip {network.subnet} drop
-    }}
-}}
-"""
+    return render_template(
+        Path(__file__).with_name("firewall.nft.j2"),
+        removals={family: _removal(family, network) for family in ("inet", "bridge")},
+        table=table_name(network),
+        bridge=bridge,
+        subnet=network.subnet,
+        from_student=forward,
+        to_machine=to_machine,
+    )
 
 
 def opening(network: Network) -> str:
@@ -158,10 +140,6 @@ def _to(addresses: Iterable[IPv4Address | IPv4Network | str], verdict: str) -> l
     nets = collapse_addresses(IPv4Network(str(address)) for address in addresses)
     text = ", ".join(str(net) if net.prefixlen < 32 else str(net.network_address) for net in nets)
     return [f"ip daddr {{ {text} }} {verdict}"] if text else []
-
-
-def _lines(statements: Sequence[str]) -> str:
-    return "\n        ".join(statements)
 
 
 def _removal(family: str, network: Network) -> str:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from classroom import process
-from classroom.docker.firewall import chain_name, machine_resolvers, rules, table_name
+from classroom.docker.firewall import chain_name, firewall_rules, machine_resolvers, table_name
 from classroom.docker.network import is_as_wanted
 from classroom.doctor import engine
 from classroom.doctor.checks import ok, only_root, wrong
@@ -66,7 +66,7 @@ def check_firewall(settings: Settings) -> Iterable[Finding]:
         return
     resolvers = network.resolvers or (machine_resolvers() if network.internet else ())
     # What the rules look like once the kernel has them: in a network namespace where they hurt nobody.
-    would = _listed(network, rules(network, resolvers))
+    would = _listed(network, firewall_rules(network, resolvers))
     if would.returncode:
         yield only_root(FIREWALL)
     elif force.stdout != would.stdout:

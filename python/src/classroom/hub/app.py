@@ -11,7 +11,7 @@ from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from traitlets import Instance
 
-from classroom.docker.client import EngineAwayError, engine_at
+from classroom.docker.client import EngineAwayError, shared_engine
 from classroom.docker.container import LABEL
 from classroom.gpus.autostart import Autostart
 from classroom.gpus.controller import GpuController
@@ -67,13 +67,13 @@ class ClassroomHub(JupyterHub):
         servers = [(self.users[each.user], each.name) for each in found]
         for user, name in servers:
             user.spawners[name]._check_pending = True  # noqa: SLF001 - as upstream: nobody may start it meanwhile
-        await asyncio.gather(*(self._take_up(user, name) for user, name in servers))
+        await asyncio.gather(*(self._resume_server(user, name) for user, name in servers))
         if issubclass(self.spawner_class, ClassroomSpawner):
             self._orphans = asyncio.create_task(self._remove_orphans())
         self.db.commit()
         return len(servers)
 
-    async def _take_up(self, user: User, name: str) -> None:
+    async def _resume_server(self, user: User, name: str) -> None:
         spawner = user.spawners[name]
         try:
             gone = await spawner.poll() is not None
@@ -123,7 +123,7 @@ class ClassroomHub(JupyterHub):
         Homes stay. A container without a record has no valid token: nobody can reach it.
         """
         settings = self.class_settings
-        engine = engine_at(settings.docker.host)
+        engine = shared_engine(settings.docker.host)
         filters = {"label": [LABEL + "user", f"{LABEL}network={settings.network.name}"]}
         while True:
             try:
@@ -146,7 +146,7 @@ class ClassroomHub(JupyterHub):
     def init_tornado_settings(self) -> None:
         """Create the GPU scheduler, and set the variables of the templates."""
         if issubclass(self.spawner_class, ClassroomSpawner):
-            engine = engine_at(self.class_settings.docker.host)
+            engine = shared_engine(self.class_settings.docker.host)
             self.gpu_scheduler = GpuScheduler(self.class_settings, engine, self.db)
         self.template_vars |= template_vars(self.db, self.class_settings.site.title)
         if issubclass(self.spawner_class, ClassroomSpawner):

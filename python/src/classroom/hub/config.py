@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
-from classroom.hub.default_url import landing
-from classroom.hub.proxy import address
+from classroom.hub.default_url import choose_default_url
+from classroom.hub.proxy import listen_url
 from classroom.web import TEMPLATES
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _site(c: Config, settings: Settings) -> None:
     c.JupyterHub.public_url = settings.site.external_url
     c.JupyterHub.base_url = urlparse(settings.site.external_url).path or "/"
     c.JupyterHub.log_level = settings.site.log_level
-    c.JupyterHub.default_url = landing
+    c.JupyterHub.default_url = choose_default_url
     c.JupyterHub.template_paths = [str(TEMPLATES)]
 
 
@@ -63,7 +63,7 @@ def _hub(c: Config, settings: Settings) -> None:
 def _proxy(c: Config, settings: Settings, secrets: Secrets) -> None:
     c.JupyterHub.proxy_class = "classroom.hub.proxy.ClassroomProxy"
     c.ConfigurableHTTPProxy.should_start = False
-    c.ConfigurableHTTPProxy.api_url = address(settings.proxy.api)
+    c.ConfigurableHTTPProxy.api_url = listen_url(settings.proxy.api)
     c.ConfigurableHTTPProxy.auth_token = secrets.proxy_token
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from classroom.db.state_lock import refuse_unfinished_restore
 from classroom.errors import ClassroomError
-from classroom.hub.proxy import command, environment
+from classroom.hub.proxy import proxy_command, proxy_environment
 from classroom.secrets import load_or_create
 from classroom.settings.file import load_settings
 
@@ -63,11 +63,11 @@ def run_proxy(settings_file: Path) -> None:
     settings = load_settings(settings_file)
     secrets = load_or_create(settings.paths.state)
     _clear(settings)
-    line = command(settings.proxy, hub_url(settings))
+    line = proxy_command(settings.proxy, hub_url(settings))
     program = shutil.which(line[0])
     if not program:
         raise ClassroomError(f"{line[0]}: not found; install configurable-http-proxy or name it in proxy.command")
-    os.execve(program, line, environment(os.environ, secrets.proxy_token))  # noqa: S606 - no shell
+    os.execve(program, line, proxy_environment(os.environ, secrets.proxy_token))  # noqa: S606 - no shell
 
 
 def hub_url(settings: Settings) -> str:

@@ -25,7 +25,7 @@ def hub_runs(settings: Settings) -> bool:
     return True
 
 
-def refuse_while_hub_runs(settings: Settings, what: str) -> None:
+def require_stopped_hub(settings: Settings, what: str) -> None:
     """Stop here if the hub runs.
 
     Args:

@@ -9,19 +9,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from classroom.errors import ClassroomError
+from classroom.files import render_template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
     from classroom.settings.models import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Front:
+class NginxSite:
     """Where one Nginx listens, what it trusts and where its files are."""
 
     directives: Path
@@ -42,7 +41,7 @@ class Front:
     """Whose rights the workers have when Nginx starts as root; they must be able to open the proxy's socket."""
 
 
-def render(settings: Settings, front: Front) -> str:
+def render_nginx_config(settings: Settings, site: NginxSite) -> str:
     """Write an nginx.conf for the foreground: `nginx -e stderr -c FILE`.
 
     Containers get a server of their own on the gateway of the class bridge, unless there are none (`spawner: process`).
@@ -55,79 +54,15 @@ def render(settings: Settings, front: Front) -> str:
             f"site.externalUrl: the class has to be at the root of its own host name, not at "
             f"{settings.site.external_url}; write only the host, such as https://class.example.org/"
         )
-    if (front.certificate is None) != (front.key is None):
+    if (site.certificate is None) != (site.key is None):
         raise ClassroomError("a certificate needs its key and a key its certificate: give both or neither")
-    trusted = [_network(peer) for peer in front.trusted]
-    servers = [_browsers(front, trusted)]
-    if settings.spawner == "docker":
-        servers.append(_containers(settings, front))
-    temporary = "\n".join(
-        f"    {kind}_temp_path {_path(front.directory / f'{kind}_temp')};"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return render_template(
+        Path(__file__).with_name("nginx.conf.j2"),
+        filters={"path": _path, "word": _word},
+        settings=settings,
+        site=site,
+        trusted=[_network(peer) for peer in site.trusted],
     )
-    return f"""\
-# Made by classroom; the rules are in {front.directives}.
-daemon off;
-worker_processes auto;
-{f"user {_word(front.user)};" if front.user else "# user: whoever starts it"}
-pid {_path(front.directory / "nginx.pid")};
-error_log stderr;
-
-events {{
-    worker_connections 4096;  # an open notebook holds about six, twice
-}}
-
-http {{
-{temporary}
-    upstream classroom_hub {{
-        server {_word(settings.hub.listen)};
-        keepalive 16;
-    }}
-    upstream classroom_proxy {{
-        server {_word(settings.proxy.listen)};
-        keepalive 32;
-        keepalive_timeout 4s;
-    }}
-    geo $realip_remote_addr $classroom_trusted {{
-{_lines(["default 0;", *(f"{peer} 1;" for peer in trusted)], 8)}
-    }}
-    map "" $classroom_pages {{
-        default {_path(front.directives / "pages")};
-    }}
-    include {_path(front.directives / "http.conf")};
-    access_log {_path(front.directory / "access.log")} classroom;
-
-{"".join(servers)}}}
-"""
-
-
-def _browsers(front: Front, trusted: Iterable[str]) -> str:
-    tls = front.certificate is not None and front.key is not None
-    lines = [f"listen {_word(address)}{' ssl' if tls else ''};" for address in front.listen]
-    if front.certificate and front.key:
-        lines += [
-            f"ssl_certificate {_path(front.certificate)};",
-            f"ssl_certificate_key {_path(front.key)};",
-            "ssl_protocols TLSv1.2 TLSv1.3;",
-            "ssl_session_cache shared:classroom_tls:5m;",
-        ]
-    lines += [f"set_real_ip_from {peer};" for peer in trusted]
-    if front.trusted:
-        lines += [f"real_ip_header {front.client_header};", "real_ip_recursive on;"]
-    lines.append(f"include {_path(front.directives / 'server.conf')};")
-    return f"    server {{\n{_lines(lines, 8)}\n    }}\n"
-
-
-def _containers(settings: Settings, front: Front) -> str:
-    lines = [
-        f"listen {settings.network.gateway}:{settings.network.api_port};",
-        f"include {_path(front.directives / 'containers.conf')};",
-    ]
-    return f"    server {{\n{_lines(lines, 8)}\n    }}\n"
-
-
-def _lines(lines: Iterable[str], indent: int) -> str:
-    return "\n".join(" " * indent + line for line in lines)
 
 
 def _network(peer: str) -> str:

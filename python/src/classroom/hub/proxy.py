@@ -42,7 +42,7 @@ class ClassroomProxy(ConfigurableHTTPProxy):
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
             try:
-                routes = await self._look()
+                routes = await self._fetch_routes()
                 if routes is not None and not any("hub" in route for route in routes.values()):
                     self.log.warning("The proxy has lost its routes: bringing them back")
                     await self.check_routes(self.app.users, self.app._service_map)  # noqa: SLF001 - upstream does so too
@@ -52,13 +52,13 @@ class ClassroomProxy(ConfigurableHTTPProxy):
     async def wait_up(self) -> None:
         """Wait until the proxy answers, with a line in the log now and then."""
         waited = 0
-        while await self._look() is None:
+        while await self._fetch_routes() is None:
             if waited % 30 == 0:
                 self.log.warning("Waiting for the proxy at %s: start it with `classroom proxy`", self.api_url)
             await asyncio.sleep(1)
             waited += 1
 
-    async def _look(self) -> dict[str, Any] | None:
+    async def _fetch_routes(self) -> dict[str, Any] | None:
         """The proxy's own table of routes; None when it does not answer."""
         try:
             response = await fetch(
@@ -72,7 +72,7 @@ class ClassroomProxy(ConfigurableHTTPProxy):
         return table
 
 
-def command(proxy: Proxy, hub_url: str) -> list[str]:
+def proxy_command(proxy: Proxy, hub_url: str) -> list[str]:
     """The proxy's command line. Its token comes by the environment variable CONFIGPROXY_AUTH_TOKEN.
 
     Args:
@@ -90,7 +90,7 @@ def command(proxy: Proxy, hub_url: str) -> list[str]:
     return line
 
 
-def address(listen: str, scheme: str = "http") -> str:
+def listen_url(listen: str, scheme: str = "http") -> str:
     """A listen address as the URL that JupyterHub's client takes ("http+unix://%2Frun%2F…" for a socket).
 
     The socket's path is in the place of a host, which clients write in small letters: capitals are encoded as well.
@@ -101,7 +101,7 @@ def address(listen: str, scheme: str = "http") -> str:
     return f"{scheme}://{listen}"
 
 
-def environment(base: Mapping[str, str], token: str) -> dict[str, str]:
+def proxy_environment(base: Mapping[str, str], token: str) -> dict[str, str]:
     """What the proxy's process is given."""
     return dict(base) | {"CONFIGPROXY_AUTH_TOKEN": token}
 

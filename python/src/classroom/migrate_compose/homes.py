@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import docker.errors
 from docker.types import HostConfig
 
-from classroom.docker.client import API_VERSION, ENGINE_ERRORS, engine_at
+from classroom.docker.client import API_VERSION, ENGINE_ERRORS, shared_engine
 from classroom.docker.container import HOME, LABEL, USER, home_mount
 from classroom.errors import ClassroomError
 from classroom.migrate_compose import completed_homes
@@ -56,13 +56,13 @@ def copy_into_home(settings: Settings, student: str, location: str, folder: Path
     is_empty = False
     if path is not None:
         is_empty = bool(asyncio.run(call_helper(settings.storage.helper, "make", location))["empty"])
-    client = engine_at(settings.docker.host).client
+    client = shared_engine(settings.docker.host).client
     with (
         _errors(settings, student),
         _container(client, settings, student, str(path / location) if path else location) as container,
     ):
         if is_empty:
-            asyncio.run(copy_image_home(engine_at(settings.docker.host), settings.student.image, container))
+            asyncio.run(copy_image_home(shared_engine(settings.docker.host), settings.student.image, container))
         existing = {name for name in (WORK, _DRAFT) if _exists(client, container, name)}
         if is_unpacked and existing == {WORK}:
             return  # a run was killed between the rename and the record
@@ -84,7 +84,7 @@ def remove_leftover_containers(settings: Settings) -> None:
     Raises:
         ClassroomError: the engine does not answer.
     """
-    client = engine_at(settings.docker.host).client
+    client = shared_engine(settings.docker.host).client
     label = f"{LABEL}network={settings.network.name}"
     with _errors(settings, "a killed run"):
         for container in client.containers(all=True, filters={"label": [_LABEL, label]}):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classroom.accounts.names import follows_username_rule
-from classroom.docker.client import ENGINE_ERRORS, engine_at
+from classroom.docker.client import ENGINE_ERRORS, shared_engine
 from classroom.errors import ClassroomError
 from classroom.hub_api import HubAwayError, HubClient, NoTokenError
 from classroom.migrate_compose import (
@@ -98,7 +98,7 @@ class Migration:
 
     def __init__(self, settings: Settings, folder: Path, database: Path | None, notebooks: Path | None) -> None:
         self.settings = settings
-        self.client = engine_at(settings.docker.host).client
+        self.client = shared_engine(settings.docker.host).client
         volume = None if database else project_files.volume_path(self.client)
         self.project = project_files.find_project(folder, database, notebooks, volume)
         self.accounts: Sequence[StockAccount] = (

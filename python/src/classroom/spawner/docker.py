@@ -13,7 +13,7 @@ from traitlets import Instance, Tuple, Unicode, default
 
 from classroom.accounts.groups import account_settings
 from classroom.accounts.homes import home_location
-from classroom.docker.client import Engine, EngineAwayError, engine_at, is_about_devices, missing_folder
+from classroom.docker.client import Engine, EngineAwayError, is_device_error, missing_mount_source, shared_engine
 from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, create_arguments
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import Busy, Granted, NoGpu, may_queue, student_limit
@@ -82,7 +82,7 @@ class ClassroomSpawner(DockerSpawner):
     @property
     def engine(self) -> Engine:
         """The class's engine."""
-        return engine_at(self.settings.docker.host)
+        return shared_engine(self.settings.docker.host)
 
     @property
     def client(self) -> Any:  # noqa: ANN401 - docker-py is untyped
@@ -181,7 +181,7 @@ class ClassroomSpawner(DockerSpawner):
                 f"The image {rules.student.image} is not on this machine.", "image-missing", error
             ) from error
         except (ClassroomError, docker.errors.APIError) as error:
-            if (folder := missing_folder(error)) in rules.shared:
+            if (folder := missing_mount_source(error)) in rules.shared:
                 message = f"The shared folder {folder.name} is not on this machine."
                 raise self._failure(message, "shared-folder-missing", error) from error
             raise self._failure("The server could not be started.", "engine-error", error) from error
@@ -202,7 +202,7 @@ class ClassroomSpawner(DockerSpawner):
         try:
             await self.docker("start", self.object_id)
         except docker.errors.APIError as error:
-            if isinstance(allocation, NoGpu) or not is_about_devices(error):
+            if isinstance(allocation, NoGpu) or not is_device_error(error):
                 raise
             self.log.exception("%s: without a GPU, because the engine cannot attach %s", self._log_name, allocation)
             await self.remove_object()
@@ -261,7 +261,7 @@ class ClassroomSpawner(DockerSpawner):
         try:
             await self._create_container(replace(order, environment=environment, mps=mps), rules)
         except docker.errors.APIError as error:
-            if missing_folder(error) not in {mps.pipes, mps.shared_memory}:
+            if missing_mount_source(error) not in {mps.pipes, mps.shared_memory}:
                 raise
             self.log.warning("%s: starting without CUDA MPS, which has not run here. Start it", self._log_name)
             await self._create_container(order, rules)
