@@ -101,7 +101,7 @@ def test_parts_that_are_away_are_named(doctor: Doctor) -> None:
 
 HARM = {
     # What an operator does, what doctor calls it, and what it says.
-    "no rules": ("nft delete table inet classroom_classroom0", "firewall", "are not there"),
+    "no rules": ("nft delete table inet classroom_classroom0", "firewall", "are missing"),
     "a rule more": ("nft insert rule inet classroom_classroom0 from_student accept", "firewall", "not those"),
     "no way to the hub": ("iptables -D INPUT -j CLASSROOM-classroom0", "firewall", "reach the hub"),
     "no bridge": ("docker network rm classroom", "class bridge", "no server can start"),

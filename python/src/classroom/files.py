@@ -21,7 +21,7 @@ _RENAME_EXCHANGE = 2  # renameat2(2)
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Write a file of the hub's, for its owner only; on the disk when this returns.
+    """Write a file that only its owner can read; it is on the disk when this returns.
 
     Raises:
         ClassroomError: it cannot be written.
@@ -35,7 +35,9 @@ def write_atomically(file: Path, text: str) -> None:
         own_like(draft, file.parent)
         draft.replace(file)
     except OSError as error:
-        raise ClassroomError(f"{file}: cannot be written ({error.strerror}); free space or mend its owner") from error
+        raise ClassroomError(
+            f"{file}: cannot be written ({error.strerror}); free space or correct its owner"
+        ) from error
     finally:
         draft.unlink(missing_ok=True)
 
@@ -52,7 +54,7 @@ def render_template(file: Path, filters: Mapping[str, Callable[..., object]] | N
 
 
 def own_like(path: Path, folder: Path) -> None:
-    """Give a file that root has made to whom the folder belongs: the hub's user."""
+    """Change the owner of a file that root created to the directory's owner, the hub's user."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -60,7 +62,7 @@ def own_like(path: Path, folder: Path) -> None:
 
 @contextlib.contextmanager
 def stage(folder: Path) -> Iterator[Path]:
-    """An empty folder that only its owner reads, for what is made ready; gone afterwards.
+    """Give an empty temporary directory that only its owner can read; remove it afterwards.
 
     Raises:
         ClassroomError: it cannot be made.
@@ -69,7 +71,7 @@ def stage(folder: Path) -> Iterator[Path]:
     try:
         folder.mkdir(mode=0o700)
     except OSError as error:
-        raise ClassroomError(f"{folder}: cannot be made ({error.strerror}); free space or mend the owner") from error
+        raise ClassroomError(f"{folder}: cannot be made ({error.strerror}); free space or correct the owner") from error
     try:
         yield folder
     finally:
@@ -77,7 +79,7 @@ def stage(folder: Path) -> Iterator[Path]:
 
 
 def swap(new: Path, place: Path) -> None:
-    """Move a folder to its place. What was there is gone afterwards.
+    """Move a directory to its place, and remove the previous one.
 
     Args:
         new: on the same file system.
@@ -106,7 +108,7 @@ def swap(new: Path, place: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder of a student's with all that is in it, however deep; links are not followed."""
+    """Remove a student's directory and its contents, however deep; links are not followed."""
     with contextlib.suppress(RecursionError):  # Python 3.11's gives up where folders are a thousand deep
         shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
@@ -114,7 +116,7 @@ def remove(folder: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders; False where the file system cannot."""
+    """Exchange two directories and return whether the file system can do that."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         return False

@@ -1,4 +1,4 @@
-"""The hub's API, as the `classroom` command asks it."""
+"""Client of the hub's API for the `classroom` command."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class NoTokenError(ClassroomError):
 
 
 class RefusedError(ClassroomError):
-    """The hub answered that it will not.
+    """The hub refused.
 
     Args:
-        message: the hub's own words.
+        message: the hub's message.
         status: of HTTP.
         data: the hub's answer.
     """
@@ -53,7 +53,7 @@ class RefusedError(ClassroomError):
 
 @dataclass(frozen=True)
 class HubClient:
-    """Asks the hub of this machine, past Nginx and the proxy."""
+    """A client of the hub on this machine, without Nginx and the proxy."""
 
     address: str
     """Of the hub's API, with a slash at the end."""
@@ -61,7 +61,7 @@ class HubClient:
 
     @classmethod
     def of(cls, settings: Settings) -> HubClient:
-        """The hub of these settings, with the token that it keeps for this command.
+        """Return a client of the hub of these settings, with its token for this command.
 
         Raises:
             NoTokenError: the token cannot be read.
@@ -70,15 +70,15 @@ class HubClient:
         return cls(f"http://{settings.hub.listen}{quote(base)}hub/api/", read_token(settings.paths.state))
 
     def get(self, path: str) -> dict[str, Any]:
-        """What the hub says. Errors as for `call`."""
+        """Return the answer to a GET. Errors as for `call`."""
         return self.call("GET", path)
 
     def post(self, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the hub do something. Errors as for `call`."""
+        """Return the answer to a POST. Errors as for `call`."""
         return self.call("POST", path, data)
 
     def call(self, method: str, path: str, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send a request.
+        """Send a request and return the answer.
 
         Args:
             method: of HTTP.
@@ -133,14 +133,14 @@ class HubClient:
 
 
 def read_token(state: Path, environment: Mapping[str, str] | None = None) -> str:
-    """The token that the hub keeps for this command. Unlike the hub, this makes none.
+    """Return the hub's token for this command. Unlike the hub, this creates none.
 
     Args:
         state: the hub's state directory.
-        environment: `os.environ` unless told.
+        environment: None means `os.environ`.
 
     Raises:
-        NoTokenError: there is none, or it is not for this user to read.
+        NoTokenError: there is none, or this user may not read it.
     """
     env = os.environ if environment is None else environment
     folders = [Path(env["CREDENTIALS_DIRECTORY"])] if env.get("CREDENTIALS_DIRECTORY") else []
@@ -154,7 +154,9 @@ def read_token(state: Path, environment: Mapping[str, str] | None = None) -> str
                 f"{path}: only root and the hub's user may read this. Run the command with sudo, or as that user."
             ) from error
         except (OSError, UnicodeDecodeError) as error:
-            raise NoTokenError(f"{path}: cannot be read ({error}); mend it or remove it and restart the hub") from error
+            raise NoTokenError(
+                f"{path}: cannot be read ({error}); correct it, or remove it and restart the hub"
+            ) from error
     raise NoTokenError(
         f"{state / 'secrets' / 'cli-token'}: not there. The hub makes it at its first start: start the hub, or name "
         "its settings with --settings FILE."

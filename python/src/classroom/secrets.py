@@ -1,4 +1,4 @@
-"""The hub's secrets: made on first start, kept in the state directory, shown to nobody."""
+"""The hub's secrets, which its first start creates in the state directory."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ BACKUP_PASSWORD = "backup-password"  # noqa: S105 - its file's name
 
 @dataclass(frozen=True)
 class Secrets:
-    """What the hub must keep to itself. `repr` does not show the values."""
+    """The hub's secrets. `repr` does not show the values."""
 
     cookie_secret: bytes = field(repr=False)
     """Signs cookies (32 bytes). A new one logs everyone out."""
     crypt_keys: tuple[str, ...] = field(repr=False)
     """Encrypt auth state in the database (hex, 32 bytes each); the first encrypts, all decrypt."""
     proxy_token: str = field(repr=False)
-    """What the hub shows the proxy's API."""
+    """The hub's token for the proxy's API."""
     cli_token: str = field(repr=False)
-    """What `classroom` shows the hub's API."""
+    """The token of `classroom` for the hub's API."""
     metrics_token: str = field(repr=False)
-    """What a collector shows for `/hub/metrics`; good for nothing else."""
+    """The token of a collector for `/hub/metrics` only."""
 
 
 def credential(name: str, environment: Mapping[str, str] | None = None) -> Path | None:
-    """The file that systemd hands to this process under a name (systemd.exec(5), LoadCredential=), if it does.
+    """Return the file of systemd's credential of a name (systemd.exec(5), LoadCredential=); None without it.
 
     Args:
         name: such as `crypt-key`.
-        environment: `os.environ` unless told.
+        environment: None means `os.environ`.
     """
     given = (os.environ if environment is None else environment).get("CREDENTIALS_DIRECTORY")
     found = Path(given) / name if given else None
@@ -50,14 +50,14 @@ def credential(name: str, environment: Mapping[str, str] | None = None) -> Path 
 
 
 def load_or_create(state: Path, environment: Mapping[str, str] | None = None) -> Secrets:
-    """Read the secrets, making those that are not there yet.
+    """Return the secrets, and create those that do not exist yet.
 
     A `credential` wins over the file of the same name in `state/secrets`.
     `JUPYTERHUB_CRYPT_KEY` (keys separated by semicolons) wins over both.
 
     Args:
         state: the state directory; it and `secrets/` under it are made 0700, files 0600.
-        environment: `os.environ` unless told.
+        environment: None means `os.environ`.
 
     Raises:
         ClassroomError: a secret is empty, unreadable, or readable by others.
@@ -82,12 +82,12 @@ def load_or_create(state: Path, environment: Mapping[str, str] | None = None) ->
 
 
 def backup_password(state: Path, *, make: bool, environment: Mapping[str, str] | None = None) -> Path | None:
-    """The file with the password of backups.
+    """Return the file with the password of backups.
 
     Args:
         state: the state directory.
-        make: make one if there is none.
-        environment: `os.environ` unless told.
+        make: create one if there is none.
+        environment: None means `os.environ`.
 
     Returns:
         systemd's credential `backup-password` or `secrets/backup-password`; None where there is none.
@@ -113,7 +113,7 @@ def _make_folder(folder: Path) -> None:
         folder.chmod(0o700)
     except OSError as error:
         raise ClassroomError(
-            f"{folder}: cannot be made or protected ({error.strerror}); make the state directory the hub user's own: "
+            f"{folder}: cannot be created or protected ({error.strerror}); give the state directory to the hub's user: "
             f"chown -R classroom {folder.parent}"
         ) from error
 
@@ -130,7 +130,7 @@ def _read_or_make(path: Path, make: Callable[[], str]) -> str:
                 os.link(draft, path)
         except OSError as error:
             raise ClassroomError(
-                f"{path}: cannot be written ({error.strerror}); free space or mend its owner"
+                f"{path}: cannot be written ({error.strerror}); free space or correct its owner"
             ) from error
         finally:
             draft.unlink(missing_ok=True)
@@ -143,7 +143,7 @@ def _read(path: Path, *, private: bool) -> str:
             raise ClassroomError(f"{path}: others can read this secret; run: chmod 600 {path}")
         value = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ClassroomError(f"{path}: this secret cannot be read ({error}); mend its owner or remove it") from error
+        raise ClassroomError(f"{path}: this secret cannot be read ({error}); correct its owner or remove it") from error
     if not value:
         raise ClassroomError(f"{path}: this secret is empty; remove the file and a new one is made")
     return value

@@ -152,8 +152,8 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("made", "repository", "problems", "state", "says", "mend"),
     [
-        pytest.param(None, None, (), WARNING, "None", "create /srv/backups/classroom", id="never"),
-        pytest.param(None, "/b", (), WARNING, "None", "create", id="never_where_the_settings_say"),
+        pytest.param(None, None, (), WARNING, "There is no backup", "create /srv/backups/classroom", id="never"),
+        pytest.param(None, "/b", (), WARNING, "There is no backup", "create", id="never_where_the_settings_say"),
         pytest.param("2026-11-26T02:00:00+00:00", None, (), OK, "10 hours old (/nas/class)", None, id="this_night"),
         pytest.param("2026-11-22T02:00:00+00:00", None, (), OK, "4 days old", None, id="this_week"),
         pytest.param("2026-11-27T02:00:00+00:00", None, (), OK, "0 hours old", None, id="the_clock_was_turned_back"),
@@ -184,9 +184,9 @@ def test_an_old_archive_is_replaced() -> None:
         pytest.param(0o755, (0, 0), [], id="everyone's"),
         pytest.param(0o700, (1000, 100), [], id="students'_own"),
         pytest.param(0o750, (0, 100), [], id="of_students'_group"),
-        pytest.param(0o750, (0, 0), ["is not for students to read: ml see it"], id="root's"),
-        pytest.param(0o744, (0, 0), ["is not for students to read"], id="listed_and_not_opened"),
-        pytest.param(None, (0, 0), ["is not on this machine: nobody of ml can start"], id="not_there"),
+        pytest.param(0o750, (0, 0), ["students of ml cannot read it"], id="root's"),
+        pytest.param(0o744, (0, 0), ["cannot read it"], id="listed_and_not_opened"),
+        pytest.param(None, (0, 0), ["is not on this machine: no student of ml can start a server"], id="not_there"),
     ],
 )
 def test_a_shared_folder_is_there_and_for_students_to_read(

@@ -54,9 +54,9 @@ def test_a_check_that_raises_is_a_finding(error: Exception, state: State, says: 
 @pytest.mark.parametrize(
     ("findings", "well", "says"),
     [
-        pytest.param([ok("a", "Yes.")], True, "All is well.", id="ok"),
-        pytest.param([ok("a", "Yes."), warning("b", "Soon.")], True, "Nothing is wrong. To look at: 1.", id="warning"),
-        pytest.param([warning("b", "Soon."), wrong("c", "No.")], False, "Wrong: 1. To look at: 1.", id="wrong"),
+        pytest.param([ok("a", "Yes.")], True, "No problems.", id="ok"),
+        pytest.param([ok("a", "Yes."), warning("b", "Soon.")], True, "No problems. Warnings: 1.", id="warning"),
+        pytest.param([warning("b", "Soon."), wrong("c", "No.")], False, "Problems: 1. Warnings: 1.", id="wrong"),
     ],
 )
 def test_warnings_alone_are_well(findings: list[Finding], says: str, *, well: bool) -> None:

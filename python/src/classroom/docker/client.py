@@ -115,19 +115,19 @@ def connect(host: str, timeout: int = 20) -> Iterator[docker.APIClient]:
 
 
 def is_device_error(error: docker.errors.APIError) -> bool:
-    """Whether the engine says that it cannot attach a device: CDI is off, or it knows no device of that name."""
+    """Return whether the engine cannot attach a device: CDI is off, or the device is unknown."""
     return "cdi" in str(error.explanation).lower()
 
 
 def missing_mount_source(error: BaseException) -> Path | None:
-    """The folder that a mount names and the engine's machine lacks, if that is what the engine says."""
+    """Return the source of a mount that does not exist on the engine's machine; None for other errors."""
     found = re.search(r"bind source path does not exist: ([^\"\n]+)", str(error))
     return Path(found[1]) if found else None
 
 
 @functools.cache
 def shared_engine(host: str) -> Engine:
-    """The engine at an address: one client and one pool however many spawners ask."""
+    """Return the engine at an address: one client and one pool for all spawners."""
     return Engine(host)
 
 

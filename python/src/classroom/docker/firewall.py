@@ -1,8 +1,8 @@
-"""The firewall rules of the class bridge: what students' containers reach, and who reaches them.
+"""Firewall rules of the class bridge: the connections of students' containers.
 
 The rules are two nftables tables of our own. They only ever refuse, before Docker's rules and the machine's are asked,
 so it does not matter in which order these are loaded, whether they are of iptables or nftables, or that Docker writes
-its own anew at every start. A table is replaced in one transaction: there is no moment without rules.
+its own again at every start. A table is replaced in one transaction: there is no moment without rules.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _REFUSE = "reject with icmpx admin-prohibited"
 
 
 def rules_up(network: Network) -> None:
-    """Put the firewall rules in place. They name the bridge and hold before it is there.
+    """Load the firewall rules. They name the bridge and apply before it exists.
 
     Raises:
         ClassroomError: nft is missing, or this is not root.
@@ -58,7 +58,7 @@ def rules_up(network: Network) -> None:
 
 
 def rules_down(network: Network) -> None:
-    """Remove the rules; nothing if there are none.
+    """Remove the firewall rules, if they exist.
 
     Raises:
         ClassroomError: as `rules_up`.
@@ -72,7 +72,7 @@ def rules_down(network: Network) -> None:
 
 
 def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
-    """The rules as nft reads them (nft(8)); reading them twice is reading them once.
+    """Return the rules for nft (nft(8)); loading them twice is the same as loading them once.
 
     Student to student is dropped twice: as packets (where br_netfilter shows them), and as frames between the bridge's
     ports, which no sysctl turns off. Frames are told by their addresses, because not every kernel can tell the bridge;
@@ -110,7 +110,7 @@ def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
 
 
 def opening(network: Network) -> str:
-    """What the machine's own iptables rules must let in, as iptables-restore reads it."""
+    """Return the rule that opens the hub's port in the machine's own iptables, for iptables-restore."""
     chain = chain_name(network)
     return (
         f"*filter\n:{chain} - [0:0]\n"
@@ -122,7 +122,7 @@ def opening(network: Network) -> str:
 def machine_resolvers(
     files: Iterable[Path] = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")),
 ) -> tuple[IPv4Address, ...]:
-    """The name servers that the engine gives to containers when it is told none: the machine's, unless on loopback."""
+    """Return the name servers that the engine gives to containers by default: the machine's, without loopback."""
     found: list[IPv4Address] = []
     for file in files:
         if not file.is_file():
@@ -136,30 +136,30 @@ def machine_resolvers(
 
 
 def _to(addresses: Iterable[IPv4Address | IPv4Network | str], verdict: str) -> list[str]:
-    """A rule on packets to any of these addresses; none for none. Networks that lie within others are left out."""
+    """Return a rule on packets to these addresses, without networks inside others; empty without addresses."""
     nets = collapse_addresses(IPv4Network(str(address)) for address in addresses)
     text = ", ".join(str(net) if net.prefixlen < 32 else str(net.network_address) for net in nets)
     return [f"ip daddr {{ {text} }} {verdict}"] if text else []
 
 
 def _removal(family: str, network: Network) -> str:
-    """Naming a table makes it, so that deleting it never fails."""
+    """Return the removal of a table. Declaring it first creates it, so that deleting it never fails."""
     return f"table {family} {table_name(network)}\ndelete table {family} {table_name(network)}\n"
 
 
 def table_name(network: Network) -> str:
-    """Both tables of nftables, inet and bridge, have this name."""
+    """Return the name of both nftables tables, inet and bridge."""
     return "classroom_" + "".join(each if each.isalnum() else "_" for each in network.bridge)
 
 
 def chain_name(network: Network) -> str:
-    """The chain of iptables that INPUT jumps to."""
+    """Return the name of the iptables chain that INPUT jumps to."""
     return f"CLASSROOM-{network.bridge}"  # at most 28 characters, of which 15 are the bridge's
 
 
 def _nft(text: str) -> None:
     if not shutil.which("nft"):
-        raise ClassroomError("nft is not installed, and without it students would not be kept apart: install nftables")
+        raise ClassroomError("nft is not installed, and without it students would reach each other: install nftables")
     _run(["nft", "-f", "-"], stdin=text)
 
 

@@ -1,4 +1,4 @@
-"""The class bridge, a network of Docker's, and its firewall rules (`classroom network up`)."""
+"""The class bridge, a Docker network, and its firewall rules (`classroom network up`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TIMEOUT = 60  # seconds for a call of the engine
 
 
 def network_up(network: Network, docker_host: str) -> None:
-    """Make the rules, then the bridge; what is already right stays. Needs root.
+    """Create the firewall rules, then the bridge; those that are correct stay. This needs root.
 
     Raises:
         ClassroomError: a program or a right is missing, the engine is away, or another network is in the way.
@@ -33,7 +33,7 @@ def network_up(network: Network, docker_host: str) -> None:
 
 
 def network_down(network: Network, docker_host: str) -> None:
-    """Remove the bridge, then the rules. Needs root.
+    """Remove the bridge, then the rules. This needs root.
 
     Raises:
         ClassroomError: containers are still in it, or as `network_up`.
@@ -43,7 +43,7 @@ def network_down(network: Network, docker_host: str) -> None:
 
 
 def bridge_up(network: Network, docker_host: str) -> None:
-    """Make Docker's network with its bridge; an equal one stays, an unused other one of the same name is replaced.
+    """Create Docker's network with its bridge; replace an unused one of the same name with other settings.
 
     Raises:
         ClassroomError: the engine is away, or another network is in the way.
@@ -77,7 +77,7 @@ def _make_bridge(client: docker.APIClient, network: Network) -> None:
 
 
 def bridge_down(network: Network, docker_host: str) -> None:
-    """Remove Docker's network with its bridge, if it is there.
+    """Remove Docker's network with its bridge, if it exists.
 
     Raises:
         ClassroomError: the engine is away, or containers are still in the network.
@@ -88,7 +88,7 @@ def bridge_down(network: Network, docker_host: str) -> None:
 
 
 def is_as_wanted(found: dict[str, Any], network: Network) -> bool:
-    """Whether a network of Docker's is what the settings say."""
+    """Return whether a Docker network has the configuration of the settings."""
     wanted = {**_OPTIONS, "com.docker.network.bridge.name": network.bridge}
     pools = [(pool.get("Subnet"), pool.get("Gateway")) for pool in found["IPAM"]["Config"] or []]
     options = found["Options"] or {}

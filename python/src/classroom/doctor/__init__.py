@@ -1,1 +1,1 @@
-"""`classroom doctor`: what is wrong with a class, and the command that mends it."""
+"""`classroom doctor`: the problems of a class, and the command that fixes each."""

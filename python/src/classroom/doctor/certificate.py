@@ -1,4 +1,4 @@
-"""The certificate that browsers get, as Nginx on this machine shows it."""
+"""The check of the TLS certificate that Nginx on this machine presents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TIMEOUT = 4  # seconds
 
 
 def check_certificate(external_url: str, address: str = "127.0.0.1", now: datetime | None = None) -> Iterable[Finding]:
-    """Whether the certificate is for the class's name and lasts; silent for a site without TLS."""
+    """Check the name and the expiry of the certificate; a site without TLS has no finding."""
     parts = urlsplit(external_url)
     if parts.scheme != "https" or not parts.hostname:
         return
@@ -40,7 +40,7 @@ def check_certificate(external_url: str, address: str = "127.0.0.1", now: dateti
 
 
 def inspect_certificate(certificate: x509.Certificate, host: str, now: datetime) -> Finding:
-    """How long it lasts, and for whom it is."""
+    """Return the finding on the name and the expiry of a certificate."""
     end = certificate.not_valid_after_utc
     renew = units.restart(f"acme-{host}", "renew the certificate; systemctl reload nginx")
     names = _names(certificate)
@@ -76,7 +76,7 @@ def _names(certificate: x509.Certificate) -> list[str]:
 
 
 def _is_for(name: str, host: str) -> bool:
-    """RFC 6125: a star stands for one label, the first."""
+    """Return whether a name of the certificate covers the host: an asterisk is one label, the first (RFC 6125)."""
     if name.startswith("*."):
         return host.lower().partition(".")[2] == name[2:].lower()
     return name.lower() == host.lower()

@@ -1,4 +1,4 @@
-"""The Docker engine: it answers, is new enough, is set as a class needs it, and has the students' image."""
+"""Checks of the Docker engine: its version, its settings and the students' images."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _TIMEOUT = 4  # seconds
 
 @dataclass(frozen=True)
 class Process:
-    """The engine's process, where it can be known."""
+    """The engine's process."""
 
     pid: int
     file: Path
-    """Its daemon.json, as it sees it."""
+    """The path of its daemon.json in its own file system."""
     started: float
     """Seconds since 1970."""
 
     @property
     def root(self) -> Path:
-        """What it has as /: its file system may be another one."""
+        """Return its root directory, which may be in another file system."""
         return Path(f"/proc/{self.pid}/root")
 
 
@@ -67,7 +67,7 @@ def call_engine(settings: Settings, method: str, *arguments: object, **named: ob
 
 
 def check_engine(settings: Settings) -> Iterable[Finding]:
-    """Whether it answers and is new enough."""
+    """Check that the engine answers and is new enough."""
     start = units.restart("docker", f"dockerd, listening at {settings.docker.host}")
     try:
         # Asked without a version of the API: an engine that is too old must be able to answer.
@@ -84,7 +84,7 @@ def check_engine(settings: Settings) -> Iterable[Finding]:
 
 
 def check_engine_settings(settings: Settings) -> Iterable[Finding]:
-    """Whether a restart of it would end students' work, GPUs can be given, and a changed file waits for a restart."""
+    """Check that servers survive a restart of the engine, that it can attach GPUs, and that it has read its file."""
     info = call_engine(settings, "info")
     process = find_process(settings.docker.host)
     file = process.file if process else Path("/etc/docker/daemon.json")
@@ -97,7 +97,7 @@ def check_engine_settings(settings: Settings) -> Iterable[Finding]:
 
 
 def inspect_engine_settings(info: dict[str, Any], *, wants_gpus: bool, file: Path) -> Iterable[Finding]:
-    """What is wrong with the running engine's settings."""
+    """Return the problems of the running engine's settings."""
     again = units.restart("docker", "restart dockerd")
     reload = "systemctl reload docker" if units.is_systemd_running() else "send dockerd a SIGHUP"
     if not info.get("LiveRestoreEnabled"):
@@ -115,7 +115,7 @@ def inspect_engine_settings(info: dict[str, Any], *, wants_gpus: bool, file: Pat
 
 
 def inspect_settings_file(process: Process | None) -> Iterable[Finding]:
-    """Whether the engine's file is newer than the engine, or its unit names another file."""
+    """Return a warning if the engine's file is newer than the engine, or if its unit names another file."""
     if process is None:
         return
     again = units.restart("docker", "restart dockerd")
@@ -139,7 +139,7 @@ def inspect_settings_file(process: Process | None) -> Iterable[Finding]:
 
 
 def check_images(settings: Settings) -> Iterable[Finding]:
-    """Whether the students' images are there and of the hub's version: everyone's and the groups' own."""
+    """Check that the images of the class and of its groups exist and have the hub's version."""
     for image in student_images(settings):
         load = units.restart("classroom-images", f"docker load --input IMAGE.tar  # {image}")
         try:
@@ -151,7 +151,7 @@ def check_images(settings: Settings) -> Iterable[Finding]:
 
 
 def inspect_image(image: str, labels: dict[str, str], own: str, load: str) -> Finding:
-    """Hold the version on an image's label against our own."""
+    """Compare the version on an image's label with the hub's."""
     there = labels.get(LABEL + "version")
     if there is None:
         return warning(IMAGE, f"{image} does not say of which version it is (label {LABEL}version).", load)
@@ -161,9 +161,9 @@ def inspect_image(image: str, labels: dict[str, str], own: str, load: str) -> Fi
 
 
 def find_process(host: str) -> Process | None:
-    """The engine's process, by the socket on which it listens or by its unit; None where neither tells.
+    """Return the engine's process, found by its socket or its unit; None if it cannot be found.
 
-    In a container that sees the machine's processes, also by its name.
+    A container that sees the machine's processes also searches by name.
     """
     for pid in (_listener(host), _main_pid(), _namesake()):
         if pid and _read(pid, "comm").strip() == "dockerd":
@@ -173,7 +173,7 @@ def find_process(host: str) -> Process | None:
 
 
 def _listener(host: str) -> int | None:
-    """Who listens (socket(7), SO_PEERCRED); with systemd's sockets that is systemd."""
+    """Return the process that listens (socket(7), SO_PEERCRED), which is systemd for its sockets."""
     if not host.startswith("unix://"):
         return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -204,10 +204,10 @@ def _namesake() -> int | None:
 
 
 def machine_root(settings: Settings) -> Path:
-    """The root of the machine's files, which are not those of a container that a part of the class runs in.
+    """Return the root directory of the machine, which is not that of the container of a part of the class.
 
     Raises:
-        PermissionError: they are not to be seen from here.
+        PermissionError: this process cannot see it.
     """
     if not units.in_container():
         return Path("/")

@@ -1,4 +1,4 @@
-"""The GPUs: named by a specification, there as files, and of one driver in kernel and libraries."""
+"""Checks of the GPUs: CDI specifications, device files, and the driver's versions."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _LIBRARIES = (
 
 
 def check_gpus(settings: Settings, root: Path | None = None) -> Iterable[Finding]:
-    """Whether the machine has what the settings hand out.
+    """Check that the machine has the GPUs of the settings.
 
     Args:
         settings: the class's.
-        root: of the machine's files; found out unless told.
+        root: the machine's root directory; None detects it.
     """
     if not offers_gpus(settings):
-        yield ok(ABOUT, "The settings give none to students.")
+        yield ok(ABOUT, "The settings give no GPU to students.")
         return
     rules, inventory = gpu_rules(settings), cdi_cache_at(settings.gpu.cdi_dirs).read()
     written = units.restart(
@@ -66,7 +66,7 @@ def check_gpus(settings: Settings, root: Path | None = None) -> Iterable[Finding
 
 
 def missing_device_files(inventory: Inventory, root: Path) -> Iterable[str]:
-    """Devices whose files are not there: the specification is older than the driver that is loaded, or none is."""
+    """Return a message for each device whose files are missing: the specification is old, or no driver is loaded."""
     for device in inventory.devices:
         gone = [node for node in device.identity.split() if node.startswith("/dev/") and not (root / node[1:]).exists()]
         if gone:
@@ -74,7 +74,7 @@ def missing_device_files(inventory: Inventory, root: Path) -> Iterable[str]:
 
 
 def check_driver(root: Path) -> Iterable[Finding]:
-    """Whether NVIDIA's kernel module and the libraries that containers get are of one version; silent without either.
+    """Check that NVIDIA's kernel module and the libraries in containers have one version; no finding without either.
 
     After an update without a reboot they are not, and every CUDA program ends with a "version mismatch".
     """
@@ -85,7 +85,7 @@ def check_driver(root: Path) -> Iterable[Finding]:
         there = ", ".join(libraries)
         yield wrong(DRIVER, f"The kernel module is not loaded; the libraries are {there}.", "modprobe nvidia")
     elif not libraries:
-        yield warning(DRIVER, f"The kernel module is {module}; where its libraries are is not known.")
+        yield warning(DRIVER, f"The kernel module is {module}; the path of its libraries is unknown.")
     elif module not in libraries:
         there = ", ".join(libraries)
         yield wrong(DRIVER, f"The kernel module is {module} and the libraries are {there}: CUDA refuses.", "reboot")
@@ -94,7 +94,7 @@ def check_driver(root: Path) -> Iterable[Finding]:
 
 
 def check_mps(settings: Settings, root: Path) -> Iterable[Finding]:
-    """Whether the daemon of CUDA's Multi-Process Service runs, where the settings want it."""
+    """Check that the daemon of CUDA's Multi-Process Service runs, if the settings enable it."""
     mps = settings.gpu.mps
     if not mps.enable:
         return
@@ -107,13 +107,13 @@ def check_mps(settings: Settings, root: Path) -> Iterable[Finding]:
     else:
         yield wrong(
             MPS,
-            "Its daemon does not run: students who share a GPU compute in turns, and nothing bounds their memory.",
+            "Its daemon does not run: students who share a GPU take turns, and their memory has no limit.",
             units.restart("classroom-mps", "classroom gpus mps"),
         )
 
 
 def loaded_version(root: Path) -> str | None:
-    """Version of the kernel module that is loaded."""
+    """Return the version of the loaded kernel module."""
     for name, pattern in (
         ("sys/module/nvidia/version", r"(\S+)"),
         ("proc/driver/nvidia/version", r"\s(\d+\.\d[\d.]*)\s"),
@@ -128,6 +128,6 @@ def loaded_version(root: Path) -> str | None:
 
 
 def installed_versions(root: Path) -> tuple[str, ...]:
-    """Versions of libcuda on this machine."""
+    """Return the versions of libcuda on this machine."""
     names = (path.name for folder in _LIBRARIES for path in (root / folder).glob("libcuda.so.*.*"))
     return tuple(sorted({name.removeprefix("libcuda.so.") for name in names}))

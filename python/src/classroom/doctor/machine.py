@@ -1,4 +1,4 @@
-"""The machine below the class: room on its disks, and its clock."""
+"""Checks of the machine: free space of its disks, and its clock."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Disk:
     """One file system."""
 
     what: str
-    """What of the class is on it."""
+    """The parts of the class on it."""
     size: int
     """Bytes."""
     free: int
-    """Bytes that not only root may use."""
+    """Bytes that are free for every user."""
     files: int
-    """Files that it can hold; 0 where there is no such bound."""
+    """The maximum number of files; 0 without a limit."""
     files_free: int
 
 
 def check_disks(settings: Settings) -> Iterable[Finding]:
-    """How much room there is where the state, the homes and the images are: each file system once."""
+    """Check the free space for the state, the homes and the images: each file system once."""
     places = {"state": settings.paths.state}
     if data := _engine_data(settings):
         places["homes and images"] = data
@@ -50,7 +50,7 @@ def check_disks(settings: Settings) -> Iterable[Finding]:
 
 
 def disks(places: Mapping[str, Path]) -> Iterable[Disk]:
-    """The file systems of these places; several on one are one."""
+    """Return the file systems of these directories, each once."""
     found: dict[int, tuple[list[str], Path]] = {}
     for what, path in places.items():
         if path.exists():
@@ -67,7 +67,7 @@ def disks(places: Mapping[str, Path]) -> Iterable[Disk]:
 
 
 def inspect_disk(disk: Disk) -> Finding:
-    """Whether there is room enough for a day of a class."""
+    """Return whether the free space is enough for a day of a class."""
     share = disk.free / disk.size if disk.size else 1
     files = disk.files_free / disk.files if disk.files else 1
     text = f"{disk.what}: {format_bytes(disk.free)} of {format_bytes(disk.size)} free ({format_percent(share)})"
@@ -82,20 +82,22 @@ def inspect_disk(disk: Disk) -> Finding:
 
 
 def check_clock() -> Iterable[Finding]:
-    """Whether something keeps the clock right: tokens and certificates are believed by it."""
+    """Check that the clock is synchronized: tokens and certificates depend on it."""
     try:
         state, status = _adjtimex()
     except OSError as error:
-        yield warning(CLOCK, f"The kernel does not say whether it is right ({error.strerror}).", "timedatectl")
+        yield warning(
+            CLOCK, f"The kernel does not report whether it is synchronized ({error.strerror}).", "timedatectl"
+        )
         return
     if state == _TIME_ERROR or status & _UNSYNCHRONIZED:
-        yield warning(CLOCK, "Nothing sets it by others: it will drift.", "timedatectl set-ntp true")
+        yield warning(CLOCK, "The clock is not synchronized.", "timedatectl set-ntp true")
     else:
-        yield ok(CLOCK, "It is set by others.")
+        yield ok(CLOCK, "The clock is synchronized.")
 
 
 def _adjtimex() -> tuple[int, int]:
-    """State and status bits of the kernel's clock; needs no right."""
+    """Return the state and the status bits of the kernel's clock; this needs no privilege."""
 
     class Timex(ctypes.Structure):
         """The beginning of struct timex (adjtimex(2))."""
@@ -119,7 +121,7 @@ def _adjtimex() -> tuple[int, int]:
 
 
 def _engine_data(settings: Settings) -> Path | None:
-    """The folder of the engine's data, as seen from here; None where it is on another machine or cannot be known."""
+    """Return the directory of the engine's data, as this process sees it; None if it is unknown or elsewhere."""
     if settings.spawner == "process" or not settings.docker.host.startswith("unix://"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The class bridge and its firewall rules: as `classroom network up` would make them now."""
+"""Checks of the class bridge and its firewall rules against those that `classroom network up` would make now."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ALONE = (
 
 
 def check_bridge(settings: Settings) -> Iterable[Finding]:
-    """Whether Docker's network is there and keeps students apart."""
+    """Check that Docker's network exists and separates students."""
     network = settings.network
     there = [
         each for each in engine.call_engine(settings, "networks", names=[network.name]) if each["Name"] == network.name
@@ -52,7 +52,7 @@ def check_bridge(settings: Settings) -> Iterable[Finding]:
 
 
 def check_firewall(settings: Settings) -> Iterable[Finding]:
-    """Whether the rules in force are those that would be made now."""
+    """Check that the current rules are those of the settings."""
     network = settings.network
     if not shutil.which("nft"):
         yield wrong(FIREWALL, "nft is not installed: nothing keeps students from the machine.", "install nftables")
@@ -62,7 +62,7 @@ def check_firewall(settings: Settings) -> Iterable[Finding]:
         yield only_root(FIREWALL)
         return
     if force.returncode:
-        yield wrong(FIREWALL, "The class's rules are not there: students reach what they should not.", _UP)
+        yield wrong(FIREWALL, "The class's rules are missing: students reach what they should not.", _UP)
         return
     resolvers = network.resolvers or (machine_resolvers() if network.internet else ())
     # What the rules look like once the kernel has them: in a network namespace where they hurt nobody.
@@ -89,7 +89,7 @@ def _is_open(network: Network) -> bool:
 
 
 def _listed(network: Network, made: str | None = None) -> subprocess.CompletedProcess[str]:
-    """The class's tables as nft prints them: those in force, or those that `made` would make."""
+    """Return the class's tables as nft prints them: the current ones, or those that `made` would create."""
     both = 'nft list table inet "$1" && nft list table bridge "$1"'
     if made is None:
         return _run(["sh", "-c", both, "sh", table_name(network)])

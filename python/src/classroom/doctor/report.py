@@ -1,4 +1,4 @@
-"""All checks of a class, and their findings as one screen."""
+"""The report of all checks of a class."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _MARKS = {State.OK: ("ok", "green"), State.WARNING: ("look", "yellow"), State.WR
 
 
 def all_checks(settings: Settings, address: str | None = None) -> list[Check]:
-    """What there is to look at for these settings.
+    """Return the checks for these settings.
 
     Args:
         settings: the class's.
-        address: where Nginx listens on this machine; found out unless told.
+        address: the address of Nginx on this machine; None detects it.
     """
     made = [
         Check(site.HUB, functools.partial(site.check_hub, settings)),
@@ -60,7 +60,7 @@ def all_checks(settings: Settings, address: str | None = None) -> list[Check]:
 
 
 def with_operator_commands(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The same, each command as it is typed where this class runs."""
+    """Return the findings with commands for the machine or for Docker Compose, as this class runs."""
     return tuple(
         dataclasses.replace(finding, remedy=units.operator_command(finding.remedy)) if finding.remedy else finding
         for finding in findings
@@ -68,12 +68,12 @@ def with_operator_commands(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def is_well(findings: Sequence[Finding]) -> bool:
-    """Nothing is wrong; there may be warnings."""
+    """Return whether nothing is wrong; warnings are allowed."""
     return all(finding.state is not State.WRONG for finding in findings)
 
 
 def render_report(findings: Sequence[Finding]) -> RenderableType:
-    """For people: what is wrong stands out, each with its command on a line of its own to copy."""
+    """Return the table of findings; each command has a line of its own to copy."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
@@ -87,9 +87,9 @@ def render_report(findings: Sequence[Finding]) -> RenderableType:
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """One sentence."""
+    """Return the number of problems and warnings as a sentence."""
     bad = sum(finding.state is State.WRONG for finding in findings)
     odd = sum(finding.state is State.WARNING for finding in findings)
     if not bad and not odd:
-        return "All is well."
-    return f"Wrong: {bad}. To look at: {odd}." if bad else f"Nothing is wrong. To look at: {odd}."
+        return "No problems."
+    return f"Problems: {bad}. Warnings: {odd}." if bad else f"No problems. Warnings: {odd}."

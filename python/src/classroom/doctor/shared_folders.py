@@ -1,4 +1,4 @@
-"""The groups' shared folders: there, and for students to read, as the engine sees them."""
+"""Checks of the groups' shared directories, as the engine sees them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _USER, _GROUP = map(int, USER.split(":"))
 
 
 def check_shared_directories(settings: Settings) -> Iterable[Finding]:
-    """Look at each; silent where there are none."""
+    """Check that students can read each shared directory; no finding without any."""
     groups: dict[Path, list[str]] = {}
     for name, group in settings.groups.items():
         for path in group.shared:
@@ -33,26 +33,26 @@ def check_shared_directories(settings: Settings) -> Iterable[Finding]:
     said = [
         finding for path, names in groups.items() for finding in inspect_shared_directory(path, ", ".join(names), root)
     ]
-    yield from said or [ok(ABOUT, f"{len(groups)}, each there and for students to read.")]
+    yield from said or [ok(ABOUT, f"{len(groups)}, students can read all of them.")]
 
 
 def inspect_shared_directory(path: Path, groups: str, root: Path) -> Iterable[Finding]:
-    """What is wrong with one.
+    """Return the problems of one.
 
     Raises:
-        PermissionError: it is not for this user to see.
+        PermissionError: this user cannot see it.
     """
     try:
         found = (root / path.relative_to("/")).stat()
     except FileNotFoundError:
-        says = f"{path} is not on this machine: nobody of {groups} can start."
+        says = f"{path} is not on this machine: no student of {groups} can start a server."
         yield wrong(ABOUT, says, f"mount its disk, or: mkdir -p {path}")
         return
     if not stat.S_ISDIR(found.st_mode):
-        yield wrong(ABOUT, f"{path} is not a folder.", f"name a folder in the settings of {groups}")
+        yield wrong(ABOUT, f"{path} is not a directory.", f"name a folder in the settings of {groups}")
         return
-    # What counts for a process of the student: owner, group or the others, whichever comes first.
+    # The mode that applies to the student: owner, group or others, in this order.
     shift = {found.st_gid == _GROUP: 3, found.st_uid == _USER: 6}.get(True, 0)
     if (found.st_mode >> shift) & 5 != 5:
-        says = f"{path} is not for students to read: {groups} see it and cannot open it."
+        says = f"{path} students of {groups} cannot read it."
         yield wrong(ABOUT, says, f"chmod a+rx {path}")

@@ -1,4 +1,4 @@
-"""The way of a browser: Nginx, the proxy, the hub, and a websocket through all of it."""
+"""Checks of the path of a browser: Nginx, the proxy, the hub, and a websocket through all of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PREFIX = "classroom-doctor-"
 
 
 def check_hub(settings: Settings) -> Iterable[Finding]:
-    """Whether the hub answers where Nginx and the proxy expect it."""
+    """Check that the hub answers at the address that Nginx and the proxy use."""
     start = units.restart("classroom-hub", "classroom hub")
     try:
         answer = http.get(Endpoint(settings.hub.listen), f"{_base(settings)}hub/health")
@@ -38,7 +38,7 @@ def check_hub(settings: Settings) -> Iterable[Finding]:
 
 
 def check_proxy(settings: Settings) -> Iterable[Finding]:
-    """Whether the proxy answers, believes the hub, and has the hub's routes."""
+    """Check that the proxy answers, accepts the hub's token, and has the hub's routes."""
     start = units.restart("classroom-proxy", "classroom proxy")
     token = proxy_token(settings.paths.state)
     try:
@@ -55,18 +55,18 @@ def check_proxy(settings: Settings) -> Iterable[Finding]:
     elif answer.status != 200 or not isinstance(routes, dict):
         yield wrong(PROXY, f"It answers with status {answer.status}.", start)
     elif not any(isinstance(route, dict) and "hub" in route for route in routes.values()):
-        yield wrong(PROXY, "The hub has told it no routes.", units.restart("classroom-hub", "classroom hub"))
+        yield wrong(PROXY, "The hub has not added its routes.", units.restart("classroom-hub", "classroom hub"))
     else:
         count = sum("user" in route for route in routes.values() if isinstance(route, dict))
         yield ok(PROXY, f"It answers; routes to students' servers: {count}.")
 
 
 def check_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
-    """Whether pages and websockets come through Nginx as browsers ask for them.
+    """Check that pages and websockets pass through Nginx as browsers request them.
 
     Args:
         settings: the class's.
-        address: where Nginx listens on this machine; found out unless told.
+        address: the address of Nginx on this machine; None detects it.
     """
     start = units.restart("nginx", "nginx")
     tried = [_front(settings, address)] if address else fronts(settings)
@@ -85,7 +85,7 @@ def check_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
     places = " or ".join(place.listen for place in tried)
     if (trial := _front_of_a_trial(settings)) and not address:
         says = f"Nothing answers at {places}; browsers reach the proxy itself, at {trial.listen}."
-        yield warning(NGINX, f"{says} For a trial that will do.")
+        yield warning(NGINX, f"{says} This is enough for a trial.")
         yield from _check_websockets(settings, trial)
         return
     yield wrong(NGINX, f"Nothing answers at {places}: no browser reaches the class.", start)
@@ -123,7 +123,7 @@ async def _send_message(settings: Settings, front: Endpoint, token: str) -> str 
 
 
 def fronts(settings: Settings) -> list[Endpoint]:
-    """Where Nginx may listen: at the port of the external address, or without TLS behind a tunnel or load balancer."""
+    """Return where Nginx may listen: at the external port, or without TLS behind a tunnel or load balancer."""
     parts = urlsplit(settings.site.external_url or "http://localhost/")
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme == "https":
@@ -136,7 +136,7 @@ def fronts(settings: Settings) -> list[Endpoint]:
 
 
 def _front_of_a_trial(settings: Settings) -> Endpoint | None:
-    """Where the proxy answers browsers if nothing is in front of it, as in `make demo`."""
+    """Return the proxy's address for browsers if no Nginx is in front of it, as in `make demo`."""
     listen = settings.proxy.listen
     if settings.site.external_url or listen.startswith("unix:"):
         return None
@@ -154,10 +154,10 @@ def _front(settings: Settings, address: str) -> Endpoint:
 
 
 def proxy_token(state: Path) -> str:
-    """The token that hub and proxy share.
+    """Return the token that hub and proxy share.
 
     Raises:
-        PermissionError: it is not for this user to read.
+        PermissionError: this user may not read it.
         NotCheckedError: there is none.
     """
     given = os.environ.get("CREDENTIALS_DIRECTORY")

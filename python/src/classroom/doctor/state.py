@@ -1,4 +1,4 @@
-"""What the hub keeps: its secrets, its database, and when both were last put elsewhere."""
+"""Checks of the hub's state: secrets, database and the last backup."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _OLD = timedelta(days=8)
 
 
 def check_secrets(state: Path) -> Iterable[Finding]:
-    """Whether anybody else can read what the hub must keep to itself."""
+    """Check that only the hub can read its secrets."""
     if not state.exists():
         start = units.restart("classroom-hub", "classroom hub")
         yield wrong(SECRETS, f"{state} is not there: the hub makes it at its first start.", start)
         return
     found = list(_open_ones(state))
-    yield from found or [ok(SECRETS, f"Nobody else can read them ({state / 'secrets'}).")]
+    yield from found or [ok(SECRETS, f"Only the hub can read them ({state / 'secrets'}).")]
 
 
 def _open_ones(state: Path) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def _open_ones(state: Path) -> Iterator[Finding]:
     for path in (folder, *sorted(folder.iterdir())) if folder.exists() else ():
         status = path.lstat()
         if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
-            yield wrong(SECRETS, f"{path} is no file.", f"rm {path}")
+            yield wrong(SECRETS, f"{path} is not a file.", f"rm {path}")
         elif stat.S_IMODE(status.st_mode) & 0o077:
             mode = "700" if path == folder else "600"
             yield wrong(SECRETS, f"Others can read {path}.", f"chmod {mode} {path}")
@@ -55,7 +55,7 @@ def _open_ones(state: Path) -> Iterator[Finding]:
 
 
 def check_database(state: Path) -> Iterable[Finding]:
-    """Whether it can be read, is whole, and is of a version that this one can use."""
+    """Check that the database is readable, undamaged, and of a compatible version."""
     file = sqlite.database_file(state)
     if not file.exists():
         start = units.restart("classroom-hub", "classroom hub")
@@ -68,16 +68,16 @@ def check_database(state: Path) -> Iterable[Finding]:
     if found != "ok":
         yield wrong(DATABASE, f"It is damaged ({found}).", "classroom upgrade rollback")
         return
-    yield ok(DATABASE, f"It is whole ({format_bytes(file.stat().st_size)}).")
+    yield ok(DATABASE, f"It has no errors ({format_bytes(file.stat().st_size)}).")
 
 
 def check_backup(settings: Settings) -> Iterable[Finding]:
-    """How old the last backup is, and whether all of the class is in it."""
+    """Check the age of the last backup, and that it is complete."""
     yield inspect_backup(read_last_backup(settings.paths.state), settings.backup.repository, datetime.now(UTC))
 
 
 def inspect_backup(last: LastBackup | None, repository: str | None, now: datetime) -> Finding:
-    """What the last backup is worth.
+    """Return the finding on the last backup.
 
     Args:
         last: None if there is none.
@@ -87,7 +87,7 @@ def inspect_backup(last: LastBackup | None, repository: str | None, now: datetim
     command = "classroom backup create"
     if last is None:
         place = "" if repository else " /srv/backups/classroom"
-        return warning(BACKUP, "None has been made here: a broken disk would end the class.", f"{command}{place}")
+        return warning(BACKUP, "There is no backup: a broken disk would lose the class.", f"{command}{place}")
     if not repository:
         command += f" --archive {last.where} --overwrite" if last.archive else f" {last.where}"
     age = last.age(now)
@@ -95,5 +95,5 @@ def inspect_backup(last: LastBackup | None, repository: str | None, now: datetim
     if age > _OLD:
         return warning(BACKUP, f"The last one is {old} old ({last.where}).", command)
     if last.problems:
-        return warning(BACKUP, f"The last one lacks something: {last.problems[0]}", command)
+        return warning(BACKUP, f"The last one is incomplete: {last.problems[0]}", command)
     return ok(BACKUP, f"The last one is {old} old ({last.where}).")

@@ -1,4 +1,4 @@
-"""What runs the parts of a class, systemd or containers: which units have failed, and how a part is started."""
+"""Service managers of a class, systemd or Docker Compose: failed units, and commands that start a part."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OURS = re.compile(r"(classroom-|docker|containerd|nginx|nvidia-|acme-|cloudflar
 _TIMEOUT = 5  # seconds
 _CREDENTIALS = Path("/run/credentials")
 _CONTAINER = "CLASSROOM_CONTAINER"  # images/hub.nix sets it
-# What an operator types beside images/compose/compose.yaml, whose parts have their places in the image.
+# The commands of an operator in the directory of images/compose/compose.yaml.
 _COMPOSE = (
     ("sudo classroom doctor", "docker compose run --rm doctor"),
     ("classroom (hub|proxy)|(nginx)", r"docker compose restart \1\2"),
@@ -37,12 +37,12 @@ _COMPOSE = (
 
 
 def is_systemd_running() -> bool:
-    """Whether systemd is what runs this machine."""
+    """Return whether systemd runs this machine."""
     return _RUNS.is_dir()
 
 
 def restart(unit: str, otherwise: str) -> str:
-    """The command that starts a part again.
+    """Return the command that restarts a part.
 
     Args:
         unit: its unit on NixOS.
@@ -52,12 +52,12 @@ def restart(unit: str, otherwise: str) -> str:
 
 
 def in_container() -> bool:
-    """Whether this is a part of a class whose parts are containers: little of the machine is seen from there."""
+    """Return whether this process runs in a container of Docker Compose, which sees little of the machine."""
     return _CONTAINER in os.environ
 
 
 def operator_command(command: str) -> str:
-    """A command as the operator of this class types it: on the machine, not in a container."""
+    """Return a command as the operator types it on the machine, not in a container."""
     if in_container():
         for pattern, beside in _COMPOSE:
             if found := re.fullmatch(pattern, command):
@@ -66,27 +66,27 @@ def operator_command(command: str) -> str:
 
 
 def credential(unit: str, name: str) -> Path:
-    """Where systemd keeps a credential of a unit; root may read it (systemd.exec(5))."""
+    """Return the path of a unit's credential; root may read it (systemd.exec(5))."""
     return _CREDENTIALS / f"{unit}.service" / name
 
 
 def check_units() -> Iterable[Finding]:
-    """Units of the class, and those it stands on, that have failed."""
+    """Check for failed units of the class and of its dependencies."""
     if is_systemd_running():
         yield from inspect_units(call_systemctl("list-units", "--state=failed", "--plain", "--no-legend", "--full"))
 
 
 def inspect_units(listed: str) -> Iterable[Finding]:
-    """Read `systemctl list-units --plain --no-legend`: a unit a line, its name first."""
+    """Return the findings from `systemctl list-units --plain --no-legend`."""
     failed = [line.split()[0] for line in listed.splitlines() if line.split() and _OURS.match(line.split()[0])]
     for unit in failed:
         yield wrong(ABOUT, f"{unit} has failed.", f"journalctl -b -e -u {unit}")
     if not failed:
-        yield ok(ABOUT, "None of the class's has failed.")
+        yield ok(ABOUT, "No unit of the class has failed.")
 
 
 def call_systemctl(*words: str) -> str:
-    """What systemctl prints; empty where it cannot."""
+    """Return the output of systemctl; empty if it fails."""
     try:
         return process.run(["systemctl", "--no-pager", *words], check=False, timeout=_TIMEOUT).stdout
     except ClassroomError:

@@ -1,4 +1,4 @@
-"""JupyterHub as an application of its own: what it does differently at start."""
+"""The hub application, JupyterHub with a start that keeps students' servers."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class ClassroomHub(JupyterHub):
         self.notices = NoticeBoard()
 
     async def init_spawners(self) -> int:
-        """Take up the servers that run.
+        """Resume the servers that run.
 
         Upstream stops every server whose spawner cannot tell, or which does not answer in time: a hub that starts while
         the engine is away, or while the machine is busy, would end every student's work. Here only the engine's word
         counts, and until it is heard a server is taken as running.
 
         Returns:
-            how many servers were looked at.
+            the number of servers that were checked.
         """
         found = self.db.query(orm.Spawner).filter(orm.Spawner.server != None).all()  # noqa: E711 - SQLAlchemy's way
         servers = [(self.users[each.user], each.name) for each in found]

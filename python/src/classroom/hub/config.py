@@ -1,4 +1,4 @@
-"""From settings to JupyterHub's configuration: a small function for each section; nothing is read or started."""
+"""JupyterHub's configuration from settings: a function for each section; nothing is read or started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where people find themselves after they have signed in."""
+"""The first page after login."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 def choose_default_url(handler: Any) -> str:  # noqa: ANN401 - JupyterHub's handlers are untyped
-    """Give the page for `c.JupyterHub.default_url`; "" means JupyterHub's own choice, which is the student's server.
+    """Return the page for `c.JupyterHub.default_url`; "" is JupyterHub's default, the student's server.
 
-    An instructor has students to let in before a server to start.
+    An instructor approves students before starting a server.
     """
     user = handler.current_user
     return f"{handler.hub.base_url}authorize" if user is not None and user.admin else ""

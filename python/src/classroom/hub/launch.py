@@ -1,4 +1,4 @@
-"""Start the hub or the proxy from settings, with the mistakes of operators said in one line each."""
+"""Start of the hub and the proxy from settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def run_hub(settings_file: Path, tell: Callable[[str], None]) -> None:
-    """Bring the database to this version's form, then run the hub until it is told to stop.
+    """Upgrade the database to this version, then run the hub until a signal stops it.
 
     Args:
         settings_file: the class's.
@@ -55,7 +55,7 @@ def run_hub(settings_file: Path, tell: Callable[[str], None]) -> None:
 
 
 def run_proxy(settings_file: Path) -> None:
-    """Become the proxy: this process is replaced by it.
+    """Replace this process by the proxy.
 
     Raises:
         ClassroomError: wrong settings or secrets, the port is taken, or the program is not there.
@@ -71,12 +71,12 @@ def run_proxy(settings_file: Path) -> None:
 
 
 def hub_url(settings: Settings) -> str:
-    """Where the proxy and Nginx reach the hub."""
+    """Return the hub's URL for the proxy and Nginx."""
     return f"http://{settings.hub.listen}"
 
 
 def _clear(settings: Settings) -> None:
-    """Make room for the proxy's listeners: a killed proxy leaves its sockets behind."""
+    """Remove sockets of a killed proxy, and check that its ports are free."""
     for listen in (settings.proxy.listen, settings.proxy.api):
         if not listen.startswith("unix:"):
             _check_port(listen)
@@ -86,7 +86,9 @@ def _clear(settings: Settings) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise ClassroomError(f"{path}: cannot be made ({error.strerror}); mend the folder's owner") from error
+            raise ClassroomError(
+                f"{path}: cannot be created ({error.strerror}); correct the directory's owner"
+            ) from error
 
 
 def _check_port(listen: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether the class runs: what changes its files from below must not happen then."""
+"""Detection of a running hub, whose files must not be changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PATIENCE = 2.0  # seconds
 
 
 def hub_runs(settings: Settings) -> bool:
-    """Whether something listens where the hub of these settings does."""
+    """Return whether a server listens at the hub's address."""
     host, _, port = settings.hub.listen.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
@@ -26,11 +26,11 @@ def hub_runs(settings: Settings) -> bool:
 
 
 def require_stopped_hub(settings: Settings, what: str) -> None:
-    """Stop here if the hub runs.
+    """Raise an error if the hub runs.
 
     Args:
         settings: the class's.
-        what: is to be done, as in "to restore a backup".
+        what: the intended action, as in "to restore a backup".
 
     Raises:
         ClassroomError: it runs.
@@ -38,5 +38,5 @@ def require_stopped_hub(settings: Settings, what: str) -> None:
     if hub_runs(settings):
         raise ClassroomError(
             f"The hub runs (at {settings.hub.listen}) and has the database open: stop it {what} "
-            "(systemctl stop classroom-hub), and start it again afterwards. Students' servers may go on."
+            "(systemctl stop classroom-hub), and start it again afterwards. Students' servers keep running."
         )

@@ -1,4 +1,4 @@
-"""A complete nginx.conf around the include files that the NixOS module uses as well.
+"""nginx.conf: a complete file around the include files that the NixOS module uses as well.
 
 The rules themselves are in those files (`modules/nginx`); here is only what differs between machines: addresses, paths,
 certificates, and which peers are trusted to name the client.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NginxSite:
-    """Where one Nginx listens, what it trusts and where its files are."""
+    """Addresses, trusted peers and files of one Nginx."""
 
     directives: Path
     """The folder of http.conf, server.conf, containers.conf and pages/."""
@@ -42,7 +42,7 @@ class NginxSite:
 
 
 def render_nginx_config(settings: Settings, site: NginxSite) -> str:
-    """Write an nginx.conf for the foreground: `nginx -e stderr -c FILE`.
+    """Return an nginx.conf for the foreground: `nginx -e stderr -c FILE`.
 
     Containers get a server of their own on the gateway of the class bridge, unless there are none (`spawner: process`).
 

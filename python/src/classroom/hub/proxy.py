@@ -1,4 +1,4 @@
-"""The hub's side of configurable-http-proxy, which is a process of its own and outlives the hub."""
+"""The hub's client of configurable-http-proxy, a separate process that outlives the hub."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
 class ClassroomProxy(ConfigurableHTTPProxy):
-    """A proxy whose idea of activity is not believed and whose routes come back as soon as it is back."""
+    """A proxy whose activity is ignored, and whose routes are restored after its restart."""
 
     async def get_all_routes(self) -> dict[str, Any]:
-        """The proxy's routes without its figures of activity.
+        """Return the proxy's routes without its figures of activity.
 
         The proxy counts every poll of an open JupyterLab tab as activity, and the hub takes the later of its figure and
         the server's own report: an abandoned tab would never be culled.
@@ -35,7 +35,7 @@ class ClassroomProxy(ConfigurableHTTPProxy):
         return routes
 
     async def watch(self) -> None:
-        """Bring the routes back whenever the proxy has lost them. Runs until it is cancelled.
+        """Restore the routes whenever the proxy has lost them. This runs until it is cancelled.
 
         Upstream looks every five minutes; a restarted proxy knows no route at all, not even the hub's.
         """
@@ -50,7 +50,7 @@ class ClassroomProxy(ConfigurableHTTPProxy):
                 self.log.warning("The proxy could not be looked at: %s", error)
 
     async def wait_up(self) -> None:
-        """Wait until the proxy answers, with a line in the log now and then."""
+        """Wait until the proxy answers, and log a warning every 30 seconds."""
         waited = 0
         while await self._fetch_routes() is None:
             if waited % 30 == 0:
@@ -59,7 +59,7 @@ class ClassroomProxy(ConfigurableHTTPProxy):
             waited += 1
 
     async def _fetch_routes(self) -> dict[str, Any] | None:
-        """The proxy's own table of routes; None when it does not answer."""
+        """Return the proxy's table of routes; None if it does not answer."""
         try:
             response = await fetch(
                 f"{self.api_url}/api/routes",
@@ -73,7 +73,7 @@ class ClassroomProxy(ConfigurableHTTPProxy):
 
 
 def proxy_command(proxy: Proxy, hub_url: str) -> list[str]:
-    """The proxy's command line. Its token comes by the environment variable CONFIGPROXY_AUTH_TOKEN.
+    """Return the proxy's command line. Its token is in the environment variable CONFIGPROXY_AUTH_TOKEN.
 
     Args:
         proxy: where it listens. With `--error-path=FOLDER` in its command, error pages come from there and not from the
@@ -91,7 +91,7 @@ def proxy_command(proxy: Proxy, hub_url: str) -> list[str]:
 
 
 def listen_url(listen: str, scheme: str = "http") -> str:
-    """A listen address as the URL that JupyterHub's client takes ("http+unix://%2Frun%2F…" for a socket).
+    """Return a listen address as a URL of JupyterHub's client ("http+unix://%2Frun%2F…" for a socket).
 
     The socket's path is in the place of a host, which clients write in small letters: capitals are encoded as well.
     """
@@ -102,7 +102,7 @@ def listen_url(listen: str, scheme: str = "http") -> str:
 
 
 def proxy_environment(base: Mapping[str, str], token: str) -> dict[str, str]:
-    """What the proxy's process is given."""
+    """Return the environment of the proxy's process."""
     return dict(base) | {"CONFIGPROXY_AUTH_TOKEN": token}
 
 

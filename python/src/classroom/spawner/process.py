@@ -48,7 +48,7 @@ class ProcessSpawner(SimpleLocalProcessSpawner):
         return env | moved | {"HOME": self.home_dir, "USER": self.user.name, "PATH": _path()}
 
     async def start(self) -> tuple[str, int]:
-        """Make the home, with the welcome notebook in a new one, and start the server in it."""
+        """Create the home, with the welcome notebook if it is new, and start the server in it."""
         home = Path(self.home_dir)
         await asyncio.to_thread(_make_home, home)
         self.popen_kwargs = {"cwd": home}
