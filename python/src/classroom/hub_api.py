@@ -124,7 +124,7 @@ class HubClient:
         if isinstance(reason, ConnectionRefusedError) or method == "GET":
             done = "Nothing was done."
         else:
-            done = "Whether it was done is not known: look before you try again."
+            done = "Whether it was done is not known: check before you try again."
         why = getattr(reason, "strerror", None) or reason
         return (
             f"The hub at {self.address} does not answer ({why}). {done} Start it (systemctl start classroom-hub), "

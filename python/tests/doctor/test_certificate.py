@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -9,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from classroom.doctor import certificate
+from classroom.doctor import certificate, http
 from classroom.doctor.checks import State
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -49,16 +51,22 @@ def test_a_certificate(shown: x509.Certificate, state: State, says: str) -> None
     assert says in found.message
 
 
-@contextlib.contextmanager
-def served(folder: Path) -> Iterator[tuple[int, list[str | None]]]:
-    """A TLS server that shows one certificate for every name; gives its port and the names it was asked for."""
+def tls_context(folder: Path, asked: list[str | None]) -> ssl.SSLContext:
+    """The context of a server that shows one certificate for every name, and notes the names it was asked for."""
     key = KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file = folder / "both.pem"
     file.write_bytes(key + made("hub.example.org", 60).public_bytes(serialization.Encoding.PEM))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
-    asked: list[str | None] = []
     context.sni_callback = lambda _connection, name, _context: asked.append(name)
+    return context
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[tuple[int, list[str | None]]]:
+    """A TLS server; gives its port and the names it was asked for."""
+    asked: list[str | None] = []
+    context = tls_context(folder, asked)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
@@ -83,3 +91,25 @@ def test_tls_that_ends_elsewhere_and_no_tls_at_all_are_no_mistake() -> None:
     (found,) = certificate.check_certificate(f"https://hub.example.org:{port}/")
     assert found.state is State.OK
     assert list(certificate.check_certificate("http://hub.example.org/")) == []
+
+
+def test_requests_over_tls_name_the_class_and_do_without_a_trusted_certificate(tmp_path: Path) -> None:
+    asked: list[str | None] = []
+
+    async def host(request: web.Request) -> web.Response:
+        return web.Response(text=request.host)
+
+    async def send() -> http.Answer:
+        app = web.Application()
+        app.router.add_get("/", host)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls_context(tmp_path, asked)).start()
+        try:
+            endpoint = http.Endpoint(f"127.0.0.1:{runner.addresses[0][1]}", "class.example.com:8443", tls=True)
+            return await http.request(endpoint, "GET", "/")
+        finally:
+            await runner.cleanup()
+
+    assert asyncio.run(send()).body == b"class.example.com:8443"
+    assert asked == ["class.example.com"]

@@ -49,7 +49,7 @@ def inspect_shared_directory(path: Path, groups: str, root: Path) -> Iterable[Fi
         yield wrong(ABOUT, says, f"mount its disk, or: mkdir -p {path}")
         return
     if not stat.S_ISDIR(found.st_mode):
-        yield wrong(ABOUT, f"{path} is not a directory.", f"name a folder in the settings of {groups}")
+        yield wrong(ABOUT, f"{path} is not a directory.", f"name a directory in the settings of {groups}")
         return
     # The mode that applies to the student: owner, group or others, in this order.
     shift = {found.st_gid == _GROUP: 3, found.st_uid == _USER: 6}.get(True, 0)

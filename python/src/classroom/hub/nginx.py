@@ -24,9 +24,9 @@ class NginxSite:
     """Addresses, trusted peers and files of one Nginx."""
 
     directives: Path
-    """The folder of http.conf, server.conf, containers.conf and pages/."""
+    """The directory of http.conf, server.conf, containers.conf and pages/."""
     directory: Path
-    """Its own folder, which exists: pid, access.log and temporary files; nothing is written outside it."""
+    """Its own directory, which exists: pid, access.log and temporary files; nothing is written outside it."""
     listen: tuple[str, ...] = ("127.0.0.1:8000",)
     """Addresses for browsers, as the `listen` directive has them, without parameters."""
     certificate: Path | None = None
