@@ -6,10 +6,10 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import sys
 import threading
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,8 +107,9 @@ class PythonEnvironment:
             return
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        project = tomllib.loads((self._places.root / "python" / "pyproject.toml").read_text(encoding="utf-8"))
-        version = project["project"]["version"]
+        version = re.findall(
+            r'^__version__ = "(.+)"', (source / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE
+        )[0]
         metadata = self.site / f"classroom-{version}.dist-info"
         metadata.mkdir(exist_ok=True)
         # The least that makes importlib.metadata know the package (PyPA's core metadata specification).

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tomllib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,8 +75,8 @@ class Plan:
     @property
     def version(self) -> str:
         """The version of this project."""
-        project = tomllib.loads((REPOSITORY / "python/pyproject.toml").read_text(encoding="utf-8"))
-        return str(project["project"]["version"])
+        text = (REPOSITORY / "python/src/classroom/__init__.py").read_text(encoding="utf-8")
+        return str(re.findall(r'^__version__ = "(.+)"', text, re.MULTILINE)[0])
 
     @property
     def keys(self) -> tuple[str, str, str]:
