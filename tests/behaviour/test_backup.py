@@ -171,7 +171,7 @@ def test_a_class_is_restored_on_an_empty_machine(
     second.start("hub")
     try:
         wait_until(second.answers, "the second hub answers", 60)
-    except AssertionError:
+    except (AssertionError, TimeoutError):
         pytest.fail(second.terminal.read("hub.log") + second.terminal.read("proxy.log"))
     accounts = {saved.ada.name: PASSWORD, saved.bob.name: PASSWORD}
     for name, password in [*accounts.items(), admin_credentials]:
