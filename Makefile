@@ -58,9 +58,11 @@ format: $(VENV)/ready  ## let ruff write
 locks: $(VENV)/ready  ## compile python/locks/*.in
 	$(VENV)/bin/python python/locks/compile
 
-docs: $(VENV)/ready  ## generate docs/reference from the code
+docs: $(VENV)/ready  ## generate docs/reference and the NixOS options from the code
 	$(VENV)/bin/classroom settings-doc > docs/reference/settings.md
 	$(VENV)/bin/python -m docs.generate
+	$(VENV)/bin/python -m classroom.settings.nix_options modules/options/generated.nix
+	PYTHONPATH=tests $(VENV)/bin/python -m nix.options_page docs/reference/options.md
 
 docs-site: $(VENV)/ready  ## the documentation as a site, in .cache/site; a dead link fails
 	$(VENV)/bin/mkdocs build --strict

@@ -1,7 +1,7 @@
-# services.classroom: a class on this machine. options.nix reads as the manual; each other file is one concern.
+# services.classroom: a class on this machine. options/ holds the options, each other file one concern.
 {
   imports = [
-    ./options.nix
+    ./options
     ./assertions.nix
     ./settings.nix
     ./hub.nix

@@ -1,4 +1,5 @@
-# From options to settings.json. `classroom check` reads it while the system is built: a mistake fails there, not at boot.
+# settings.json from the options. `classroom check` reads it while the system is built, so that a wrong setting fails then
+# instead of at boot.
 {
   config,
   lib,
@@ -7,80 +8,42 @@
 }:
 let
   cfg = config.services.classroom;
-  format = pkgs.formats.json { };
-  rendered = {
-    inherit (cfg)
-      accounts
-      admins
-      culling
-      groups
-      hub
-      network
-      site
-      student
-      ;
-    backup = {
-      inherit (cfg.backup)
-        environmentFile
-        homes
-        keep
-        passwordFile
-        repository
-        ;
-    };
-    images = lib.mapAttrs (_: image: image.reference) cfg.images;
-    gpu = {
-      inherit (cfg.gpu)
-        cdiDirs
-        devices
-        idle
-        longestLease
-        longestWait
-        notice
-        offer
-        perStudent
-        policy
-        preferLeastUsed
-        studentsPerDevice
-        ;
-      mps = {
-        inherit (cfg.gpu.mps) enable memory;
-        folder = "/run/classroom-mps";
-      };
-      samples = "/run/classroom-gpus/sample.json";
-    };
-    storage = {
-      inherit (cfg.storage)
-        files
-        kind
-        path
-        quota
-        ;
-      helper = "/run/classroom-homes.sock";
-    };
-    paths = {
-      state = "/var/lib/classroom";
-      runtime = "/run/classroom";
-    };
-    proxy = {
-      inherit (cfg.proxy) listen api;
-      command = [ (lib.getExe cfg.proxy.package) ];
-    };
-    spawner = "docker";
-    docker = {
-      inherit (cfg.docker) prefix;
-      host = "unix:///run/docker.sock";
-    };
+  generated = import ./options/generated.nix {
+    inherit lib;
+    own = import ./types.nix { inherit lib; };
   };
-  unchecked = format.generate "settings.json" (lib.recursiveUpdate rendered cfg.settings);
+
+  # The values of the generated options, in the same tree.
+  valuesOf =
+    options: values:
+    lib.mapAttrs (name: option: if lib.isOption option then values.${name} else valuesOf option values.${name}) options;
+
+  # Settings without a generated option. The paths are those of the module's units.
+  fixed = {
+    images = lib.mapAttrs (_: image: image.reference) cfg.images;
+    spawner = "docker";
+    docker.host = "unix:///run/docker.sock";
+    proxy.command = [ (lib.getExe cfg.proxy.package) ];
+    paths.state = "/var/lib/classroom";
+    paths.runtime = "/run/classroom";
+    storage.helper = "/run/classroom-homes.sock";
+    gpu.samples = "/run/classroom-gpus/sample.json";
+    gpu.mps.folder = "/run/classroom-mps";
+  };
+  settings = lib.recursiveUpdate (lib.recursiveUpdate (valuesOf generated cfg) fixed) cfg.settings;
+  unchecked = (pkgs.formats.json { }).generate "settings.json" settings;
 in
 {
   config = lib.mkIf cfg.enable {
     services.classroom.settingsFile =
-      pkgs.runCommand "classroom-settings.json" { nativeBuildInputs = [ cfg.package ]; }
+      pkgs.runCommand "classroom-settings.json"
+        {
+          nativeBuildInputs = [ cfg.package ];
+          passthru = { inherit settings; };
+        }
         ''
           if ! classroom check ${unchecked} > answer 2>&1; then
-            echo 'services.classroom is not right yet:' >&2
+            echo 'services.classroom has problems:' >&2
             cat answer >&2
             exit 1
           fi

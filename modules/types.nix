@@ -1,4 +1,4 @@
-# Types that the settings share with python/src/classroom/settings/types.py; tests/nix holds the two against each other.
+# Option types with the names that python/src/classroom/settings/types.py uses for them; tests/nix compares the two.
 { lib }:
 let
   inherit (lib) types;
@@ -37,7 +37,12 @@ in
     types.strMatching "unix:/.+|([0-9.]+|\\[[0-9a-f:]+]):[0-9]+"
   );
 
-  # Everyone on the machine reads the store. A path literal (./key) would be copied there: hence a string.
+  # Without a path: Nginx serves the class at the root of its domain.
+  url = described ''address of the class such as "https://class.example.org/", without a path'' (
+    types.strMatching "(https?://[^/[:space:]]+/?)?"
+  );
+
+  # A string, because a path literal (./key) would be copied to the store, which everyone on the machine can read.
   secretFile = described ''path of a secret, in quotes and outside the Nix store, such as "/run/secrets/classroom-crypt-key"'' (
     types.addCheck types.str (file: lib.hasPrefix "/" file && !lib.hasPrefix builtins.storeDir file)
   );

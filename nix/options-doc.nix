@@ -1,4 +1,4 @@
-# docs/reference/options.md: the module's options in their own words.
+# docs/reference/options.md: the reference of the module's options.
 {
   lib,
   nixosOptionsDoc,
@@ -8,7 +8,7 @@
 let
   evaluated = lib.evalModules {
     modules = [
-      ../modules/options.nix
+      ../modules/options
       {
         _module.check = false;
         _module.args = { inherit pkgs; };
@@ -18,14 +18,14 @@ let
   rendered = nixosOptionsDoc {
     options = { inherit (evaluated.options) services; };
     warningsAreErrors = true;
-    # All are of one file.
+    # Paths in the store would change with every commit.
     transformOptions = option: option // { declarations = [ ]; };
   };
 in
 runCommand "options.md" { } ''
   {
     printf '%s\n\n' \
-      '# Options of services.classroom' 'Made from modules/options.nix by `nix build .#optionsDoc`.'
+      '# Options of services.classroom' 'Made from modules/options by `make docs`.'
     cat -s ${rendered.optionsCommonMark}
   } > $out
 ''

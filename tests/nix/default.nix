@@ -1,9 +1,11 @@
 # What tests/nix asks of nixpkgs; each attribute is evaluated on its own by `nix-instantiate`.
 {
   nixpkgs ? <nixpkgs>,
+  modules ? ../../modules,
 }:
 let
   inherit (import nixpkgs { }) lib;
+  classroom = modules;
   evalConfig = import (nixpkgs + "/nixos/lib/eval-config.nix");
 
   machine =
@@ -11,7 +13,7 @@ let
     evalConfig {
       system = "x86_64-linux";
       modules = [
-        ../../modules
+        classroom
         ./machine.nix
       ]
       ++ modules;
@@ -59,7 +61,7 @@ let
           "virtualisation/docker.nix"
         ]
         ++ [
-          ../../modules
+          classroom
           {
             config._module.check = false;
             config._module.args.pkgs = import nixpkgs { };
@@ -90,7 +92,7 @@ let
     module:
     lib.evalModules {
       modules = [
-        ../../modules/options.nix
+        (modules + "/options")
         module
         {
           _module.check = false;
@@ -145,6 +147,15 @@ in
     lib.mapAttrs (
       _: module: map (assertion: assertion.assertion) (assertionsOf (few [ ../hosts/minimal.nix module ]))
     ) cases;
+
+  # What is written to settings.json, by services.classroom.settingsFile.
+  rendered =
+    module:
+    (few [
+      ../hosts/minimal.nix
+      { services.classroom.student.image = "an-image:1"; }
+      module
+    ]).config.services.classroom.settingsFile.settings;
 
   value = module: path: lib.getAttrFromPath path (alone module).config.services.classroom;
 

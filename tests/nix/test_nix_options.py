@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import pathlib
+import shutil
 from typing import Any
 
 import pytest
+from pydantic import Field
 
 from classroom.settings.file import json_schema
-from classroom.settings.models import Group, Settings
-from nix.evaluation import evaluate
+from classroom.settings.models import Culling, Group, Settings
+from classroom.settings.nix_options import render_nix_options
+from classroom.settings.types import Duration
+from nix.evaluation import HERE, REPOSITORY, NixError, evaluate
 
 # Settings without an option, and why.
 FIXED = {
@@ -95,6 +100,43 @@ def test_options_and_settings_have_the_same_defaults(settings: set[Path]) -> Non
 def test_a_group_of_options_is_a_group_of_settings() -> None:
     found = evaluate('t.value { services.classroom.groups.ml = { }; } [ "groups" "ml" ]')
     assert Group.model_validate(found, by_name=False) == Group()
+
+
+class MoreCulling(Culling):
+    """The section `culling` with one more setting."""
+
+    patience: Duration = Field(default=90, examples=["2m"])
+    """How long a server may be idle after a warning."""
+
+
+class MoreSettings(Settings):
+    """Settings in which one field was added, as in models.py."""
+
+    culling: MoreCulling = MoreCulling()
+
+
+def test_a_setting_added_to_the_models_is_an_option_and_reaches_settings_json(tmp_path: pathlib.Path) -> None:
+    modules = tmp_path / "modules"
+    shutil.copytree(REPOSITORY / "modules", modules)
+    shutil.copytree(REPOSITORY / "nix", tmp_path / "nix")
+    (modules / "options/generated.nix").write_text(render_nix_options(MoreSettings), encoding="utf-8")
+    t = f"import {HERE} {{ modules = {modules}; }}"
+    given = "{ services.classroom.culling.patience = 5; }"
+    assert evaluate(f'({t}).defaults [ [ "culling" "patience" ] ]') == ["90s"]
+    assert evaluate(f'({t}).value {given} [ "culling" "patience" ]') == 5
+    assert evaluate(f"({t}).rendered {given}")["culling"]["patience"] == 5
+    options = {tuple(option["path"]): option for option in evaluate(f"({t}).options")}
+    assert options["culling", "patience"]["description"] == "How long a server may be idle after a warning."
+    with pytest.raises(NixError, match="duration such as"):
+        evaluate(f'({t}).value {{ services.classroom.culling.patience = "soon"; }} [ "culling" "patience" ]')
+
+
+def test_settings_json_has_every_setting() -> None:
+    def keys(value: object) -> object:
+        return {key: keys(below) for key, below in value.items()} if isinstance(value, dict) else None
+
+    rendered = evaluate("t.rendered { }")
+    assert keys(rendered | {"images": {}}) == keys(Settings().model_dump(mode="json", by_alias=True))
 
 
 def test_every_option_is_described(options: dict[Path, dict[str, Any]]) -> None:

@@ -313,19 +313,19 @@ class GroupGpu(_Section):
     """A group's own GPU rules; null: as for all students. Rules of two groups are never mixed."""
 
     policy: Policy | None = None
-    """As `gpu.policy`: none, all, devices, exclusive or shared."""
+    """As `gpu.policy`; null: as for all students."""
     devices: tuple[str, ...] | None = None
-    """As `gpu.devices`."""
+    """As `gpu.devices`; null: as for all students."""
     per_student: int | None = Field(default=None, ge=1, le=64)
-    """As `gpu.perStudent`, with policy `exclusive`."""
+    """As `gpu.perStudent`; null: as for all students."""
     students_per_device: int | None = Field(default=None, ge=1, le=1000)
-    """As `gpu.studentsPerDevice`: maximum number of students on a GPU that a student of this group is on."""
+    """As `gpu.studentsPerDevice`, for GPUs that a student of this group is on; null: as for all students."""
     longest_lease: Duration | None = None
-    """As `gpu.longestLease`; 0 means no limit."""
+    """As `gpu.longestLease`; null: as for all students."""
     idle: Duration | None = None
-    """As `gpu.idle`; 0 means never."""
+    """As `gpu.idle`; null: as for all students."""
     notice: Duration | None = Field(default=None, ge=10)
-    """As `gpu.notice`."""
+    """As `gpu.notice`; null: as for all students."""
 
     def changes(self) -> dict[str, Any]:
         """Return the rules that differ from those of all students, by attribute."""
@@ -369,15 +369,15 @@ class Group(_Section):
     image: Image | None = Field(default=None, examples=["vision"])
     """The image of the group's servers: a name of `images`, or a reference with a tag that you have loaded."""
     cpus: float | None = Field(default=None, gt=0, le=1024)
-    """As `student.cpus`."""
+    """As `student.cpus`; null: as for all students."""
     memory: Size | None = None
-    """As `student.memory`."""
+    """As `student.memory`; null: as for all students."""
     shared_memory: Size | None = None
-    """As `student.sharedMemory`."""
+    """As `student.sharedMemory`; null: as for all students."""
     tmp: Size | None = None
-    """As `student.tmp`."""
+    """As `student.tmp`; null: as for all students."""
     processes: int | None = Field(default=None, ge=64)
-    """As `student.processes`."""
+    """As `student.processes`; null: as for all students."""
     environment: dict[str, str] = {}
     """Environment variables of the group's servers, in addition to `student.environment`; they win over it."""
     gpu: GroupGpu = GroupGpu()

@@ -1,0 +1,276 @@
+# Options of services.classroom. Those of the settings come from generated.nix; those written here drive NixOS, or have a
+# default that depends on it.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib)
+    literalExpression
+    mkEnableOption
+    mkOption
+    mkPackageOption
+    types
+    ;
+  own = import ../types.nix { inherit lib; };
+  generated = import ./generated.nix { inherit lib own; };
+  cfg = config.services.classroom;
+  classroom = import ../../nix { inherit pkgs; };
+  port = toString cfg.nginx.port;
+  isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
+  hasSockets = lib.versionAtLeast cfg.proxy.package.version "5.1";
+
+  mkSecret =
+    what:
+    mkOption {
+      type = types.nullOr own.secretFile;
+      default = null;
+      example = "/run/secrets/classroom";
+      description = "File that contains ${what}. Root reads it when a unit starts. Null: the first start generates it in the state directory.";
+    };
+
+  imageOptions =
+    { name, config, ... }:
+    {
+      options = {
+        cuda = mkOption {
+          type = types.bool;
+          default = cfg.gpu.isWanted;
+          defaultText = literalExpression "whether `gpu.policy` or a group's policy gives a student a GPU";
+          description = "Include PyTorch with CUDA, and the GPU monitor. This adds several gigabytes, and CUDA's licence is not free.";
+        };
+        extraPythonPackages = mkOption {
+          type = types.functionTo (types.listOf types.package);
+          default = _: [ ];
+          defaultText = literalExpression "ps: [ ]";
+          example = literalExpression "ps: [ ps.transformers ps.datasets ]";
+          description = "Python packages of the course, in addition to those of every student image.";
+        };
+        package = mkOption {
+          type = types.package;
+          default = classroom.studentImageWith {
+            inherit (config) cuda extraPythonPackages;
+            name = "classroom-${name}";
+          };
+          defaultText = literalExpression "the image that `cuda` and `extraPythonPackages` describe";
+          description = "The image, as `dockerTools.streamLayeredImage` returns it. Set it to use an image of your own.";
+        };
+        reference = mkOption {
+          type = types.str;
+          readOnly = true;
+          default = "${config.package.imageName}:${config.package.imageTag}";
+          defaultText = literalExpression ''"''${package.imageName}:''${package.imageTag}"'';
+          description = "Docker's name of the image. The tag depends on the contents: a changed image has another tag.";
+        };
+      };
+    };
+in
+{
+  imports = [
+    (lib.mkRemovedOptionModule [ "services" "classroom" "gpu" "count" ]
+      ''Docker does not look for a free GPU: with a count of 1 every student gets GPU 0. Write services.classroom.gpu.policy = "exclusive"; for GPUs that no other student has (gpu.perStudent), or policy = "all";''
+    )
+  ];
+
+  options.services.classroom = lib.recursiveUpdateUntil (_: _: lib.isOption) generated {
+    enable = mkEnableOption "a JupyterHub class: sign-up in the browser, approval by an instructor, a container for each student";
+
+    # Address and web server
+
+    domain = mkOption {
+      type = types.nullOr (types.strMatching "[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+");
+      default = null;
+      example = "hub.example.org";
+      description = "Host name of the class. Null: any name, without TLS; for a first try.";
+    };
+
+    site.externalUrl = generated.site.externalUrl // {
+      default =
+        if cfg.domain == null then
+          ""
+        else if cfg.tunnel.enable then
+          "https://${cfg.domain}/"
+        else if isTls then
+          "https://${cfg.domain}${lib.optionalString (cfg.nginx.port != 443) ":${port}"}/"
+        else
+          "http://${cfg.domain}${lib.optionalString (cfg.nginx.port != 80) ":${port}"}/";
+      defaultText = literalExpression "made of `domain`, `tls`, `tunnel` and `nginx.port`";
+    };
+
+    nginx = {
+      enable = mkOption {
+        type = types.bool;
+        default = true;
+        description = ''
+          Nginx for browsers. Off: a web server of your own takes its place and reaches the class at `proxy.listen`;
+          Nginx's server for the containers stays.
+        '';
+      };
+      port = mkOption {
+        type = types.port;
+        default = if isTls then 443 else 80;
+        defaultText = literalExpression "443 with TLS, else 80";
+        description = "Port for browsers. With TLS and port 443, port 80 redirects there.";
+      };
+      openFirewall = mkOption {
+        type = types.bool;
+        default = !cfg.tunnel.enable;
+        defaultText = literalExpression "!config.services.classroom.tunnel.enable";
+        description = "Open that port, and port 80 for certificates and redirects.";
+      };
+      trusted = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "10.0.0.7" ];
+        description = "Load balancers or tunnels in front of Nginx. Nginx believes what they say about a browser's address and scheme.";
+      };
+      clientHeader = mkOption {
+        type = types.enum [ "X-Forwarded-For" "CF-Connecting-IP" ];
+        default = "X-Forwarded-For";
+        description = "The header with the browser's address that `trusted` machines send.";
+      };
+    };
+
+    tls = {
+      acme = {
+        enable = mkEnableOption "a certificate from Let's Encrypt, by HTTP on port 80";
+        email = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          example = "admin@example.org";
+          description = "Address for messages of Let's Encrypt. By setting it you accept their terms of service.";
+        };
+      };
+      certificate = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "/var/lib/certificates/hub.pem";
+        description = "A certificate of your own, with its chain, in PEM; Nginx's user must be able to read it.";
+      };
+      key = mkOption {
+        type = types.nullOr own.secretFile;
+        default = null;
+        example = "/var/lib/certificates/hub.key";
+        description = "The certificate's private key, in PEM.";
+      };
+    };
+
+    tunnel = {
+      enable = mkEnableOption "Cloudflare Tunnel: no open port, TLS ends at Cloudflare";
+      id = mkOption {
+        type = types.nullOr (types.strMatching "[0-9a-f-]{36}");
+        default = null;
+        example = "00000000-0000-0000-0000-000000000000";
+        description = "The tunnel's UUID, from `cloudflared tunnel create`.";
+      };
+      credentialsFile = mkOption {
+        type = types.nullOr own.secretFile;
+        default = null;
+        example = "/run/secrets/cloudflared.json";
+        description = "The tunnel's credentials, which the same command wrote.";
+      };
+    };
+
+    # Images and GPUs
+
+    image = mkOption {
+      type = types.submodule imageOptions;
+      default = { };
+      example = literalExpression "{ extraPythonPackages = ps: [ ps.transformers ]; }";
+      description = "The image of the students' servers.";
+    };
+
+    images = mkOption {
+      type = types.attrsOf (types.submodule imageOptions);
+      default = { };
+      example = literalExpression "{ vision.extraPythonPackages = ps: [ ps.opencv4 ]; }";
+      description = "Further images by name, loaded in addition to `image`. Use them by name in `groups.<name>.image`, or by `reference` in `student.image`.";
+    };
+
+    student.image = generated.student.image // {
+      default = cfg.image.reference;
+      defaultText = literalExpression "config.services.classroom.image.reference";
+    };
+
+    gpu.driver = mkOption {
+      type = types.bool;
+      default = cfg.gpu.isWanted;
+      defaultText = literalExpression "whether `gpu.policy` or a group's policy gives a student a GPU";
+      description = ''
+        Set up NVIDIA's driver (open kernel modules, for Turing and newer) and the container toolkit. The driver's
+        licence is not free: set `nixpkgs.config.allowUnfree` as well. Off: you set up both yourself.
+      '';
+    };
+
+    gpu.isWanted = mkOption {
+      type = types.bool;
+      internal = true;
+      readOnly = true;
+      default = lib.any (policy: policy != null && policy != "none") (
+        [ cfg.gpu.policy ] ++ lib.mapAttrsToList (_: group: group.gpu.policy) cfg.groups
+      );
+      description = "Whether any student may have a GPU.";
+    };
+
+    # Programs, secrets, units
+
+    package = mkOption {
+      type = types.package;
+      default = classroom.classroom;
+      defaultText = literalExpression "classroom, from this project";
+      description = "The `classroom` command with the hub.";
+    };
+
+    proxy = {
+      package = mkPackageOption pkgs "configurable-http-proxy" { };
+      listen = generated.proxy.listen // {
+        default = if hasSockets then "unix:/run/classroom/proxy.sock" else "127.0.0.1:8082";
+        defaultText = literalExpression ''"unix:/run/classroom/proxy.sock", or "127.0.0.1:8082" before version 5.1 of the proxy'';
+      };
+      api = generated.proxy.api // {
+        default = if hasSockets then "unix:/run/classroom/proxy-api.sock" else "127.0.0.1:8083";
+        defaultText = literalExpression ''"unix:/run/classroom/proxy-api.sock", or "127.0.0.1:8083" before version 5.1 of the proxy'';
+      };
+    };
+
+    secrets = {
+      cookieSecret = mkSecret "the key that signs cookies (64 hexadecimal digits)";
+      cryptKey = mkSecret "the key that encrypts auth state (64 hexadecimal digits; to change it, several keys separated by semicolons)";
+      proxyToken = mkSecret "the token of the hub for the proxy";
+      cliToken = mkSecret "the token of the `classroom` command for the hub";
+      metricsToken = mkSecret "a collector's token, which is valid for `/hub/metrics` only";
+    };
+
+    backup.schedule = mkOption {
+      type = types.str;
+      default = "*-*-* 03:30:00";
+      description = "When backups are made, in the form of systemd's `OnCalendar=`.";
+    };
+
+    metrics = {
+      enable = mkEnableOption "exporters for Prometheus on loopback: for the machine (port 9100), Nginx (9113) and, from NixOS 25.05 on and with a GPU policy, the GPUs (9835). If `services.prometheus` or `services.grafana` is enabled, they, the hub's metrics and the dashboards are configured there";
+      nginxPort = mkOption {
+        type = types.port;
+        default = 8084;
+        description = "Port on loopback where Nginx counts its connections, for its exporter.";
+      };
+    };
+
+    # The result
+
+    settings = mkOption {
+      type = (pkgs.formats.json { }).type;
+      default = { };
+      example = { culling.every = "30s"; };
+      description = "Settings that are merged into settings.json last (docs/reference/settings.md), for keys without an option.";
+    };
+
+    settingsFile = mkOption {
+      type = types.package;
+      readOnly = true;
+      description = "The settings.json of hub and proxy, checked by `classroom check`.";
+    };
+  };
+}
