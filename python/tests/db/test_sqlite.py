@@ -47,5 +47,5 @@ def test_a_killed_writer_leaves_a_readable_database(state: Path) -> None:
 
 def test_storage_is_reported_after_a_killed_writer(state: Path) -> None:
     settings = Settings.model_validate({"paths": {"state": state}, "spawner": "process"})
-    homes = {row.student: row.home for row in report.look(settings).rows}
+    homes = {row.student: row.home for row in report.inspect_homes(settings).rows}
     assert homes == {f"s{n}": f"home-{n}" for n in range(200)}
