@@ -230,6 +230,8 @@ def test_ten_thousand_random_sequences_with_crashes_and_restarts_keep_the_rules(
                 room.rules = dice.choice(mixed)
 
 
+# The tracer of coverage would be measured too.
+@pytest.mark.no_cover
 def test_a_thousand_leases_on_64_devices_are_allocated_in_under_a_millisecond_each() -> None:
     machine, rules = inventory(nvidia(64, uuids=True)), gpu("shared", students_per_device=16)
     leases: list[Lease] = []
