@@ -231,7 +231,7 @@ in
     offer = mkOption {
       type = own.duration;
       default = "2m";
-      description = "When all GPUs are in use, students wait in a queue. A student whose turn it is must open the server within this time; otherwise the next one gets the GPU.";
+      description = "When all GPUs are in use, students wait in a queue. A student who is offered a GPU must open the server within this time; otherwise the next one gets the GPU.";
     };
     longestWait = mkOption {
       type = own.duration;

@@ -61,5 +61,5 @@ def test_a_spoilt_secret_is_named_with_the_remedy(tmp_path: Path, spoil: object,
 
 def test_a_state_directory_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ClassroomError, match="make the state directory the hub user's own"):
+    with pytest.raises(ClassroomError, match="give the state directory to the hub's user"):
         load_or_create(tmp_path / "file", {})

@@ -1,10 +1,10 @@
-"""The one error that an operator is meant to read."""
+"""Base of the errors that an operator reads."""
 
 from __future__ import annotations
 
 
 class ClassroomError(Exception):
-    """Something the operator can mend.
+    """Problem that the operator can fix.
 
     The message says what is wrong and what to do. The CLI prints it and exits with `exit_status`, without a traceback.
     """

@@ -53,29 +53,31 @@ def render_template(file: Path, filters: Mapping[str, Callable[..., object]] | N
     return environment.from_string(file.read_text(encoding="utf-8")).render(values)
 
 
-def own_like(path: Path, folder: Path) -> None:
+def own_like(path: Path, directory: Path) -> None:
     """Change the owner of a file that root created to the directory's owner, the hub's user."""
     if os.geteuid() == 0:
-        owner = folder.stat()
+        owner = directory.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 @contextlib.contextmanager
-def stage(folder: Path) -> Iterator[Path]:
+def stage(directory: Path) -> Iterator[Path]:
     """Give an empty temporary directory that only its owner can read; remove it afterwards.
 
     Raises:
         ClassroomError: it cannot be made.
     """
-    remove(folder)  # of a run that was killed
+    remove(directory)  # of a run that was killed
     try:
-        folder.mkdir(mode=0o700)
+        directory.mkdir(mode=0o700)
     except OSError as error:
-        raise ClassroomError(f"{folder}: cannot be made ({error.strerror}); free space or correct the owner") from error
+        raise ClassroomError(
+            f"{directory}: cannot be made ({error.strerror}); free space or correct the owner"
+        ) from error
     try:
-        yield folder
+        yield directory
     finally:
-        remove(folder)
+        remove(directory)
 
 
 def swap(new: Path, place: Path) -> None:
@@ -107,12 +109,12 @@ def swap(new: Path, place: Path) -> None:
         raise ClassroomError(f"{place}: cannot be replaced ({error.strerror}); is something mounted there?") from error
 
 
-def remove(folder: Path) -> None:
+def remove(directory: Path) -> None:
     """Remove a student's directory and its contents, however deep; links are not followed."""
     with contextlib.suppress(RecursionError):  # Python 3.11's gives up where folders are a thousand deep
-        shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        process.run(["rm", "-rf", "--", folder], check=False)
+        shutil.rmtree(directory, ignore_errors=True)
+    if directory.exists():
+        process.run(["rm", "-rf", "--", directory], check=False)
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -143,8 +143,11 @@ def read_token(state: Path, environment: Mapping[str, str] | None = None) -> str
         NoTokenError: there is none, or this user may not read it.
     """
     env = os.environ if environment is None else environment
-    folders = [Path(env["CREDENTIALS_DIRECTORY"])] if env.get("CREDENTIALS_DIRECTORY") else []
-    for path in [*(folder / "cli-token" for folder in (*folders, _CREDENTIALS)), state / "secrets" / "cli-token"]:
+    directories = [Path(env["CREDENTIALS_DIRECTORY"])] if env.get("CREDENTIALS_DIRECTORY") else []
+    for path in [
+        *(directory / "cli-token" for directory in (*directories, _CREDENTIALS)),
+        state / "secrets" / "cli-token",
+    ]:
         try:
             return path.read_text(encoding="utf-8").strip()
         except FileNotFoundError:

@@ -45,8 +45,8 @@ def credential(name: str, environment: Mapping[str, str] | None = None) -> Path 
         environment: None means `os.environ`.
     """
     given = (os.environ if environment is None else environment).get("CREDENTIALS_DIRECTORY")
-    found = Path(given) / name if given else None
-    return found if found and os.path.exists(found) else None  # noqa: PTH110 - False where nobody may look
+    file = Path(given) / name if given else None
+    return file if file and os.path.exists(file) else None  # noqa: PTH110 - False where nobody may look
 
 
 def load_or_create(state: Path, environment: Mapping[str, str] | None = None) -> Secrets:
@@ -63,17 +63,17 @@ def load_or_create(state: Path, environment: Mapping[str, str] | None = None) ->
         ClassroomError: a secret is empty, unreadable, or readable by others.
     """
     env = os.environ if environment is None else environment
-    folder = state / "secrets"
+    directory = state / "secrets"
 
     def secret(name: str, make: Callable[[], str]) -> str:
-        if found := credential(name, env):
-            return _read(found, private=False)
-        return _read_or_make(folder / name, make)
+        if file := credential(name, env):
+            return _read(file, private=False)
+        return _read_or_make(directory / name, make)
 
-    _make_folder(folder)
+    _make_directory(directory)
     keys = env.get("JUPYTERHUB_CRYPT_KEY") or secret("crypt-key", lambda: random.token_hex(32))
     return Secrets(
-        cookie_secret=_hex(folder / "cookie-secret", secret("cookie-secret", lambda: random.token_hex(32))),
+        cookie_secret=_hex(directory / "cookie-secret", secret("cookie-secret", lambda: random.token_hex(32))),
         crypt_keys=tuple(key for key in keys.split(";") if key),
         proxy_token=secret("proxy-token", lambda: random.token_hex(32)),
         cli_token=secret("cli-token", lambda: random.token_hex(32)),
@@ -95,31 +95,32 @@ def backup_password(state: Path, *, make: bool, environment: Mapping[str, str] |
     Raises:
         ClassroomError: it is empty, unreadable, or readable by others.
     """
-    if found := credential(BACKUP_PASSWORD, environment):
-        return found
+    if file := credential(BACKUP_PASSWORD, environment):
+        return file
     path = state / "secrets" / BACKUP_PASSWORD
     if not make and not path.exists():
         return None
-    _make_folder(path.parent)
+    _make_directory(path.parent)
     _read_or_make(path, lambda: "-".join(random.token_hex(3) for _ in range(6)))
     return path
 
 
-def _make_folder(folder: Path) -> None:
+def _make_directory(directory: Path) -> None:
     try:
-        # Two steps: `parents` are made as the umask has them, and beside the secrets there will be a database.
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        folder.chmod(0o700)
+        # Two steps: `parents` are made with the umask's mode, and the state directory will hold a database too.
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.chmod(0o700)
     except OSError as error:
         raise ClassroomError(
-            f"{folder}: cannot be created or protected ({error.strerror}); give the state directory to the hub's user: "
-            f"chown -R classroom {folder.parent}"
+            f"{directory}: cannot be created or protected ({error.strerror}); "
+            f"give the state directory to the hub's user: chown -R classroom {directory.parent}"
         ) from error
 
 
 def _read_or_make(path: Path, make: Callable[[], str]) -> str:
-    # Written beside and linked into place: of two processes that start at once one wins, and no half file is ever read.
+    # Written under another name and linked into place: of two processes that start at once one wins, and nobody reads a
+    # partial file.
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         try:

@@ -50,9 +50,9 @@ def scheduler(engine: FakeEngine, db: Session, tmp_path: Path) -> GpuScheduler:
     return GpuScheduler(settings, cast("Any", engine), db)
 
 
-async def start(scheduler: GpuScheduler, engine: FakeEngine, student: str, *, wanted: bool = True) -> object:
+async def start(scheduler: GpuScheduler, engine: FakeEngine, student: str, *, with_gpu: bool = True) -> object:
     gpu = (await scheduler.snapshot()).gpu
-    async with scheduler.allocate(student, gpu, f"c-{student}", wanted=wanted) as allocation:
+    async with scheduler.allocate(student, gpu, f"c-{student}", with_gpu=with_gpu) as allocation:
         await asyncio.sleep(0)
         if isinstance(allocation, Granted):
             engine.create(student, allocation)
@@ -92,7 +92,7 @@ def test_a_start_leaves_the_queue_and_a_failed_one_does_not(
 
 
 def test_a_start_without_a_gpu_gets_none(scheduler: GpuScheduler, engine: FakeEngine) -> None:
-    assert isinstance(asyncio.run(start(scheduler, engine, "ada", wanted=False)), NoGpu)
+    assert isinstance(asyncio.run(start(scheduler, engine, "ada", with_gpu=False)), NoGpu)
 
 
 def test_many_pages_ask_the_engine_once_a_second_and_a_start_makes_them_ask_again(

@@ -115,7 +115,7 @@ def apply_import(
     Args:
         db: the hub's session.
         planned: from `plan_import`.
-        hashes: of one-time passwords, for each name whose action needs one.
+        hashes: of one-time passwords, for each name with an action that needs one.
         by: who approves.
 
     Returns:

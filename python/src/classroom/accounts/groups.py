@@ -1,4 +1,4 @@
-"""StudentRules settings of accounts: from the groups of the settings, and JupyterHub's groups of the same names."""
+"""Settings of accounts by group: the groups of the settings, and JupyterHub's groups of the same names."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Lockout:
             self.db.commit()
 
     def cancel(self, name: str, address: str) -> None:
-        """End an attempt whose password was not checked."""
+        """End an attempt without a checked password."""
         self._end(name, address)
 
     def forget(self, name: str) -> None:

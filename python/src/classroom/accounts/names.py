@@ -50,7 +50,7 @@ def new_username(typed: str, admins: Iterable[str]) -> str:
         raise AccountError(USERNAME_RULE)
     if looks_like_admin(name, admins):
         raise AccountError(
-            "This username is reserved for the instructors, or looks like one of theirs. Choose another one."
+            "This username is reserved for the instructors, or resembles one of their usernames. Choose another one."
         )
     return name
 

@@ -262,7 +262,7 @@ def remove_account(db: Session, name: str) -> None:
 
 
 def adopt_stock_accounts(db: Session) -> None:
-    """Add our rows for accounts of stock NativeAuthenticator, and delete our rows whose account is gone.
+    """Add our rows for accounts of stock NativeAuthenticator, and delete our rows without an account.
 
     The hub calls this when it starts: the site may have run stock before, or again for a while.
     """

@@ -104,9 +104,11 @@ def find_open_code(db: Session, typed: str) -> SignUpCode:
 
 def revoke_codes(db: Session, ids: Iterable[int] | None) -> int:
     """Revoke open codes, or all open codes for None; return their number."""
-    wanted = None if ids is None else set(ids)
+    selected = None if ids is None else set(ids)
     revoked = [
-        code for code in list_codes(db) if code_state(code) is CodeState.OPEN and (wanted is None or code.id in wanted)
+        code
+        for code in list_codes(db)
+        if code_state(code) is CodeState.OPEN and (selected is None or code.id in selected)
     ]
     for code in revoked:
         code.revoked_at = utc_now()

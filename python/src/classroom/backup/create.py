@@ -1,4 +1,4 @@
-"""The creation of a backup, while students work."""
+"""Creation of a backup, while students work."""
 
 from __future__ import annotations
 

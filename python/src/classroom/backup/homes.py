@@ -1,4 +1,4 @@
-"""The homes of this machine for backups: volumes of the engine, or directories."""
+"""Homes of this machine for backups: volumes of the engine, or directories."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def prepare_home(settings: Settings, location: str, user: str) -> Path:
 
 
 def running_students(settings: Settings, locations: tuple[str, ...] | None = None) -> list[str]:
-    """Return the students whose servers run, sorted.
+    """Return the students with running servers, sorted.
 
     Args:
         settings: the class's.

@@ -1,4 +1,4 @@
-"""The manifest of a backup, and the target of each of its homes."""
+"""Manifest of a backup, and the target of each of its homes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The restore of a class, or of one student's home, from a backup.
+"""Restore of a class, or of one student's home, from a backup.
 
 After a kill each part is either the old or the new one, and a second run continues. All files are written to a staging
 directory on the same file system first, and replace the existing ones in one step.

@@ -1,4 +1,4 @@
-"""The target of backups: repository, password, a selected backup, and the record of the last one."""
+"""Target of backups: repository, password, a selected backup, and the record of the last one."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def open_repository(
 
 
 def select_backup(repository: Repository, prefix: str | None) -> RepositoryBackup:
-    """Return the backup whose id begins with these characters; without any, the newest.
+    """Return the backup with an id that begins with these characters; without any, the newest.
 
     Raises:
         ClassroomError: there is no such backup, or the newest is ambiguous: several machines store here.

@@ -42,8 +42,8 @@ def reserve(  # noqa: PLR0913, PLR0917 - options of a command
     start = parse_time(begins, now, "--from")
     end = parse_time(ends, start, "--to")
     _, hub = connect_to_hub(settings_file)
-    wanted = {"count": count, "begins": start.isoformat(), "ends": end.isoformat(), "group": group, "clear": clear}
-    reservation: dict[str, Any] = hub.post("classroom/reservations", wanted)["reservation"]
+    request = {"count": count, "begins": start.isoformat(), "ends": end.isoformat(), "group": group, "clear": clear}
+    reservation: dict[str, Any] = hub.post("classroom/reservations", request)["reservation"]
     if as_json:
         print_json(reservation)
         return

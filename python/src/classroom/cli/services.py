@@ -81,7 +81,7 @@ def down(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
 
 def homes_helper(
     settings_file: SettingsFile = DEFAULT_SETTINGS,
-    user: Annotated[str | None, typer.Option(help="The hub's user, who may connect besides root.")] = None,
+    user: Annotated[str | None, typer.Option(help="The hub's user, who may connect like root.")] = None,
     listen: Annotated[Path | None, typer.Option(help="The socket to create, where systemd gives none.")] = None,
 ) -> None:
     """Create homes for the hub, as root: started by systemd's socket, or in the foreground with --listen."""

@@ -37,9 +37,9 @@ def invite(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Create sign-up codes. A student with a code signs up without approval; each code works once."""
     settings, hub = connect_to_hub(settings_file)
-    wanted = {"count": count, "lasts": parse_lifetime(expires, "--expires"), "group": group}
+    request = {"count": count, "lasts": parse_lifetime(expires, "--expires"), "group": group}
     with create_credential_files(output) as files:
-        created: list[dict[str, Any]] = hub.post("classroom/codes", wanted)["codes"]
+        created: list[dict[str, Any]] = hub.post("classroom/codes", request)["codes"]
         for code in created:
             code["link"] = _signup_url(settings.site, code["code"])
         if files:

@@ -97,9 +97,9 @@ def add(  # noqa: PLR0913, PLR0917 - options of a command
     if full_name and len(names) > 1:
         raise typer.BadParameter("names one person; for several write a list and use import", param_hint="--full-name")
     settings, hub = connect_to_hub(settings_file)
-    wanted = [{"name": name, "full_name": full_name, "group": group} for name in names]
+    new_accounts = [{"name": name, "full_name": full_name, "group": group} for name in names]
     with create_credential_files(output) as files:
-        accounts: list[dict[str, Any]] = hub.post("classroom/accounts", {"accounts": wanted})["accounts"]
+        accounts: list[dict[str, Any]] = hub.post("classroom/accounts", {"accounts": new_accounts})["accounts"]
         deliver_passwords(accounts, settings.site, files, as_json=as_json)
     if as_json:
         print_json(accounts)
@@ -207,9 +207,9 @@ def import_(
 
     settings, hub = connect_to_hub(settings_file)
     rows = roster_csv.read_roster(file)
-    wanted = [{"name": row.name, "full_name": row.full_name, "group": row.group} for row in rows]
+    new_accounts = [{"name": row.name, "full_name": row.full_name, "group": row.group} for row in rows]
     try:
-        planned = hub.post("classroom/accounts", {"accounts": wanted, "dry_run": True})["accounts"]
+        planned = hub.post("classroom/accounts", {"accounts": new_accounts, "dry_run": True})["accounts"]
     except RefusedError as error:
         if not (mistakes := error.data.get("mistakes")):
             raise
@@ -225,7 +225,7 @@ def import_(
     needs_passwords = any(account["deed"] in _WITH_PASSWORD for account in planned)
     stem = output or (None if as_json else f"{file.stem}-passwords")
     with create_credential_files(stem if needs_passwords else None) as files:
-        accounts: list[dict[str, Any]] = hub.post("classroom/accounts", {"accounts": wanted})["accounts"]
+        accounts: list[dict[str, Any]] = hub.post("classroom/accounts", {"accounts": new_accounts})["accounts"]
         _print_import(accounts, as_json=as_json)
         deliver_passwords(accounts, settings.site, files, as_json=as_json)
     _exit_if_failed(accounts)

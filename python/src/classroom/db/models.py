@@ -132,7 +132,7 @@ class ReservationRow(Base):
     begins: Mapped[datetime]
     ends: Mapped[datetime]
     group: Mapped[str] = mapped_column("group_name", String(64), default="")
-    """The group whose members may use the GPUs; empty: the instructors."""
+    """The group that may use the GPUs; empty: the instructors."""
     clear: Mapped[bool] = mapped_column(default=False)
     """Whether other students' servers are stopped when it begins."""
     made: Mapped[datetime] = mapped_column(default=utc_now)

@@ -65,7 +65,7 @@ class DatabaseStatus:
 
     @property
     def must_migrate(self) -> bool:
-        """Whether the next start of the hub migrates the database."""
+        """Return whether the next start of the hub migrates the database."""
         return self.current is not None and self.is_compatible and self.current != self.head
 
 

@@ -121,8 +121,8 @@ def is_device_error(error: docker.errors.APIError) -> bool:
 
 def missing_mount_source(error: BaseException) -> Path | None:
     """Return the source of a mount that does not exist on the engine's machine; None for other errors."""
-    found = re.search(r"bind source path does not exist: ([^\"\n]+)", str(error))
-    return Path(found[1]) if found else None
+    match = re.search(r"bind source path does not exist: ([^\"\n]+)", str(error))
+    return Path(match[1]) if match else None
 
 
 @functools.cache

@@ -105,7 +105,7 @@ def sandbox(
     Args:
         student: the limits.
         devices: CDI names of the GPUs.
-        mounts: besides those of CUDA's Multi-Process Service.
+        mounts: those other than the mounts of CUDA's Multi-Process Service.
         mps: that service, for its clients.
         own: the arguments in which the two differ: network and removal.
     """
@@ -155,6 +155,6 @@ def mps_mounts(mps: Mps) -> tuple[Mount, Mount]:
     )
 
 
-def _shared_mount(folder: Path) -> Mount:
+def _shared_mount(directory: Path) -> Mount:
     # Private, so that mounts below it are read-only too. The engine refuses a missing directory.
-    return Mount(f"{SHARED}/{folder.name}", str(folder), type="bind", read_only=True, propagation="rprivate")
+    return Mount(f"{SHARED}/{directory.name}", str(directory), type="bind", read_only=True, propagation="rprivate")

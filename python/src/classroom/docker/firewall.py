@@ -123,7 +123,7 @@ def machine_resolvers(
     files: Iterable[Path] = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")),
 ) -> tuple[IPv4Address, ...]:
     """Return the name servers that the engine gives to containers by default: the machine's, without loopback."""
-    found: list[IPv4Address] = []
+    addresses: list[IPv4Address] = []
     for file in files:
         if not file.is_file():
             continue
@@ -131,8 +131,8 @@ def machine_resolvers(
             words = line.split()
             if len(words) > 1 and words[0] == "nameserver":
                 with contextlib.suppress(AddressValueError):  # an IPv6 one: containers have no IPv6
-                    found.append(IPv4Address(words[1]))
-    return tuple(dict.fromkeys(address for address in found if not address.is_loopback))
+                    addresses.append(IPv4Address(words[1]))
+    return tuple(dict.fromkeys(address for address in addresses if not address.is_loopback))
 
 
 def _to(addresses: Iterable[IPv4Address | IPv4Network | str], verdict: str) -> list[str]:
@@ -149,7 +149,7 @@ def _removal(family: str, network: Network) -> str:
 
 def table_name(network: Network) -> str:
     """Return the name of both nftables tables, inet and bridge."""
-    return "classroom_" + "".join(each if each.isalnum() else "_" for each in network.bridge)
+    return "classroom_" + "".join(character if character.isalnum() else "_" for character in network.bridge)
 
 
 def chain_name(network: Network) -> str:

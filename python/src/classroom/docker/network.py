@@ -62,7 +62,7 @@ def _make_bridge(client: docker.APIClient, network: Network) -> None:
     for item in client.networks(names=[network.name]):
         if item["Name"] != network.name:
             continue
-        if is_as_wanted(item, network):
+        if matches_settings(item, network):
             return
         _remove(client, network.name, "has other settings than settings.json says")
     pool = IPAMPool(subnet=str(network.subnet), gateway=str(network.gateway))
@@ -87,16 +87,16 @@ def bridge_down(network: Network, docker_host: str) -> None:
             _remove(client, network.name, "cannot be removed")
 
 
-def is_as_wanted(found: dict[str, Any], network: Network) -> bool:
+def matches_settings(existing: dict[str, Any], network: Network) -> bool:
     """Return whether a Docker network has the configuration of the settings."""
-    wanted = {**_OPTIONS, "com.docker.network.bridge.name": network.bridge}
-    pools = [(pool.get("Subnet"), pool.get("Gateway")) for pool in found["IPAM"]["Config"] or []]
-    options = found["Options"] or {}
+    expected = {**_OPTIONS, "com.docker.network.bridge.name": network.bridge}
+    pools = [(pool.get("Subnet"), pool.get("Gateway")) for pool in existing["IPAM"]["Config"] or []]
+    options = existing["Options"] or {}
     return (
-        found["Driver"] == "bridge"
-        and not found["EnableIPv6"]
+        existing["Driver"] == "bridge"
+        and not existing["EnableIPv6"]
         and pools == [(str(network.subnet), str(network.gateway))]
-        and all(options.get(name) == value for name, value in wanted.items())
+        and all(options.get(name) == value for name, value in expected.items())
     )
 
 
@@ -104,7 +104,7 @@ def _remove(client: docker.APIClient, name: str, reason: str) -> None:
     try:
         client.remove_network(name)
     except docker.errors.APIError as error:
-        used = [each["Name"] for each in client.inspect_network(name)["Containers"].values()]
+        used = [container["Name"] for container in client.inspect_network(name)["Containers"].values()]
         raise ClassroomError(
             f"network {name} {reason} and is in use ({', '.join(used) or error.explanation}); "
             "stop the students' servers first"

@@ -63,16 +63,16 @@ def _read_certificate(address: str, port: int, host: str) -> x509.Certificate:
         socket.create_connection((address, port), timeout=_TIMEOUT) as plain,
         context.wrap_socket(plain, server_hostname=host) as encrypted,
     ):
-        found = encrypted.getpeercert(binary_form=True)
-    return x509.load_der_x509_certificate(found or b"")
+        encoded = encrypted.getpeercert(binary_form=True)
+    return x509.load_der_x509_certificate(encoded or b"")
 
 
 def _names(certificate: x509.Certificate) -> list[str]:
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
-    return [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
+    return [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
 
 
 def _is_for(name: str, host: str) -> bool:

@@ -75,12 +75,14 @@ def check_engine(settings: Settings) -> Iterable[Finding]:
     except NotCheckedError:
         yield wrong(ABOUT, f"No Docker engine answers at {settings.docker.host}: no server can start.", start)
         return
-    found = str(answer["Version"])
-    major = re.match(r"\d+", found)
+    engine_version = str(answer["Version"])
+    major = re.match(r"\d+", engine_version)
     if major is None or int(major[0]) < _OLDEST:
-        yield wrong(ABOUT, f"Docker {found} is too old: {_OLDEST} or newer is needed.", "install a newer Docker Engine")
+        yield wrong(
+            ABOUT, f"Docker {engine_version} is too old: {_OLDEST} or newer is needed.", "install a newer Docker Engine"
+        )
     else:
-        yield ok(ABOUT, f"Docker {found} answers.")
+        yield ok(ABOUT, f"Docker {engine_version} answers.")
 
 
 def check_engine_settings(settings: Settings) -> Iterable[Finding]:
@@ -143,11 +145,11 @@ def check_images(settings: Settings) -> Iterable[Finding]:
     for image in student_images(settings):
         load = units.restart("classroom-images", f"docker load --input IMAGE.tar  # {image}")
         try:
-            found = call_engine(settings, "inspect_image", image)
+            details = call_engine(settings, "inspect_image", image)
         except docker.errors.NotFound:
             yield wrong(IMAGE, f"{image} is not on this machine: no server can start from it.", load)
             continue
-        yield inspect_image(image, (found.get("Config") or {}).get("Labels") or {}, version("classroom"), load)
+        yield inspect_image(image, (details.get("Config") or {}).get("Labels") or {}, version("classroom"), load)
 
 
 def inspect_image(image: str, labels: dict[str, str], own: str, load: str) -> Finding:
@@ -187,20 +189,22 @@ def _listener(host: str) -> int | None:
 
 
 def _main_pid() -> int | None:
-    found = (
+    match = (
         re.search(r"\d+", units.call_systemctl("show", "docker.service", "--property=MainPID"))
         if units.is_systemd_running()
         else None
     )
-    return int(found[0]) if found else None
+    return int(match[0]) if match else None
 
 
 def _namesake() -> int | None:
-    """The only process of that name, where systemd, which may hold the engine's socket, cannot be asked."""
+    """Return the only process called dockerd, where systemd, which may hold the engine's socket, cannot be asked."""
     if not units.in_container():
         return None
-    found = [int(each.name) for each in Path("/proc").glob("[0-9]*") if _read(int(each.name), "comm") == "dockerd\n"]
-    return found[0] if len(found) == 1 else None
+    processes = [
+        int(path.name) for path in Path("/proc").glob("[0-9]*") if _read(int(path.name), "comm") == "dockerd\n"
+    ]
+    return processes[0] if len(processes) == 1 else None
 
 
 def machine_root(settings: Settings) -> Path:
@@ -218,8 +222,8 @@ def machine_root(settings: Settings) -> Path:
 
 
 def _option(line: str) -> Path | None:
-    found = re.search(r"--config-file[= ](\S+)", line)
-    return Path(found[1]) if found else None
+    match = re.search(r"--config-file[= ](\S+)", line)
+    return Path(match[1]) if match else None
 
 
 def _config_file(line: list[str]) -> Path:

@@ -43,18 +43,18 @@ def check_gpus(settings: Settings, root: Path | None = None) -> Iterable[Finding
         yield ok(ABOUT, "The settings give no GPU to students.")
         return
     rules, inventory = gpu_rules(settings), cdi_cache_at(settings.gpu.cdi_dirs).read()
-    written = units.restart(
+    command = units.restart(
         "nvidia-container-toolkit-cdi-generator", "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     )
-    said = [wrong(ABOUT, f"{each}.", written) for each in class_gpu_problems(rules, inventory)]
+    findings = [wrong(ABOUT, f"{problem}.", command) for problem in class_gpu_problems(rules, inventory)]
     try:
         root = root or engine.machine_root(settings)
-        said += [wrong(ABOUT, each, written) for each in missing_device_files(inventory, root)]
+        findings += [wrong(ABOUT, message, command) for message in missing_device_files(inventory, root)]
         driver = [*check_driver(root), *check_mps(settings, root)]
     except PermissionError:
         driver = [only_root(DRIVER)]
     policies = ", ".join(dict.fromkeys(gpu.policy for gpu in rules.values()))
-    yield from said or [ok(ABOUT, f"{len(inventory.devices)} for the class, policy {policies}.")]
+    yield from findings or [ok(ABOUT, f"{len(inventory.devices)} for the class, policy {policies}.")]
     yield from driver
     asks = [f"{where}.idle" for where, gpu in rules.items() if gpu.idle and gpu.policy != "none"]
     if asks and read_sample(settings.gpu.samples) is None:
@@ -66,7 +66,7 @@ def check_gpus(settings: Settings, root: Path | None = None) -> Iterable[Finding
 
 
 def missing_device_files(inventory: Inventory, root: Path) -> Iterable[str]:
-    """Return a message for each device whose files are missing: the specification is old, or no driver is loaded."""
+    """Return a message for each device without its files: the specification is old, or no driver is loaded."""
     for device in inventory.devices:
         gone = [node for node in device.identity.split() if node.startswith("/dev/") and not (root / node[1:]).exists()]
         if gone:
@@ -119,15 +119,15 @@ def loaded_version(root: Path) -> str | None:
         ("proc/driver/nvidia/version", r"\s(\d+\.\d[\d.]*)\s"),
     ):
         try:
-            found = re.search(pattern, (root / name).read_text(encoding="ascii", errors="replace"))
+            match = re.search(pattern, (root / name).read_text(encoding="ascii", errors="replace"))
         except OSError:
             continue
-        if found:
-            return found[1]
+        if match:
+            return match[1]
     return None
 
 
 def installed_versions(root: Path) -> tuple[str, ...]:
     """Return the versions of libcuda on this machine."""
-    names = (path.name for folder in _LIBRARIES for path in (root / folder).glob("libcuda.so.*.*"))
+    names = (path.name for directory in _LIBRARIES for path in (root / directory).glob("libcuda.so.*.*"))
     return tuple(sorted({name.removeprefix("libcuda.so.") for name in names}))

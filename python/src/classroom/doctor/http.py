@@ -55,7 +55,7 @@ class Endpoint:
 
     @property
     def server_name(self) -> str | None:
-        """The name for TLS; None without TLS."""
+        """Return the name for TLS; None without TLS."""
         return URL(f"https://{self.host}").host if self.tls else None
 
 
@@ -150,7 +150,7 @@ async def _echo(incoming: web.Request) -> web.StreamResponse:
 
 @contextlib.contextmanager
 def _os_errors() -> Iterator[None]:
-    """Translate the client's errors into the system's, whose texts are for people."""
+    """Translate the client's errors into those of the system, which have texts for people."""
     try:
         yield
     except aiohttp.WSServerHandshakeError:

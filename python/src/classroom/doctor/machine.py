@@ -51,11 +51,11 @@ def check_disks(settings: Settings) -> Iterable[Finding]:
 
 def disks(places: Mapping[str, Path]) -> Iterable[Disk]:
     """Return the file systems of these directories, each once."""
-    found: dict[int, tuple[list[str], Path]] = {}
+    file_systems: dict[int, tuple[list[str], Path]] = {}
     for what, path in places.items():
         if path.exists():
-            found.setdefault(path.stat().st_dev, ([], path))[0].append(what)
-    for names, path in found.values():
+            file_systems.setdefault(path.stat().st_dev, ([], path))[0].append(what)
+    for names, path in file_systems.values():
         status = os.statvfs(path)
         yield Disk(
             ", ".join(names),
@@ -125,9 +125,9 @@ def _engine_data(settings: Settings) -> Path | None:
     if settings.spawner == "process" or not settings.docker.host.startswith("unix://"):
         return None
     try:
-        folder = Path(engine.call_engine(settings, "info")["DockerRootDir"])
+        directory = Path(engine.call_engine(settings, "info")["DockerRootDir"])
         process = engine.find_process(settings.docker.host)
-        seen = process.root / folder.relative_to("/") if process else folder
+        seen = process.root / directory.relative_to("/") if process else directory
         return seen if seen.exists() else None
     except (NotCheckedError, PermissionError):
         return None

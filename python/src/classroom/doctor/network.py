@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from classroom import process
 from classroom.docker.firewall import chain_name, firewall_rules, machine_resolvers, table_name
-from classroom.docker.network import is_as_wanted
+from classroom.docker.network import matches_settings
 from classroom.doctor import engine
 from classroom.doctor.checks import ok, only_root, wrong
 
@@ -33,13 +33,13 @@ _ALONE = (
 def check_bridge(settings: Settings) -> Iterable[Finding]:
     """Check that Docker's network exists and separates students."""
     network = settings.network
-    there = [
-        each for each in engine.call_engine(settings, "networks", names=[network.name]) if each["Name"] == network.name
+    existing = [
+        item for item in engine.call_engine(settings, "networks", names=[network.name]) if item["Name"] == network.name
     ]
-    if not there:
+    if not existing:
         yield wrong(BRIDGE, f"The network {network.name} is not there: no server can start.", _UP)
-    elif not is_as_wanted(there[0], network):
-        options = there[0].get("Options") or {}
+    elif not matches_settings(existing[0], network):
+        options = existing[0].get("Options") or {}
         icc = options.get("com.docker.network.bridge.enable_icc") != "false"
         yield wrong(
             BRIDGE,

@@ -30,10 +30,10 @@ def check_shared_directories(settings: Settings) -> Iterable[Finding]:
         return
     process = engine.find_process(settings.docker.host)
     root = process.root if process else engine.machine_root(settings)
-    said = [
+    findings = [
         finding for path, names in groups.items() for finding in inspect_shared_directory(path, ", ".join(names), root)
     ]
-    yield from said or [ok(ABOUT, f"{len(groups)}, students can read all of them.")]
+    yield from findings or [ok(ABOUT, f"{len(groups)}, students can read all of them.")]
 
 
 def inspect_shared_directory(path: Path, groups: str, root: Path) -> Iterable[Finding]:
@@ -43,16 +43,16 @@ def inspect_shared_directory(path: Path, groups: str, root: Path) -> Iterable[Fi
         PermissionError: this user cannot see it.
     """
     try:
-        found = (root / path.relative_to("/")).stat()
+        status = (root / path.relative_to("/")).stat()
     except FileNotFoundError:
         says = f"{path} is not on this machine: no student of {groups} can start a server."
         yield wrong(ABOUT, says, f"mount its disk, or: mkdir -p {path}")
         return
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         yield wrong(ABOUT, f"{path} is not a directory.", f"name a directory in the settings of {groups}")
         return
     # The mode that applies to the student: owner, group or others, in this order.
-    shift = {found.st_gid == _GROUP: 3, found.st_uid == _USER: 6}.get(True, 0)
-    if (found.st_mode >> shift) & 5 != 5:
+    shift = {status.st_gid == _GROUP: 3, status.st_uid == _USER: 6}.get(True, 0)
+    if (status.st_mode >> shift) & 5 != 5:
         says = f"{path} students of {groups} cannot read it."
         yield wrong(ABOUT, says, f"chmod a+rx {path}")

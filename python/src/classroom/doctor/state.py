@@ -30,19 +30,19 @@ def check_secrets(state: Path) -> Iterable[Finding]:
         start = units.restart("classroom-hub", "classroom hub")
         yield wrong(SECRETS, f"{state} is not there: the hub makes it at its first start.", start)
         return
-    found = list(_open_ones(state))
-    yield from found or [ok(SECRETS, f"Only the hub can read them ({state / 'secrets'}).")]
+    findings = list(_open_ones(state))
+    yield from findings or [ok(SECRETS, f"Only the hub can read them ({state / 'secrets'}).")]
 
 
 def _open_ones(state: Path) -> Iterator[Finding]:
-    folder = state / "secrets"
+    directory = state / "secrets"
     owner = state.stat()
-    for path in (folder, *sorted(folder.iterdir())) if folder.exists() else ():
+    for path in (directory, *sorted(directory.iterdir())) if directory.exists() else ():
         status = path.lstat()
         if not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
             yield wrong(SECRETS, f"{path} is not a file.", f"rm {path}")
         elif stat.S_IMODE(status.st_mode) & 0o077:
-            mode = "700" if path == folder else "600"
+            mode = "700" if path == directory else "600"
             yield wrong(SECRETS, f"Others can read {path}.", f"chmod {mode} {path}")
         elif status.st_uid != owner.st_uid:
             yield wrong(SECRETS, f"{path} is not the hub's own.", f"chown --reference={state} {path}")
@@ -64,9 +64,9 @@ def check_database(state: Path) -> Iterable[Finding]:
     if not upgrade.is_compatible(sqlite.read_revisions(file)):
         yield wrong(DATABASE, "It is of a newer version than what is installed.", "classroom upgrade status")
         return
-    (found,) = sqlite.select_rows(file, "PRAGMA quick_check(1)")[0]
-    if found != "ok":
-        yield wrong(DATABASE, f"It is damaged ({found}).", "classroom upgrade rollback")
+    (result,) = sqlite.select_rows(file, "PRAGMA quick_check(1)")[0]
+    if result != "ok":
+        yield wrong(DATABASE, f"It is damaged ({result}).", "classroom upgrade rollback")
         return
     yield ok(DATABASE, f"It has no errors ({format_bytes(file.stat().st_size)}).")
 

@@ -59,9 +59,9 @@ def in_container() -> bool:
 def operator_command(command: str) -> str:
     """Return a command as the operator types it on the machine, not in a container."""
     if in_container():
-        for pattern, beside in _COMPOSE:
-            if found := re.fullmatch(pattern, command):
-                return found.expand(beside)
+        for pattern, replacement in _COMPOSE:
+            if match := re.fullmatch(pattern, command):
+                return match.expand(replacement)
     return command
 
 

@@ -1,1 +1,1 @@
-"""Who gets which GPU: what the machine has, who holds what, and whose turn it is."""
+"""GPUs: inventory, leases, allocation, queue, reservations and preemption."""

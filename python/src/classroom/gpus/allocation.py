@@ -196,11 +196,11 @@ class Capacity:
             exclusive = gpu.policy == "exclusive"
             load = self.load.add(allocation.identities, exclusive=exclusive, limit=student_limit(gpu))
             return replace(self, load=load)
-        wanted = gpu.per_student if gpu.policy == "exclusive" else 1
+        number = gpu.per_student if gpu.policy == "exclusive" else 1
         visible = self._visible_to(student)
         usable = [device for device in device_pool(gpu, self.inventory) if device.identity not in visible.closed]
         usable.sort(key=visible.rank)
-        return replace(self, load=self.load.close(device.identity for device in usable[:wanted]))
+        return replace(self, load=self.load.close(device.identity for device in usable[:number]))
 
     def _visible_to(self, student: str) -> DeviceLoad:
         """Return the load with devices that are reserved for others closed, and the student's own preferred."""
@@ -262,14 +262,14 @@ def _named_devices(names: tuple[str, ...], inventory: Inventory) -> tuple[Device
     return tuple(devices)
 
 
-def _allocate_exclusive(wanted: int, devices: tuple[Device, ...], load: DeviceLoad) -> Allocation:
-    if wanted > len(devices):
-        return NoGpu(f"The settings give each student {wanted} GPUs, but the class has only {len(devices)}.")
+def _allocate_exclusive(number: int, devices: tuple[Device, ...], load: DeviceLoad) -> Allocation:
+    if number > len(devices):
+        return NoGpu(f"The settings give each student {number} GPUs, but the class has only {len(devices)}.")
     free = [device for device in devices if load.admits(device) and not load.count(device)]
-    if len(free) < wanted:
-        count = f"Only {len(free)} of the {wanted} GPUs that each student gets"
+    if len(free) < number:
+        count = f"Only {len(free)} of the {number} GPUs that each student gets"
         return Busy(f"{count} {'is' if len(free) == 1 else 'are'} free." if free else _ALL_IN_USE)
-    return _granted(sorted(free, key=load.rank)[:wanted])
+    return _granted(sorted(free, key=load.rank)[:number])
 
 
 def _allocate_shared(students: int, devices: tuple[Device, ...], load: DeviceLoad) -> Allocation:

@@ -112,7 +112,7 @@ class Autostart:
             del self._starting[name]
 
     async def update(self, snapshot: GpuSnapshot) -> None:
-        """Start the servers of students whose turn it is, and stop unopened servers that others wait for."""
+        """Start the servers of students who have an offer, and stop unopened servers that others wait for."""
         waiting = {entry.name: entry.offered for entry in snapshot.queue}
         self._tried = {name: offered for name, offered in self._tried.items() if name in waiting}
         for name, offered in waiting.items():
@@ -130,7 +130,7 @@ class Autostart:
 
     @property
     def busy(self) -> bool:
-        """Whether there is a server that nobody has opened yet."""
+        """Return whether there is a server that nobody has opened yet."""
         return bool(self._starting or self._ready)
 
     def _unopened(self) -> list[str]:

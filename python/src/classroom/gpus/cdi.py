@@ -42,22 +42,22 @@ class CdiDevice:
 
     @property
     def qualified(self) -> str:
-        """The name in a request to the engine."""
+        """Return the name in a request to the engine."""
         return f"{self.kind}={self.name}"
 
     @property
     def cards(self) -> frozenset[str]:
-        """NVIDIA's undivided cards among the nodes."""
+        """Return NVIDIA's undivided cards among the nodes."""
         return frozenset(node for node in self.nodes if _CARD.fullmatch(node))
 
     @property
     def is_instance(self) -> bool:
-        """Whether it is a MIG instance: a part of a card with capability files of its own."""
+        """Return whether it is a MIG instance: a part of a card with capability files of its own."""
         return any(_INSTANCE.fullmatch(node) for node in self.nodes)
 
     @property
     def identity(self) -> str:
-        """What two names of the same device have in common.
+        """Return the value that all names of the same device have in common.
 
         These are the files that only this device has. A UUID and an index make the same changes, but one name's list
         may have more files that all devices share (``/dev/nvidiactl``). Without files, it is all changes together.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def idle_leases(
     least: Mapping[Lease, float], sample: Sample | None, ages: Mapping[LeaseKey, float]
 ) -> dict[Lease, float]:
-    """Return the leases whose GPUs have been unused for long enough, with the seconds.
+    """Return the leases with GPUs that have been unused for long enough, with the seconds.
 
     Unknown use counts as use: without a sample no lease is idle, and none for longer than the collector has watched.
 

@@ -32,7 +32,7 @@ class Device:
 
     @property
     def label(self) -> str:
-        """The name for people: ``0``, or the full name of another vendor's device."""
+        """Return the name for people: ``0``, or the full name of another vendor's device."""
         return self.name.removeprefix("nvidia.com/gpu=")
 
 
@@ -49,12 +49,12 @@ class Inventory:
 
     @cached_property
     def by_name(self) -> dict[str, Device]:
-        """Each device under all its names."""
+        """Return each device under all its names."""
         return {name: device for device in self.devices for name in device.names}
 
     @cached_property
     def identities(self) -> dict[str, str]:
-        """The identity of each name, and of each identity."""
+        """Return the identity of each name, and of each identity."""
         return {name: device.identity for device in self.devices for name in (*device.names, device.identity)}
 
     def of_kind(self, kind: str) -> tuple[Device, ...]:

@@ -23,11 +23,11 @@ LIMIT = LABEL + "lease-most"
 """The most students on the device, this one included, that a shared GPU's student was promised."""
 
 _LIVE = frozenset({"created", "running", "paused", "restarting"})
-"""States of containers whose processes use a device, or are about to."""
+"""States of containers in which processes use a device, or are about to."""
 
 
 class LeaseKey(NamedTuple):
-    """What tells a lease from an earlier one of a container of the same name."""
+    """Key of a lease; it differs from that of an earlier container of the same name."""
 
     container: str
     since: int
@@ -57,7 +57,7 @@ class Lease:
 
     @property
     def key(self) -> LeaseKey:
-        """The key of the lease."""
+        """Return the key of the lease."""
         return LeaseKey(self.container, self.since)
 
 

@@ -116,9 +116,9 @@ def _megabytes(size: int) -> str:
 def _make_directories(mps: Mps) -> None:
     try:
         modes = {mps.folder: 0o755, mps.pipes: 0o700, mps.folder / "log": 0o700, mps.shared_memory: 0o1777}
-        for folder, mode in modes.items():
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(mode)
+        for directory, mode in modes.items():
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(mode)
         # Files of an earlier daemon and its clients. The directories stay: running containers have them mounted.
         for left in mps.pipes.iterdir():
             left.unlink()
@@ -131,21 +131,30 @@ def _make_directories(mps: Mps) -> None:
         raise ClassroomError(f"{mps.folder}: cannot be created ({error.strerror}); run this as root") from error
 
 
-def _mount(folder: Path) -> None:
+def _mount(directory: Path) -> None:
     """Mount a tmpfs of its own, so that students cannot fill /run."""
-    if folder.is_mount():
+    if directory.is_mount():
         return
     try:
-        process.run(["mount", "-t", "tmpfs", "-o", "mode=1777,nosuid,nodev", "classroom-mps", folder])
+        process.run(["mount", "-t", "tmpfs", "-o", "mode=1777,nosuid,nodev", "classroom-mps", directory])
     except ClassroomError as error:
-        raise ClassroomError(f"{folder}: cannot be mounted ({error}); run this as root") from error
+        raise ClassroomError(f"{directory}: cannot be mounted ({error}); run this as root") from error
 
 
-def _command(program: str, folder: Path) -> list[str]:
+def _command(program: str, directory: Path) -> list[str]:
     """Return the command line of the daemon with the directory as its /dev/shm, in a mount namespace if necessary."""
-    if folder.samefile("/dev/shm"):
+    if directory.samefile("/dev/shm"):
         return [program, "-f"]
-    return ["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /dev/shm && exec "$2" -f', "sh", str(folder), program]
+    return [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount --bind "$1" /dev/shm && exec "$2" -f',
+        "sh",
+        str(directory),
+        program,
+    ]
 
 
 def _wait_until_ready(program: str, own: dict[str, str], daemon: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""GPU preemption: which leases end because others wait, and the notice before it.
+"""GPU preemption: the leases that end because others wait, and the notice before it.
 
 The choice is a pure function of leases, queue and reservations.
 """
@@ -110,7 +110,7 @@ def _is_claimed(lease: Lease, inventory: Inventory, claims: Sequence[Claim]) -> 
 
 @dataclass(frozen=True)
 class PreemptionStep:
-    """What is due now, by lease."""
+    """Actions that are due now, by lease."""
 
     notify: tuple[Lease, ...] = ()
     withdraw: tuple[Lease, ...] = ()
@@ -135,9 +135,9 @@ class PendingNotices:
             needed: leases that should end, each with the seconds of its notice.
             moment: of `time.monotonic`.
         """
-        wanted = {lease.key: lease for lease in needed}
-        withdrawn = tuple(lease for key, (lease, _) in self._pending.items() if key not in wanted)
-        new = tuple(lease for key, lease in wanted.items() if key not in self._pending)
-        self._pending = {key: self._pending.get(key, (lease, moment + needed[lease])) for key, lease in wanted.items()}
+        by_key = {lease.key: lease for lease in needed}
+        withdrawn = tuple(lease for key, (lease, _) in self._pending.items() if key not in by_key)
+        new = tuple(lease for key, lease in by_key.items() if key not in self._pending)
+        self._pending = {key: self._pending.get(key, (lease, moment + needed[lease])) for key, lease in by_key.items()}
         due = tuple(lease for lease, ends in self._pending.values() if ends <= moment)
         return PreemptionStep(new, withdrawn, due)

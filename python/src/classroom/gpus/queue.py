@@ -1,6 +1,6 @@
 """GPU queue: first come, first served, in the hub's database.
 
-The leases decide whose turn it is each time the queue is updated; no process runs for it. A free GPU is offered to the
+Each update of the queue decides by the leases who gets an offer; no process runs for it. A free GPU is offered to the
 first entry for a while. An offer that is not accepted goes to the next entry, and the first entry leaves the queue.
 
 Students of different groups wait in one queue for different devices. An entry further back is served before others only

@@ -71,7 +71,7 @@ class Report:
 
     @property
     def is_measured(self) -> bool:
-        """Whether the collector knows any of the devices."""
+        """Return whether the collector knows any of the devices."""
         return any(row.model for row in self.rows)
 
     def as_data(self) -> dict[str, Any]:

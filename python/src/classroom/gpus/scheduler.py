@@ -56,7 +56,7 @@ class GpuScheduler:
 
     @property
     def has_queue(self) -> bool:
-        """Whether any student may have to wait for a GPU."""
+        """Return whether any student may have to wait for a GPU."""
         return any(map(has_queue, self._rules.values()))
 
     def problems(self) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ class GpuScheduler:
         """Return the GPUs as a student finds them, and advance the queue.
 
         Args:
-            student: whose view it is; nobody's by default.
+            student: the student who asks; by default nobody.
             gpu: the rules for the student; by default the first of the class that allocate GPUs.
             container: the student's. A lease of an earlier container of that name is the same student's.
             recent: accept leases that are up to a second old. The engine is asked once a second for all pages together.
@@ -104,24 +104,24 @@ class GpuScheduler:
 
     @asynccontextmanager
     async def allocate(
-        self, student: str, gpu: Gpu, container: str, *, wanted: bool = True
+        self, student: str, gpu: Gpu, container: str, *, with_gpu: bool = True
     ) -> AsyncIterator[Allocation]:
         """Give the allocation of a start, and hold other starts back until the block ends.
 
-        The block creates the container, whose label is the lease: no two starts see the same GPU free. When it ends
-        without an error the student leaves the queue.
+        The block creates the container, and the label of the container is the lease: no two starts see the same GPU
+        free. When the block ends without an error the student leaves the queue.
 
         Args:
             student: who starts.
             gpu: the rules for the student.
             container: as for `snapshot`.
-            wanted: whether the student wants a GPU.
+            with_gpu: whether the student wants a GPU.
 
         Raises:
             EngineAwayError: the engine does not answer.
         """
         async with self._allocating if may_queue(gpu, self._settings) else nullcontext():
-            allocation = (await self.snapshot(student, gpu, container)).allocate(student) if wanted else _NOT_WANTED
+            allocation = (await self.snapshot(student, gpu, container)).allocate(student) if with_gpu else _NOT_WANTED
             yield allocation
             self._recent = None
             waited = queue.leave_queue(self._db, student)

@@ -41,7 +41,7 @@ class TestResult:
     device: str
     """The GPU's label; the student's name for a student's server."""
     works: bool
-    said: str
+    output: str
     """The output of the container, or why there is none."""
     holder: str = ""
     """Students who used the GPU during the test."""
@@ -179,7 +179,7 @@ def selftest_table(results: Iterable[TestResult]) -> Table:
     for result in results:
         verdict = Text("works", "green") if result.works else Text("does not work", "red")
         note = f"\nIn use by {result.holder} during the test." if result.holder else ""
-        shown.add_row(result.device, verdict, Text(result.said + note))
+        shown.add_row(result.device, verdict, Text(result.output + note))
     return shown
 
 

@@ -49,7 +49,7 @@ class GpuSnapshot:
 
     @cached_property
     def _capacities(self) -> tuple[Capacity, ...]:
-        """The capacity at each position of the queue, and last the capacity behind it."""
+        """Return the capacity at each position of the queue, and last the capacity behind it."""
         capacities = [capacity_of(self.inventory, self.leases, self.claims)]
         for entry in self.queue:
             gpu, capacity = self.rules(entry.name), capacities[-1]

@@ -35,7 +35,7 @@ _starts = ThreadPoolExecutor(64, thread_name_prefix="start")
 
 
 class ClassroomHub(JupyterHub):
-    """A hub whose restart no student notices."""
+    """A hub that restarts without a student noticing."""
 
     class_settings = Instance(Settings, config=True, help="The class's settings.")
 
@@ -56,15 +56,15 @@ class ClassroomHub(JupyterHub):
     async def init_spawners(self) -> int:
         """Resume the servers that run.
 
-        Upstream stops every server whose spawner cannot tell, or which does not answer in time: a hub that starts while
-        the engine is away, or while the machine is busy, would end every student's work. Here only the engine's word
-        counts, and until it is heard a server is taken as running.
+        Upstream stops every server that does not answer in time, and every one in an unknown state: a hub that starts
+        while the engine is away, or while the machine is busy, would end every student's work. Here only the engine
+        decides, and until it answers a server counts as running.
 
         Returns:
             the number of servers that were checked.
         """
-        found = self.db.query(orm.Spawner).filter(orm.Spawner.server != None).all()  # noqa: E711 - SQLAlchemy's way
-        servers = [(self.users[each.user], each.name) for each in found]
+        records = self.db.query(orm.Spawner).filter(orm.Spawner.server != None).all()  # noqa: E711 - SQLAlchemy's way
+        servers = [(self.users[record.user], record.name) for record in records]
         for user, name in servers:
             user.spawners[name]._check_pending = True  # noqa: SLF001 - as upstream: nobody may start it meanwhile
         await asyncio.gather(*(self._resume_server(user, name) for user, name in servers))
@@ -167,7 +167,7 @@ class ClassroomHub(JupyterHub):
         await asyncio.get_running_loop().run_in_executor(_starts, client.post, path, {})
 
     def stage(self, name: str) -> str | None:
-        """`pending` while a student's server starts or stops, `ready` while it runs; None without one."""
+        """Return `pending` while a student's server starts or stops, `ready` while it runs; None without one."""
         user = self._find(name)
         if user is None or not user.spawner.active:
             return None

@@ -85,7 +85,7 @@ def _accounts(c: Config, settings: Settings) -> None:
 
 
 def _spawner(c: Config, settings: Settings) -> None:
-    # The spawner keeps the bound itself, and says so in words; this one is for when it cannot.
+    # The spawner enforces the limit itself, with a message for the student; this one holds when it cannot.
     c.Spawner.start_timeout = settings.student.start_timeout + _START_GRACE
     # Twenty servers that start at once on a small machine each take their time.
     c.Spawner.http_timeout = settings.student.start_timeout

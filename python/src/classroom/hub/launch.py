@@ -43,7 +43,7 @@ def run_hub(settings_file: Path, tell: Callable[[str], None]) -> None:
             "(the way back: classroom upgrade rollback)"
         )
     os.environ["CLASSROOM_SETTINGS"] = str(settings_file.resolve())
-    # JupyterHub writes files beside its database only, but some libraries look at where they are started.
+    # JupyterHub writes files next to its database only, but some libraries use the directory they are started in.
     os.chdir(settings.paths.state)
     # A script's shell has what it starts with & ignore SIGINT. The hub's services would inherit that, and SIGINT is
     # how they are told to stop.

@@ -1,4 +1,4 @@
-"""Detection of a running hub, whose files must not be changed."""
+"""Detection of a running hub. Its files must not be changed."""
 
 from __future__ import annotations
 

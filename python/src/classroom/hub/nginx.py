@@ -34,11 +34,11 @@ class NginxSite:
     key: Path | None = None
     """The private key in PEM."""
     trusted: tuple[str, ...] = ()
-    """Addresses and networks of the tunnel or load balancer in front, whose word on client and scheme counts."""
+    """Addresses and networks of the tunnel or load balancer in front; its headers on client and scheme are trusted."""
     client_header: Literal["X-Forwarded-For", "CF-Connecting-IP"] = "X-Forwarded-For"
     """The header in which they name the client; CF-Connecting-IP only behind Cloudflare, which always sets it."""
     user: str | None = None
-    """Whose rights the workers have when Nginx starts as root; they must be able to open the proxy's socket."""
+    """The user of the workers when Nginx starts as root; this user must be able to open the proxy's socket."""
 
 
 def render_nginx_config(settings: Settings, site: NginxSite) -> str:
@@ -75,7 +75,7 @@ def _network(peer: str) -> str:
 
 
 def _path(path: Path) -> str:
-    """A path as an argument of a directive; Nginx has no way to write some characters in one."""
+    """Return a path as an argument of a directive; Nginx has no way to write some characters in one."""
     text = str(path.absolute())
     if re.search(r"[\s\"'\\$;{}#]", text):
         raise ClassroomError(f"{text}: Nginx cannot take a path with blanks, quotes or any of \\ $ ; {{ }} #; move it")

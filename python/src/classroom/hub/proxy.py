@@ -21,7 +21,7 @@ _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
 class ClassroomProxy(ConfigurableHTTPProxy):
-    """A proxy whose activity is ignored, and whose routes are restored after its restart."""
+    """Client of a proxy: it ignores the proxy's figures of activity, and restores the routes after a restart."""
 
     async def get_all_routes(self) -> dict[str, Any]:
         """Return the proxy's routes without its figures of activity.
@@ -78,7 +78,7 @@ def proxy_command(proxy: Proxy, hub_url: str) -> list[str]:
     Args:
         proxy: where it listens. With `--error-path=FOLDER` in its command, error pages come from there and not from the
             hub: they can be shown while the hub is away.
-        hub_url: where requests go that no route claims, before the hub has said its own.
+        hub_url: the target of requests without a route, until the hub has set its own.
     """
     line = [*proxy.command, *_listen("", proxy.listen), *_listen("api-", proxy.api)]
     line += [f"--default-target={hub_url}", "--log-level=warn"]
@@ -97,7 +97,7 @@ def listen_url(listen: str, scheme: str = "http") -> str:
     """
     if listen.startswith("unix:"):
         path = quote(listen.removeprefix("unix:"), safe="")
-        return f"{scheme}+unix://" + re.sub(r"(%..)|([A-Z])", lambda each: each[1] or f"%{ord(each[2]):02X}", path)
+        return f"{scheme}+unix://" + re.sub(r"(%..)|([A-Z])", lambda match: match[1] or f"%{ord(match[2]):02X}", path)
     return f"{scheme}://{listen}"
 
 

@@ -49,7 +49,7 @@ class _Entry:
     name: str
 
 
-def inspect_folder(folder: Path) -> FolderSummary:
+def inspect_folder(directory: Path) -> FolderSummary:
     """Count files and bytes, and note what cannot be archived.
 
     Raises:
@@ -58,7 +58,7 @@ def inspect_folder(folder: Path) -> FolderSummary:
     files = size = 0
     notes: list[str] = []
     outward: list[str] = []
-    for entry in _entries(folder, notes):
+    for entry in _entries(directory, notes):
         if stat.S_ISREG(entry.status.st_mode):
             files += 1
             size += entry.status.st_size
@@ -74,7 +74,7 @@ def inspect_folder(folder: Path) -> FolderSummary:
     return FolderSummary(files, size, tuple(notes))
 
 
-def tar_stream(folder: Path, top: str) -> Iterator[bytes]:
+def tar_stream(directory: Path, top: str) -> Iterator[bytes]:
     """Yield the directory as a tar archive in which it is called `top`.
 
     Raises:
@@ -83,7 +83,7 @@ def tar_stream(folder: Path, top: str) -> Iterator[bytes]:
     first = tarfile.TarInfo(top)
     first.type, first.mode = tarfile.DIRTYPE, 0o755
     yield _header(first)
-    for entry in _entries(folder, []):
+    for entry in _entries(directory, []):
         mode = entry.status.st_mode
         info = tarfile.TarInfo(f"{top}/{entry.path}")
         info.mtime = int(entry.status.st_mtime)
@@ -124,15 +124,15 @@ def _content(entry: _Entry, info: tarfile.TarInfo) -> Iterator[bytes]:
         yield bytes(-info.size % tarfile.BLOCKSIZE)
 
 
-def _entries(folder: Path, notes: list[str]) -> Iterator[_Entry]:
+def _entries(directory: Path, notes: list[str]) -> Iterator[_Entry]:
     try:
-        top = os.open(folder, _DIRECTORY)
+        top = os.open(directory, _DIRECTORY)
     except OSError as error:
-        raise ClassroomError(f"{folder}: cannot be opened ({error.strerror}); run this as root") from error
+        raise ClassroomError(f"{directory}: cannot be opened ({error.strerror}); run this as root") from error
     try:
         yield from _below(top, "", 0, notes)
     except OSError as error:
-        raise ClassroomError(f"{folder}: cannot be read ({error}); run this as root") from error
+        raise ClassroomError(f"{directory}: cannot be read ({error}); run this as root") from error
     finally:
         os.close(top)
 

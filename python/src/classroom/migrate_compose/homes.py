@@ -39,14 +39,14 @@ except OSError as error:
 """
 
 
-def copy_into_home(settings: Settings, student: str, location: str, folder: Path) -> None:
+def copy_into_home(settings: Settings, student: str, location: str, directory: Path) -> None:
     """Copy a directory into a home, where it is called `work`. A second call changes nothing.
 
     Args:
         settings: those of the class.
         student: the owner of the home.
         location: the home's name in the hub.
-        folder: the directory with the files.
+        directory: the directory with the files.
 
     Raises:
         ClassroomError: the home has such a directory already, the disk is full, or the engine does not answer.
@@ -69,9 +69,9 @@ def copy_into_home(settings: Settings, student: str, location: str, folder: Path
         if WORK in existing:
             raise ClassroomError(f"{student}: the home has a folder {WORK} already; rename it and run this again")
         if not (is_unpacked and _DRAFT in existing):
-            client.put_archive(container, HOME, tar_stream(folder, _DRAFT))
+            client.put_archive(container, HOME, tar_stream(directory, _DRAFT))
             os.sync()  # the engine does not, and the record must not survive a power failure without the files
-            completed_homes.mark_unpacked(settings.paths.state, location, folder)
+            completed_homes.mark_unpacked(settings.paths.state, location, directory)
         client.start(container)
         if client.wait(container, timeout=_RENAME_TIMEOUT)["StatusCode"]:
             output = client.logs(container).decode(errors="replace").strip()

@@ -21,23 +21,23 @@ def configured_settings(tree: ast.Module, notebooks: Path | None, notes: list[st
         notebooks: the directory with the students' files that is migrated.
         notes: gets a sentence for each thing that the operator should know.
     """
-    wanted: dict[tuple[str, ...], Any] = {}
+    values: dict[tuple[str, ...], Any] = {}
     for request in _dictionaries(tree):
         if isinstance(devices := request.get("DeviceIDs"), list) and devices:
-            wanted["gpu", "policy"], wanted["gpu", "devices"] = "devices", [str(device) for device in devices]
+            values["gpu", "policy"], values["gpu", "devices"] = "devices", [str(device) for device in devices]
         elif request.get("Count") == -1:
-            wanted["gpu", "policy"] = "all"
+            values["gpu", "policy"] = "all"
         elif isinstance(count := request.get("Count"), int) and count > 0:
             # The engine gave the same GPUs to everyone; the author meant one set for each student.
-            wanted["gpu", "policy"], wanted["gpu", "perStudent"] = "exclusive", count
+            values["gpu", "policy"], values["gpu", "perStudent"] = "exclusive", count
         if isinstance(memory := request.get("mem_limit"), str) and (size := _size(memory)):
-            wanted["student", "memory"] = size
+            values["student", "memory"] = size
         if isinstance(quota := request.get("cpu_quota"), int) and quota > 0:
-            wanted["student", "cpus"] = quota / (request.get("cpu_period") or 100_000)
+            values["student", "cpus"] = quota / (request.get("cpu_period") or 100_000)
     path = _assigned(tree, "STUDENT_DATA_PATH")
     if isinstance(path, str) and Path(path).is_dir() and Path(path).resolve() != notebooks:
         notes.append(f"The students' servers had their files in {path}: add --notebooks {path} to migrate those")
-    return wanted
+    return values
 
 
 def _size(written: str) -> str | None:

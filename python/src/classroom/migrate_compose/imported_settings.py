@@ -49,16 +49,16 @@ def import_settings(project: ComposeProject, accounts: Sequence[StockAccount], s
     notes: list[str] = []
     environment = _read_environment(project.environment) if project.environment else {}
     tree = hub_config.parse_hub_config(project.config, notes) if project.config else None
-    wanted: dict[tuple[str, ...], Any] = {
+    values: dict[tuple[str, ...], Any] = {
         **_settings_of_environment(environment, notes),
         **(hub_config.configured_settings(tree, project.notebooks, notes) if tree else {}),
     }
     admins = _admins(project, accounts, tree, notes)
     if missing := [name for name in admins if name not in settings.admins]:
-        wanted["admins",] = [*settings.admins, *missing]
+        values["admins",] = [*settings.admins, *missing]
     known = settings.model_dump(mode="json", by_alias=True)
     return ImportedSettings(
-        settings=_nested({path: value for path, value in wanted.items() if _value_at(known, path) != value}),
+        settings=_nested({path: value for path, value in values.items() if _value_at(known, path) != value}),
         crypt_keys=_crypt_keys(environment, notes),
         notes=tuple(notes),
     )
@@ -129,11 +129,11 @@ def _read_environment(path: Path) -> dict[str, str]:
 
 
 def _settings_of_environment(environment: Mapping[str, str], notes: list[str]) -> dict[tuple[str, ...], Any]:
-    wanted: dict[tuple[str, ...], Any] = {}
+    values: dict[tuple[str, ...], Any] = {}
     if url := environment.get("JUPYTERHUB_EXTERNAL_URL"):
-        wanted["site", "externalUrl"] = url if url.endswith("/") else f"{url}/"
+        values["site", "externalUrl"] = url if url.endswith("/") else f"{url}/"
     if level := environment.get("JUPYTERHUB_LOG_LEVEL", "").upper():
-        wanted["site", "logLevel"] = _LEVELS.get(level, level)
+        values["site", "logLevel"] = _LEVELS.get(level, level)
     if network := environment.get("DOCKER_NETWORK_NAME"):
         notes.append(
             f"DOCKER_NETWORK_NAME={network} is not used: the class makes a network with its own firewall rules "
@@ -145,7 +145,7 @@ def _settings_of_environment(environment: Mapping[str, str], notes: list[str]) -
             f"{_TUNNEL} stays in .env: keep running cloudflared with it, with Nginx as its service, or on NixOS set "
             "tunnel.enable, tunnel.id and tunnel.credentialsFile"
         )
-    return wanted
+    return values
 
 
 def _crypt_keys(environment: Mapping[str, str], notes: list[str]) -> tuple[str, ...]:

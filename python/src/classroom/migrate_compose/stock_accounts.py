@@ -46,8 +46,8 @@ def read_accounts(file: Path) -> tuple[StockAccount, ...]:
     Raises:
         ClassroomError: the database cannot be read, is damaged or incomplete, or holds no accounts.
     """
-    with tempfile.TemporaryDirectory(prefix="classroom-adopt-") as folder:
-        copy = Path(folder) / "jupyterhub.sqlite"
+    with tempfile.TemporaryDirectory(prefix="classroom-adopt-") as directory:
+        copy = Path(directory) / "jupyterhub.sqlite"
         try:
             shutil.copyfile(file, copy)
             for companion in _COMPANIONS:

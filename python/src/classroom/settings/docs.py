@@ -27,7 +27,7 @@ This page is made from the program by `make docs`.
 
 
 def render() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     schema = json_schema()
     defaults = Settings().model_dump(mode="json", by_alias=True)
     return "\n".join([_INTRODUCTION, *_sections(schema, defaults), ""])

@@ -144,7 +144,7 @@ class Network(_Section):
 
     @property
     def gateway(self) -> IPv4Address:
-        """The host's address on the class bridge."""
+        """Return the host's address on the class bridge."""
         return self.subnet[1]
 
     @model_validator(mode="after")
@@ -230,12 +230,12 @@ class Mps(_Section):
 
     @property
     def pipes(self) -> Path:
-        """Directory where clients find the daemon."""
+        """Return the directory where clients find the daemon."""
         return self.folder / "pipe"
 
     @property
     def shared_memory(self) -> Path:
-        """Directory that clients and servers mount as /dev/shm."""
+        """Return the directory that clients and servers mount as /dev/shm."""
         return self.folder / "shm"
 
     @model_validator(mode="after")
@@ -261,8 +261,8 @@ class Gpu(_Section):
     """With policy `shared`: maximum number of students on one GPU. They share its memory: one student can use all of
     it."""
     offer: Duration = Field(default=120, ge=10)
-    """When all GPUs are in use, students wait in a queue. A student whose turn it is must open the server within this
-    time; otherwise the next one gets the GPU."""
+    """When all GPUs are in use, students wait in a queue. A student who is offered a GPU must open the server within
+    this time; otherwise the next one gets the GPU."""
     longest_wait: Duration = Field(default=4 * 3600, ge=60)
     """Maximum time of a student in the queue."""
     prefer_least_used: bool = False
@@ -284,7 +284,7 @@ class Gpu(_Section):
 
     @property
     def uses_mps(self) -> bool:
-        """Whether students with these rules are clients of CUDA's Multi-Process Service."""
+        """Return whether students with these rules are clients of CUDA's Multi-Process Service."""
         return self.mps.enable and self.policy in {"all", "devices", "shared"}
 
     def for_group(self, own: GroupGpu) -> Gpu:
@@ -486,8 +486,8 @@ class Settings(_Section):
             problems += [f"groups.{name}.image: {problem}" for problem in image_problems(group.image, self.images)]
             problems += [f"groups.{name}.gpu: {problem}" for problem in group.gpu.problems(self.gpu)]
             for path in group.shared:
-                found = shared_folder_problems(path, own)
-                problems += [f"groups.{name}.shared: {path} {problem}" for problem in found]
+                shared_problems = shared_folder_problems(path, own)
+                problems += [f"groups.{name}.shared: {path} {problem}" for problem in shared_problems]
         problems += shared_name_problems({name: group.shared for name, group in self.groups.items()})
         if problems:
             raise ValueError("\n".join(problems))

@@ -158,7 +158,7 @@ def _number(kind: type, metadata: Sequence[Any]) -> str:
 
 
 def _pattern(metadata: Iterable[Any]) -> str:
-    """A POSIX expression for the whole text; empty without constraints."""
+    """Return a POSIX expression that matches all of the text; empty without constraints."""
     metadata = list(metadata)
     pattern = next((item.pattern for item in metadata if getattr(item, "pattern", None)), None)
     if pattern:

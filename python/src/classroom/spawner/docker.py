@@ -69,7 +69,7 @@ def wants_gpu(options: Mapping[str, object]) -> bool | None:
 
 
 class ClassroomSpawner(DockerSpawner):
-    """DockerSpawner whose containers follow `classroom.docker.container` and no request of a student."""
+    """DockerSpawner that creates containers by `classroom.docker.container` and by no request of a student."""
 
     settings = Instance(Settings, config=True, help="The class's settings.")
     stage = Tuple((0, "Waiting for the machine"), help="Progress of a start: percent and text.")
@@ -81,12 +81,12 @@ class ClassroomSpawner(DockerSpawner):
 
     @property
     def engine(self) -> Engine:
-        """The class's engine."""
+        """Return the class's engine."""
         return shared_engine(self.settings.docker.host)
 
     @property
     def client(self) -> Any:  # noqa: ANN401 - docker-py is untyped
-        """Upstream's name for the engine's client."""
+        """Return the engine's client; the name is upstream's."""
         return self.engine.client
 
     async def docker(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401
@@ -116,17 +116,17 @@ class ClassroomSpawner(DockerSpawner):
 
     @property
     def current_rules(self) -> StudentRules:
-        """The student's settings now, by current groups."""
+        """Return the student's settings now, by current groups."""
         return account_settings(self.db, self.settings, [self.user.name])[self.user.name]
 
     @property
     def may_queue(self) -> bool:
-        """Whether this student may have to wait for a GPU."""
+        """Return whether this student may have to wait for a GPU."""
         return may_queue(self.current_rules.gpu, self.settings)
 
     @property
     def scheduler(self) -> GpuScheduler:
-        """The hub's GPU scheduler."""
+        """Return the hub's GPU scheduler."""
         scheduler: GpuScheduler = self.user.settings["app"].gpu_scheduler
         return scheduler
 
@@ -162,16 +162,16 @@ class ClassroomSpawner(DockerSpawner):
         Raises:
             SpawnException: with what the student can do about it.
         """
-        wanted = wants_gpu(self.user_options)
+        with_gpu = wants_gpu(self.user_options)
         # An option is for one start. JupyterHub would use it for the next ones, too.
         self.orm_spawner.user_options = {}
         self.db.commit()
-        if wanted is None:
+        if with_gpu is None:
             raise self._failure('A server has one option, gpu, and its only value is "no".', "options", status=400)
         rules = self.current_rules  # for this start, even if the groups change during it
         try:
             async with asyncio.timeout(self.settings.student.start_timeout):
-                return await self._start(rules, wanted=wanted)
+                return await self._start(rules, with_gpu=with_gpu)
         except TimeoutError as error:
             raise self._failure("The server did not answer in time.", "timeout", error) from error
         except EngineAwayError as error:
@@ -186,11 +186,11 @@ class ClassroomSpawner(DockerSpawner):
                 raise self._failure(message, "shared-folder-missing", error) from error
             raise self._failure("The server could not be started.", "engine-error", error) from error
 
-    async def _start(self, rules: StudentRules, *, wanted: bool) -> str:
+    async def _start(self, rules: StudentRules, *, with_gpu: bool) -> str:
         self.stage = (10, "Creating your container")
         self._cancel_removal()  # the container is removed below, as a leftover
         home, is_empty = await self._home()
-        allocating = self.scheduler.allocate(self.user.name, rules.gpu, self.container_name, wanted=wanted)
+        allocating = self.scheduler.allocate(self.user.name, rules.gpu, self.container_name, with_gpu=with_gpu)
         async with allocating as allocation:
             if isinstance(allocation, Busy):
                 raise self._failure(f"{allocation.reason} {WITHOUT_GPU}", "gpus-in-use")
@@ -216,7 +216,7 @@ class ClassroomSpawner(DockerSpawner):
 
     @property
     def location(self) -> str:
-        """The name of the student's home, recorded at the first use."""
+        """Return the name of the student's home, and record it at the first use."""
         return home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix)
 
     async def _home(self) -> tuple[str, bool]:

@@ -43,7 +43,7 @@ def serve(settings_file: Path, user: str | None = None, listen: Path | None = No
 
     Args:
         settings_file: read again for each request.
-        user: the hub's user, who may connect besides root.
+        user: the hub's user, who may connect like root.
         listen: the path of its own socket, which the user owns; None takes systemd's.
 
     Raises:

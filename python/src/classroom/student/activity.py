@@ -73,7 +73,7 @@ class KernelActivity:
 
     @property
     def busy(self) -> bool:
-        """Whether a request runs, such as a cell that has printed nothing for hours."""
+        """Return whether a request runs, such as a cell that has printed nothing for hours."""
         return bool(self._running)
 
     def record(self, kind: str, header: Mapping[str, object] | None, state: str | None = None) -> bool:
@@ -104,7 +104,7 @@ class KernelActivity:
         elif state == "idle":
             self._running.pop(request, None)
         elif state == "busy" and is_work:
-            # A shell runs one request at a time: this ends a request whose "idle" was lost under load.
+            # A shell runs one request at a time: this ends a request that lost its "idle" under load.
             self._running = {known: other for known, other in self._running.items() if other != subshell}
             self._running[request] = subshell
 

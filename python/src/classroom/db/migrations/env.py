@@ -1,4 +1,4 @@
-"""What alembic runs around each of our migrations."""
+"""Alembic's environment: the code that runs around each of our migrations."""
 
 from __future__ import annotations
 

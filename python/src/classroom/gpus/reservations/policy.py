@@ -142,11 +142,11 @@ def _ranks(on: Iterable[tuple[Lease, set[str]]], members: frozenset[str]) -> dic
     return ranks
 
 
-def check_reservation(wanted: Reservation, others: Iterable[Reservation], when: datetime, pools: Pools) -> None:
+def check_reservation(reservation: Reservation, others: Iterable[Reservation], when: datetime, pools: Pools) -> None:
     """Refuse an impossible reservation.
 
     Args:
-        wanted: the new one.
+        reservation: the new one.
         others: existing ones.
         when: the time.
         pools: gives the devices of each group.
@@ -154,25 +154,28 @@ def check_reservation(wanted: Reservation, others: Iterable[Reservation], when: 
     Raises:
         ReservationError: its times or its number are impossible, or other reservations need the devices.
     """
-    if wanted.ends <= wanted.begins:
+    if reservation.ends <= reservation.begins:
         raise ReservationError("It would end before it begins. Give a later --to.")
-    if wanted.ends <= when:
+    if reservation.ends <= when:
         raise ReservationError("That time is over. Give a later --to.")
-    whom = f" for group {wanted.group}" if wanted.group else ""
-    devices = len(pools(wanted.group))
+    whom = f" for group {reservation.group}" if reservation.group else ""
+    devices = len(pools(reservation.group))
     if not devices:
         raise ReservationError(f"No GPU can be reserved{whom}. See: classroom gpus")
     available = f"Only {devices} GPU{'' if devices == 1 else 's'} can be reserved{whom}"
-    if wanted.count > devices:
+    if reservation.count > devices:
         raise ReservationError(f"{available}.")
-    overlapping = [other for other in others if other.begins < wanted.ends and wanted.begins < other.ends]
+    overlapping = [other for other in others if other.begins < reservation.ends and reservation.begins < other.ends]
     requests = {
-        other: (other.count, [device.identity for device in pools(other.group)]) for other in (*overlapping, wanted)
+        other: (other.count, [device.identity for device in pools(other.group)])
+        for other in (*overlapping, reservation)
     }
     # The fewest devices are left at a moment when a reservation begins.
-    moments = [wanted.begins, *(other.begins for other in overlapping if other.begins > wanted.begins)]
+    moments = [reservation.begins, *(other.begins for other in overlapping if other.begins > reservation.begins)]
     at_once = ([requests[other] for other in overlapping if other.holds(moment)] for moment in moments)
-    if any(len(match_devices([*others_then, requests[wanted]])[-1]) < wanted.count for others_then in at_once):
+    if any(
+        len(match_devices([*others_then, requests[reservation]])[-1]) < reservation.count for others_then in at_once
+    ):
         numbers = ", ".join(f"number {other.id} ({other.count})" for other in overlapping)
         raise ReservationError(
             f"{available}, and others are reserved for that time: {numbers}. Reserve fewer, or choose another time.",

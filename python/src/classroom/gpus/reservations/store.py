@@ -46,12 +46,14 @@ def list_reservations(
     )
 
 
-def create_reservation(db: Session, wanted: Reservation, pools: Pools, named: NamedMembers = _NOBODY) -> Reservation:
+def create_reservation(
+    db: Session, reservation: Reservation, pools: Pools, named: NamedMembers = _NOBODY
+) -> Reservation:
     """Store a reservation and return it.
 
     Args:
         db: the hub's database.
-        wanted: the reservation; the members of its group are read when needed.
+        reservation: the reservation; the members of its group are read when needed.
         pools: gives the devices of each group.
         named: as for `list_reservations`.
 
@@ -59,21 +61,21 @@ def create_reservation(db: Session, wanted: Reservation, pools: Pools, named: Na
         ReservationError: it is refused.
     """
     when = utc_now()
-    check_reservation(wanted, list_reservations(db, when), when, pools)
+    check_reservation(reservation, list_reservations(db, when), when, pools)
     known = {*db.scalars(select(orm.Group.name)), *named}
-    if wanted.group and wanted.group not in known:
+    if reservation.group and reservation.group not in known:
         groups = ", ".join(sorted(known)) or "none yet"
-        raise ReservationError(f"There is no group {wanted.group}. Groups: {groups}.")
+        raise ReservationError(f"There is no group {reservation.group}. Groups: {groups}.")
     db.execute(delete(ReservationRow).where(ReservationRow.ends < when - _RETENTION))
     if (db.scalar(select(func.count()).select_from(ReservationRow)) or 0) >= MAX_RESERVATIONS:
         raise ReservationError(f"There are {MAX_RESERVATIONS} reservations. Cancel some.", 409)
     row = ReservationRow(
-        count=wanted.count,
-        begins=wanted.begins,
-        ends=wanted.ends,
-        group=wanted.group,
-        made_by=wanted.made_by,
-        clear=wanted.clear,
+        count=reservation.count,
+        begins=reservation.begins,
+        ends=reservation.ends,
+        group=reservation.group,
+        made_by=reservation.made_by,
+        clear=reservation.clear,
     )
     db.add(row)
     db.commit()
@@ -82,9 +84,9 @@ def create_reservation(db: Session, wanted: Reservation, pools: Pools, named: Na
 
 def cancel_reservations(db: Session, ids: Iterable[int]) -> tuple[int, ...]:
     """Delete reservations; return the numbers of those that existed."""
-    wanted = set(ids)
+    numbers = set(ids)
     existing = tuple(
-        db.scalars(select(ReservationRow.id).where(ReservationRow.id.in_(wanted)).order_by(ReservationRow.id))
+        db.scalars(select(ReservationRow.id).where(ReservationRow.id.in_(numbers)).order_by(ReservationRow.id))
     )
     db.execute(delete(ReservationRow).where(ReservationRow.id.in_(existing)))
     db.commit()

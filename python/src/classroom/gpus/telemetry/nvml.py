@@ -151,7 +151,7 @@ def _processes(
     Args:
         memory: bytes, by process.
         uses: share of time, by process that ran; None if the driver gives none.
-        clients: clients of CUDA's Multi-Process Service, whose use the driver may count as the server's.
+        clients: clients of CUDA's Multi-Process Service; the driver may count their use as the server's.
     """
     if uses is None:
         return tuple(Process(pid, held, None) for pid, held in memory.items())

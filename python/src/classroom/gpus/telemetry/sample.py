@@ -42,7 +42,7 @@ class Card(_Part):
 
     @property
     def names(self) -> frozenset[str]:
-        """The CDI names."""
+        """Return the CDI names."""
         return frozenset({f"nvidia.com/gpu={self.index}", f"nvidia.com/gpu={self.uuid}"})
 
 

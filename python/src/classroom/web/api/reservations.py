@@ -60,10 +60,10 @@ class Reservations(ApiHandler):
         if ends > utc_now() + _MAX_AHEAD:
             raise ReservationError("That is more than a year ahead. Give an earlier --to.")
         pools = device_pools(settings, await scheduler.inventory())
-        wanted = Reservation(body.count, begins, ends, body.group, made_by=self.actor, clear=body.clear)
-        made = store.create_reservation(self.db, wanted, pools, configured_members(settings))
-        self.log.info("%s reserves %s GPUs, number %s", self.actor, made.count, made.id)
-        self.send_json({"reservation": _described(made)})
+        requested = Reservation(body.count, begins, ends, body.group, made_by=self.actor, clear=body.clear)
+        created = store.create_reservation(self.db, requested, pools, configured_members(settings))
+        self.log.info("%s reserves %s GPUs, number %s", self.actor, created.count, created.id)
+        self.send_json({"reservation": _described(created)})
 
 
 class ReservationsCancelled(ApiHandler):

@@ -1,1 +1,1 @@
-"""One module a revision, oldest first."""
+"""Migrations of our tables: one module for each revision."""
