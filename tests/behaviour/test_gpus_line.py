@@ -300,7 +300,7 @@ def test_in_a_line_of_two_hundred_the_page_answers_at_once_and_who_has_used_less
         took = (time.monotonic() - begin) / len(answers)
         figure(f"place in a line of {CROWD}: one answer takes {1000 * took:.0f} ms, 4 asking at once")
         assert (answers[-2]["place"], answers[-1]["place"]) == (CROWD + 2, CROWD + 1)
-        assert "You have: 2 h 1 min." in answers[-2]["notes"][0]
+        assert "Yours: 2 h 1 min." in answers[-2]["notes"][0]
         assert took < 0.1
         counted = "the holder's use is counted"
         wait_until(lambda: holder.name in room.database(_NO_ROWS), counted, 45, 2)

@@ -162,7 +162,7 @@ def test_who_needs_more_gpus_than_are_free_is_told_so(course: Course, other: Ser
     late = course.room.student()
     start(other)
     assert api(admin, "POST", "groups/vision/users", {"users": [late.name]}).status_code == 200
-    assert "Only 1 of the 2 GPUs that a student gets is free." in refused(late)
+    assert "Only 1 of the 2 GPUs that each student gets is free." in refused(late)
     assert api(admin, "DELETE", "groups/vision/users", {"users": [late.name]}).status_code == 200
 
 
@@ -176,9 +176,8 @@ def test_a_shared_folder_that_is_not_there_is_said_to_the_student_and_by_doctor(
             course.member.start()
         said = {each["about"]: each for each in json.loads(terminal.run("doctor", "--json").stdout)["findings"]}
         assert said["shared folders"]["state"] == "wrong"
-        assert (
-            f"{course.place}/faces is not on this machine: nobody of vision can start" in said["shared folders"]["says"]
-        )
+        missing = f"{course.place}/faces is not on this machine: no student of vision can start a server."
+        assert missing in said["shared folders"]["says"]
     finally:
         course.sh("mv away faces")
     course.member.start()

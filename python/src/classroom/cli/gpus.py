@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,7 +52,7 @@ def selftest(
 
     settings = _container_settings(settings_file)
     results = list(run_selftest(settings if group is None else settings_for_group(settings, group), student))
-    print_result(selftest_table(results), [asdict(result) for result in results], as_json=as_json)
+    print_result(selftest_table(results), [result.as_data() for result in results], as_json=as_json)
     if not all(result.works for result in results):
         raise typer.Exit(1)
 

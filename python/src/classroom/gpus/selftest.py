@@ -46,6 +46,10 @@ class TestResult:
     holder: str = ""
     """Students who used the GPU during the test."""
 
+    def as_data(self) -> dict[str, Any]:
+        """Return the entry of `--json`."""
+        return {"device": self.device, "works": self.works, "said": self.output, "holder": self.holder}
+
 
 @dataclass(frozen=True)
 class DriverVersions:
