@@ -1,4 +1,4 @@
-# Mistakes that evaluation can know. Each says how it is, why that cannot be, and the line to write.
+# Assertions for mistakes that evaluation can find. Each message has the state, the reason, and the line to write.
 { config, lib, ... }:
 let
   cfg = config.services.classroom;
@@ -7,7 +7,7 @@ let
   nvidia = config.hardware.nvidia-container-toolkit;
 
   portOf = listen: lib.toInt (lib.last (lib.splitString ":" listen));
-  # Nginx takes its port on all addresses.
+  # Nginx listens on all addresses.
   ports =
     map (listen: { name = "hub.listen"; port = portOf listen; }) [ cfg.hub.listen ]
     ++ lib.concatMap
@@ -26,7 +26,7 @@ let
 
   policies = [ cfg.gpu.policy ] ++ lib.mapAttrsToList (_: group: group.gpu.policy) cfg.groups;
 
-  # A reference has a tag; a name is one of ours.
+  # A reference has a tag or a digest; a name is a name of `images`.
   unknown = lib.filterAttrs (
     _: group: group.image != null && !cfg.images ? ${group.image} && builtins.match ".*[:@].*" group.image == null
   ) cfg.groups;
@@ -51,12 +51,12 @@ let
     ];
   collisions = lib.filter (other: valid && ipv4.overlap cfg.network.subnet other.network) others;
 
-  # The file system that storage.path is on, as far as the configuration says.
+  # The file system of storage.path, if the configuration names it.
   below = path: mount: mount == "/" || path == mount || lib.hasPrefix "${mount}/" path;
   disk = lib.last (
     [ null ]
     ++ lib.sort (a: b: lib.stringLength a.mountPoint < lib.stringLength b.mountPoint) (
-      lib.filter (each: cfg.storage.path != null && below cfg.storage.path each.mountPoint) (lib.attrValues config.fileSystems)
+      lib.filter (fs: cfg.storage.path != null && below cfg.storage.path fs.mountPoint) (lib.attrValues config.fileSystems)
     )
   );
   isUnbounded =
@@ -70,55 +70,55 @@ in
     assertions = [
       {
         assertion = cfg.admins != [ ];
-        message = ''services.classroom.admins is empty: nobody could approve a student. Write services.classroom.admins = [ "teacher" ];'';
+        message = ''services.classroom.admins is empty, so nobody can approve students. Write services.classroom.admins = [ "teacher" ];'';
       }
       {
         assertion = cfg.tls.acme.enable -> cfg.domain != null;
-        message = ''services.classroom.tls.acme is on without a domain: a certificate names one. Write services.classroom.domain = "hub.example.org";'';
+        message = ''services.classroom.tls.acme is enabled without a domain, but a certificate needs one. Write services.classroom.domain = "hub.example.org";'';
       }
       {
         assertion = cfg.tls.acme.enable -> config.security.acme.defaults.email != null;
-        message = ''services.classroom.tls.acme is on without an address: Let's Encrypt wants one. Write services.classroom.tls.acme.email = "admin@example.org";'';
+        message = ''services.classroom.tls.acme is enabled without an email address, but Let's Encrypt requires one. Write services.classroom.tls.acme.email = "admin@example.org";'';
       }
       {
         assertion = !(cfg.tls.acme.enable && cfg.tls.certificate != null);
-        message = "services.classroom.tls has both acme and a certificate: Nginx takes one. Remove tls.certificate and tls.key, or write services.classroom.tls.acme.enable = false;";
+        message = "services.classroom.tls has both acme and a certificate, but Nginx can use only one. Remove tls.certificate and tls.key, or write services.classroom.tls.acme.enable = false;";
       }
       {
         assertion = (cfg.tls.certificate == null) == (cfg.tls.key == null);
-        message = ''services.classroom.tls has ${if cfg.tls.key == null then "a certificate without its key" else "a key without its certificate"}. Write services.classroom.tls.${if cfg.tls.key == null then "key" else "certificate"} = "/path/to/it.pem";'';
+        message = ''services.classroom.tls has ${if cfg.tls.key == null then "a certificate without its key" else "a key without its certificate"}. Write services.classroom.tls.${if cfg.tls.key == null then "key" else "certificate"} = "/path/to/file.pem";'';
       }
       {
         assertion = !(cfg.tunnel.enable && isTls);
-        message = "services.classroom.tunnel is on, where TLS ends at Cloudflare, and so is tls: browsers would be redirected for ever. Remove services.classroom.tls;";
+        message = "services.classroom.tunnel and services.classroom.tls are both enabled. TLS already ends at Cloudflare, so browsers would be redirected endlessly. Remove services.classroom.tls;";
       }
       {
         assertion = cfg.tunnel.enable -> cfg.domain != null && cfg.nginx.enable;
-        message = ''services.classroom.tunnel needs a domain, and Nginx behind it. Write services.classroom.domain = "hub.example.org"; and leave nginx.enable on.'';
+        message = ''services.classroom.tunnel is enabled without a domain or without Nginx, but it needs both. Write services.classroom.domain = "hub.example.org"; and services.classroom.nginx.enable = true;'';
       }
       {
         assertion = cfg.tunnel.enable -> cfg.tunnel.id != null && cfg.tunnel.credentialsFile != null;
-        message = ''services.classroom.tunnel has no id or no credentialsFile; `cloudflared tunnel create` gives both. Write services.classroom.tunnel = { id = "…"; credentialsFile = "/run/secrets/cloudflared.json"; };'';
+        message = ''services.classroom.tunnel has no id or no credentialsFile. `cloudflared tunnel create` prints both. Write services.classroom.tunnel = { id = "…"; credentialsFile = "/run/secrets/cloudflared.json"; };'';
       }
       {
         assertion = cfg.gpu.policy == "devices" -> cfg.gpu.devices != [ ];
-        message = ''services.classroom.gpu.policy is "devices" without any. Write services.classroom.gpu.devices = [ "0" ];'';
+        message = ''services.classroom.gpu.policy is "devices", but gpu.devices is empty, so students would get no GPU. Write services.classroom.gpu.devices = [ "0" ];'';
       }
       {
         assertion = cfg.gpu.devices != [ ] -> lib.elem cfg.gpu.policy [ "devices" "exclusive" "shared" ];
-        message = ''services.classroom.gpu.devices is set, and policy "${cfg.gpu.policy}" takes no devices. Write services.classroom.gpu.policy = "devices";'';
+        message = ''services.classroom.gpu.devices is set, but policy "${cfg.gpu.policy}" takes no devices. Write services.classroom.gpu.policy = "devices";'';
       }
       {
         assertion = cfg.gpu.mps.enable -> lib.any (policy: lib.elem policy [ "all" "devices" "shared" ]) policies;
-        message = ''services.classroom.gpu.mps is on and nobody shares a GPU. Write services.classroom.gpu.policy = "shared";'';
+        message = ''services.classroom.gpu.mps is enabled, but no policy lets students share a GPU. Write services.classroom.gpu.policy = "shared";'';
       }
       {
         assertion = cfg.gpu.mps.memory != null -> cfg.gpu.mps.enable;
-        message = "services.classroom.gpu.mps.memory bounds the programs of the service, which is off. Write services.classroom.gpu.mps.enable = true;";
+        message = "services.classroom.gpu.mps.memory is set, but it limits only programs of the service, which is off. Write services.classroom.gpu.mps.enable = true;";
       }
       {
         assertion = cfg.gpu.isWanted -> nvidia.enable;
-        message = "services.classroom.${gpus} without the container toolkit: Docker would know no GPU. Write services.classroom.gpu.driver = true; or hardware.nvidia-container-toolkit.enable = true;";
+        message = "services.classroom.${gpus}, but the container toolkit is off, so Docker cannot find the GPUs. Write services.classroom.gpu.driver = true; or hardware.nvidia-container-toolkit.enable = true;";
       }
       {
         assertion =
@@ -127,14 +127,14 @@ in
             lib.elem "nvidia" config.services.xserver.videoDrivers
             || config.hardware.nvidia.datacenter.enable
             || (nvidia.suppressNvidiaDriverAssertion or false);
-        message = "services.classroom.${gpus} without a driver. Write services.classroom.gpu.driver = true; or services.xserver.videoDrivers = [ \"nvidia\" ];";
+        message = "services.classroom.${gpus}, but no NVIDIA driver is enabled. Write services.classroom.gpu.driver = true; or services.xserver.videoDrivers = [ \"nvidia\" ];";
       }
       {
         assertion = unknown == { };
         message = lib.concatStringsSep " " (
           lib.mapAttrsToList (
             name: group:
-            ''services.classroom.groups.${name}.image: no image is called ${group.image} (images: ${
+            ''services.classroom.groups.${name}.image: no image has the name ${group.image} (images: ${
               lib.concatStringsSep ", " (lib.attrNames cfg.images ++ lib.optional (cfg.images == { }) "none")
             }). Write services.classroom.images.${group.image} = { };''
           ) unknown
@@ -142,49 +142,49 @@ in
       }
       {
         assertion = valid;
-        message = ''services.classroom.network.subnet "${cfg.network.subnet}" is no network: its last bits are to be 0. Write services.classroom.network.subnet = "10.213.0.0/20";'';
+        message = ''services.classroom.network.subnet "${cfg.network.subnet}" is not a network, because the bits after its prefix are not 0. Write services.classroom.network.subnet = "10.213.0.0/20";'';
       }
       {
         assertion = valid -> (ipv4.parse cfg.network.subnet).prefix <= 28;
-        message = ''services.classroom.network.subnet "${cfg.network.subnet}" holds fewer than 13 containers. Write services.classroom.network.subnet = "10.213.0.0/20";'';
+        message = ''services.classroom.network.subnet "${cfg.network.subnet}" has room for fewer than 13 containers. Write services.classroom.network.subnet = "10.213.0.0/20";'';
       }
       {
         assertion = collisions == [ ];
-        message = ''services.classroom.network.subnet "${cfg.network.subnet}" collides with ${lib.concatMapStringsSep ", " (other: "${other.what} (${other.network})") collisions}: packets would go astray. Write services.classroom.network.subnet = "10.214.0.0/20"; or another that is free.'';
+        message = ''services.classroom.network.subnet "${cfg.network.subnet}" collides with ${lib.concatMapStringsSep ", " (other: "${other.what} (${other.network})") collisions}, so packets would reach the wrong network. Write services.classroom.network.subnet = "10.214.0.0/20"; or another that is free.'';
       }
       {
         assertion = taken == [ ];
-        message = "services.classroom: port ${toString (lib.head (lib.head (taken ++ [ [ { port = 0; } ] ]))).port} is taken twice (${lib.concatMapStringsSep "; " (lib.concatMapStringsSep " and " (use: use.name)) taken}). Write another services.classroom.${(lib.head (lib.head (taken ++ [ [ { name = "nginx.port"; } ] ]))).name};";
+        message = "services.classroom uses port ${toString (lib.head (lib.head (taken ++ [ [ { port = 0; } ] ]))).port} twice (${lib.concatMapStringsSep "; " (lib.concatMapStringsSep " and " (use: use.name)) taken}). Write another services.classroom.${(lib.head (lib.head (taken ++ [ [ { name = "nginx.port"; } ] ]))).name};";
       }
       {
         assertion = (cfg.storage.kind == "directory") -> cfg.storage.path != null;
-        message = ''services.classroom.storage.kind is "directory" without one. Write services.classroom.storage.path = "/srv/homes";'';
+        message = ''services.classroom.storage.kind is "directory", but storage.path is not set. Write services.classroom.storage.path = "/srv/homes";'';
       }
       {
         assertion = cfg.storage.kind == "volumes" -> cfg.storage.path == null && cfg.storage.quota == null && cfg.storage.files == null;
-        message = ''services.classroom.storage has a path, quota or files, and homes are volumes, which have none. Write services.classroom.storage.kind = "directory";'';
+        message = ''services.classroom.storage has a path, quota or files, but storage.kind is "volumes", and volumes have none of them. Write services.classroom.storage.kind = "directory";'';
       }
       {
         assertion = cfg.storage.files != null -> cfg.storage.quota != null;
-        message = ''services.classroom.storage.files is set without a quota, which it goes with. Write services.classroom.storage.quota = "20G";'';
+        message = ''services.classroom.storage.files is set without storage.quota, but both limits are set together. Write services.classroom.storage.quota = "20G";'';
       }
       {
         assertion = !isUnbounded;
-        message = ''services.classroom.storage.quota is set, and the file system of storage.path (${disk.mountPoint}, ${disk.fsType}) is mounted without project quotas: homes would not be bounded. ${if lib.elem disk.fsType [ "xfs" "ext4" ] then ''Write fileSystems."${disk.mountPoint}".options = [ "prjquota" ];'' else "Put storage.path on a file system of type xfs or ext4."}'';
+        message = ''services.classroom.storage.quota is set, but the file system of storage.path (${disk.mountPoint}, ${disk.fsType}) is mounted without project quotas, so homes would have no limit. ${if lib.elem disk.fsType [ "xfs" "ext4" ] then ''Write fileSystems."${disk.mountPoint}".options = [ "prjquota" ];'' else "Put storage.path on a file system of type xfs or ext4."}'';
       }
       {
         assertion = cfg.backup.repository != null -> cfg.backup.passwordFile != null;
-        message = ''services.classroom.backup has a repository and no password: restic encrypts. Write services.classroom.backup.passwordFile = "/run/secrets/restic";'';
+        message = ''services.classroom.backup has a repository but no password, and restic encrypts each repository. Write services.classroom.backup.passwordFile = "/run/secrets/restic";'';
       }
       {
         assertion =
           config.virtualisation.docker.autoPrune.enable
           -> lib.any (lib.hasInfix "label!=org.classroom.keep") config.virtualisation.docker.autoPrune.flags;
-        message = ''virtualisation.docker.autoPrune.flags would let pruning take the network and images of the class. Write virtualisation.docker.autoPrune.flags = [ "--filter=label!=org.classroom.keep" ];'';
+        message = ''virtualisation.docker.autoPrune.flags would let Docker prune the network and the images of the class. Write virtualisation.docker.autoPrune.flags = [ "--filter=label!=org.classroom.keep" ];'';
       }
       {
         assertion = config.virtualisation.docker.daemon.settings.live-restore or false;
-        message = "virtualisation.docker.daemon.settings.live-restore is off: a restart of Docker would end every student's work. Write virtualisation.docker.daemon.settings.live-restore = true;";
+        message = "virtualisation.docker.daemon.settings.live-restore is off, so a restart of Docker would end every student's work. Write virtualisation.docker.daemon.settings.live-restore = true;";
       }
     ];
   };

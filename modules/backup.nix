@@ -1,5 +1,5 @@
-# The command that an operator runs, by the clock: `classroom backup create`. Where to, and what is kept, it reads from
-# the settings; the same settings serve `classroom backup list` and `restore` at the terminal.
+# Timer of `classroom backup create`. The command reads the repository and the number of backups to keep from the
+# settings, as `classroom backup list` and `classroom backup restore` do.
 {
   config,
   lib,
@@ -15,7 +15,7 @@ in
   config = lib.mkIf (cfg.enable && cfg.backup.repository != null) {
     systemd.services.classroom-backup = {
       description = "Backup of the class";
-      # The engine knows where homes are, unless they are folders; the hub need not run.
+      # Volumes of homes are found through the engine. The hub does not have to run.
       wants = [
         "docker.service"
         "network-online.target"
@@ -24,10 +24,10 @@ in
         "docker.service"
         "network-online.target"
       ];
-      # A disk that is not mounted is not an empty one.
+      # Otherwise an unmounted disk would look like an empty one.
       unitConfig.RequiresMountsFor = local ++ lib.optional (cfg.storage.path != null) cfg.storage.path;
       path = [
-        pkgs.openssh # repositories of the kind sftp:
+        pkgs.openssh # for sftp: repositories
         pkgs.restic
       ];
       environment.RESTIC_CACHE_DIR = "/var/cache/classroom-backup";
@@ -37,21 +37,21 @@ in
         LoadCredential = cfg.credentials ++ [ "backup-password:${cfg.backup.passwordFile}" ];
         CacheDirectory = "classroom-backup";
         CacheDirectoryMode = "0700";
-        # Homes and secrets are read whatever their modes; what is written in the state directory is the hub's.
+        # Root without these cannot read homes and secrets of other users, or write files that belong to the hub.
         CapabilityBoundingSet = [
           "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER"
         ];
-        PrivateUsers = false; # owners and capabilities are those of the machine
+        PrivateUsers = false; # needs the owners and capabilities of the machine
         PrivateMounts = true;
-        ProtectSystem = "full"; # the repository may be any folder, and is made when it is not there
-        ProtectHome = "read-only"; # SSH keys for a repository elsewhere are root's
-        MemoryDenyWriteExecute = false; # as the hub
+        ProtectSystem = "full"; # the repository may be any directory, and is created if necessary
+        ProtectHome = "read-only"; # root's SSH keys for remote repositories
+        MemoryDenyWriteExecute = false; # as for the hub
         SystemCallFilter = [
           "@system-service"
           "~@privileged @resources"
           "@chown"
         ];
-        # Students who work at night come first.
+        # Students' work has priority.
         Nice = 10;
         IOSchedulingClass = "idle";
       };

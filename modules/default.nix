@@ -1,4 +1,4 @@
-# services.classroom: a class on this machine. options/ holds the options, each other file one concern.
+# services.classroom: a class on this machine. The options are in options/; each other file configures one part.
 {
   imports = [
     ./options

@@ -1,4 +1,4 @@
-# The engine. Students' containers outlive its restart, a switch does not restart it, and pruning leaves the class alone.
+# Docker Engine. Containers survive its restart, a switch does not restart it, and pruning keeps the class's objects.
 { config, lib, ... }:
 let
   cfg = config.services.classroom;
@@ -8,18 +8,18 @@ in
     virtualisation.docker = {
       enable = true;
       daemon.settings = {
-        # NixOS leaves it off since 24.11; without it a restart of the engine ends every student's work.
+        # Off by default since NixOS 24.11. Without it a restart of the engine ends every student's work.
         live-restore = lib.mkDefault true;
         features.cdi = lib.mkDefault true;
         userland-proxy = lib.mkDefault false;
-        # Nobody but the spawner's containers runs here; they bring their own bounds.
+        # The log driver of other containers; the spawner sets limits for its own.
         log-driver = lib.mkDefault "journald";
       };
       autoPrune.flags = lib.mkDefault [ "--filter=label!=org.classroom.keep" ];
     };
 
-    # A changed daemon.json waits for the next restart by hand (or a reload, for what dockerd can reload): never in the
-    # middle of a lecture because of a switch.
+    # A changed daemon.json takes effect at the next manual restart or reload. A switch must not restart Docker during a
+    # lecture.
     systemd.services.docker.restartIfChanged = lib.mkDefault false;
   };
 }

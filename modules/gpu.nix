@@ -1,4 +1,4 @@
-# NVIDIA's driver and container toolkit, which tells the engine by CDI what the GPUs are called.
+# NVIDIA's driver, and its container toolkit, which writes the CDI specification for the engine.
 {
   config,
   lib,
@@ -15,20 +15,20 @@ in
 
     services.xserver.videoDrivers = lib.mkIf cfg.gpu.driver [ "nvidia" ];
     hardware.nvidia = lib.mkIf cfg.gpu.driver {
-      open = lib.mkDefault true; # Turing and newer; Blackwell has no other
-      nvidiaSettings = lib.mkDefault false; # a window for a machine without a screen
-      nvidiaPersistenced = lib.mkDefault true; # the device files are there before the first student
+      open = lib.mkDefault true; # for Turing and newer; Blackwell requires it
+      nvidiaSettings = lib.mkDefault false; # a graphical program; servers have no screen
+      nvidiaPersistenced = lib.mkDefault true; # creates the device files before the first server starts
     };
 
-    # Upstream makes the engine require this unit: a driver that does not load would take the whole site down. Students
-    # then start without a GPU instead, and are told why.
+    # Upstream makes the engine require this unit, so a driver that does not load would stop the site. Here students
+    # start without a GPU, and the page gives the reason.
     systemd.services.nvidia-container-toolkit-cdi-generator = lib.mkIf config.hardware.nvidia-container-toolkit.enable {
       requiredBy = lib.mkForce [ ];
       wantedBy = lib.mkForce [ "multi-user.target" "docker.service" ];
       before = [ "docker.service" ];
     };
 
-    # /dev/shm of those who share a GPU by MPS: half of the machine's memory at most, and each container's own bound holds.
+    # /dev/shm of MPS clients: at most half of the machine's memory, within the memory limit of each container.
     systemd.mounts = lib.mkIf cfg.gpu.mps.enable [
       {
         what = "classroom-mps";
@@ -44,54 +44,54 @@ in
       wantedBy = [ "multi-user.target" ];
       after = [ "nvidia-container-toolkit-cdi-generator.service" ];
       before = [ "classroom-hub.service" ];
-      path = [ "/run/current-system/sw" ]; # where the driver's programs are
+      path = [ "/run/current-system/sw" ]; # has the driver's programs
       environment.LD_LIBRARY_PATH = "/run/opengl-driver/lib";
       serviceConfig = hardening // {
         ExecStart = "${lib.getExe cfg.package} gpus mps --settings ${cfg.settingsFile}";
-        # root: its servers run as the user of whoever connects.
+        # Root: it starts a server as the user of the client.
         PrivateUsers = false;
         CapabilityBoundingSet = [ "CAP_KILL" "CAP_SETGID" "CAP_SETUID" ];
         SystemCallFilter = [ "@system-service" ];
         RuntimeDirectory = "classroom-mps";
         RuntimeDirectoryMode = "0755";
-        RuntimeDirectoryPreserve = true; # containers that run have it mounted
-        BindPaths = [ "/run/classroom-mps/shm:/dev/shm" ]; # as in its clients
+        RuntimeDirectoryPreserve = true; # running containers mount it
+        BindPaths = [ "/run/classroom-mps/shm:/dev/shm" ]; # as in clients
         UMask = "0022";
-        KillMode = "mixed"; # it tells its daemon to quit
+        KillMode = "mixed"; # the command tells its daemon to quit
         Restart = "always";
         RestartSec = 10;
         PrivateDevices = false;
         DeviceAllow = [ "char-nvidia* rw" ];
         ProcSubset = "all"; # CUDA reads /proc/driver/nvidia
-        ProtectProc = "default"; # its clients
+        ProtectProc = "default"; # it reads the processes of clients
         RestrictAddressFamilies = [ "AF_UNIX" ];
         IPAddressDeny = "any";
-        MemoryDenyWriteExecute = false; # as the hub
+        MemoryDenyWriteExecute = false; # as for the hub
       };
     };
 
-    # Who uses which GPU how much: the hub may see neither the machine's processes nor the devices.
+    # The collector measures the use of each GPU, because the hub sees neither the machine's processes nor the devices.
     systemd.services.classroom-gpus = {
-      description = "Measures what the GPUs do";
+      description = "GPU collector of the class";
       wantedBy = [ "multi-user.target" ];
       after = [ "nvidia-container-toolkit-cdi-generator.service" ];
       environment.LD_LIBRARY_PATH = "/run/opengl-driver/lib";
       serviceConfig = hardening // {
         ExecStart = "${lib.getExe cfg.package} gpus sample --settings ${cfg.settingsFile}";
         DynamicUser = true;
-        Group = "classroom"; # the hub's, which reads the file
+        Group = "classroom"; # the hub reads the file
         RuntimeDirectory = "classroom-gpus";
         RuntimeDirectoryMode = "0750";
         UMask = "0027";
-        # Without a driver it ends after a while, and looks again.
+        # Without a driver the collector exits after a while and is restarted.
         Restart = "always";
         RestartSec = 10;
         PrivateDevices = false;
         DeviceAllow = [ "char-nvidia* rw" ];
-        ProtectProc = "default"; # in which container a process is
+        ProtectProc = "default"; # it looks up the containers of processes
         PrivateNetwork = true;
-        RestrictAddressFamilies = [ "AF_UNIX" ]; # the persistence daemon's
-        MemoryDenyWriteExecute = false; # as the hub
+        RestrictAddressFamilies = [ "AF_UNIX" ]; # for the persistence daemon
+        MemoryDenyWriteExecute = false; # as for the hub
         MemoryMax = "256M";
       };
     };

@@ -1,4 +1,4 @@
-# What every unit of the class gives up. A unit that needs one of these back takes it with `//` and says why.
+# Hardening of every unit of the class. A unit that needs an exception overrides it with `//` and gives the reason.
 {
   CapabilityBoundingSet = [ "" ];
   DeviceAllow = [ "" ];

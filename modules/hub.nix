@@ -1,4 +1,4 @@
-# The hub: sign-up, approval, login, and the students' containers by way of the engine.
+# Hub: sign-up, approval, login, and the students' containers.
 { config, lib, ... }:
 let
   cfg = config.services.classroom;
@@ -16,7 +16,7 @@ in
     systemd.services.classroom-hub = {
       description = "Hub of the class";
       wantedBy = [ "multi-user.target" ];
-      # Wanted, not required: the hub outlives an engine that is restarted, and waits for one that is away.
+      # Not `requires`: the hub keeps running while the engine restarts, and waits while the engine is away.
       wants = [
         "classroom-network.service"
         "classroom-proxy.service"
@@ -34,13 +34,13 @@ in
         User = "classroom";
         Group = "classroom";
         SupplementaryGroups = [ "docker" ];
-        # The group of the engine's socket is a group of the machine.
+        # The group of the engine's socket is defined on the machine.
         PrivateUsers = false;
-        # psutil, which the hub's metrics ask, reads /proc/stat.
+        # psutil reads /proc/stat for the hub's metrics.
         ProcSubset = "all";
-        # cffi makes its callbacks at run time (cryptography, aiodns).
+        # cffi creates callbacks at run time (cryptography, aiodns).
         MemoryDenyWriteExecute = false;
-        # A bcrypt hash in a thread: Python asks for its own priority.
+        # Without ~@resources: Python reads its own priority for a bcrypt hash in a thread.
         SystemCallFilter = [
           "@system-service"
           "~@privileged"
@@ -50,10 +50,10 @@ in
         StateDirectoryMode = "0700";
         Restart = "always";
         RestartSec = 2;
-        # Students' servers are containers; what the hub itself started (the culler) goes with it.
+        # Students' servers are containers and keep running; the hub's own processes (the culler) end.
         TimeoutStopSec = 30;
       };
-      # A hub that cannot start says so in its log every few seconds rather than giving up for the night.
+      # Retry every few seconds without a limit; each failure is in the log.
       startLimitIntervalSec = 0;
     };
   };
@@ -62,7 +62,7 @@ in
     internal = true;
     readOnly = true;
     type = lib.types.listOf lib.types.str;
-    description = "The secrets that come from files, as systemd's LoadCredential= takes them.";
+    description = "Secrets from files, in the format of systemd's LoadCredential=.";
     default = lib.mapAttrsToList (name: file: "${name}:${file}") (
       lib.filterAttrs (_: file: file != null) {
         cookie-secret = cfg.secrets.cookieSecret;

@@ -1,4 +1,4 @@
-# Puts the student images into the engine, each only when its tag has changed, and takes away old ones that nobody uses.
+# Student images: the unit loads each image whose tag has changed into the engine, and removes old unused images.
 {
   config,
   lib,
@@ -9,7 +9,7 @@ let
   cfg = config.services.classroom;
   hardening = import ./hardening.nix;
   images = [ cfg.image ] ++ lib.attrValues cfg.images;
-  # An image that is named by hand is not ours to load.
+  # An image that the operator names is loaded by the operator.
   isOwn = lib.any (image: image.reference == cfg.student.image) images;
   wanted = lib.optionals (isOwn || cfg.images != { }) images;
   load = pkgs.writeShellApplication {
@@ -28,7 +28,7 @@ let
       ${lib.concatMapStrings (image: ''
         load ${lib.escapeShellArg image.reference} ${image.package}
       '') wanted}
-      # Servers that still run keep the image that they were started from.
+      # Running servers keep the image that they were started from.
       docker image ls --filter label=org.classroom.keep=student --format '{{.Repository}}:{{.Tag}}' |
         { grep -vxF ${
           lib.escapeShellArgs (lib.concatMap (image: [ "-e" image.reference ]) wanted ++ [ "-e" "<none>:<none>" ])
@@ -50,12 +50,12 @@ in
         Type = "oneshot";
         RemainAfterExit = true;
         ExecStart = lib.getExe load;
-        # A first image is gigabytes; nobody waits for this unit.
+        # An image has gigabytes, and no other unit waits for this one.
         TimeoutStartSec = "1h";
         DynamicUser = true;
         SupplementaryGroups = [ "docker" ];
         PrivateUsers = false; # the group of the engine's socket
-        MemoryDenyWriteExecute = false; # the docker command is Go, the stream is Python
+        MemoryDenyWriteExecute = false; # Python writes the stream
         Restart = "on-failure";
         RestartSec = 10;
       };

@@ -1,4 +1,4 @@
-# Addresses as numbers, so that evaluation finds networks that collide.
+# Arithmetic of IPv4 networks, with which evaluation finds networks that overlap.
 { lib }:
 let
   octets = address: map lib.toInt (lib.splitString "." address);
@@ -13,7 +13,7 @@ let
     ];
   power = exponent: if exponent == 0 then 1 else 2 * power (exponent - 1);
 
-  # "10.213.0.0/20" as its first number and how many follow.
+  # The first address of a network as a number, the number of its addresses, and the length of its prefix.
   parse =
     network:
     let
@@ -31,7 +31,7 @@ in
 {
   inherit parse;
 
-  # The host's side of a bridge: the first address.
+  # The first address, which the host has on a bridge.
   gateway = network: fromNumber ((parse network).first + 1);
 
   valid =

@@ -1,5 +1,5 @@
-# What a collector may ask, on loopback alone: the machine, Nginx, the GPUs, the hub. Where Prometheus and Grafana run on
-# this machine they know of it by themselves.
+# Exporters on loopback for the machine, Nginx and the GPUs. Prometheus and Grafana on this machine are configured to
+# use them and the metrics of the hub.
 {
   config,
   lib,
@@ -10,7 +10,7 @@ let
   cfg = config.services.classroom;
   loopback = "127.0.0.1";
   status = "${loopback}:${toString cfg.metrics.nginxPort}";
-  # 24.11 has no exporter of GPUs.
+  # NixOS 24.11 has no GPU exporter.
   hasGpus =
     cfg.gpu.isWanted
     && options.services.prometheus.exporters.type.getSubOptions [ ] ? nvidia-gpu;
@@ -47,7 +47,7 @@ in
         })
       ]
       ++ map (name: job name (addressOf name) { }) (lib.attrNames exporters);
-      # The token is not there yet where the system is built.
+      # The token does not exist yet when the system is built.
       checkConfig = lib.mkDefault "syntax-only";
     };
     systemd.services.prometheus = lib.mkIf config.services.prometheus.enable {

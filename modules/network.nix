@@ -1,4 +1,4 @@
-# The class bridge and its rules: `classroom network up`, the same as in every other deployment.
+# Class bridge and its firewall rules: `classroom network up`, as in every other deployment.
 {
   config,
   lib,
@@ -8,7 +8,7 @@
 let
   cfg = config.services.classroom;
   hardening = import ./hardening.nix;
-  # What may flush or rewrite rules. Reading ours twice is reading them once.
+  # Units that may delete or rewrite rules. Loading our rules twice has the same result as loading them once.
   firewalls = [
     "firewall.service"
     "nftables.service"
@@ -21,7 +21,7 @@ in
     environment.systemPackages = [ pkgs.nftables ];
 
     systemd.services.classroom-network = {
-      description = "Bridge of the class and its firewall rules";
+      description = "Class bridge and firewall rules";
       wantedBy = [ "multi-user.target" ];
       wants = [ "docker.service" ];
       after = [ "docker.service" ] ++ firewalls;
@@ -31,13 +31,13 @@ in
         pkgs.iptables
         pkgs.nftables
       ];
-      # The bridge stays when the unit stops: containers are on it.
+      # The bridge stays when the unit stops, because containers use it.
       serviceConfig = hardening // {
         Type = "oneshot";
         RemainAfterExit = true;
         ExecStart = up;
         ExecReload = up;
-        # Rules are root's in the network namespace of the machine; the engine's socket is root's too.
+        # Only root in the network namespace of the machine may change rules. Root owns the engine's socket too.
         CapabilityBoundingSet = [ "CAP_NET_ADMIN CAP_NET_RAW" ];
         AmbientCapabilities = [ "CAP_NET_ADMIN CAP_NET_RAW" ];
         PrivateUsers = false;
@@ -47,8 +47,8 @@ in
           "AF_NETLINK"
           "AF_UNIX"
         ];
-        MemoryDenyWriteExecute = false; # as the hub
-        # The lock of iptables.
+        MemoryDenyWriteExecute = false; # as for the hub
+        # For the lock of iptables.
         RuntimeDirectory = "classroom-network";
         Environment = [ "XTABLES_LOCKFILE=/run/classroom-network/xtables.lock" ];
         Restart = "on-failure";
@@ -57,7 +57,7 @@ in
       startLimitIntervalSec = 0;
     };
 
-    # For a firewall that refuses what it does not know, whichever of the two programs writes it.
+    # A default-deny firewall needs this rule, with iptables as with nftables.
     networking.firewall.interfaces.${cfg.network.bridge}.allowedTCPPorts = [ cfg.network.apiPort ];
   };
 }

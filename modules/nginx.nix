@@ -1,5 +1,5 @@
-# Nginx: the only thing that listens to the world, and what containers reach of the hub. The rules are in nginx/*.conf,
-# which every other deployment includes as well; here is what differs between machines.
+# Nginx: the only public listener, and the address where containers reach the hub. The rules are in nginx/*.conf, which
+# every deployment includes. This file has what differs between machines.
 {
   config,
   lib,
@@ -10,16 +10,16 @@ let
   ipv4 = import ./ipv4.nix { inherit lib; };
   gateway = ipv4.gateway cfg.network.subnet;
   isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
-  # One path for all three files and the pages: they stay together.
+  # One store path for the three files and the pages.
   directives = ./nginx;
   trusted = cfg.nginx.trusted;
-  # Behind a tunnel nobody else on the network needs to reach it.
+  # Behind a tunnel only cloudflared needs to reach Nginx.
   addresses =
     if cfg.tunnel.enable then
       [ "127.0.0.1" ]
     else
       [ "0.0.0.0" ] ++ lib.optional config.networking.enableIPv6 "[::]";
-  # For redirects, and for the proof that the domain is ours.
+  # Port 80 is for redirects and for the HTTP challenge of ACME.
   hasPlain = isTls && (cfg.nginx.port == 443 || cfg.tls.acme.enable);
 in
 {
@@ -27,7 +27,7 @@ in
     services.nginx = {
       enable = true;
 
-      # An open notebook holds about six connections, twice; Nginx's own default is 512.
+      # An open notebook needs about six connections, each of them twice. Nginx's default is 512.
       eventsConfig = lib.mkDefault "worker_connections 4096;";
 
       upstreams = {
@@ -104,10 +104,10 @@ in
       };
     };
 
-    # The proxy's sockets belong to the class.
+    # The group of the proxy's sockets.
     systemd.services.nginx.serviceConfig.SupplementaryGroups = [ "classroom" ];
 
-    # Nginx comes up before Docker has made the bridge whose gateway it listens on.
+    # Nginx may start before Docker has created the bridge with its listen address.
     boot.kernel.sysctl."net.ipv4.ip_nonlocal_bind" = lib.mkDefault 1;
 
     security.acme = lib.mkIf cfg.tls.acme.enable {

@@ -1,4 +1,4 @@
-# configurable-http-proxy, a unit of its own: a restarted hub costs no student a connection.
+# configurable-http-proxy in its own unit: a restart of the hub keeps the connections of students.
 { config, lib, ... }:
 let
   cfg = config.services.classroom;
@@ -15,17 +15,17 @@ in
         User = "classroom";
         Group = "classroom";
         LoadCredential = cfg.credentials;
-        # It reads the token that it shares with the hub, and makes it if it comes first.
+        # The proxy creates the token that it shares with the hub if it starts first.
         StateDirectory = "classroom";
         StateDirectoryMode = "0700";
-        # Nginx is in the group and reaches the sockets; the API takes a token as well.
+        # Nginx is in the group, so it reaches the sockets. The API also requires a token.
         RuntimeDirectory = "classroom";
         RuntimeDirectoryMode = "0750";
         RuntimeDirectoryPreserve = "restart";
         UMask = "0007";
-        # Node compiles while it runs.
+        # Node compiles code at run time.
         MemoryDenyWriteExecute = false;
-        # Version 4 leaks a little with every websocket; a restart costs a reconnection and no kernel.
+        # Version 4 leaks memory with every websocket. After a restart browsers reconnect, and kernels keep running.
         MemoryHigh = "768M";
         MemoryMax = "1G";
         LimitNOFILE = 65536;

@@ -1,5 +1,5 @@
-# settings.json from the options. `classroom check` reads it while the system is built, so that a wrong setting fails then
-# instead of at boot.
+# settings.json, generated from the options. `classroom check` runs during the build, so a wrong setting fails the build
+# and not the boot.
 {
   config,
   lib,
@@ -13,7 +13,7 @@ let
     own = import ./types.nix { inherit lib; };
   };
 
-  # The values of the generated options, in the same tree.
+  # Return the values of generated options, in the same tree.
   valuesOf =
     options: values:
     lib.mapAttrs (name: option: if lib.isOption option then values.${name} else valuesOf option values.${name}) options;
@@ -50,11 +50,11 @@ in
           cp ${unchecked} $out
         '';
 
-    # Where the `classroom` command of an operator finds it.
+    # The default path of the `classroom` command.
     environment.etc."classroom/settings.json".source = cfg.settingsFile;
     environment.systemPackages = [
       cfg.package
-      pkgs.restic # which `classroom backup` runs
+      pkgs.restic # for `classroom backup`
     ];
   };
 }

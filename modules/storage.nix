@@ -1,5 +1,5 @@
-# Homes as folders: the helper that makes and bounds them for a hub that is not root. It takes a home's name and an
-# action; where homes are and how much they may hold it reads in settings.json itself.
+# Homes as directories: a root helper creates them and sets their quotas, because the hub is not root. A request has
+# only an action and the name of a home; path and quota come from settings.json.
 { config, lib, ... }:
 let
   cfg = config.services.classroom;
@@ -8,11 +8,11 @@ let
 in
 {
   config = lib.mkIf (cfg.enable && cfg.storage.kind == "directory" && cfg.storage.path != null) {
-    # Nobody but root looks through it; a student's container has their own home alone.
+    # Only root can list it; a student's container sees only its own home.
     systemd.tmpfiles.rules = [ "d ${cfg.storage.path} 0711 root root -" ];
 
     systemd.sockets.classroom-homes = {
-      description = "Makes homes of students";
+      description = "Helper for students' homes";
       wantedBy = [ "sockets.target" ];
       socketConfig = {
         ListenStream = "/run/classroom-homes.sock";
@@ -23,23 +23,23 @@ in
     };
 
     systemd.services.classroom-homes = {
-      description = "Makes homes of students";
-      # A disk that is not mounted is not an empty one.
+      description = "Helper for students' homes";
+      # Otherwise an unmounted disk would look like an empty one.
       unitConfig.RequiresMountsFor = [ cfg.storage.path ];
       serviceConfig = hardening // {
         ExecStart = "${lib.getExe cfg.package} homes-helper --settings ${cfg.settingsFile} --user classroom";
         ReadWritePaths = [ cfg.storage.path ];
-        # Homes are the students' own, and counted whatever their modes.
+        # To give homes to students, and to measure them despite their modes.
         CapabilityBoundingSet = [
           "CAP_CHOWN CAP_DAC_READ_SEARCH CAP_FOWNER"
         ]
-        # Limits, and the attribute that says which is a home's, are the machine's root's.
+        # To set quotas and the attribute with a home's project number.
         ++ lib.optional isBounded "CAP_SYS_ADMIN";
-        PrivateUsers = false; # owners and capabilities are those of the machine
+        PrivateUsers = false; # needs the owners and capabilities of the machine
         PrivateNetwork = true;
         RestrictAddressFamilies = [ "AF_UNIX" ];
-        MemoryDenyWriteExecute = false; # as the hub
-        # bash and the settings' own checks want no more; giving a home to its student does.
+        MemoryDenyWriteExecute = false; # as for the hub
+        # @privileged contains fchown, which gives a home to its student.
         SystemCallFilter = [
           "@system-service"
           "~@privileged @resources"

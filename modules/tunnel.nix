@@ -1,5 +1,5 @@
-# Cloudflare Tunnel in front of Nginx. Only cloudflared on this machine reaches it, and names the browser's address.
-# Cloudflare's free plan takes requests of at most 100 MB and has no certificate for *.hub.example.org.
+# Cloudflare Tunnel in front of Nginx. Only cloudflared on this machine reaches Nginx, and it sends the browser's
+# address. Cloudflare's free plan limits requests to 100 MB and has no certificate for *.hub.example.org.
 { config, lib, ... }:
 let
   cfg = config.services.classroom;

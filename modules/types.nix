@@ -17,7 +17,7 @@ in
     described ''size such as "512M" or "4G"'' (types.strMatching "[0-9]+[KMGT]?")
   );
 
-  folder = described ''path of a folder, such as "/srv/homes"'' (
+  folder = described ''path of a directory, such as "/srv/homes"'' (
     types.strMatching "/[^[:space:]]*[^/[:space:]]"
   );
 

@@ -1,4 +1,4 @@
-# `nix run`: the command; `.#demo`: a class in a virtual machine; `.#test-gpu`: what a student's container sees.
+# Apps of the flake: `nix run` (the command), `.#demo` (a class in a virtual machine), `.#test-gpu` (the GPU self-test).
 { pkgs, nixpkgs }:
 let
   inherit (pkgs) lib;
@@ -29,5 +29,5 @@ in
 {
   default = app "The classroom command" (lib.getExe built.classroom);
   demo = app "A class in a virtual machine, at http://localhost:8000/" "${demo}/bin/run-classroom-vm";
-  test-gpu = app "What a student's container sees of the GPUs" (lib.getExe testGpu);
+  test-gpu = app "Test of the GPUs in a student's container" (lib.getExe testGpu);
 }

@@ -1,4 +1,4 @@
-# Computed, so that nothing is forgotten: every package, shell and host, every test of a virtual machine.
+# Checks of the flake, computed and complete: every package, shell, host and virtual machine test.
 {
   pkgs,
   self,
@@ -7,7 +7,7 @@
 let
   inherit (pkgs) lib;
   inherit (pkgs.stdenv.hostPlatform) system;
-  # What 24.11 lacks; later releases bring it themselves.
+  # Missing in NixOS 24.11; later releases have it.
   shim = lib.optional (lib.versionOlder lib.trivial.release "25.05") ../tests/nix/shim-24.11.nix;
   vmTest =
     test:
@@ -16,7 +16,8 @@ let
       defaults.imports = shim;
     };
   prefixed = prefix: lib.mapAttrs' (name: lib.nameValuePair "${prefix}-${name}");
-  # Several gigabytes, and unfree: `nix build .#studentImage` makes them, a check evaluates the hosts that load them.
+  # Without the CUDA images, which are unfree and have several gigabytes (`nix build .#studentImage`). The checks
+  # evaluate the hosts that load them.
   small = lib.filterAttrs (name: _: !lib.hasPrefix "studentImage" name || lib.hasPrefix "studentImageCpu" name) self.packages.${system};
 in
 prefixed "package" small

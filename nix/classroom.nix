@@ -21,7 +21,7 @@ let
     };
     build-system = [ python.pkgs.hatchling ];
     dependencies = map (requirement: python.pkgs.${requirementName requirement}) project.dependencies;
-    # The bounds are those of the locks; what nixpkgs has instead is listed in docs and run by the tests.
+    # The locks have other versions than nixpkgs; the tests run with both.
     pythonRelaxDeps = true;
     pythonImportsCheck = [ "classroom.settings" ];
   };

@@ -1,12 +1,12 @@
-# All that is built, from one nixpkgs. The flake, the NixOS module and the tests come here, so each builds the same.
+# Packages of the project, from one nixpkgs. The flake, the NixOS module and the tests use this file.
 {
   pkgs,
-  # The one place where unfree code is allowed: CUDA, in the student image.
+  # Unfree code is allowed only here, for CUDA in the student image.
   cudaPkgs ? import pkgs.path {
     inherit (pkgs.stdenv.hostPlatform) system;
     config.allowUnfree = true;
   },
-  # 3.13 is what nixpkgs' own packages are built for in 26.05; 24.11 still lacks PyTorch for it.
+  # 26.05 builds its packages for Python 3.13; 24.11 has no PyTorch for it.
   pythonAttribute ? if pkgs.lib.versionAtLeast pkgs.lib.trivial.release "25.05" then "python313" else "python312",
 }:
 let
@@ -26,7 +26,7 @@ rec {
   studentImageCpu = pkgs.callPackage student { inherit python; };
   hubImage = pkgs.callPackage ../images/hub.nix { inherit classroom; };
 
-  # The image of a course: the standard one with what the instructor adds.
+  # Return the image of a course: the standard image with additional packages.
   studentImageWith =
     { cuda, extraPythonPackages, name }:
     (if cuda then studentImage else studentImageCpu).override { inherit extraPythonPackages name; };

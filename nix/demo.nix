@@ -1,4 +1,4 @@
-# A virtual machine with a class in it, for `nix run .#demo`. The console says the instructor's one-time password.
+# Virtual machine with a class, for `nix run .#demo`. The console prints the instructor's one-time password.
 { lib, modulesPath, ... }:
 {
   imports = [ "${modulesPath}/virtualisation/qemu-vm.nix" ];
@@ -22,7 +22,7 @@
     graphics = false;
     cores = 2;
     memorySize = 4096;
-    diskSize = 16384; # the student image is loaded into the engine
+    diskSize = 16384; # for the student image
     forwardPorts = [
       {
         from = "host";

@@ -1,4 +1,4 @@
-# docs/reference/options.md: the reference of the module's options.
+# docs/reference/options.md, the reference of the module's options.
 {
   lib,
   nixosOptionsDoc,
@@ -18,14 +18,14 @@ let
   rendered = nixosOptionsDoc {
     options = { inherit (evaluated.options) services; };
     warningsAreErrors = true;
-    # Paths in the store would change with every commit.
+    # Store paths would change with every commit.
     transformOptions = option: option // { declarations = [ ]; };
   };
 in
 runCommand "options.md" { } ''
   {
     printf '%s\n\n' \
-      '# Options of services.classroom' 'Made from modules/options by `make docs`.'
+      '# Options of services.classroom' 'Generated from modules/options by `make docs`.'
     cat -s ${rendered.optionsCommonMark}
   } > $out
 ''

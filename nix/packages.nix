@@ -1,11 +1,11 @@
-# The flake's packages: what nix/default.nix makes, and each image as an archive for a registry as well.
+# Packages of the flake: those of nix/default.nix, and each image as an archive for a registry.
 { pkgs }:
 let
   inherit (pkgs) lib;
   built = import ./. { inherit pkgs; };
   images = { inherit (built) hubImage studentImage studentImageCpu; };
 
-  # The same bytes each time: no name, no time.
+  # Reproducible: without name and time.
   archive =
     name: image:
     pkgs.runCommand "${image.imageName}.tar.gz"

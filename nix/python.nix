@@ -1,9 +1,9 @@
-# Python with the packages that nixpkgs lacks or has too old. pins.json says which: wheels of pure Python (JupyterHub's
-# and JupyterLab's hold their built JavaScript), each held against python/locks by tests/nix.
+# Python with packages that nixpkgs does not have, or has in an older version. pins.json lists them: pure Python wheels
+# (JupyterHub's and JupyterLab's contain their built JavaScript). tests/nix compares each version with python/locks.
 {
   lib,
   python,
-  # Where a pin's wheel comes from; tests put a folder here.
+  # Fetches the wheel of a pin; tests use a local directory.
   fetchPin ? pin: python.pkgs.fetchPypi pin,
 }:
 let
@@ -26,8 +26,8 @@ let
         };
         dependencies = map (name: final.${name}) pin.dependencies;
         dontStrip = true;
-        # jsonschema's extra format-nongpl is spelled out in pins.json without rfc3987-syntax: its grammar is compiled
-        # at import and costs every start of a server 1.5 s.
+        # pins.json has the packages of jsonschema's extra format-nongpl except rfc3987-syntax, which compiles its
+        # grammar at import and so delays every start of a server by 1.5 s.
         dontCheckRuntimeDeps = true;
       }
     ) pins;

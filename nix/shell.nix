@@ -1,4 +1,4 @@
-# What `make` and the tests use on a machine with Nix.
+# Development shell: the programs of `make` and of the tests.
 {
   mkShell,
   gcc,

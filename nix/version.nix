@@ -1,4 +1,4 @@
-# The project's version, from where Python has it.
+# Version of the project, read from the Python package.
 { lib }:
 lib.head (
   lib.match ".*__version__ = \"([^\"]+)\".*" (lib.readFile ../python/src/classroom/__init__.py)

@@ -1,5 +1,5 @@
-# Options of services.classroom. Those of the settings come from generated.nix; those written here drive NixOS, or have a
-# default that depends on it.
+# Options of services.classroom. generated.nix has the options of the settings. The options here configure NixOS, or
+# have a default that depends on it.
 {
   config,
   lib,
@@ -38,7 +38,7 @@ let
         cuda = mkOption {
           type = types.bool;
           default = cfg.gpu.isWanted;
-          defaultText = literalExpression "whether `gpu.policy` or a group's policy gives a student a GPU";
+          defaultText = literalExpression "true if `gpu.policy` or the policy of a group gives students GPUs";
           description = "Include PyTorch with CUDA, and the GPU monitor. This adds several gigabytes, and CUDA's licence is not free.";
         };
         extraPythonPackages = mkOption {
@@ -83,7 +83,7 @@ in
       type = types.nullOr (types.strMatching "[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+");
       default = null;
       example = "hub.example.org";
-      description = "Host name of the class. Null: any name, without TLS; for a first try.";
+      description = "Host name of the class. Null: any name, without TLS; only for a trial.";
     };
 
     site.externalUrl = generated.site.externalUrl // {
@@ -96,7 +96,7 @@ in
           "https://${cfg.domain}${lib.optionalString (cfg.nginx.port != 443) ":${port}"}/"
         else
           "http://${cfg.domain}${lib.optionalString (cfg.nginx.port != 80) ":${port}"}/";
-      defaultText = literalExpression "made of `domain`, `tls`, `tunnel` and `nginx.port`";
+      defaultText = literalExpression "derived from `domain`, `tls`, `tunnel` and `nginx.port`";
     };
 
     nginx = {
@@ -104,8 +104,8 @@ in
         type = types.bool;
         default = true;
         description = ''
-          Nginx for browsers. Off: a web server of your own takes its place and reaches the class at `proxy.listen`;
-          Nginx's server for the containers stays.
+          Run Nginx for browsers. Off: your own web server takes its place and reaches the class at `proxy.listen`.
+          Nginx still serves the containers.
         '';
       };
       port = mkOption {
@@ -124,30 +124,30 @@ in
         type = types.listOf types.str;
         default = [ ];
         example = [ "10.0.0.7" ];
-        description = "Load balancers or tunnels in front of Nginx. Nginx believes what they say about a browser's address and scheme.";
+        description = "Addresses of load balancers or tunnels in front of Nginx. Nginx trusts their headers for a browser's address and scheme.";
       };
       clientHeader = mkOption {
         type = types.enum [ "X-Forwarded-For" "CF-Connecting-IP" ];
         default = "X-Forwarded-For";
-        description = "The header with the browser's address that `trusted` machines send.";
+        description = "Header in which the `trusted` machines send the browser's address.";
       };
     };
 
     tls = {
       acme = {
-        enable = mkEnableOption "a certificate from Let's Encrypt, by HTTP on port 80";
+        enable = mkEnableOption "a certificate from Let's Encrypt, with its HTTP challenge on port 80";
         email = mkOption {
           type = types.nullOr types.str;
           default = null;
           example = "admin@example.org";
-          description = "Address for messages of Let's Encrypt. By setting it you accept their terms of service.";
+          description = "Email address for messages of Let's Encrypt. If you set it, you accept their terms of service.";
         };
       };
       certificate = mkOption {
         type = types.nullOr types.str;
         default = null;
         example = "/var/lib/certificates/hub.pem";
-        description = "A certificate of your own, with its chain, in PEM; Nginx's user must be able to read it.";
+        description = "Your own certificate with its chain, in PEM. Nginx's user must be able to read it.";
       };
       key = mkOption {
         type = types.nullOr own.secretFile;
@@ -169,7 +169,7 @@ in
         type = types.nullOr own.secretFile;
         default = null;
         example = "/run/secrets/cloudflared.json";
-        description = "The tunnel's credentials, which the same command wrote.";
+        description = "File with the tunnel's credentials, which the same command writes.";
       };
     };
 
@@ -197,10 +197,10 @@ in
     gpu.driver = mkOption {
       type = types.bool;
       default = cfg.gpu.isWanted;
-      defaultText = literalExpression "whether `gpu.policy` or a group's policy gives a student a GPU";
+      defaultText = literalExpression "true if `gpu.policy` or the policy of a group gives students GPUs";
       description = ''
         Set up NVIDIA's driver (open kernel modules, for Turing and newer) and the container toolkit. The driver's
-        licence is not free: set `nixpkgs.config.allowUnfree` as well. Off: you set up both yourself.
+        licence is not free, so set `nixpkgs.config.allowUnfree` too. Off: you set up both yourself.
       '';
     };
 
@@ -219,7 +219,7 @@ in
     package = mkOption {
       type = types.package;
       default = classroom.classroom;
-      defaultText = literalExpression "classroom, from this project";
+      defaultText = literalExpression "the package of this project";
       description = "The `classroom` command with the hub.";
     };
 
@@ -246,7 +246,7 @@ in
     backup.schedule = mkOption {
       type = types.str;
       default = "*-*-* 03:30:00";
-      description = "When backups are made, in the form of systemd's `OnCalendar=`.";
+      description = "Time of the backups, in the format of systemd's `OnCalendar=`.";
     };
 
     metrics = {
@@ -254,7 +254,7 @@ in
       nginxPort = mkOption {
         type = types.port;
         default = 8084;
-        description = "Port on loopback where Nginx counts its connections, for its exporter.";
+        description = "Port on loopback where Nginx publishes its status for the exporter.";
       };
     };
 
@@ -270,7 +270,7 @@ in
     settingsFile = mkOption {
       type = types.package;
       readOnly = true;
-      description = "The settings.json of hub and proxy, checked by `classroom check`.";
+      description = "The settings.json of the hub and the proxy. `classroom check` has checked it.";
     };
   };
 }

@@ -1,7 +1,7 @@
 {
   description = "A GPU server for a class";
 
-  # Where you keep the project. Its nixpkgs is the one that its tests ran with.
+  # The address of your copy of the project. Its nixpkgs is the one that its tests use.
   inputs.classroom.url = "git+https://git.example.org/classroom";
 
   outputs =

@@ -1,4 +1,4 @@
-# Every option away from its default: what a switch can be turned, a test turns.
+# Host in which every option differs from its default.
 { config, ... }:
 {
   services.classroom = {
@@ -38,7 +38,7 @@
         environment.COURSE = "audio2026";
         shared = [ "/data/speech" ];
       };
-      # Instructors first, whichever courses they are in as well.
+      # Instructors have the highest priority, even if they are in other groups too.
       staff = {
         members = config.services.classroom.admins;
         priority = 10;

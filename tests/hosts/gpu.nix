@@ -1,4 +1,4 @@
-# A GPU server: two of its GPUs for students, an image with the course's own packages.
+# A GPU server: two of its GPUs are for students, and the image has packages of a course.
 {
   nixpkgs.config.allowUnfree = true; # NVIDIA's driver
 

@@ -173,7 +173,7 @@ def test_http_2_as_on_nixos_keeps_host_and_limits(
         large = ("-H", "Sec-Fetch-Mode: navigate", "--data-binary", "@-")
         page, _, status = ask(site, "/hub/signup", *large, body=b"x" * 2_000_000)
         assert status == "413"
-        assert "may hold 1 MB" in page
+        assert "at most 1 MB" in page
         told, _, status = ask(site, "/hub/api/users", "--data-binary", "@-", body=b"x" * 2_000_000)
         assert (status, json.loads(told)["status"]) == ("413", 413)
         _, _, status = ask(site, "/user/alice/x", *large, body=b"x" * 2_000_000)

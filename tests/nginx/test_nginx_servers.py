@@ -160,7 +160,7 @@ def test_a_form_of_the_hub_has_a_size_limit(site: Site, announced: bool) -> None
         told = browser.post("/hub/api/users", content=body(1_200_000), headers=SCRIPT)
         small = browser.post("/hub/api/users", content=body(900_000), headers=SCRIPT)
     assert page.status_code == told.status_code == 413
-    assert "may hold 1 MB" in page.text
+    assert "at most 1 MB" in page.text
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "1 MB" in told.json()["message"]
     assert httpx.codes.is_success(small.status_code)

@@ -1,5 +1,5 @@
-# Small artefacts of a host, built with the tools of this machine, so that tests use them for real: the very files that
-# NixOS would run, but for the programs that they name.
+# Small artefacts of a host, built with the tools of this machine, so that tests can use the real files of NixOS. Only
+# the programs in them are other ones.
 {
   nixpkgs ? <nixpkgs>,
   gixy,
@@ -10,12 +10,12 @@ let
   pkgs = import ./host-toolchain.nix { inherit nixpkgs gixy; };
   inherit (pkgs) lib;
 
-  # The command of this checkout's own environment, and an image that is none: neither is what is looked at here.
+  # The command is that of this checkout, and the image is empty: neither is tested here.
   classroom = pkgs.runCommand "classroom" { version = "0"; meta.mainProgram = "classroom"; } ''
     mkdir -p $out/bin
     ln -s ${environment}/bin/classroom $out/bin/classroom
   '';
-  # As new as the locks have it, by sockets; nixpkgs' own may be older, by ports.
+  # The version of the locks, which uses sockets; that of nixpkgs may be older and use ports.
   proxy = pkgs.runCommand "configurable-http-proxy" { version = "5.3.0"; meta.mainProgram = "configurable-http-proxy"; } ''
     mkdir -p $out/bin
     ln -s ${environment}/bin/configurable-http-proxy $out/bin/configurable-http-proxy
@@ -50,7 +50,7 @@ let
       ++ modules;
     }).config;
 
-  # The store path of a file in a command line, with what it needs.
+  # Return the store path of a file in a command line, with its dependencies.
   fileIn =
     pattern: command:
     let

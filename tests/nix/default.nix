@@ -1,4 +1,4 @@
-# What tests/nix asks of nixpkgs; each attribute is evaluated on its own by `nix-instantiate`.
+# Expressions that tests/nix evaluates; `nix-instantiate` evaluates each attribute alone.
 {
   nixpkgs ? <nixpkgs>,
   modules ? ../../modules,
@@ -28,7 +28,7 @@ let
       template = machine [ ../../templates/class/configuration.nix ];
     };
 
-  # Our own assertions only: those of all of NixOS would be evaluated again for every case.
+  # Only our own assertions: those of NixOS would be evaluated again for every case.
   assertionsOf =
     { options, ... }:
     lib.concatMap (definition: definition.value) (
@@ -65,7 +65,7 @@ let
           {
             config._module.check = false;
             config._module.args.pkgs = import nixpkgs { };
-            # NixOS's own brings all of booting along.
+            # NixOS's module would need all modules of booting.
             options.fileSystems = lib.mkOption {
               default = { };
               type = lib.types.attrsOf (
@@ -87,7 +87,7 @@ let
         ++ modules;
     };
 
-  # The options alone, quickly.
+  # Only the options, for speed.
   alone =
     module:
     lib.evalModules {
@@ -107,7 +107,7 @@ in
   warnings = lib.mapAttrs (_: host: host.config.warnings) hosts;
   hostFailures = lib.mapAttrs (_: failures) hosts;
 
-  # What collectors reach on the host that has them all.
+  # Addresses of the collectors on the host that has all of them.
   collected =
     let
       inherit (hosts.everything) config;
@@ -125,7 +125,7 @@ in
       credentials = config.systemd.services.prometheus.serviceConfig.LoadCredential;
     };
 
-  # What the unit that looks at the GPUs may do.
+  # Rights of the GPU collector's unit.
   sampler = {
     inherit (hosts.gpu.config.systemd.services.classroom-gpus.serviceConfig)
       CapabilityBoundingSet
@@ -138,17 +138,17 @@ in
       ;
   };
 
-  # A good host with one mistake each: what evaluation says.
+  # Messages of evaluation for a correct host with one mistake each.
   assertions =
     cases: lib.mapAttrs (_: module: failures (few [ ../hosts/minimal.nix module ])) cases;
-  # For each assertion whether it holds, in the order in which they are written.
+  # For each assertion, in the order of the file, whether it holds.
   held =
     cases:
     lib.mapAttrs (
       _: module: map (assertion: assertion.assertion) (assertionsOf (few [ ../hosts/minimal.nix module ]))
     ) cases;
 
-  # What is written to settings.json, by services.classroom.settingsFile.
+  # Content of settings.json, from services.classroom.settingsFile.
   rendered =
     module:
     (few [
@@ -164,6 +164,6 @@ in
     inherit (option) description;
   }) (lib.filter (option: option.visible && !option.internal) (lib.optionAttrSetToDocList (alone { }).options.services.classroom));
 
-  # Values of the settings' keys as they are unless told otherwise, where JSON can hold them.
+  # Defaults of the settings' keys that JSON can represent.
   defaults = paths: map (path: lib.getAttrFromPath path (alone { }).config.services.classroom) paths;
 }

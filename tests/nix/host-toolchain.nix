@@ -1,7 +1,7 @@
 # nixpkgs with the tools of this Debian machine: stdenv is made of installed packages, each a store path with its
-# libraries and loader beside it, so that it runs in images as well. For machines that evaluate nixpkgs but have neither
-# its binary cache nor its sources: this project's own derivations are really built and used. What is built is not what
-# NixOS would run; that the recipes work is what it shows. Debian 12 and Python 3.11 are assumed.
+# libraries and loader next to it, so that it runs in images too. It is for machines that can evaluate nixpkgs, but
+# reach neither its binary cache nor its sources: the derivations of this project are built and used. The results differ
+# from those of NixOS; they show that the recipes work. It needs Debian 12 with Python 3.11.
 {
   nixpkgs,
   # gixy 0.1.21 from PyPI, the version of 26.05.
@@ -32,7 +32,7 @@ let
     setuptools = "python3-setuptools"; wheel = "python3-wheel"; build = "python3-build"; packaging = "python3-packaging";
   };
 
-  # `prev` lends its passthru and meta. The script ends in a builtin, because
+  # passthru and meta come from `prev`. The script ends in a builtin, because
   # nix kills the builder as soon as its output is closed.
   host = name: prev: script:
     let

@@ -1,11 +1,11 @@
-# The images of images/*.nix, made here: the interpreter is this machine's and the packages are the locks' wheels, so
-# PyTorch, a compiler and what is in no lock stay out. Recipes, layers, users and environment are those of the flake.
+# Images of images/*.nix, built with this machine's interpreter and the wheels of the locks, so without PyTorch, a
+# compiler and packages that no lock has. Recipes, layers, users and environment are those of the flake.
 {
   nixpkgs ? <nixpkgs>,
   gixy,
-  # A folder with hub/, student/ and build/, each full of wheels, with a needs.json that says which needs which.
+  # A directory with hub/, student/ and build/, each with wheels and a needs.json with their dependencies.
   wheels,
-  # An installed configurable-http-proxy: a folder with node_modules/; and the program that runs it.
+  # An installed configurable-http-proxy: a directory with node_modules/, and the program that runs it.
   proxy,
   node,
 }:
@@ -31,7 +31,7 @@ let
   parsed = folder: map (parse folder) (files folder);
   byName = folder: lib.listToAttrs (map (wheel: lib.nameValuePair wheel.name wheel) (parsed folder));
 
-  # Python as nix/python.nix makes it, its pins included; all else comes from the folder too.
+  # Python as in nix/python.nix, with its pins; the other packages come from the directory too.
   pythonOf =
     folder:
     let
@@ -84,7 +84,7 @@ rec {
     wheelLibraries = [ ];
   };
 
-  # As studentImageCpu, with one package that is the course's and not everybody's.
+  # As studentImageCpu, with one package of a course.
   plainImage = studentImageCpu.override {
     packages = ps: lib.filter (package: package.pname != "pandas") (allOf "student" ps);
   };

@@ -1,4 +1,4 @@
-# What evaluation wants of any machine, and no host of tests/hosts says: a root file system, no boot loader.
+# Root file system and boot loader, which every machine must define and the hosts of tests/hosts do not.
 { lib, ... }:
 {
   boot.loader.grub.enable = false;

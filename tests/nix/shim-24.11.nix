@@ -1,4 +1,4 @@
-# What 26.05 has and 24.11 lacks, so far as the tests of virtual machines set it.
+# Options of NixOS 26.05 that 24.11 does not have, for the tests of virtual machines.
 { config, lib, ... }:
 {
   options.hardware.nvidia-container-toolkit.suppressNvidiaDriverAssertion = lib.mkOption {

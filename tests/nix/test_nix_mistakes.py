@@ -32,11 +32,11 @@ ASSERTIONS = {
     ),
     "a tunnel without a domain": (
         "class.tls.acme.enable = lib.mkForce false; class.domain = lib.mkForce null; class.tunnel.enable = true;",
-        'services.classroom.domain = "hub.example.org"; and leave nginx.enable on',
+        'services.classroom.domain = "hub.example.org"; and services.classroom.nginx.enable = true;',
     ),
     "no devices": ('class.gpu.policy = "devices";', 'services.classroom.gpu.devices = [ "0" ];'),
     "devices for nobody": ('class.gpu.devices = [ "0" ];', 'services.classroom.gpu.policy = "devices";'),
-    "devices beside all": ('class.gpu.policy = "all"; class.gpu.devices = [ "0" ];', 'policy "all" takes no devices'),
+    "devices with all": ('class.gpu.policy = "all"; class.gpu.devices = [ "0" ];', 'policy "all" takes no devices'),
     "MPS without anybody who shares": (
         'class.gpu.policy = "exclusive"; class.gpu.mps.enable = true;',
         'services.classroom.gpu.policy = "shared";',
@@ -55,19 +55,19 @@ ASSERTIONS = {
     ),
     "GPUs for a group without the toolkit": (
         'class.groups.ml.gpu.policy = "exclusive"; class.gpu.driver = false;',
-        "services.classroom.groups give GPUs to students without the container toolkit",
+        "services.classroom.groups give GPUs to students, but the container toolkit is off",
     ),
     "a group's image that is none": (
         'class.images.vision = { }; class.groups.ml.image = "vison";',
-        "services.classroom.groups.ml.image: no image is called vison (images: vision). Write",
+        "services.classroom.groups.ml.image: no image has the name vison (images: vision). Write",
     ),
     "a count of GPUs": ("class.gpu.count = 1;", 'services.classroom.gpu.policy = "exclusive";'),
-    "a count beside devices": (
+    "a count with devices": (
         'class.gpu = { policy = "devices"; devices = [ "0" ]; count = 1; };',
         'services.classroom.gpu.policy = "exclusive";',
     ),
-    "a subnet that is none": ('class.network.subnet = "10.213.0.1/20";', "its last bits are to be 0"),
-    "a subnet for a dozen": ('class.network.subnet = "10.213.0.0/29";', "fewer than 13 containers"),
+    "a subnet that is none": ('class.network.subnet = "10.213.0.1/20";', "the bits after its prefix are not 0"),
+    "a subnet for a dozen": ('class.network.subnet = "10.213.0.0/29";', "room for fewer than 13 containers"),
     "a subnet that is Docker's": (
         'class.network.subnet = "172.17.0.0/20";',
         "collides with Docker's own bridge (172.17.0.1/16)",
@@ -81,20 +81,20 @@ ASSERTIONS = {
     ),
     "hub and proxy on one port": (
         'class.hub.listen = "127.0.0.1:9000"; class.proxy.api = "127.0.0.1:9000";',
-        "port 9000 is taken twice (hub.listen and proxy.api)",
+        "uses port 9000 twice (hub.listen and proxy.api)",
     ),
-    "Nginx on the hub's port": ("class.nginx.port = 8081;", "is taken twice (hub.listen and nginx.port"),
+    "Nginx on the hub's port": ("class.nginx.port = 8081;", "twice (hub.listen and nginx.port"),
     "Nginx on the containers' port": (
         "class.nginx.port = 9090; class.network.apiPort = 9090;",
-        "is taken twice (nginx.port and network.apiPort)",
+        "twice (nginx.port and network.apiPort)",
     ),
     "Nginx's counters on the hub's port": (
         "class.metrics = { enable = true; nginxPort = 8081; };",
-        "is taken twice (hub.listen and metrics.nginxPort)",
+        "twice (hub.listen and metrics.nginxPort)",
     ),
     "a port taken on purpose": (
         'class.nginx.port = 8082; class.proxy.listen = "127.0.0.1:8082";',
-        "is taken twice (proxy.listen and nginx.port)",
+        "twice (proxy.listen and nginx.port)",
     ),
     "pruning of what the class needs": (
         'virtualisation.docker.autoPrune = { enable = true; flags = [ "--all" ]; };',

@@ -1,5 +1,5 @@
-# The checks that building a VM test's driver makes of its script (mypy against the driver's own types, pyflakes),
-# without building its machines, which need KVM and a binary cache.
+# Checks of the scripts of VM tests, as the build of a test driver makes them (mypy with the driver's types, pyflakes),
+# but without its machines, which need KVM and a binary cache.
 {
   nixpkgs ? <nixpkgs>,
   gixy,

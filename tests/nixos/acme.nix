@@ -1,4 +1,4 @@
-# Before the first certificate has come, Nginx already answers, by one that it signed itself; http leads to https.
+# Nginx answers with a self-signed certificate before the first one arrives, and redirects http to https.
 {
   name = "classroom-acme";
   nodes.machine =
@@ -11,7 +11,7 @@
         tls.acme.email = "teacher@example.test";
       };
       networking.hosts."127.0.0.1" = [ "hub.example.test" ];
-      # Nobody answers there: the test has no way out.
+      # No server answers: the test has no network.
       security.acme.defaults.server = "https://127.0.0.1:1/directory";
     };
   testScript = ''

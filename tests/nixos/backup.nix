@@ -1,4 +1,4 @@
-# A backup is made by its unit while a student works, and the class comes back from it.
+# The unit creates a backup while a student works, and the class is restored from it.
 {
   name = "classroom-backup";
   nodes.machine = {

@@ -1,4 +1,4 @@
-# What is promised to students and operators holds on NixOS: the suite that every deployment passes.
+# The suite tests/behaviour, which every deployment passes, on NixOS.
 {
   name = "classroom-behaviour";
   nodes.machine =
@@ -9,7 +9,7 @@
         containerEdits.env = [ "FAKE_GPU=${seen}" ];
       };
       numbers = [ "0" "1" "2" "3" ];
-      # GPUs that are nothing but a variable; tests change the file.
+      # Simulated GPUs: each is only a variable. Tests change the file.
       gpus = pkgs.writeText "nvidia.json" (
         builtins.toJSON {
           cdiVersion = "0.6.0";

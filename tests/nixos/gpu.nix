@@ -1,5 +1,5 @@
-# The whole way of a GPU but for the driver: a stand-in for nvidia-ctk names the devices, Docker puts them into
-# containers. A driver that does not load takes nothing else down.
+# GPUs without a driver: a substitute for nvidia-ctk writes the specification, and Docker attaches the devices to
+# containers. A driver that does not load stops nothing else.
 {
   name = "classroom-gpu";
   nodes.machine =
@@ -40,7 +40,7 @@
         package = ctk "cat ${spec}";
         suppressNvidiaDriverAssertion = true;
       };
-      # Its paths are named in the specification, and only those that exist are kept: nothing unfree is built.
+      # The specification names its paths and keeps only existing ones, so nothing unfree is built.
       hardware.nvidia = {
         open = true;
         package = config.boot.kernelPackages.nvidiaPackages.stable.open;

@@ -1,4 +1,4 @@
-# Only Nginx listens to the world, secrets are their owner's, and the units hold few rights.
+# Only Nginx listens publicly, only their owner can read secrets, and the units have few rights.
 {
   name = "classroom-hardening";
   nodes = {

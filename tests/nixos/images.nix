@@ -1,4 +1,4 @@
-# An image is loaded when its tag has changed and only then; an old one goes when nobody uses it.
+# An image is loaded only when its tag has changed, and an old image is removed when no server uses it.
 {
   name = "classroom-images";
   nodes.machine =
@@ -48,7 +48,7 @@
     machine.succeed("systemctl restart classroom-images")
     assert len(tags()) == 1 and tags() != first
 
-    # Pruning leaves what the class needs.
+    # Pruning keeps the objects of the class.
     machine.succeed("docker system prune --all --force --filter label!=org.classroom.keep")
     assert len(tags()) == 1
     machine.succeed("docker network inspect classroom")

@@ -1,4 +1,4 @@
-# Prometheus on the same machine finds every exporter and the hub by itself; nothing of it is reached from outside.
+# Prometheus on the same machine scrapes every exporter and the hub, and other machines reach none of them.
 {
   name = "classroom-metrics";
   nodes = {

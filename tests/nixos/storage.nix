@@ -1,4 +1,4 @@
-# Homes as folders: a helper with root's rights makes them for a hub without, and the kernel bounds each.
+# Homes as directories: a root helper creates them for the hub, and the kernel limits each.
 {
   name = "classroom-storage";
   nodes.machine = {
@@ -28,7 +28,7 @@
     home = "/srv/homes/classroom-home-ada"
     assert machine.succeed(f"stat -c %u:%g {home}").strip() == "1000:100"
 
-    with subtest("a home is bounded and its student's work goes on"):
+    with subtest("a home has a limit and its student continues to work"):
         container = machine.succeed("docker ps --quiet --filter label=org.classroom.user=ada").strip()
         machine.fail(f"docker exec {container} dd if=/dev/zero of=/home/jovyan/large bs=1M count=100")
         machine.succeed(f"docker exec {container} rm /home/jovyan/large")

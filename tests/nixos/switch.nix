@@ -1,4 +1,4 @@
-# `nixos-rebuild switch` in the middle of a lecture, to another configuration and back, ends nobody's work.
+# `nixos-rebuild switch` during a lecture, to another configuration and back, ends no student's work.
 {
   name = "classroom-switch";
   nodes.machine =

@@ -1,4 +1,4 @@
-# Behind a tunnel Nginx is on loopback alone, and believes the tunnel about who the browser is.
+# Behind a tunnel Nginx listens on loopback only, and trusts the tunnel's header for the browser's address.
 {
   name = "classroom-tunnel";
   nodes = {

@@ -1,10 +1,10 @@
-# The database of a stock JupyterHub 5 becomes ours when the hub starts: accounts and passwords stay. The copy of before
-# goes back, and forth again.
+# The hub migrates the database of a stock JupyterHub 5 when it starts, and keeps accounts and passwords. A rollback
+# restores the earlier copy, which is then migrated again.
 {
   name = "classroom-upgrade";
   nodes.machine = {
     imports = [ ./common/class.nix ];
-    # Of a real hub: stock.json beside it says who is in it.
+    # The database of a real hub; stock.json next to it lists its accounts.
     environment.etc."stock.sql".source = ../../python/tests/upgrade/stock.sql;
   };
   testScript = ''

@@ -1,4 +1,4 @@
-# A machine with a class, and with what the tests use: the suite, a browser, the verbs of a server.
+# A machine with a class and the tools of the tests: the suite, a browser, and the verbs of a server.
 {
   config,
   lib,
@@ -37,7 +37,7 @@ in
   services.classroom = {
     enable = true;
     admins = [ "teacher" ];
-    # The recipe without PyTorch: what is tested here is the machine.
+    # Without PyTorch: the tests here are about the machine.
     image.package = lib.mkDefault (
       classroom.studentImageCpu.override {
         torch = _: [ ];

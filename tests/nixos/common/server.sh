@@ -1,4 +1,4 @@
-# What tests/behaviour asks of a server (CLASSROOM_SERVER), by systemd's means.
+# Verbs of CLASSROOM_SERVER for tests/behaviour, with systemd.
 unit() {
   case $1 in
     hub | proxy) echo "classroom-$1" ;;
@@ -18,7 +18,7 @@ shift
 case $verb in
   start)
     if [ "$1" = homes ]; then
-      # On NixOS a socket's unit starts it, where the class has folders for homes from the beginning.
+      # On NixOS a socket unit starts it, if homes are directories from the beginning.
       install -d -m 711 $state/homes
       systemd-run --quiet --collect --unit="$(unit homes)" \
         "$(command -v classroom)" homes-helper --listen /run/classroom-homes.sock --user classroom --settings $settings
