@@ -34,7 +34,7 @@ os.symlink('raw/1.bin', 'data/link')
 kept = list(range(1000))
 """
 
-# As JupyterLab saves: beside the file, then in its place.
+# As JupyterLab saves: a temporary file replaces the old file.
 WORK = """
 import os, time
 state = 0

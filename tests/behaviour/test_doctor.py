@@ -1,4 +1,4 @@
-"""An operator who asks what is wrong is told, each thing in a sentence, and the command beside it mends it."""
+"""`classroom doctor`: it reports each problem in a sentence, with the command that fixes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A home without room: the server starts, kernels run, nothing that was saved is lost, and deleting a file mends it."""
+"""A home without room: the server starts, kernels run, nothing that was saved is lost, and deleting a file helps."""
 
 from __future__ import annotations
 

@@ -134,17 +134,17 @@ def test_nobody_overtakes_and_an_offer_that_is_not_taken_passes_on(room: Class) 
     assert "All GPUs are in use or offered to students in the queue." in page
     assert "Students ahead of you: 2." in page
     assert not stands(awake)["turn"]
-    wait_until(lambda: asleep.is_known, "the hub starts the server of whose turn it is", 30)
+    wait_until(lambda: asleep.is_known, "the hub starts the server of the first student in the queue", 30)
     asleep.wait_ready()
     assert (room.sees(asleep), place(awake)) == ("0", 1)
-    wait_until(lambda: awake.is_known, "nobody has opened it: it passes on", 60)
+    wait_until(lambda: awake.is_known, "nobody has opened it, so the next student gets the GPU", 60)
     awake.wait_ready()
     awake.open()
     assert (room.sees(awake), asleep.is_known, place(asleep)) == ("0", False, None)
     words = "It was your turn, but you did not open the server in time. The next student got the GPU."
     for shown in ("/hub/home", f"/hub/spawn/{asleep.name}"):
         assert words in asleep.visitor.get(shown).text
-    wait_until(lambda: room.database(_OFFERS) == "0", "who has come is not sent away again", 30, 1)
+    wait_until(lambda: room.database(_OFFERS) == "0", "an opened server is not stopped again", 30, 1)
     assert awake.is_known
 
 
@@ -209,7 +209,7 @@ def test_who_has_had_a_gpu_for_long_is_told_in_the_notebook_and_it_passes_on_wit
     ends = time.monotonic() + 60
     while not told.count():
         stands(waiting)
-        assert time.monotonic() < ends, "the notebook says that its server is to be stopped"
+        assert time.monotonic() < ends, "the notebook says that its server will be stopped"
         page.wait_for_timeout(500)
     wait_until(lambda: "not by me" in holder.read("Welcome.ipynb"), "what was typed is saved", 15)
     assert room.sees(holder) == "0", "said before it happens"

@@ -38,7 +38,7 @@ class Course:
         return self.room.server
 
     def sh(self, script: str) -> str:
-        """What an instructor does beside the folder."""
+        """Run a script in the shared directory, as an instructor."""
         options = ("--rm", "--user=0", "--network=none", f"--volume={self.place}:/course", "--workdir=/course")
         return self.server("docker", "run", *options, IMAGE, "sh", "-euc", script)
 
@@ -65,7 +65,7 @@ def course(
     server("docker", "tag", image, IMAGE)
     room = Class(server, settings["gpu"]["cdiDirs"][0], [], new_student)
     made = Course(room, room.student(), f"/mnt/classroom-tests-{uuid.uuid4().hex[:6]}")
-    made.sh('mkdir -m 755 faces; echo "as handed out" > faces/list.csv')
+    made.sh('mkdir -m 755 faces; echo "as given" > faces/list.csv')
     module_reload(
         {
             "gpu": {"policy": "exclusive", "cdiDirs": [room.cdi]},
@@ -121,12 +121,12 @@ def test_a_student_of_a_group_has_what_the_group_has_and_another_has_not(
 
 def test_a_shared_folder_is_read_and_not_written(course: Course) -> None:
     member = course.member
-    assert member.read("shared/faces/list.csv") == "as handed out\n"
+    assert member.read("shared/faces/list.csv") == "as given\n"
     assert member.get("api/contents/shared/faces/list.csv").json()["writable"] is False
     assert member.write("shared/faces/list.csv", "changed").status_code >= 400
     assert member.write("shared/faces/new.txt", "new").status_code >= 400
     with member.kernel() as kernel:
-        assert kernel.run("print(open('shared/faces/list.csv').read(), end='')") == "as handed out\n"
+        assert kernel.run("print(open('shared/faces/list.csv').read(), end='')") == "as given\n"
         for attempt in (
             "open('/home/jovyan/shared/faces/list.csv', 'w')",
             "__import__('os').mkdir('/srv/shared/faces/new')",
@@ -135,7 +135,7 @@ def test_a_shared_folder_is_read_and_not_written(course: Course) -> None:
         ):
             with pytest.raises(CodeError, match=r"Read-only file system|Operation not permitted|Permission denied"):
                 kernel.run(attempt)
-    assert course.sh('cat faces/list.csv; echo "next week" > faces/more.csv') == "as handed out\n"
+    assert course.sh('cat faces/list.csv; echo "next week" > faces/more.csv') == "as given\n"
     assert member.read("shared/faces/more.csv") == "next week\n"
 
 

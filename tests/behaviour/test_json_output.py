@@ -1,6 +1,6 @@
-"""What programs read of the commands: the keys of each `--json`, as recorded in json_output.json.
+"""Keys of the `--json` output of each command, as recorded in json_output.json.
 
-`CLASSROOM_RECORD_JSON=1` writes the record anew, for a change that is meant.
+`CLASSROOM_RECORD_JSON=1` writes a new record, for an intended change.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     pip install ./python torch && python tests/gpu/mps_on_a_card.py
 
 Runs `classroom.gpus.mps` on a folder of its own, and clients as students' containers are: as user 1000, with mount, IPC
-and process namespaces of their own. Prints the answers and writes them beside this file, under the card's name with
+and process namespaces of their own. Prints the answers and writes them next to this file, under the card's name with
 `-mps`; a question that could not be asked says why. Ends with 1 if a client does not attach or takes more than its
 bound.
 """

@@ -4,7 +4,7 @@
 
 Loads a GPU with products of matrices, and meanwhile looks as the sampler does: the driver must name the card, count
 this process's memory and see that it computes; when it stops, it must grow idle. The welcome notebook's test of the GPU
-runs too. Prints what was seen and writes it beside this file, under the card's name; ends with 1 if it is not right.
+runs too. Prints what was seen and writes it next to this file, under the card's name; ends with 1 if it is not right.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from nginx.site import DIRECTIVES
 def gixy(config: Path) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("gixy")
     if not program.exists():
-        pytest.skip("gixy is not installed beside this Python")
+        pytest.skip("gixy is not installed with this Python")
     return subprocess.run([program, config], capture_output=True, text=True, check=False)
 
 

@@ -79,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
-        help="start everything, run a command beside it, stop everything",
-        description="Starts everything, runs a command beside it, stops everything. Where the stack cannot run, the "
+        help="start everything, run a command, stop everything",
+        description="Starts everything, runs a command, stops everything. Where the stack cannot run, the "
         "command runs alone and finds the reasons in CLASSROOM_SKIP.",
     )
     run.add_argument("command", nargs="+", metavar="CMD")

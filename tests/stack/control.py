@@ -1,5 +1,7 @@
-"""What `ctl` can ask, and how it reaches the supervisor: one JSON object over a Unix socket, with the asker's own
-standard streams beside it, so that a command's output goes to the asker directly."""
+"""Requests of `ctl` to the supervisor: a JSON object over a Unix socket, together with the caller's standard streams.
+
+A command writes its output directly to these streams.
+"""
 
 from __future__ import annotations
 

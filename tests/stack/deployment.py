@@ -73,7 +73,7 @@ def daemon(layout: Layout) -> dict[str, Any]:
         "live-restore": True,
         "log-driver": "json-file",
         "log-opts": {"max-size": "5m", "max-file": "2"},
-        # Nobody but the stack's own processes is PID 1 here, so there is no systemd to ask for control groups.
+        # PID 1 here is a process of the stack, so there is no systemd to manage control groups.
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
         "cgroup-parent": layout.cgroup,
         "storage-driver": "overlay2",

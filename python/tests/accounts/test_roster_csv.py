@@ -43,7 +43,7 @@ PLAIN = "name,full name,group\nada,Ada Löve,ml\n"
         "tabs",
         "CRLF",
         "Excel's hint",
-        "name beside username",
+        "name and username",
         "other order, comma in a name",
         "two name columns",
         "empty lines",

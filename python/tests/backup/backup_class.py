@@ -1,4 +1,4 @@
-"""A class to back up, and its operator at the terminal."""
+"""Class to back up, and the `classroom backup` command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.processes import classroom
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command has said."""
+    """Output and exit status of a command."""
 
     returncode: int
     stdout: str
@@ -32,7 +32,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Class:
-    """A class whose homes are folders: no engine is needed."""
+    """Class whose homes are directories: it needs no engine."""
 
     folder: Path
     prefix: str = "classroom"
@@ -61,7 +61,7 @@ class Class:
         return self.state / "homes" / f"{self.prefix}-home-{name}"
 
     def run(self, *words: str, **environment: str) -> Ended:
-        """`classroom backup WORDS`, in this process: to import the program anew takes longer than a backup."""
+        """Run `classroom backup WORDS` in this process: importing the program again takes longer than a backup."""
         out, err, status = io.StringIO(), io.StringIO(), 0
         around = {name: value for name, value in os.environ.items() if not name.startswith("RESTIC_")}
         own = {"CLASSROOM_SETTINGS": str(self.settings), "RESTIC_CACHE_DIR": str(self.folder.parent / "cache")}
@@ -78,7 +78,7 @@ class Class:
         return Ended(status, out.getvalue(), err.getvalue())
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
-        """`classroom backup WORDS` as a process group of its own, to be killed."""
+        """Start `classroom backup WORDS` in its own process group, so that a test can kill it."""
         return subprocess.Popen(
             classroom("backup", *words),
             env=os.environ | {"CLASSROOM_SETTINGS": str(self.settings)} | environment,
@@ -87,13 +87,13 @@ class Class:
         )
 
     def done(self, *words: str, **environment: str) -> Any:
-        """What `classroom backup WORDS --json` says."""
+        """Return the document of `classroom backup WORDS --json`."""
         ended = self.run(*words, "--json", **environment)
         assert ended.returncode == 0, ended.stderr
         return json.loads(ended.stdout)
 
     def refused(self, *words: str, **environment: str) -> str:
-        """What the operator reads: one message, no traceback."""
+        """Return the message of a failed command: one message, no traceback."""
         ended = self.run(*words, **environment)
         assert ended.returncode == 1, ended.stdout
         assert "Traceback" not in ended.stderr

@@ -1,7 +1,7 @@
-"""A repository that is opened at once.
+"""Repository that opens without delay.
 
-restic makes a password expensive to guess: to make a repository takes three seconds, each use of it half a second. The
-tests here open theirs hundreds of times; what is stored is encrypted all the same
+restic makes a password expensive to guess: creating a repository takes three seconds, and each use half a second. The
+tests open their repositories hundreds of times. The stored data is still encrypted
 (https://restic.readthedocs.io/en/stable/100_references.html#keys-encryption-and-mac).
 """
 
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 
 def make_quick(repository: Path, password: str) -> None:
-    """Write the one key of a repository anew, with the same password and next to no work to derive it."""
+    """Replace the key of a repository: the password stays, and deriving the key takes almost no work."""
     (file,) = (repository / "keys").iterdir()
     key = json.loads(file.read_text())
     sealed = base64.b64decode(key["data"])
@@ -35,7 +35,7 @@ def make_quick(repository: Path, password: str) -> None:
 
 
 def _derived(key: dict[str, Any], password: str) -> bytes:
-    """Keys to encrypt (32 bytes) and to sign (16 and 16)."""
+    """Return the keys for encryption (32 bytes) and for signatures (16 and 16)."""
     work = {"n": key["N"], "r": key["r"], "p": key["p"], "maxmem": 1 << 30}
     return hashlib.scrypt(password.encode(), salt=base64.b64decode(key["salt"]), dklen=64, **work)
 

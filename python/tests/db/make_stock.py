@@ -1,6 +1,6 @@
-"""Make stock.sql anew: accounts on a real JupyterHub 5.5.4 with stock NativeAuthenticator 1.3.0.
+"""Generator of stock.sql: accounts on a real JupyterHub 5.5.4 with stock NativeAuthenticator 1.3.0.
 
-In an environment of its own, which JupyterHub 6 does not share:
+It needs its own environment, without JupyterHub 6:
     pip install jupyterhub==5.5.4 jupyterhub-nativeauthenticator==1.3.0 httpx
     PATH=…/configurable-http-proxy:$PATH python make_stock.py > stock.sql
 """
@@ -31,7 +31,7 @@ PASSWORDS = json.loads(Path(__file__).with_name("stock.json").read_text(encoding
 
 
 def main() -> None:
-    """Run the hub, sign everybody up, approve and sign in those who are, print the database."""
+    """Run the hub, sign up all users, approve some and log them in, and print the database."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.py").write_text(CONFIG, encoding="utf-8")
         hub = subprocess.Popen([sys.executable, "-m", "jupyterhub", "-f", "config.py"], cwd=folder, stdout=sys.stderr)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def sign_everybody_up() -> None:
-    """As browsers do."""
+    """Sign up all users as a browser does."""
     for name, account in PASSWORDS.items():
         password = {"signup_password": account["password"], "signup_password_confirmation": account["password"]}
         assert post(httpx.Client(base_url=URL), "/hub/signup", {"username": name, **password}).status_code == 200

@@ -150,7 +150,7 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("made", "repository", "problems", "state", "says", "mend"),
+    ("made", "repository", "problems", "state", "message", "remedy"),
     [
         pytest.param(None, None, (), WARNING, "There is no backup", "create /srv/backups/classroom", id="never"),
         pytest.param(None, "/b", (), WARNING, "There is no backup", "create", id="never_where_the_settings_say"),
@@ -162,13 +162,13 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
     ],
 )
 def test_the_age_of_the_last_backup(  # noqa: PLR0917 - columns of the table
-    made: str | None, repository: str | None, problems: tuple[str, ...], state: State, says: str, mend: str | None
+    made: str | None, repository: str | None, problems: tuple[str, ...], state: State, message: str, remedy: str | None
 ) -> None:
     last = LastBackup(made, "/nas/class", archive=False, problems=problems) if made else None
     found = inspect_backup(last, repository, NOW)
     assert found.state is state
-    assert says in found.message
-    assert found.remedy == (f"classroom backup {mend}" if mend else None)
+    assert message in found.message
+    assert found.remedy == (f"classroom backup {remedy}" if remedy else None)
 
 
 def test_an_old_archive_is_replaced() -> None:

@@ -39,7 +39,7 @@ def test_findings_come_in_the_order_of_the_checks_and_one_that_hangs_holds_up_no
 @pytest.mark.parametrize(
     ("error", "state", "says"),
     [
-        pytest.param(ClassroomError("Mend it."), State.WRONG, "Mend it.", id="an_error_for_operators"),
+        pytest.param(ClassroomError("Fix it."), State.WRONG, "Fix it.", id="an_error_for_operators"),
         pytest.param(NotCheckedError("The engine is away."), State.WARNING, "The engine is away.", id="told_elsewhere"),
         pytest.param(PermissionError(), State.WARNING, "Only root", id="not_root"),
         pytest.param(KeyError("odd"), State.WRONG, "could not be checked (KeyError", id="a_mistake_of_ours"),

@@ -32,7 +32,7 @@ def demand(*rules: Gpu) -> Demand:
 
 
 def preempted(held: list[Lease], overdue: int, *rules: Gpu, claims: tuple[Claim, ...] = ()) -> list[str]:
-    """Who is to go, where so many of the leases have lasted long enough: the first is to go first."""
+    """Return the students whose leases end, where the first `overdue` leases have lasted long enough."""
     return [each.holder for each in leases_to_preempt(held[:overdue], held, demand(*rules), TWO, claims)]
 
 
@@ -59,18 +59,18 @@ CROWD = [lease(f"{name}{number}", number, gpu=SHARED) for number in range(2) for
     ],
     ids=[
         "nobody waits",
-        "nobody has had theirs for long",
+        "no lease is old",
         "one for one",
         "two for two",
         "no more than there are",
-        "both for who needs two",
+        "both for a student who needs two",
         "not one alone: it would help nobody",
         "the one that is wanted",
-        "not one that nobody who waits may have",
+        "not one that no waiting student may use",
         "another is free",
         "and one more is needed",
-        "one of those who share",
-        "all of one for who is to have it alone",
+        "one of the leases that share a GPU",
+        "all leases of a GPU for a student who needs it alone",
     ],
 )
 def test_no_more_leases_end_than_help(held: list[Lease], overdue: int, waiting: list[Gpu], goes: list[str]) -> None:

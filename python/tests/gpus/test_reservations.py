@@ -241,7 +241,7 @@ def test_no_start_gets_a_device_that_is_reserved_for_others(data: st.DataObject)
         "backwards",
         "over",
         "begun",
-        "beside another",
+        "at the same time as another",
         "too many at once",
         "before another",
         "after another",

@@ -93,7 +93,7 @@ def add_crypt_keys(state: Path, keys: Sequence[str]) -> str:
         keys: hexadecimal or Base64, 32 bytes each.
 
     Returns:
-        a note for the operator; empty where nothing was to be done.
+        a note for the operator; empty if nothing was necessary.
 
     Raises:
         ClassroomError: the file cannot be read or written.

@@ -64,7 +64,7 @@ def check_gpus(load: Callable[[str], Any] = import_module, devices: Path = Path(
 
 
 def _attached(devices: Path) -> int:
-    # One file for each GPU, besides nvidiactl, nvidia-uvm and others. dxg is Windows' subsystem for Linux.
+    # One file for each GPU, in addition to nvidiactl, nvidia-uvm and others. dxg is Windows' subsystem for Linux.
     return len(list(devices.glob("nvidia[0-9]*"))) or int((devices / "dxg").exists())
 
 

@@ -34,7 +34,7 @@ def list_reservations(
     Args:
         db: the hub's database.
         when: the time; now by default.
-        named: members of groups besides JupyterHub's own (`classroom.settings.groups.configured_members`).
+        named: members of groups in addition to JupyterHub's own (`classroom.settings.groups.configured_members`).
     """
     rows = db.scalars(
         select(ReservationRow).where(ReservationRow.ends > (when or utc_now())).order_by(ReservationRow.id)
