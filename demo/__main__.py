@@ -1,4 +1,4 @@
-"""`python3 -m demo`. Pythons that are too old read this file, to say so or to find a newer one: no new syntax here."""
+"""`python3 -m demo`. Old versions of Python read this file, to find a newer one or to say so: no new syntax here."""
 
 import os
 import shutil
@@ -9,9 +9,9 @@ NEWEST = 30
 
 
 def main() -> int:
-    """Start the demo with a Python that is new enough."""
+    """Start the first stage with a Python that is new enough, and return its exit status."""
     if sys.version_info >= (3, OLDEST):
-        from demo.cli import main as run  # noqa: PLC0415 - newer syntax
+        from demo.first_stage import main as run  # noqa: PLC0415 - newer syntax
 
         return run()
     for minor in range(NEWEST, OLDEST - 1, -1):

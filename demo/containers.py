@@ -1,144 +1,140 @@
-"""The demo with a Docker engine: the student image, made once, and a bridge of its own."""
+"""The demo's part in a Docker engine: the students' image, a bridge and containers.
+
+The machine's firewall stays as it is. Homes, which are volumes, and the image stay until `remove`.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
+import re
 import shutil
-import subprocess
-from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Any
+import socket
+import sys
+from typing import TYPE_CHECKING
 
-from demo.class_settings import IMAGE, docker_settings, with_hub_on_bridge, write
-from demo.errors import DemoError
-from demo.tasks import TaskError
+import docker
+import docker.errors
+
+from classroom.docker.client import connect
+from classroom.docker.container import LABEL
+from classroom.docker.network import bridge_down, bridge_up
+from demo.class_settings import IMAGE
+from demo.commands import CommandError, run
+from demo.options import ROOT, DemoError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from demo.engine import Engine
-    from demo.options import Options, Places
-    from demo.screen import Screen, Step
-    from demo.tasks import Tasks
+    from classroom.settings.models import Settings
+    from demo.options import Options, Paths
+    from demo.screen import Screen
 
 _BASE_IMAGE = "python:3.13-slim"
 """Where debootstrap cannot run; the Python of the Nix images."""
-_HELPER = "demo/docker_class.py"
+_STAGES = ("classroom-student-environment:", "classroom-student-system:")  # names that images/debian gives
+_TIMEOUT = 60  # seconds for a call of the engine
+_PROBE = """
+import sys, urllib.request
+urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1], timeout=10).read()
+"""
 
 
-class Containers:
-    """Bridge, image and containers of the demo."""
+def make_bridge(settings: Settings) -> None:
+    """Make the bridge, and first remove the containers of a demo that was killed.
 
-    def __init__(self, places: Places, options: Options, engine: Engine, environment: Path) -> None:
-        """Make nothing yet."""
-        self._places = places
-        self._options = options
-        self._engine = engine
-        self._python = environment / "bin" / "python"
-        self._made = False
-
-    def prepare(self, screen: Screen, tasks: Tasks, proxy: Sequence[str]) -> dict[str, Any]:
-        """Make bridge and image, and return the class's settings.
-
-        Raises:
-            DemoError: with the reason and the remedy.
-        """
-        settings = docker_settings(self._options, self._places, proxy, self._engine)
-        write(settings, self._places)
-        self._made = True
-        self._help(tasks, "up")
-        gateway = str(IPv4Network(settings["network"]["subnet"])[1])
+    Raises:
+        DemoError: the bridge is not on this machine.
+        ClassroomError: the engine refuses.
+    """
+    _remove_containers(settings)
+    bridge_up(settings.network, settings.docker.host)
+    with socket.socket() as probe:
         try:
-            settings = with_hub_on_bridge(settings, gateway)
-        except DemoError as error:
+            probe.bind((str(settings.network.gateway), 0))
+        except OSError as error:
             raise DemoError(
-                f"The Docker engine at {self._engine.host} puts its bridges elsewhere than on this machine (it is "
+                f"The Docker engine at {settings.docker.host} puts its bridges elsewhere than on this machine (it is "
                 "rootless, in a virtual machine or far away): ENGINE=process shows the site without containers"
             ) from error
-        self._make_image(screen, tasks)
-        return settings
 
-    def check_reach(self, tasks: Tasks) -> None:
-        """Check that containers reach the hub.
 
-        Raises:
-            DemoError: they do not.
-        """
-        self._help(tasks, "reach")
+def make_image(options: Options, paths: Paths, host: str, screen: Screen) -> None:
+    """Make the students' image if its contents have changed; raise DemoError with the last lines of a failure."""
+    log = paths.logs / "image.log"
+    cache = {"XDG_CACHE_HOME": str(paths.directory / "cache")}
+    words = ("Making the students' image", "The students' image is ready")
+    try:
+        with screen.step(*words, long="a few minutes, the first time") as update:
 
-    def down(self) -> None:
-        """Stop the students' servers and remove the bridge, as far as that can be done."""
-        if self._made:
-            _run_helper(self._python, self._places, "down")
+            def show(line: str) -> None:
+                if step := re.match(r"step (\d+)/(\d+) (.*)", line):  # such as `step 1/6 making Debian`
+                    update((int(step[1]) - 1) / int(step[2]), step[3])
 
-    @staticmethod
-    def remove(places: Places) -> None:
-        """Remove all that a demo has in the engine, homes included.
+            run(_image_command(options, host), log, environment=cache, on_line=show)
+    except CommandError as error:
+        lines = [line for line in error.output.splitlines() if not line.startswith("step ")]
+        raise DemoError(
+            "\n    ".join(["The students' image could not be made:", *lines[-8:]])
+            + f"\n  All of it: {log}. BASE_IMAGE=NAME builds on another image of Debian or Ubuntu; "
+            "ENGINE=process needs no image."
+        ) from error
 
-        Raises:
-            DemoError: the engine does not let us.
-        """
-        if json.loads(places.settings.read_text(encoding="utf-8"))["spawner"] != "docker":
-            return
-        done = _run_helper(places.environment / "bin" / "python", places, "remove")
-        if done.returncode:
-            raise DemoError(f"Not removed, since {done.stdout.strip()}")
 
-    def _make_image(self, screen: Screen, tasks: Tasks) -> None:
-        log = self._places.logs / "image.log"
-        line: list[str | Path] = [self._python, self._places.root / "images" / "debian", "image", f"--tag={IMAGE}"]
-        line += [f"--host={self._engine.host}", *self._base()]
-        steps = _Steps(screen)
-        cache = {"XDG_CACHE_HOME": str(self._places.directory / "cache")}
+def _image_command(options: Options, host: str) -> list[str]:
+    base = options.base_image
+    can_bootstrap = os.geteuid() == 0 and shutil.which("debootstrap", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if not base and not can_bootstrap:
+        base = _BASE_IMAGE
+    command = [sys.executable, f"{ROOT}/images/debian", "image", f"--tag={IMAGE}", f"--host={host}"]
+    return [*command, *([f"--base-image={base}"] if base else [])]
+
+
+def check_hub_is_reached(settings: Settings) -> None:
+    """Raise DemoError if containers do not reach the hub."""
+    network = settings.network
+    url = f"http://{settings.hub.listen}/hub/api/"
+    with connect(settings.docker.host, _TIMEOUT) as client:
+        container = client.create_container(
+            image=settings.student.image,
+            command=["python", "-c", _PROBE, url],
+            labels={LABEL + "network": network.name},
+            host_config=client.create_host_config(network_mode=network.name),
+        )
         try:
-            with steps.shown:
-                tasks.run(line, log, environment=cache, on_line=steps.line)
-        except TaskError as error:
-            reason = [line for line in error.output.splitlines() if not line.startswith("step ")]
-            raise DemoError(
-                "\n    ".join(["The students' image could not be made:", *reason[-8:]])
-                + f"\n  All of it: {log}. BASE_IMAGE=NAME builds on another image of Debian or Ubuntu; "
-                "ENGINE=process needs no image."
-            ) from error
-
-    def _base(self) -> list[str]:
-        if self._options.base_image:
-            return [f"--base-image={self._options.base_image}"]
-        if os.geteuid() == 0 and shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
-            return []
-        return [f"--base-image={_BASE_IMAGE}"]
-
-    def _help(self, tasks: Tasks, action: str) -> None:
-        line: list[str | Path] = [self._python, "-I", self._places.root / _HELPER, action, self._places.settings]
-        try:
-            tasks.run(line, self._places.logs / "docker.log")
-        except TaskError as error:
-            raise DemoError(error.output.strip() or str(error)) from error
+            client.start(container)
+            status = client.wait(container)["StatusCode"]
+            lines = client.logs(container).decode(errors="replace").strip().splitlines()
+        finally:
+            client.remove_container(container, force=True)
+    if status:
+        raise DemoError(
+            f"Containers do not reach the hub at {url} ({lines[-1] if lines else status}): this machine's firewall "
+            f"refuses them; let in what comes from {network.bridge} (with ufw: ufw allow in on {network.bridge}), or "
+            "ENGINE=process shows the site without containers"
+        )
 
 
-class _Steps:
-    """What the image's builder says: `step 1/6 making Debian`; nothing but its last line if there is nothing to do."""
-
-    def __init__(self, screen: Screen) -> None:
-        self.shown = contextlib.ExitStack()
-        self._screen = screen
-        self._step: Step | None = None
-
-    def line(self, text: str) -> None:
-        first, _, rest = text.partition(" ")
-        if first != "step":
-            return
-        if self._step is None:
-            words = ("Making the students' image", "The students' image was made")
-            self._step = self.shown.enter_context(self._screen.step(*words, long="a few minutes, the first time"))
-        count, _, what = rest.partition(" ")
-        number, _, total = count.partition("/")
-        self._step.update("image", (int(number) - 1) / int(total), detail=what)
-        self._step.say(what)
+def stop(settings: Settings) -> None:
+    """Stop the students' servers and remove the bridge."""
+    _remove_containers(settings)
+    bridge_down(settings.network, settings.docker.host)
 
 
-def _run_helper(python: Path, places: Places, action: str) -> subprocess.CompletedProcess[str]:
-    line: list[str | Path] = [python, "-I", places.root / _HELPER, action, places.settings]
-    return subprocess.run(line, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def remove(settings: Settings) -> None:
+    """Remove all that this demo has in the engine, homes included."""
+    stop(settings)
+    with connect(settings.docker.host, _TIMEOUT) as client:
+        for volume in client.volumes()["Volumes"] or []:
+            if volume["Name"].startswith(f"{settings.docker.prefix}-home-"):
+                client.remove_volume(volume["Name"])
+        for tag in [tag for image in client.images() for tag in image["RepoTags"] or ()]:
+            if tag == settings.student.image or tag.startswith(_STAGES):
+                client.remove_image(tag)
+
+
+def _remove_containers(settings: Settings) -> None:
+    with connect(settings.docker.host, _TIMEOUT) as client:
+        for container in client.containers(all=True, filters={"label": f"{LABEL}network={settings.network.name}"}):
+            try:
+                client.remove_container(container["Id"], force=True)
+            except docker.errors.APIError as error:
+                if error.status_code not in {404, 409}:  # gone, or going
+                    raise

@@ -1,124 +1,132 @@
-"""Output on a terminal or in a file: lines, and a progress bar on a terminal."""
+"""Output on a terminal or in a file: lines, progress bars and the introduction to a running class."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
-import threading
+import io
+import os
+import sys
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn
+
+from demo.options import TEACHER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
 
-_WIDTH = 24
+    from demo.options import Engine, Options
+
+_INTRODUCTION = """
+  Address     [bold]{address}[/]
+  Instructor  [bold]{teacher}[/]
+  Password    {password}
+
+{caution}
+
+  1. Open {address} and sign up as a student with any name.
+  2. In a private window (or another browser) open {address}hub/authorize,
+     log in as {teacher} and approve the student.
+  3. In the first window, log in as the student and run a cell of Welcome.ipynb.
+  4. In a terminal, in this directory, run a command of the instructor or operator of a class:
+     .demo/environment/bin/classroom users list --settings .demo/settings.json{tunnel}
+
+  Ctrl-C stops everything. Accounts and files stay in {kept} for the next `make demo`;
+  `{removal}` removes everything.
+  Logs: .demo/log/hub.log, .demo/log/proxy.log"""
+_TUNNEL = """
+  From your own computer: run `ssh -L {port}:127.0.0.1:{port} THIS-MACHINE` there first,
+  or start this with HOST=0.0.0.0."""
+_CONTAINERS = """\
+  Each student has a container (Docker Engine {version}). The demo leaves this machine's firewall
+  alone: containers reach the internet, this machine's open ports, its private networks and, in a
+  cloud, the metadata service. A real class blocks these (`classroom network up`)."""
+_PROCESSES = """\
+  This shows the site and isolates nobody: every student's server is a process of {user}
+  and has all rights of {user} on this machine."""
+_OPEN = """
+  Everyone in this machine's network reaches the page, unencrypted: approve only people you trust."""
 
 
 class Screen:
-    """Lines on a terminal or in a file."""
+    """Lines and progress bars."""
 
-    def __init__(self, stream: TextIO, *, terminal: bool | None = None) -> None:
-        """Write on a stream.
-
-        Args:
-            stream: where.
-            terminal: whether lines may be written over; the stream's own answer unless told.
-        """
-        self._stream = stream
-        self.terminal = stream.isatty() if terminal is None else terminal
+    def __init__(self, stream: TextIO | None = None, *, terminal: bool | None = None) -> None:
+        """Write on a stream, by default standard output; `terminal` overrides what the stream says about itself."""
+        self.console = Console(
+            file=stream or _Output(sys.stdout.buffer, sys.stdout.encoding, errors="replace"),
+            force_terminal=terminal, highlight=False, soft_wrap=True,
+        )  # fmt: skip
 
     def line(self, text: str = "") -> None:
-        """Write one line."""
-        self._write(f"{text}\n")
-
-    def bold(self, text: str) -> str:
-        """Return the text, bold on a terminal."""
-        return f"\x1b[1m{text}\x1b[0m" if self.terminal else text
+        """Write a line, which can have Rich's markup."""
+        self.console.print(text)
 
     @contextlib.contextmanager
-    def step(self, doing: str, done: str, *, long: str = "") -> Iterator[Step]:
-        """Show what is being done, then that it is done and how long it took.
+    def step(self, doing: str, done: str, *, long: str = "") -> Iterator[Callable[[float, str], None]]:
+        """Show a slow step, then how long it took; give a function that sets the bar's fraction and detail.
 
         Args:
-            doing: such as "Installing Python packages".
-            done: such as "Python packages installed".
-            long: said beside `doing` where no bar shows that it goes on.
+            doing: such as "Making the image".
+            done: such as "Image made".
+            long: the usual duration, told where no bar shows the progress.
         """
-        step = Step(self, doing)
-        if self.terminal:
-            step.show()
-        else:
-            self.line(f"  {doing}{f' ({long})' if long else ''}")
         started = time.monotonic()
-        try:
-            yield step
-        finally:
-            step.end()
-        self.line(f"  {done} in {_duration(time.monotonic() - started)}")
+        terminal = self.console.is_terminal
+        if not terminal:
+            self.line(f"  {doing}{f' ({long})' if long else ''}")
+        columns = (f"  {doing}", BarColumn(24), TaskProgressColumn(), "{task.description}")
+        # No refresh by a thread: the hub and the proxy are forked meanwhile.
+        with Progress(*columns, console=self.console, auto_refresh=False, transient=True, disable=not terminal) as bar:
+            task = bar.add_task("", total=1.0)
+            bar.refresh()
 
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # whoever read us has gone; what runs must still be stopped
-            self._stream.write(text)
-            self._stream.flush()
+            def update(fraction: float, detail: str) -> None:
+                bar.update(task, completed=max(fraction, bar.tasks[0].completed), description=detail, refresh=True)
+                if detail and not terminal:
+                    self.line(f"    {detail}")
 
-    def redraw(self, text: str) -> None:
-        """Write over the line that was drawn before."""
-        room = shutil.get_terminal_size().columns - 1
-        self._write(f"\r\x1b[K{text[:room]}")
+            yield update
+        seconds = time.monotonic() - started
+        self.line(f"  {done} in {f'{seconds:.0f} s' if seconds < 100 else f'{seconds / 60:.1f} min'}")
 
-
-class Step:
-    """A slow step; threads report its progress."""
-
-    def __init__(self, screen: Screen, doing: str) -> None:
-        """Begin at 0 %."""
-        self._screen = screen
-        self._doing = doing
-        self._lock = threading.Lock()
-        self._parts: dict[str, tuple[float, float]] = {}
-        self._detail = ""
-        self._ended = False
-
-    def update(self, part: str, fraction: float, *, weight: float = 1, detail: str = "") -> None:
-        """Set how much of one part of the step is done.
+    def introduce(self, options: Options, engine: Engine | None, reason: str, password: str | None) -> None:
+        """Print the address, the instructor, what is not safe, and the next steps.
 
         Args:
-            part: a name for it.
-            fraction: 0 to 1; the bar never goes back.
-            weight: how much of the whole it is.
-            detail: what it is at.
+            options: those of the start.
+            engine: the Docker engine that runs the servers.
+            reason: the reason why there is none; empty where none was asked for.
+            password: the one-time password; None when the instructor has chosen another one.
         """
-        with self._lock:
-            before = self._parts.get(part, (0.0, weight))[0]
-            self._parts[part] = (max(before, min(fraction, 1.0)), weight)
-            self._detail = detail or self._detail
-        self.show()
-
-    def say(self, text: str) -> None:
-        """Write a line about the step where there is no bar."""
-        if not self._screen.terminal:
-            self._screen.line(f"    {text}")
-
-    def show(self) -> None:
-        """Draw the bar."""
-        if not self._screen.terminal:
-            return
-        with self._lock:
-            if self._ended:
-                return
-            whole = sum(weight for _, weight in self._parts.values()) or 1
-            fraction = sum(fraction * weight for fraction, weight in self._parts.values()) / whole
-            full = int(fraction * _WIDTH)
-            bar = "#" * full + "-" * (_WIDTH - full)
-            self._screen.redraw(f"  {self._doing}  [{bar}] {fraction:4.0%}  {self._detail}")
-
-    def end(self) -> None:
-        """Remove the bar."""
-        with self._lock:
-            self._ended = True
-        if self._screen.terminal:
-            self._screen.redraw("")
+        if engine:
+            caution = _CONTAINERS.format(version=engine.version)
+        else:
+            caution = _PROCESSES.format(user="root" if os.geteuid() == 0 else "your user")
+            caution += f"\n  For containers instead: {reason}." if reason else ""
+        far = os.environ.get("SSH_CONNECTION") and not options.open_to_others
+        self.line(_INTRODUCTION.format(
+            address=options.address,
+            teacher=TEACHER,
+            password=f"[bold]{password}[/]   (one-time: you then choose your own)" if password else "the one you chose",
+            caution=caution + (_OPEN if options.open_to_others else ""),
+            tunnel=_TUNNEL.format(port=options.port) if far else "",
+            kept=".demo and Docker" if engine else ".demo",
+            removal="make demo-remove" if engine else "rm -rf .demo",
+        ))  # fmt: skip
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+class _Output(io.TextIOWrapper):
+    """Standard output that may be closed by its reader; the class must still be stopped then."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()

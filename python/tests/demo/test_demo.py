@@ -66,7 +66,11 @@ def test_a_class_starts_stops_and_is_found_again(checkout: Path) -> None:
     teacher.sign_in("teacher", TEACHERS)
     assert "ada" in teacher.web.get("hub/authorize").text
     assert list((checkout / ".demo/state/homes").glob("*-home-teacher/Welcome.ipynb"))
+    remove = ["make", "demo-remove", f"PYTHON={sys.executable}"]
+    assert subprocess.run(remove, cwd=checkout, check=False, capture_output=True).returncode, "it runs"
     second.press_ctrl_c()
+    subprocess.run(remove, cwd=checkout, check=True)
+    assert not (checkout / ".demo").exists()
 
 
 def test_a_port_in_use_is_told_with_what_to_write(checkout: Path) -> None:

@@ -7,6 +7,8 @@ import errno
 import io
 import json
 import os
+import re
+import shutil
 import socketserver
 import subprocess
 import sys
@@ -20,16 +22,13 @@ from typing import Any
 
 import pytest
 
-from demo import messages
 from demo.children import Children
-from demo.class_settings import CANDIDATES, free_subnet, process_settings
-from demo.engine import Engine, NoEngine, choose, inspect_engine
-from demo.errors import DemoError
-from demo.messages import explain_npm, explain_pip
-from demo.options import Options, Places, read_options
-from demo.python import PythonEnvironment
+from demo.class_settings import CANDIDATES, free_subnet, write_settings
+from demo.commands import CommandError, explain_installation, run
+from demo.first_stage import explain_system_error
+from demo.install import Environment
+from demo.options import DemoError, Engine, Options, Paths, choose_engine, inspect_engine, read_options
 from demo.screen import Screen
-from demo.tasks import TaskError, Tasks
 from support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +55,7 @@ def test_a_wrong_variable_is_told_with_what_to_write(variables: dict[str, str], 
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("output", "words"),
     [
         ("OSError: [Errno 28] No space left on device", "no space left"),
         ("NewConnectionError: Failed to establish a new connection: [Errno -3] ...", "package index cannot be reached"),
@@ -67,13 +66,13 @@ def test_a_wrong_variable_is_told_with_what_to_write(variables: dict[str, str], 
         ("something new", "could not be installed"),
     ],
 )
-def test_what_pip_says_becomes_a_sentence_with_a_remedy(said: str, words: str) -> None:
-    assert words in explain_pip(said, LOG)
-    assert "install.log" in explain_pip(said, LOG)
+def test_what_pip_says_becomes_a_sentence_with_a_remedy(output: str, words: str) -> None:
+    assert words in explain_installation(output, LOG)
+    assert "install.log" in explain_installation(output, LOG)
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("output", "words"),
     [
         ("npm error code ENOTFOUND", "cannot be reached"),
         ("npm error code ENOSPC", "no space left"),
@@ -81,12 +80,12 @@ def test_what_pip_says_becomes_a_sentence_with_a_remedy(said: str, words: str) -
         ("npm error", "The proxy could not be installed"),
     ],
 )
-def test_what_npm_says_becomes_a_sentence_with_a_remedy(said: str, words: str) -> None:
-    assert words in explain_npm(said, LOG)
+def test_what_npm_says_becomes_a_sentence_with_a_remedy(output: str, words: str) -> None:
+    assert words in explain_installation(output, LOG)
 
 
 def test_a_full_disk_is_called_a_full_disk() -> None:
-    assert "no space left" in messages.system_error(OSError(errno.ENOSPC, "No space left on device", "/x"))
+    assert "no space left" in explain_system_error(OSError(errno.ENOSPC, "No space left on device", "/x"))
 
 
 class EngineServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -134,15 +133,17 @@ def test_an_engine_that_is_new_enough_is_used(tmp_path: Path) -> None:
 )
 def test_an_engine_that_does_not_do_is_told(tmp_path: Path, content: Any, words: str) -> None:
     with engine_that_answers(tmp_path, content) as where:
-        assert words in getattr(inspect_engine(where), "reason", "")
-        assert isinstance(choose(Options(), where), NoEngine)
+        engine, reason = choose_engine(Options(), where)
+        assert engine is None
+        assert words in reason
         with pytest.raises(DemoError, match="ENGINE=process shows the site"):
-            choose(Options(engine="docker"), where)
+            choose_engine(Options(engine="docker"), where)
 
 
 @pytest.mark.parametrize("host", ["unix:///nowhere.sock", "ssh://elsewhere", "tcp://127.0.0.1:9"])
 def test_an_engine_that_is_not_there_is_no_engine(host: str) -> None:
-    assert host in getattr(inspect_engine({"DOCKER_HOST": host}), "reason", "")
+    with pytest.raises(DemoError, match=host):
+        inspect_engine({"DOCKER_HOST": host})
 
 
 ROUTES = """Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT
@@ -164,51 +165,54 @@ def test_a_machine_in_all_of_the_networks_is_told() -> None:
 
 
 def test_a_file_gets_lines_and_a_terminal_a_bar() -> None:
-    said = {}
+    outputs = {}
     for terminal in (False, True):
         stream = io.StringIO()
-        with Screen(stream, terminal=terminal).step("Installing", "Installed", long="minutes") as step:
-            step.update("python", 0.5, detail="numpy")
-        said[terminal] = stream.getvalue()
-    assert said[False] == "  Installing (minutes)\n  Installed in 0 s\n"
-    assert "[############------------]  50%  numpy" in said[True]
+        with Screen(stream, terminal=terminal).step("Making", "Made", long="minutes") as update:
+            update(0.5, "Debian")
+        outputs[terminal] = stream.getvalue()
+    assert outputs[False] == "  Making (minutes)\n    Debian\n  Made in 0 s\n"
+    assert re.search(r"Making.*━.* 50%.*Debian", outputs[True])
 
 
 def test_a_bar_never_goes_back() -> None:
     stream = io.StringIO()
-    with Screen(stream, terminal=True).step("Installing", "Installed") as step:
-        step.update("python", 0.5)
-        step.update("python", 0.2)
-    assert "  50%" in stream.getvalue().split("\r")[-2]
+    with Screen(stream, terminal=True).step("Making", "Made") as update:
+        update(0.5, "Debian")
+        update(0.2, "packages")
+    assert re.search(r" 50%.*packages", stream.getvalue())
 
 
 def test_what_a_command_says_is_in_the_log_and_in_its_error(tmp_path: Path) -> None:
     log = tmp_path / "log"
     lines: list[str] = []
-    with pytest.raises(TaskError) as caught:
-        Tasks().run(["sh", "-c", "echo one; echo two >&2; exit 3"], log, on_line=lines.append)
+    with pytest.raises(CommandError) as caught:
+        run(["sh", "-c", "echo one; echo two >&2; exit 3"], log, on_line=lines.append)
     assert lines == ["one", "two"]
     assert caught.value.output == "one\ntwo\n"
     assert log.read_text().endswith("one\ntwo\n")
 
 
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="no-such-program cannot be run"):
-        Tasks().run(["no-such-program"], tmp_path / "log")
+    with pytest.raises(CommandError, match="no-such-program cannot be run"):
+        run(["no-such-program"], tmp_path / "log")
 
 
 def test_an_environment_of_another_lock_is_not_ready(tmp_path: Path) -> None:
-    lock = tmp_path / "python" / "locks" / "demo.txt"
-    lock.parent.mkdir(parents=True)
-    lock.write_text("numpy==1\n")
-    environment = PythonEnvironment(Places(tmp_path))
+    locks = tmp_path / "python" / "locks"
+    shutil.copytree(ROOT / "python" / "locks", locks)
+    environment = Environment(Paths(tmp_path))
     environment.python.parent.mkdir(parents=True)
     environment.python.touch()
     assert not environment.is_ready
-    environment._ready.write_text(environment._wanted())  # noqa: SLF001 - as after an installation
+    environment._mark.write_text(environment._content())  # noqa: SLF001 - as after an installation
     assert environment.is_ready
-    lock.write_text("numpy==2\n")
-    assert not environment.is_ready
+    for lock in (locks / "demo.txt", locks / "npm" / "package-lock.json"):
+        content = lock.read_text()
+        lock.write_text(f"{content}\n")
+        assert not environment.is_ready
+        lock.write_text(content)
+        assert environment.is_ready
 
 
 def test_orphans_of_a_child_end_with_it(tmp_path: Path) -> None:
@@ -220,7 +224,7 @@ from demo.children import Children
 children = Children()
 children.adopt()
 children.start("part", ["sh", "-c", "setsid sh -c 'trap : TERM; sleep 300; sleep 300' & echo $! > pid; sleep 300"],
-               Path("log"), {"PATH": "/usr/bin:/bin"})
+               Path("log"))
 while not (Path("pid").exists() and Path("pid").read_text()):
     time.sleep(0.05)
 children.stop()
@@ -237,10 +241,9 @@ children.stop()
 
 def test_a_child_that_ends_is_shown_with_its_last_lines(tmp_path: Path) -> None:
     children = Children()
-    children.start("hub", ["sh", "-c", "echo the database is broken; exit 1"], tmp_path / "hub.log", {"PATH": "/bin"})
-    wait_until(lambda: not children.running, "the child has ended", 20)
+    children.start("hub", ["sh", "-c", "echo the database is broken; exit 1"], tmp_path / "hub.log")
     with pytest.raises(DemoError, match=r"(?s)The hub has stopped.*the database is broken.*hub\.log"):
-        children.check()
+        wait_until(children.check, "the child has ended", 20)
 
 
 def as_python(version: str, path: str) -> subprocess.CompletedProcess[str]:
@@ -266,6 +269,6 @@ def test_a_python_that_is_too_old_looks_for_a_newer_one(tmp_path: Path) -> None:
 
 
 def test_a_long_path_has_no_socket_in_it(tmp_path: Path) -> None:
-    deep = Places(tmp_path / ("x" * 100))
+    deep = Paths(tmp_path / ("x" * 100))
     deep.directory.mkdir(parents=True)
-    assert process_settings(Options(), deep, ["proxy"])["proxy"]["api"].startswith("127.0.0.1:")
+    assert write_settings(Options(), deep, ["proxy"], None).proxy.api.startswith("127.0.0.1:")
