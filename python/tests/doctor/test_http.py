@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,21 @@ def test_redirects_are_not_followed_and_long_answers_are_cut() -> None:
     assert asyncio.run(send()) == (302, 1 << 20)
 
 
+def test_a_websocket_follows_no_redirect() -> None:
+    async def send() -> str | None:
+        async with http.echo_server() as port:
+
+            async def redirect(_request: web.Request) -> web.Response:
+                return web.Response(status=302, headers={"Location": f"http://127.0.0.1:{port}/"})
+
+            app = web.Application()
+            app.router.add_get("/", redirect)
+            async with served(app) as endpoint:
+                return await http.websocket_problem(endpoint, "/")
+
+    assert asyncio.run(send()) == "A websocket is answered with status 302"
+
+
 def test_errors_are_the_systems(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -106,5 +122,15 @@ def test_a_server_that_speaks_no_http_is_named_so() -> None:
             port = server.sockets[0].getsockname()[1]
             await http.request(Endpoint(f"127.0.0.1:{port}"), "GET", "/")
 
-    with pytest.raises(ConnectionError, match="not HTTP"):
+    with pytest.raises(ConnectionError, match="not HTTP") as raised:
+        asyncio.run(send())
+    assert "url=" not in str(raised.value)
+
+
+def test_a_server_without_tls_is_no_missing_permission() -> None:
+    async def send() -> None:
+        async with served(web.Application()) as endpoint:
+            await http.request(replace(endpoint, tls=True), "GET", "/")
+
+    with pytest.raises(ConnectionError, match="SSL"):
         asyncio.run(send())

@@ -51,6 +51,7 @@ class Endpoint:
             headers={"Host": self.host, **self.headers},
             timeout=aiohttp.ClientTimeout(total=_TIMEOUT),
             auto_decompress=False,
+            trace_configs=[_no_redirects()],
         )
 
     @property
@@ -148,6 +149,19 @@ async def _echo(incoming: web.Request) -> web.StreamResponse:
     return socket
 
 
+def _no_redirects() -> aiohttp.TraceConfig:
+    """Return a hook that makes a redirect an answer of its own: `ws_connect` would follow it, to any machine."""
+
+    async def refuse(_session: object, _context: object, redirect: aiohttp.TraceRequestRedirectParams) -> None:
+        response = redirect.response
+        response.close()
+        raise aiohttp.WSServerHandshakeError(response.request_info, response.history, status=response.status)
+
+    hook = aiohttp.TraceConfig()
+    hook.on_request_redirect.append(refuse)
+    return hook
+
+
 @contextlib.contextmanager
 def _os_errors() -> Iterator[None]:
     """Translate the client's errors into those of the system, which have texts for people."""
@@ -155,6 +169,9 @@ def _os_errors() -> Iterator[None]:
         yield
     except aiohttp.WSServerHandshakeError:
         raise
+    except aiohttp.ClientSSLError as error:
+        # Its number is OpenSSL's: as a system error, 1 would be a missing permission.
+        raise ConnectionError(error.strerror) from error
     except OSError as error:
         if error.errno is None:
             raise
@@ -162,4 +179,5 @@ def _os_errors() -> Iterator[None]:
     except aiohttp.ServerDisconnectedError as error:
         raise ConnectionError("closed without an answer") from error
     except aiohttp.ClientError as error:
-        raise ConnectionError(f"an answer that is not HTTP: {error}") from error
+        text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+        raise ConnectionError(f"an answer that is not HTTP: {' '.join(text.split())}") from error
