@@ -100,7 +100,9 @@ def test_the_hub_is_found_by_the_settings(tmp_path: Path) -> None:
 
 
 def test_a_token_that_is_not_there_is_said_and_not_made(tmp_path: Path) -> None:
-    with pytest.raises(NoTokenError, match=r"cli-token: not there. The hub makes it at its first start") as raised:
+    with pytest.raises(
+        NoTokenError, match=r"cli-token: does not exist. The hub creates it at its first start"
+    ) as raised:
         read_token(tmp_path)
     assert raised.value.exit_status == 4
     assert list(tmp_path.iterdir()) == []

@@ -54,7 +54,7 @@ def test_a_rejected_request_is_gone_and_the_name_is_free(visit: Visit, admin: Vi
     student.sign_up(name)
     admin.act("reject", name)
     assert not is_waiting(admin, name)
-    assert "request is gone" in student.get("/hub/waiting").text
+    assert "Request not found" in student.get("/hub/waiting").text
     assert student.sign_in(name).status_code == 403
     assert visit().sign_up(name).url.path == "/hub/waiting"
 

@@ -102,7 +102,7 @@ def test_an_instructor_approves_all_by_keyboard(
         visit().sign_up(each)
     page = open_page()
     sign_in(page, *admin_credentials)
-    page.get_by_role("link", name="Approve students").focus()
+    page.get_by_role("link", name="Accounts").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/hub/authorize")
     page.get_by_label("Select all").focus()

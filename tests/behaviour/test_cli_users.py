@@ -105,7 +105,7 @@ def test_existing_password_files_are_kept_and_nothing_is_done(terminal: Terminal
     terminal.write("kept.csv", "precious")
     done = terminal.run("users", "import", "other.csv", "--output", "kept")
     assert done.returncode == 1
-    assert "kept.csv: is there already" in done.stderr
+    assert "kept.csv: exists already" in done.stderr
     assert terminal.read("kept.csv") == "precious"
     assert name not in accounts(terminal)
 

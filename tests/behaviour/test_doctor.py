@@ -102,11 +102,11 @@ def test_parts_that_are_away_are_named(doctor: Doctor) -> None:
 HARM = {
     # What an operator does, what doctor calls it, and what it says.
     "no rules": ("nft delete table inet classroom_classroom0", "firewall", "are missing"),
-    "a rule more": ("nft insert rule inet classroom_classroom0 from_student accept", "firewall", "not those"),
+    "a rule more": ("nft insert rule inet classroom_classroom0 from_student accept", "firewall", "differ from those"),
     "no way to the hub": ("iptables -D INPUT -j CLASSROOM-classroom0", "firewall", "reach the hub"),
     "no bridge": ("docker network rm classroom", "class bridge", "no server can start"),
     "an open secret": ('chmod 644 "$STATE/secrets/cli-token"', "secrets", "Others can read"),
-    "somebody else's secret": ('chown 1 "$STATE/secrets/crypt-key"', "secrets", "not the hub's own"),
+    "somebody else's secret": ('chown 1 "$STATE/secrets/crypt-key"', "secrets", "does not belong to the hub's user"),
     "an open database": ('chmod 755 "$STATE"', "secrets", "the hashes of their passwords"),
 }
 

@@ -183,10 +183,10 @@ def test_what_is_reserved_for_a_lecture_is_the_groups_until_it_is_cancelled(
     assert room.sees(other) == "0"
     cleared = terminal.run(*reserve, group, "--clear", "--json")
     expect(
-        page.get_by_text("Your GPU is reserved for a lecture that begins. This server is stopped in")
+        page.get_by_text("Your GPU is reserved for a lecture that begins. This server will be stopped in")
     ).to_be_visible()
     terminal.run("gpus", "cancel", str(json.loads(cleared.stdout)["id"]))
-    expect(page.get_by_text("This server is not going to be stopped after all.")).to_be_visible()
+    expect(page.get_by_text("This server will not be stopped.")).to_be_visible()
     assert other.is_known
 
 
@@ -204,7 +204,9 @@ def test_who_has_had_a_gpu_for_long_is_told_in_the_notebook_and_it_passes_on_wit
     page.keyboard.type("unsaved = 'not by me'")
     join(waiting)
     told = page.get_by_text(
-        re.compile(r"Other students are waiting for a GPU, and you have had yours for .* This server is stopped in")
+        re.compile(
+            r"Other students are waiting for a GPU, and you have had yours for .* This server will be stopped in"
+        )
     )
     ends = time.monotonic() + 60
     while not told.count():

@@ -65,14 +65,14 @@ def stage(directory: Path) -> Iterator[Path]:
     """Give an empty temporary directory that only its owner can read; remove it afterwards.
 
     Raises:
-        ClassroomError: it cannot be made.
+        ClassroomError: it cannot be created.
     """
-    remove(directory)  # of a run that was killed
+    remove(directory)  # from a killed run
     try:
         directory.mkdir(mode=0o700)
     except OSError as error:
         raise ClassroomError(
-            f"{directory}: cannot be made ({error.strerror}); free space or correct the owner"
+            f"{directory}: cannot be created ({error.strerror}); free space or correct the owner"
         ) from error
     try:
         yield directory
@@ -85,14 +85,14 @@ def swap(new: Path, place: Path) -> None:
 
     Args:
         new: on the same file system.
-        place: need not be there.
+        place: may be missing.
 
     Raises:
         ClassroomError: it cannot be moved there.
     """
     before = place.with_name(f".{place.name}.before-restore")
     try:
-        if before.exists():  # of a run that was killed
+        if before.exists():  # from a killed run
             if place.exists():
                 remove(before)
             else:
@@ -111,21 +111,21 @@ def swap(new: Path, place: Path) -> None:
 
 def remove(directory: Path) -> None:
     """Remove a student's directory and its contents, however deep; links are not followed."""
-    with contextlib.suppress(RecursionError):  # Python 3.11's gives up where folders are a thousand deep
+    with contextlib.suppress(RecursionError):  # Python 3.11's fails for directories a thousand levels deep
         shutil.rmtree(directory, ignore_errors=True)
     if directory.exists():
         process.run(["rm", "-rf", "--", directory], check=False)
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def _exchange(first: Path, second: Path) -> bool:
     """Exchange two directories and return whether the file system can do that."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         return False
-    done = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    done = libc.renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
     if done == 0:
         return True
     number = ctypes.get_errno()
     if number in {errno.EINVAL, errno.ENOSYS}:
         return False
-    raise OSError(number, os.strerror(number), str(other))
+    raise OSError(number, os.strerror(number), str(second))

@@ -25,7 +25,7 @@ _CREDENTIALS = Path("/run/credentials/classroom-hub.service")
 
 
 class HubAwayError(ClassroomError):
-    """The hub does not answer. Nothing was done, unless the message says that it is not known."""
+    """The hub does not answer. Nothing was done, unless the message says otherwise."""
 
     exit_status = 3
 
@@ -96,7 +96,7 @@ class HubClient:
             data=None if data is None else json.dumps(data).encode(),
             headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
         )
-        # Past any proxy of the environment: the hub listens on this machine.
+        # Without proxies of the environment: the hub listens on this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=_TIMEOUT) as answer:
@@ -113,7 +113,7 @@ class HubClient:
         if status in {401, 403} and ("credentials" in message or "scopes" in message):
             return NoTokenError(
                 f"The hub at {self.address} does not accept this command's token ({message}). "
-                "It may have got a new one: restart the hub (systemctl restart classroom-hub), then try again."
+                "The token may be new: restart the hub (systemctl restart classroom-hub), then try again."
             )
         if status >= 500:
             message = f"The hub could not do it: {message} Its log says more (journalctl -u classroom-hub)."
@@ -124,7 +124,7 @@ class HubClient:
         if isinstance(reason, ConnectionRefusedError) or method == "GET":
             done = "Nothing was done."
         else:
-            done = "Whether it was done is not known: check before you try again."
+            done = "The hub may have done it: check before you try again."
         why = getattr(reason, "strerror", None) or reason
         return (
             f"The hub at {self.address} does not answer ({why}). {done} Start it (systemctl start classroom-hub), "
@@ -161,8 +161,8 @@ def read_token(state: Path, environment: Mapping[str, str] | None = None) -> str
                 f"{path}: cannot be read ({error}); correct it, or remove it and restart the hub"
             ) from error
     raise NoTokenError(
-        f"{state / 'secrets' / 'cli-token'}: not there. The hub makes it at its first start: start the hub, or name "
-        "its settings with --settings FILE."
+        f"{state / 'secrets' / 'cli-token'}: does not exist. The hub creates it at its first start: start the hub, or "
+        "name its settings with --settings FILE."
     )
 
 

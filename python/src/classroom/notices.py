@@ -1,6 +1,7 @@
 """Notices to students before their servers are stopped, and the reasons on the pages afterwards.
 
-They are in memory. After a restart the hub gives notice again, which costs others minutes and nobody their work.
+They are in memory. After a restart the hub gives notice again: other students wait some minutes longer, and no work is
+lost.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ def credential(name: str, environment: Mapping[str, str] | None = None) -> Path 
         name: such as `crypt-key`.
         environment: None means `os.environ`.
     """
-    given = (os.environ if environment is None else environment).get("CREDENTIALS_DIRECTORY")
-    file = Path(given) / name if given else None
+    directory = (os.environ if environment is None else environment).get("CREDENTIALS_DIRECTORY")
+    file = Path(directory) / name if directory else None
     return file if file and os.path.exists(file) else None  # noqa: PTH110 - False where nobody may look
 
 
@@ -146,7 +146,7 @@ def _read(path: Path, *, private: bool) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ClassroomError(f"{path}: this secret cannot be read ({error}); correct its owner or remove it") from error
     if not value:
-        raise ClassroomError(f"{path}: this secret is empty; remove the file and a new one is made")
+        raise ClassroomError(f"{path}: this secret is empty; remove the file, and the hub generates a new one")
     return value
 
 
@@ -154,7 +154,11 @@ def _hex(path: Path, value: str) -> bytes:
     try:
         decoded = bytes.fromhex(value)
     except ValueError as error:
-        raise ClassroomError(f"{path}: must be hexadecimal; remove the file and a new one is made") from error
+        raise ClassroomError(
+            f"{path}: must be hexadecimal; remove the file, and the hub generates a new one"
+        ) from error
     if len(decoded) < 32:
-        raise ClassroomError(f"{path}: must be at least 32 bytes (64 digits); remove the file and a new one is made")
+        raise ClassroomError(
+            f"{path}: must be at least 32 bytes (64 digits); remove the file, and the hub generates a new one"
+        )
     return decoded

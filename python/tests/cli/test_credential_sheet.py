@@ -42,6 +42,6 @@ def test_empty_files_are_removed_and_existing_files_stay(tmp_path: Path) -> None
         pass
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "class.html").write_text("precious")
-    with pytest.raises(ClassroomError, match="is there already"), create_credential_files(str(tmp_path / "class")):
+    with pytest.raises(ClassroomError, match="exists already"), create_credential_files(str(tmp_path / "class")):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["class.html"]

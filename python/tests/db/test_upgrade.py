@@ -137,7 +137,7 @@ def test_a_migration_leaves_the_logging_alone(state: Path) -> None:
 def test_a_new_site_has_nothing_to_migrate(tmp_path: Path) -> None:
     assert upgrade.prepare_database(tmp_path) is None
     assert upgrade.inspect_database(tmp_path).current is None
-    with pytest.raises(ClassroomError, match="No copy to go back to"):
+    with pytest.raises(ClassroomError, match="There is no copy for a rollback"):
         upgrade.roll_back(tmp_path)
 
 

@@ -263,7 +263,7 @@ def test_driver_and_libraries(
 def test_who_would_never_be_found_idle_is_said(tmp_path: Path, data: dict[str, Any], asks: str | None) -> None:
     samples = {"samples": str(tmp_path / "sample.json"), "cdiDirs": [str(tmp_path)]}
     settings = Settings.model_validate(data | {"gpu": data["gpu"] | samples}, by_name=False)
-    said = [each.message for each in gpus.check_gpus(settings, tmp_path) if "unused GPU" in each.message]
+    said = [each.message for each in gpus.check_gpus(settings, tmp_path) if "idle GPUs" in each.message]
     assert (asks in said[0]) if asks else said == []
 
 
@@ -288,4 +288,4 @@ def test_a_device_whose_file_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/nvidia0").touch()
     (said,) = gpus.missing_device_files(inventory, tmp_path)
-    assert said.startswith("nvidia.com/gpu=1: /dev/nvidia1 is not there")
+    assert said.startswith("nvidia.com/gpu=1: /dev/nvidia1 is missing")

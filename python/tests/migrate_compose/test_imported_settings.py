@@ -118,7 +118,7 @@ USERS = "# Admin users (one per line)\n{admins}\n\n# Regular users (optional)\n{
         ("prof", "", ["teacher", "prof"], ""),
         ("ada", "", ["teacher"], "ada is in config/users.txt and was not an admin"),
         ("", "new", ["teacher"], "have no account: new; run classroom users add NAME"),
-        ("Prof. X", "", ["teacher"], "An instructor cannot be called Prof. X"),
+        ("Prof. X", "", ["teacher"], "An instructor cannot have the name Prof. X"),
     ],
     ids=["both", "the database", "not yet signed up", "a student", "a new student", "an odd name"],
 )

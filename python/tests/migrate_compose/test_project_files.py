@@ -117,7 +117,11 @@ def test_directories_are_found_by_the_names_that_the_spawner_mounted(folder: Pat
     [
         (["Ada"], ["ada"], "Ada: no account has this name, and ada differs from it by capital letters only"),
         (["Zoe", "zoe"], [], "Zoe: differs from zoe by capital letters only"),
-        (["mary-ann", "mary-2dann"], ["mary-ann"], "mary-ann: mary-ann and mary-2dann both hold files of this student"),
+        (
+            ["mary-ann", "mary-2dann"],
+            ["mary-ann"],
+            "mary-ann: mary-ann and mary-2dann both contain files of this student",
+        ),
     ],
     ids=["an account", "two folders", "two of one student"],
 )

@@ -142,11 +142,11 @@ def test_the_hubs_groups_count_as_they_are_now(hub: Session) -> None:
         ({"groups": {"a": {"environment": {"LD_PRELOAD": "x"}}}}, "groups.a: environment.LD_PRELOAD is not yours"),
         (
             {"images": {"vision": "v:1"}, "groups": {"a": {"image": "vison"}}},
-            "groups.a.image: no image is called vison; did you mean vision?",
+            "groups.a.image: no image has the name vison; did you mean vision?",
         ),
         (
             {"groups": {"a": {"image": "vision"}}},
-            "images has none. For one that the engine has write its tag too, such",
+            "images has none. For an image of the engine, write its tag too, such",
         ),
         (
             {"groups": {"a": {"gpu": {"perStudent": 2}}}},

@@ -64,7 +64,7 @@ def test_durations_are_read_in_their_units(tmp_path: Path, written: object, seco
         ({"hub": {"listen": "127.0.0.1:99999"}}, 'write "unix:/path/to/socket" or "address:port"'),
         ({"site": {"externalUrl": "class.example.org"}}, "write the address that browsers use"),
         ({"accounts": {"passwordLength": 4}}, "accounts.passwordLength: Input should be greater than or equal to 8"),
-        ([], "must hold an object"),
+        ([], "must contain an object"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )

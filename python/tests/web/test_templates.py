@@ -40,7 +40,7 @@ def render(pages: Environment, name: str, **names: object) -> str:
         (405, "", "Use the buttons on the page"),
         (500, "Traceback (most recent call last): secret", "It is not your fault"),
         (503, "<b>busy</b>", "&lt;b&gt;busy&lt;/b&gt;"),
-        (418, "", "This did not work"),
+        (418, "", "Request failed"),
     ],
 )
 def test_an_error_page_is_in_plain_words(pages: Environment, status: int, message: str, words: str) -> None:
@@ -60,7 +60,7 @@ def test_a_failed_start_shows_the_spawners_message(pages: Environment) -> None:
         pages, "not_running.html", failed=True, failed_message="All GPUs are <taken>.", spawn_url="/hub/spawn"
     )
     assert "All GPUs are &lt;taken&gt;." in text
-    assert "tell your instructor what is written here" in text
+    assert "show your instructor this page" in text
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: file.name)

@@ -121,12 +121,12 @@ class ClassroomAuthenticator(NativeAuthenticator):
         record = service.find_account(self.db, name) if len(name) <= MAX_USERNAME else None
         hashed = None if record is None else record.info.password
         try:
-            right = await self.hasher.verify(password, hashed)
+            is_correct = await self.hasher.verify(password, hashed)
         except BaseException:
             self.lockout.cancel(name, address)
             raise
         # Someone may have removed the account or changed its password meanwhile.
-        record = service.find_account(self.db, name) if right else None
+        record = service.find_account(self.db, name) if is_correct else None
         if record is None or record.info.password != hashed or not (signed_in or _second_factor(record.info, otp)):
             self.lockout.fail(name, address)
             return LoginOutcome.WRONG

@@ -30,11 +30,11 @@ def home_location(db: Session, username: str, escaped: str, prefix: str = "class
     if current is not None:
         return current
     first = f"{prefix}-home-{escaped}"
-    taken = set(db.scalars(select(Home.location).where(Home.location.startswith(first, autoescape=True))))
+    locations = set(db.scalars(select(Home.location).where(Home.location.startswith(first, autoescape=True))))
     location = (
         first
-        if first not in taken
-        else next(name for generation in count(2) if (name := f"{first}--{generation}") not in taken)
+        if first not in locations
+        else next(name for generation in count(2) if (name := f"{first}--{generation}") not in locations)
     )
     db.add(Home(username=username, location=location))
     db.commit()

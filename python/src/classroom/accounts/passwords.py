@@ -82,13 +82,13 @@ def verify_password(password: str, hashed: bytes, rounds: int = 0) -> bool:
         rounds: take as long as a hash of this cost, so that the time does not show which names exist.
     """
     try:
-        right = bcrypt.checkpw(_material(password), hashed)
+        is_correct = bcrypt.checkpw(_material(password), hashed)
     except ValueError:
-        right = False
+        is_correct = False
     # 2^r + 2^r + 2^(r+1) + ... + 2^(R-1) = 2^R
     for cost in range(max(_LEAST_ROUNDS, rounds_of(hashed)), rounds):
         bcrypt.checkpw(b"-", no_password(cost))
-    return right
+    return is_correct
 
 
 def rounds_of(hashed: bytes) -> int:

@@ -41,9 +41,9 @@ class RosterCsvError(ClassroomError):
     @classmethod
     def of_lines(cls, problems: Mapping[int, str]) -> RosterCsvError:
         """Return the error that names each problem with its line in the file."""
-        shown = [f"line {line}: {problem}" for line, problem in sorted(problems.items())]
-        more = [f"and {len(shown) - _SHOWN} more lines"] if len(shown) > _SHOWN else []
-        return cls("\n".join([*shown[:_SHOWN], *more]))
+        lines = [f"line {line}: {problem}" for line, problem in sorted(problems.items())]
+        rest = [f"and {len(lines) - _SHOWN} more lines"] if len(lines) > _SHOWN else []
+        return cls("\n".join([*lines[:_SHOWN], *rest]))
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ def _records(lines: Sequence[str], separator: str) -> Iterator[tuple[int, list[s
 def _columns(headings: Sequence[str]) -> _Columns | None:
     names = [re.sub(r"[^a-z]", "", heading.casefold()) for heading in headings]
 
-    def index_of(known: frozenset[str]) -> int:
-        return next((index for index, heading in enumerate(names) if heading in known), -1)
+    def index_of(headings: frozenset[str]) -> int:
+        return next((index for index, heading in enumerate(names) if heading in headings), -1)
 
     name, full_name = index_of(_LOGIN), index_of(_FULL_NAME)
     plain_name = index_of(frozenset({_NAME}))

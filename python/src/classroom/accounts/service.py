@@ -270,11 +270,11 @@ def adopt_stock_accounts(db: Session) -> None:
         # In reverse: the first of two rows of one name wins.
         rows = db.execute(select(UserInfo.username, UserInfo.is_authorized).order_by(UserInfo.id.desc()))
         authorized = {name: bool(yes) for name, yes in rows}
-        known = set(db.scalars(select(Account.name)))
+        recorded = set(db.scalars(select(Account.name)))
         hub_users = set(db.scalars(select(orm.User.name)))
-        for name in known - authorized.keys():
+        for name in recorded - authorized.keys():
             db.execute(delete(Account).where(Account.name == name))
-        for name in sorted(authorized.keys() - known):
+        for name in sorted(authorized.keys() - recorded):
             # A user of the hub who is not authorized was authorized once, and may have files.
             closed = not authorized[name] and name in hub_users
             db.add(Account(name=name, approved_at=None, revoked_at=utc_now() if closed else None))
@@ -293,8 +293,8 @@ def _refuse_rename(_user: orm.User, name: str, before: object, _event: object) -
 
 def account_not_found(name: str) -> AccountError:
     """Return the error for a name without an account."""
-    shown = name if len(name) <= 32 else f"{name[:32]}…"
-    return AccountError(f"There is no account named {shown}. Someone may have removed it.", 404)
+    short_name = name if len(name) <= 32 else f"{name[:32]}…"
+    return AccountError(f"There is no account named {short_name}. Someone may have removed it.", 404)
 
 
 def _change_each(db: Session, names: Iterable[str], change: Callable[[UserInfo, Account], bool]) -> BatchResult:

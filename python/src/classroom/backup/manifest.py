@@ -107,9 +107,9 @@ def home_targets(
         return tuple(HomeTarget(home, rename_home(home.location, manifest.prefix, prefix)) for home in manifest.homes)
     homes = [home for home in manifest.homes if home.user == student and not home.archived]
     if not homes:
-        known = ", ".join(sorted(home.user for home in manifest.homes if not home.archived)) or "nobody"
+        students = ", ".join(sorted(home.user for home in manifest.homes if not home.archived)) or "nobody"
         raise ClassroomError(
-            f"{student} has no home in this backup of {manifest.made}; students with a home there: {known}"
+            f"{student} has no home in this backup of {manifest.made}; students with a home there: {students}"
         )
     home = homes[0]
     return (HomeTarget(home, (locations or {}).get(student) or rename_home(home.location, manifest.prefix, prefix)),)

@@ -185,8 +185,8 @@ class Repository:
         """
         # Removes locks of dead processes only.
         self._run("unlock")
-        kept = [f"--keep-{unit}={count}" for unit, count in keep.items() if count]
-        done = self._run("forget", "--tag", TAG, "--group-by=host,tags", "--prune", *kept)
+        options = [f"--keep-{unit}={count}" for unit, count in keep.items() if count]
+        done = self._run("forget", "--tag", TAG, "--group-by=host,tags", "--prune", *options)
         self._check(done.returncode, done.stderr)
 
     def _start(self, *arguments: str, stderr: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
@@ -236,8 +236,8 @@ def _json_messages(lines: Iterable[str] | None) -> Iterable[dict[str, Any]]:
 
 def _sort_errors(errors: Iterable[str]) -> tuple[int, list[str]]:
     """Return the number of files deleted meanwhile, and the others that could not be read."""
-    gone: set[str] = set()
-    others: list[str] = []
+    deleted: set[str] = set()
+    unreadable: list[str] = []
     for line in errors:
         try:
             message = json.loads(line)
@@ -248,10 +248,10 @@ def _sort_errors(errors: Iterable[str]) -> tuple[int, list[str]]:
             continue
         text = json.dumps(message.get("error")).lower()
         if any(words in text for words in _GONE) or re.search(r'"err": 2\b', text):
-            gone.add(message.get("item", ""))
+            deleted.add(message.get("item", ""))
         else:
-            others.append(message.get("item", "") or text)
-    return len(gone), sorted(set(others))
+            unreadable.append(message.get("item", "") or text)
+    return len(deleted), sorted(set(unreadable))
 
 
 def _escape_pattern(path: str) -> str:

@@ -138,7 +138,7 @@ def _refuse_to_replace(archive: Path, *, overwrite: bool) -> None:
         raise ClassroomError(f"{archive} is a directory: name a file in it: --archive {archive / 'class.tar.zst'}")
     if archive.exists() and not overwrite:
         raise ClassroomError(
-            f"{archive} is there already: name another file, or add --overwrite to replace it when the new one is "
+            f"{archive} exists already: name another file, or add --overwrite to replace it when the new one is "
             "complete"
         )
 
@@ -168,7 +168,7 @@ def _saved_settings(source: RepositoryBackup | ArchiveBackup, manifest: Manifest
     """Return the settings in a backup, for a machine that has none."""
     if Path(manifest.settings).suffix != settings_file.suffix:
         raise ClassroomError(
-            f"{settings_file}: not there, and the settings in the backup are {manifest.settings}: name a file "
+            f"{settings_file}: does not exist, and the settings in the backup are {manifest.settings}: name a file "
             f"for them with --settings {settings_file.with_suffix(Path(manifest.settings).suffix)}"
         )
     with tempfile.TemporaryDirectory() as directory:

@@ -67,7 +67,7 @@ class CredentialFiles:
                 empty.unlink()
             if isinstance(error, FileExistsError):
                 raise ClassroomError(
-                    f"{path}: is there already, and may hold passwords. Remove it, or write elsewhere: --output STEM"
+                    f"{path}: exists already, and may contain passwords. Remove it, or write elsewhere: --output STEM"
                 ) from error
             raise ClassroomError(
                 f"{path}: cannot be created ({error.strerror}); write elsewhere: --output STEM"

@@ -59,7 +59,7 @@ def nginx(  # noqa: PLR0913, PLR0917 - options of a command
 
 @network.command()
 def up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
-    """Create the class's bridge and its firewall rules. What is already right is left alone."""
+    """Create the class's bridge and its firewall rules. Existing correct parts stay."""
     from classroom.docker.network import network_up  # noqa: PLC0415 - the engine's client takes a while to import
 
     settings = load_settings(settings_file)

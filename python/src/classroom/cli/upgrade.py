@@ -1,4 +1,4 @@
-"""`classroom upgrade`: what a new version does to the database, and the way back."""
+"""`classroom upgrade`: migrations of the database by a new version, and their rollback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from classroom.db.upgrade import DatabaseCopy, DatabaseStatus
 
-app = typer.Typer(help="Versions of the database, and the way back to the one before.", no_args_is_help=True)
+app = typer.Typer(help="Versions of the database, and the rollback to an earlier one.", no_args_is_help=True)
 
 
 @app.command()
@@ -60,8 +60,8 @@ def _status_table(status: DatabaseStatus) -> RenderableType:
         text = "There is no database yet: the hub creates it."
     elif not status.is_compatible:
         text = (
-            f"The database ({status.current}) is of a newer version than what is installed ({status.head}): install "
-            "that version again, or run: classroom upgrade rollback"
+            f"The database ({status.current}) belongs to a newer version than the installed one ({status.head}): "
+            "install that version again, or run: classroom upgrade rollback"
         )
     elif status.must_migrate:
         text = (

@@ -35,7 +35,7 @@ _OUTCOMES = {
     "add": "new account",
     "give-password": "gets a one-time password",
     "update": "full name or group updated",
-    "nothing": "is there already; nothing changes",
+    "nothing": "exists already; nothing changes",
     "waits": "somebody signed up under this name and is waiting: check who, then run classroom users approve",
     "closed": "the account is closed: classroom users approve opens it again",
 }
@@ -146,7 +146,7 @@ def remove(
     if not yes:
         typer.confirm(f"Remove {', '.join(names)}? Their servers stop; their files are archived.", abort=True, err=True)
     answer = hub.post("classroom/accounts/remove", {"names": names})
-    print_outcome(answer, "Removed", "is not there", as_json=as_json)
+    print_outcome(answer, "Removed", "does not exist", as_json=as_json)
 
 
 @app.command("reset-password")

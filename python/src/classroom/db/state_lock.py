@@ -58,5 +58,5 @@ def refuse_unfinished_restore(state: Path) -> None:
     if (state / UNFINISHED).exists():
         raise ClassroomError(
             "A restore was started and has not finished: run the same classroom backup restore again, which continues "
-            f"where it stopped, or remove {state / UNFINISHED} to start the hub with what is there"
+            f"where it stopped, or remove {state / UNFINISHED} to start the hub with the current data"
         )

@@ -89,10 +89,10 @@ def inspect_database(state: Path) -> DatabaseStatus:
 def is_compatible(revisions: Revisions) -> bool:
     """Return whether the installed version can use, or migrate, a database of these revisions."""
     try:
-        known = revisions.hub is None or bool(_hub_scripts().get_revision(revisions.hub))
+        is_known = revisions.hub is None or bool(_hub_scripts().get_revision(revisions.hub))
     except CommandError:
-        known = False
-    return known and migrations.is_known(revisions.classroom)
+        is_known = False
+    return is_known and migrations.is_known(revisions.classroom)
 
 
 def prepare_database(state: Path) -> DatabaseCopy | None:
@@ -112,7 +112,7 @@ def prepare_database(state: Path) -> DatabaseCopy | None:
         return None  # empty, or current; JupyterHub itself refuses what is older than alembic
     if not is_compatible(current):
         raise _newer_version(current, list_copies(state))
-    kept = save_copy(state, "upgrade")
+    copy = save_copy(state, "upgrade")
     draft = file.with_name(f".{file.name}.migrating")
     try:
         sqlite.copy_database(file, draft)
@@ -121,7 +121,7 @@ def prepare_database(state: Path) -> DatabaseCopy | None:
     finally:
         for leftover in file.parent.glob(f"{draft.name}*"):
             leftover.unlink()
-    return kept
+    return copy
 
 
 def save_copy(state: Path, reason: str) -> DatabaseCopy:
@@ -140,7 +140,7 @@ def save_copy(state: Path, reason: str) -> DatabaseCopy:
         own_like(directory, state)
     except OSError as error:
         raise ClassroomError(
-            f"{directory}: cannot be made ({error.strerror}); correct the owner of the state directory"
+            f"{directory}: cannot be created ({error.strerror}); correct the owner of the state directory"
         ) from error
     target = directory / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S.%fZ}-{reason}.sqlite"
     sqlite.copy_database(sqlite.database_file(state), target)
@@ -176,9 +176,9 @@ def roll_back(state: Path, name: str | None = None) -> DatabaseCopy:
     else:
         chosen = next((copy for copy in copies if copy.file.name == name), None)
     if chosen is None:
-        names = ", ".join(copy.file.name for copy in copies) or "there is none"
+        names = ", ".join(copy.file.name for copy in copies) or "none"
         raise ClassroomError(
-            f"No copy to go back to{f' is named {name}' if name else ''} ({names}); "
+            f"There is no copy{f' named {name}' if name else ''} for a rollback (copies: {names}); "
             "the accounts are in the backups too: classroom backup list"
         )
     with tempfile.TemporaryDirectory(dir=state) as directory:
@@ -215,10 +215,10 @@ def _newer_version(current: Revisions, copies: Sequence[DatabaseCopy]) -> Classr
 
 
 def _describe(file: Path) -> DatabaseCopy:
-    made, _, reason = file.stem.partition("Z-")
+    time, _, reason = file.stem.partition("Z-")
     return DatabaseCopy(
         file=file,
-        made=datetime.strptime(made, "%Y-%m-%dT%H%M%S.%f").replace(tzinfo=UTC),
+        made=datetime.strptime(time, "%Y-%m-%dT%H%M%S.%f").replace(tzinfo=UTC),
         reason=reason,
         revisions=sqlite.read_revisions(file),
         size=file.stat().st_size,

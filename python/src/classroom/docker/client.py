@@ -33,16 +33,16 @@ ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestExcep
 
 
 class EngineAwayError(ClassroomError):
-    """The engine does not answer. What it runs may well be alive."""
+    """The engine does not answer. Its containers may still run."""
 
 
 class EngineSilentError(ClassroomError):
-    """The engine does not answer a command of the operator's."""
+    """The engine does not answer a command of the operator."""
 
     exit_status = 3
 
     def __init__(self, host: str, error: BaseException) -> None:
-        """Say where it was asked and why there is no answer."""
+        """Store the address of the engine and the reason."""
         reason = str(error) if isinstance(error, docker.errors.APIError) else _reason(error)
         super().__init__(
             f"{host}: the Docker engine does not answer ({reason}); start it, run this as root, or correct docker.host"
@@ -53,7 +53,7 @@ class Engine:
     """One Docker Engine, shared by all spawners of a hub."""
 
     def __init__(self, host: str, timeout: int = 60) -> None:
-        """Connect to nothing yet.
+        """Create an engine without a connection.
 
         Args:
             host: where the engine listens, such as ``unix:///var/run/docker.sock``.

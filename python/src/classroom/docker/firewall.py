@@ -1,8 +1,8 @@
 """Firewall rules of the class bridge: the connections of students' containers.
 
-The rules are two nftables tables of our own. They only ever refuse, before Docker's rules and the machine's are asked,
-so it does not matter in which order these are loaded, whether they are of iptables or nftables, or that Docker writes
-its own again at every start. A table is replaced in one transaction: there is no moment without rules.
+The rules are two nftables tables of our own. They only refuse packets, before the rules of Docker and of the machine
+apply. So the order of loading does not matter, nor does it matter whether the other rules are of iptables or nftables,
+or that Docker rewrites its own at every start. A table is replaced in one transaction, so the rules are never missing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PRIVATE = (
     "198.18.0.0/15",
     "224.0.0.0/3",
 )
-# A student's program is told at once instead of waiting for a timeout.
+# A program gets an error at once, not after a timeout.
 _REFUSE = "reject with icmpx admin-prohibited"
 
 
@@ -48,8 +48,8 @@ def rules_up(network: Network) -> None:
     """
     resolvers = network.resolvers or (machine_resolvers() if network.internet else ())
     _nft(firewall_rules(network, resolvers))
-    # nftables can add a drop to other tables' verdicts, never an accept: where the machine's own firewall refuses what
-    # it does not know (ufw does), the one port for the containers is opened there.
+    # An accept in one nftables table does not override a drop in another. If the machine's own firewall drops by
+    # default (as ufw does), it must open the port for containers.
     if shutil.which("iptables"):
         _run(["iptables-restore", "-w", "--noflush"], stdin=opening(network))
         hook = ["INPUT", "-j", chain_name(network)]
@@ -75,8 +75,8 @@ def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
     """Return the rules for nft (nft(8)); loading them twice is the same as loading them once.
 
     Student to student is dropped twice: as packets (where br_netfilter shows them), and as frames between the bridge's
-    ports, which no sysctl turns off. Frames are told by their addresses, because not every kernel can tell the bridge;
-    without the right to make raw packets no container has others.
+    ports, which no sysctl disables. Frames are matched by their addresses, because not every kernel can match the
+    bridge; a container without the right to send raw packets cannot use other addresses.
 
     Args:
         network: which bridge, and what containers on it may reach.
@@ -130,7 +130,7 @@ def machine_resolvers(
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             words = line.split()
             if len(words) > 1 and words[0] == "nameserver":
-                with contextlib.suppress(AddressValueError):  # an IPv6 one: containers have no IPv6
+                with contextlib.suppress(AddressValueError):  # an IPv6 address: containers have no IPv6
                     addresses.append(IPv4Address(words[1]))
     return tuple(dict.fromkeys(address for address in addresses if not address.is_loopback))
 
@@ -166,7 +166,7 @@ def _nft(text: str) -> None:
 def _run(command: list[str], *, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
     done = process.run(command, stdin=stdin, check=False)
     if check and done.returncode:
-        what = (done.stderr or done.stdout).strip()
-        advice = "; run this as root" if "ermitted" in what or "ermission" in what else ""
-        raise ClassroomError(f"{command[0]} failed: {what}{advice}")
+        output = (done.stderr or done.stdout).strip()
+        advice = "; run this as root" if "ermitted" in output or "ermission" in output else ""
+        raise ClassroomError(f"{command[0]} failed: {output}{advice}")
     return done

@@ -72,7 +72,7 @@ def _make_bridge(client: docker.APIClient, network: Network) -> None:
         options={**_OPTIONS, "com.docker.network.bridge.name": network.bridge},
         ipam=IPAMConfig(pool_configs=[pool]),
         enable_ipv6=False,
-        labels={"org.classroom.keep": "network"},  # `docker system prune` is told to keep this label
+        labels={"org.classroom.keep": "network"},  # `docker system prune` keeps objects with this label
     )
 
 

@@ -29,14 +29,14 @@ def check_certificate(external_url: str, address: str = "127.0.0.1", now: dateti
     if parts.scheme != "https" or not parts.hostname:
         return
     try:
-        shown = _read_certificate(address, parts.port or 443, parts.hostname)
+        certificate = _read_certificate(address, parts.port or 443, parts.hostname)
     except ConnectionRefusedError:
         yield ok(ABOUT, "TLS does not end on this machine: a tunnel or another server has the certificate.")
         return
     except OSError as error:
         yield wrong(ABOUT, f"No TLS with Nginx ({reason(error)}).", "journalctl -b -e -u nginx")
         return
-    yield inspect_certificate(shown, parts.hostname, now or datetime.now(UTC))
+    yield inspect_certificate(certificate, parts.hostname, now or datetime.now(UTC))
 
 
 def inspect_certificate(certificate: x509.Certificate, host: str, now: datetime) -> Finding:
@@ -58,7 +58,7 @@ def inspect_certificate(certificate: x509.Certificate, host: str, now: datetime)
 def _read_certificate(address: str, port: int, host: str) -> x509.Certificate:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the certificate of whoever answers is looked at below, not trusted
+    context.verify_mode = ssl.CERT_NONE  # the certificate is checked below
     with (
         socket.create_connection((address, port), timeout=_TIMEOUT) as plain,
         context.wrap_socket(plain, server_hostname=host) as encrypted,

@@ -70,7 +70,7 @@ def check_engine(settings: Settings) -> Iterable[Finding]:
     """Check that the engine answers and is new enough."""
     start = units.restart("docker", f"dockerd, listening at {settings.docker.host}")
     try:
-        # Asked without a version of the API: an engine that is too old must be able to answer.
+        # Without an API version, so that an engine that is too old can answer.
         answer = call_engine(settings, "version", api_version=False)
     except NotCheckedError:
         yield wrong(ABOUT, f"No Docker engine answers at {settings.docker.host}: no server can start.", start)
@@ -95,7 +95,7 @@ def check_engine_settings(settings: Settings) -> Iterable[Finding]:
         *inspect_settings_file(process),
     ]
     unchanged = "; its file has not changed since" if process else ""
-    yield from findings or [ok(CONFIGURATION, f"Containers outlive its restart{unchanged}.")]
+    yield from findings or [ok(CONFIGURATION, f"Containers survive its restart{unchanged}.")]
 
 
 def inspect_engine_settings(info: dict[str, Any], *, wants_gpus: bool, file: Path) -> Iterable[Finding]:
@@ -127,7 +127,7 @@ def inspect_settings_file(process: Process | None) -> Iterable[Finding]:
         else None
     )
     if named is not None and named != process.file:
-        yield warning(CONFIGURATION, f"The next start reads {named}, this one has read {process.file}.", again)
+        yield warning(CONFIGURATION, f"Its unit names {named}, but it has read {process.file}.", again)
         return
     try:
         changed = (process.root / process.file.relative_to("/")).stat().st_mtime
@@ -152,14 +152,14 @@ def check_images(settings: Settings) -> Iterable[Finding]:
         yield inspect_image(image, (details.get("Config") or {}).get("Labels") or {}, version("classroom"), load)
 
 
-def inspect_image(image: str, labels: dict[str, str], own: str, load: str) -> Finding:
+def inspect_image(image: str, labels: dict[str, str], hub_version: str, load: str) -> Finding:
     """Compare the version on an image's label with the hub's."""
-    there = labels.get(LABEL + "version")
-    if there is None:
-        return warning(IMAGE, f"{image} does not say of which version it is (label {LABEL}version).", load)
-    if there != own:
-        return wrong(IMAGE, f"{image} is of version {there}, and the hub is {own}.", load)
-    return ok(IMAGE, f"{image} is there, version {there}.")
+    image_version = labels.get(LABEL + "version")
+    if image_version is None:
+        return warning(IMAGE, f"{image} has no version label ({LABEL}version).", load)
+    if image_version != hub_version:
+        return wrong(IMAGE, f"{image} has version {image_version}, but the hub has version {hub_version}.", load)
+    return ok(IMAGE, f"{image} is loaded and has version {image_version}.")
 
 
 def find_process(host: str) -> Process | None:

@@ -60,7 +60,7 @@ def check_gpus(settings: Settings, root: Path | None = None) -> Iterable[Finding
     if asks and read_sample(settings.gpu.samples) is None:
         yield wrong(
             ABOUT,
-            f"{settings.gpu.samples} is missing or old: nobody's unused GPU is noticed (set: {', '.join(asks)}).",
+            f"{settings.gpu.samples} is missing or old, so idle GPUs cannot be detected (set: {', '.join(asks)}).",
             units.restart("classroom-gpus", "classroom gpus sample"),
         )
 
@@ -68,9 +68,12 @@ def check_gpus(settings: Settings, root: Path | None = None) -> Iterable[Finding
 def missing_device_files(inventory: Inventory, root: Path) -> Iterable[str]:
     """Return a message for each device without its files: the specification is old, or no driver is loaded."""
     for device in inventory.devices:
-        gone = [node for node in device.identity.split() if node.startswith("/dev/") and not (root / node[1:]).exists()]
-        if gone:
-            yield f"{device.name}: {', '.join(gone)} is not there: the driver is not loaded, or the file in CDI is old."
+        missing = [
+            node for node in device.identity.split() if node.startswith("/dev/") and not (root / node[1:]).exists()
+        ]
+        if missing:
+            files = ", ".join(missing)
+            yield f"{device.name}: {files} is missing. The driver is not loaded, or the CDI specification is old."
 
 
 def check_driver(root: Path) -> Iterable[Finding]:
@@ -82,13 +85,13 @@ def check_driver(root: Path) -> Iterable[Finding]:
     if module is None and not libraries:
         return
     if module is None:
-        there = ", ".join(libraries)
-        yield wrong(DRIVER, f"The kernel module is not loaded; the libraries are {there}.", "modprobe nvidia")
+        versions = ", ".join(libraries)
+        yield wrong(DRIVER, f"The kernel module is not loaded; the libraries are {versions}.", "modprobe nvidia")
     elif not libraries:
         yield warning(DRIVER, f"The kernel module is {module}; the path of its libraries is unknown.")
     elif module not in libraries:
-        there = ", ".join(libraries)
-        yield wrong(DRIVER, f"The kernel module is {module} and the libraries are {there}: CUDA refuses.", "reboot")
+        versions = ", ".join(libraries)
+        yield wrong(DRIVER, f"The kernel module is {module} and the libraries are {versions}: CUDA refuses.", "reboot")
     else:
         yield ok(DRIVER, f"NVIDIA {module}, kernel module and libraries.")
 

@@ -122,7 +122,7 @@ async def websocket_problem(endpoint: Endpoint, path: str) -> str | None:
         return f"A websocket is answered with status {error.status}"
     except OSError as error:
         return f"A websocket is cut off ({reason(error)})"
-    return None if answer.data == message else "A websocket loses what is sent"
+    return None if answer.data == message else "A websocket loses messages"
 
 
 @contextlib.asynccontextmanager

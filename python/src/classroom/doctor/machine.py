@@ -52,9 +52,9 @@ def check_disks(settings: Settings) -> Iterable[Finding]:
 def disks(places: Mapping[str, Path]) -> Iterable[Disk]:
     """Return the file systems of these directories, each once."""
     file_systems: dict[int, tuple[list[str], Path]] = {}
-    for what, path in places.items():
+    for part, path in places.items():
         if path.exists():
-            file_systems.setdefault(path.stat().st_dev, ([], path))[0].append(what)
+            file_systems.setdefault(path.stat().st_dev, ([], path))[0].append(part)
     for names, path in file_systems.values():
         status = os.statvfs(path)
         yield Disk(
@@ -127,7 +127,7 @@ def _engine_data(settings: Settings) -> Path | None:
     try:
         directory = Path(engine.call_engine(settings, "info")["DockerRootDir"])
         process = engine.find_process(settings.docker.host)
-        seen = process.root / directory.relative_to("/") if process else directory
-        return seen if seen.exists() else None
+        visible = process.root / directory.relative_to("/") if process else directory
+        return visible if visible.exists() else None
     except (NotCheckedError, PermissionError):
         return None

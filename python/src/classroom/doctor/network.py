@@ -37,13 +37,13 @@ def check_bridge(settings: Settings) -> Iterable[Finding]:
         item for item in engine.call_engine(settings, "networks", names=[network.name]) if item["Name"] == network.name
     ]
     if not existing:
-        yield wrong(BRIDGE, f"The network {network.name} is not there: no server can start.", _UP)
+        yield wrong(BRIDGE, f"The network {network.name} does not exist, so no server can start.", _UP)
     elif not matches_settings(existing[0], network):
         options = existing[0].get("Options") or {}
         icc = options.get("com.docker.network.bridge.enable_icc") != "false"
         yield wrong(
             BRIDGE,
-            f"The network {network.name} is not as the settings say"
+            f"The network {network.name} differs from the settings"
             + (": students reach each other." if icc else ", with another subnet, gateway or bridge."),
             f"{_UP}  # when no server runs: classroom servers stop --all",
         )
@@ -55,22 +55,24 @@ def check_firewall(settings: Settings) -> Iterable[Finding]:
     """Check that the current rules are those of the settings."""
     network = settings.network
     if not shutil.which("nft"):
-        yield wrong(FIREWALL, "nft is not installed: nothing keeps students from the machine.", "install nftables")
+        yield wrong(
+            FIREWALL, "nft is not installed, so no rules protect the machine from students.", "install nftables"
+        )
         return
-    force = _listed(network)
-    if force.returncode and "ermitted" in force.stderr:
+    current = _listed(network)
+    if current.returncode and "ermitted" in current.stderr:
         yield only_root(FIREWALL)
         return
-    if force.returncode:
-        yield wrong(FIREWALL, "The class's rules are missing: students reach what they should not.", _UP)
+    if current.returncode:
+        yield wrong(FIREWALL, "The class's rules are missing, so students reach more than the settings allow.", _UP)
         return
     resolvers = network.resolvers or (machine_resolvers() if network.internet else ())
-    # What the rules look like once the kernel has them: in a network namespace where they hurt nobody.
-    would = _listed(network, firewall_rules(network, resolvers))
-    if would.returncode:
+    # The rules as the kernel lists them, loaded in a separate network namespace.
+    expected = _listed(network, firewall_rules(network, resolvers))
+    if expected.returncode:
         yield only_root(FIREWALL)
-    elif force.stdout != would.stdout:
-        yield wrong(FIREWALL, "The rules are not those of the settings and the machine's name servers.", _UP)
+    elif current.stdout != expected.stdout:
+        yield wrong(FIREWALL, "The rules differ from those for the settings and the machine's name servers.", _UP)
     elif shutil.which("iptables") and not _is_open(network):
         yield wrong(
             FIREWALL, f"The machine's own rules do not let students' servers reach the hub ({network.api_port}).", _UP
@@ -88,13 +90,13 @@ def _is_open(network: Network) -> bool:
     )
 
 
-def _listed(network: Network, made: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Return the class's tables as nft prints them: the current ones, or those that `made` would create."""
-    both = 'nft list table inet "$1" && nft list table bridge "$1"'
-    if made is None:
-        return _run(["sh", "-c", both, "sh", table_name(network)])
-    shell = ["sh", "-c", f"nft -f - && {both}", "sh", table_name(network)]
-    return _run([sys.executable, "-c", _ALONE, *shell], made)
+def _listed(network: Network, rules: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Return the class's tables as nft prints them: the current ones, or those that `rules` would create."""
+    listing = 'nft list table inet "$1" && nft list table bridge "$1"'
+    if rules is None:
+        return _run(["sh", "-c", listing, "sh", table_name(network)])
+    shell = ["sh", "-c", f"nft -f - && {listing}", "sh", table_name(network)]
+    return _run([sys.executable, "-c", _ALONE, *shell], rules)
 
 
 def _run(command: list[str], stdin: str = "") -> subprocess.CompletedProcess[str]:

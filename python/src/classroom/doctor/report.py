@@ -32,14 +32,14 @@ def all_checks(settings: Settings, address: str | None = None) -> list[Check]:
         settings: the class's.
         address: the address of Nginx on this machine; None detects it.
     """
-    made = [
+    checks = [
         Check(site.HUB, functools.partial(site.check_hub, settings)),
         Check(site.PROXY, functools.partial(site.check_proxy, settings)),
         Check(site.NGINX, functools.partial(site.check_nginx, settings, address)),
         Check(certificate.ABOUT, functools.partial(certificate.check_certificate, settings.site.external_url)),
     ]
     if settings.spawner == "docker":
-        made += [
+        checks += [
             Check(engine.ABOUT, functools.partial(engine.check_engine, settings)),
             Check(engine.CONFIGURATION, functools.partial(engine.check_engine_settings, settings)),
             Check(engine.IMAGE, functools.partial(engine.check_images, settings)),
@@ -49,7 +49,7 @@ def all_checks(settings: Settings, address: str | None = None) -> list[Check]:
             Check(shared_folders.ABOUT, functools.partial(shared_folders.check_shared_directories, settings)),
         ]
     return [
-        *made,
+        *checks,
         Check(machine.DISK, functools.partial(machine.check_disks, settings)),
         Check(machine.CLOCK, machine.check_clock),
         Check(state.SECRETS, functools.partial(state.check_secrets, settings.paths.state)),

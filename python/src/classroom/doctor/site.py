@@ -142,10 +142,10 @@ def _front_of_a_trial(settings: Settings) -> Endpoint | None:
         return None
     place = Endpoint(listen.replace("0.0.0.0", "127.0.0.1"))  # noqa: S104 - to connect to
     try:
-        answered = http.get(place, f"{_base(settings)}hub/health").status == 200
+        is_hub = http.get(place, f"{_base(settings)}hub/health").status == 200
     except OSError:
         return None
-    return place if answered else None
+    return place if is_hub else None
 
 
 def _front(settings: Settings, address: str) -> Endpoint:
@@ -160,14 +160,14 @@ def proxy_token(state: Path) -> str:
         PermissionError: this user may not read it.
         NotCheckedError: there is none.
     """
-    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     places = [units.credential("classroom-hub", "proxy-token"), state / "secrets" / "proxy-token"]
-    for path in [Path(given) / "proxy-token", *places] if given else places:
+    for path in [Path(credentials) / "proxy-token", *places] if credentials else places:
         try:
             return path.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             continue
-    raise NotCheckedError(f"{state / 'secrets' / 'proxy-token'} is not there yet: the hub makes it.")
+    raise NotCheckedError(f"{state / 'secrets' / 'proxy-token'} does not exist yet: the hub creates it.")
 
 
 def _authorization(token: str) -> dict[str, str]:

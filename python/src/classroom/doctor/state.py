@@ -28,7 +28,7 @@ def check_secrets(state: Path) -> Iterable[Finding]:
     """Check that only the hub can read its secrets."""
     if not state.exists():
         start = units.restart("classroom-hub", "classroom hub")
-        yield wrong(SECRETS, f"{state} is not there: the hub makes it at its first start.", start)
+        yield wrong(SECRETS, f"{state} does not exist. The hub creates it at its first start.", start)
         return
     findings = list(_open_ones(state))
     yield from findings or [ok(SECRETS, f"Only the hub can read them ({state / 'secrets'}).")]
@@ -45,7 +45,7 @@ def _open_ones(state: Path) -> Iterator[Finding]:
             mode = "700" if path == directory else "600"
             yield wrong(SECRETS, f"Others can read {path}.", f"chmod {mode} {path}")
         elif status.st_uid != owner.st_uid:
-            yield wrong(SECRETS, f"{path} is not the hub's own.", f"chown --reference={state} {path}")
+            yield wrong(SECRETS, f"{path} does not belong to the hub's user.", f"chown --reference={state} {path}")
     # Hashes of passwords and tokens; JupyterHub makes the file as the hub's umask has it.
     file = sqlite.database_file(state)
     if file.exists() and owner.st_mode & 0o005 and file.stat().st_mode & 0o004:
@@ -59,10 +59,10 @@ def check_database(state: Path) -> Iterable[Finding]:
     file = sqlite.database_file(state)
     if not file.exists():
         start = units.restart("classroom-hub", "classroom hub")
-        yield wrong(DATABASE, f"{file} is not there: the hub makes it at its first start.", start)
+        yield wrong(DATABASE, f"{file} does not exist. The hub creates it at its first start.", start)
         return
     if not upgrade.is_compatible(sqlite.read_revisions(file)):
-        yield wrong(DATABASE, "It is of a newer version than what is installed.", "classroom upgrade status")
+        yield wrong(DATABASE, "It belongs to a newer version than the installed one.", "classroom upgrade status")
         return
     (result,) = sqlite.select_rows(file, "PRAGMA quick_check(1)")[0]
     if result != "ok":

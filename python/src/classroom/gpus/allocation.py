@@ -110,8 +110,8 @@ def leased_identities(inventory: Inventory, lease: Lease) -> set[str]:
     A lease counts for every device that has its name or its identity. When names change their meaning under a running
     student, this marks one device too many as in use, and never gives one device to two students.
     """
-    known = inventory.identities
-    on = {known[name] for name in (*lease.names, *lease.identities) if name in known}
+    identities = inventory.identities
+    on = {identities[name] for name in (*lease.names, *lease.identities) if name in identities}
     for name in lease.names:
         if name.endswith("=all"):
             on.update(device.identity for device in inventory.of_kind(name.removesuffix("=all")))
@@ -206,9 +206,9 @@ class Capacity:
         """Return the load with devices that are reserved for others closed, and the student's own preferred."""
         if not self.claims:
             return self.load
-        own = frozenset[str]().union(*(claim.identities for claim in self.claims if student in claim.members))
+        claimed = frozenset[str]().union(*(claim.identities for claim in self.claims if student in claim.members))
         foreign = frozenset[str]().union(*(claim.identities for claim in self.claims if student not in claim.members))
-        return replace(self.load.close(foreign), preferred=own)
+        return replace(self.load.close(foreign), preferred=claimed)
 
 
 def capacity_of(inventory: Inventory, leases: Iterable[Lease], claims: tuple[Claim, ...] = ()) -> Capacity:
@@ -246,10 +246,10 @@ def _allocate_named(names: tuple[str, ...], inventory: Inventory, load: DeviceLo
     if all(load.admits(device) for device in inventory.devices):
         return Granted(names, tuple(device.identity for device in devices))
     devices = tuple(device for device in devices if load.admits(device))
-    others = tuple(name for name in names if not name.endswith("=all") and name not in inventory.by_name)
-    if not devices and not others:
+    unknown = tuple(name for name in names if not name.endswith("=all") and name not in inventory.by_name)
+    if not devices and not unknown:
         return Busy(_ALL_IN_USE)
-    return Granted((*(device.name for device in devices), *others), tuple(device.identity for device in devices))
+    return Granted((*(device.name for device in devices), *unknown), tuple(device.identity for device in devices))
 
 
 def _named_devices(names: tuple[str, ...], inventory: Inventory) -> tuple[Device, ...]:

@@ -62,9 +62,9 @@ class CdiDevice:
         These are the files that only this device has. A UUID and an index make the same changes, but one name's list
         may have more files that all devices share (``/dev/nvidiactl``). Without files, it is all changes together.
         """
-        own = [node for node in self.nodes if _CARD.fullmatch(node) or _INSTANCE.fullmatch(node)] or list(self.nodes)
-        if own:
-            return " ".join(sorted(own))
+        nodes = [node for node in self.nodes if _CARD.fullmatch(node) or _INSTANCE.fullmatch(node)] or list(self.nodes)
+        if nodes:
+            return " ".join(sorted(nodes))
         if self.edits == "{}":
             return self.qualified
         return "edits " + hashlib.sha256(self.edits.encode()).hexdigest()[:16]
@@ -137,8 +137,8 @@ def parse_specification(text: str, *, is_yaml: bool) -> tuple[CdiDevice, ...]:
         raise ClassroomError(f"not valid JSON ({error})") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise ClassroomError(f"not valid YAML ({where}{getattr(error, 'problem', None) or error})") from error
+        location = f"line {mark.line + 1}: " if mark else ""
+        raise ClassroomError(f"not valid YAML ({location}{getattr(error, 'problem', None) or error})") from error
     counts = Counter(device.name for device in specification.devices)
     if twice := next((name for name, count in counts.items() if count > 1), None):
         raise ClassroomError(f"it names device {twice} twice")
@@ -147,15 +147,15 @@ def parse_specification(text: str, *, is_yaml: bool) -> tuple[CdiDevice, ...]:
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
-    where = ".".join(map(str, problem["loc"])) or "it"
+    field = ".".join(map(str, problem["loc"])) or "it"
     if problem["type"] == "missing":
-        return f"{where} is missing"
+        return f"{field} is missing"
     expected = {
         "model_type": "an object",
         "list_type": "a list",
         "string_type": "a name",
-        "string_pattern_mismatch": "like nvidia.com/gpu" if where == "kind" else "a name",
+        "string_pattern_mismatch": "like nvidia.com/gpu" if field == "kind" else "a name",
     }.get(problem["type"])
     if expected is None:
-        return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
-    return f"{where} is {json.dumps(problem['input'], default=str)[:60]} and not {expected}"
+        return f"{field}: {problem['msg'].removeprefix('Value error, ')}"
+    return f"{field} is {json.dumps(problem['input'], default=str)[:60]} and not {expected}"

@@ -94,12 +94,12 @@ class GpuController:
         try:
             return await step
         except (ClassroomError, docker.errors.APIError) as error:
-            _log.debug("The GPUs are left as they are: %s", error)
+            _log.debug("No change to GPU leases and queue: %s", error)
         except SQLAlchemyError:
-            _log.exception("The GPUs are left as they are")
+            _log.exception("No change to GPU leases and queue")
             self._db.rollback()  # or the hub's one session accepts nothing more
         except Exception:  # noqa: BLE001 - the task must survive unexpected errors
-            _log.exception("The GPUs are left as they are")
+            _log.exception("No change to GPU leases and queue")
         return None
 
     async def _act(self, snapshot: GpuSnapshot) -> None:

@@ -34,7 +34,7 @@ WAITED = Histogram(
 
 
 def update_metrics(snapshot: GpuSnapshot, rules: Collection[Gpu] = ()) -> None:
-    """Set the gauges to a snapshot; a value that its sample does not know gets no figure.
+    """Set the gauges to a snapshot; values that its sample does not know have no metric.
 
     Args:
         snapshot: the GPUs now.

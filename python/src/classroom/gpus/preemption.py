@@ -78,10 +78,10 @@ def leases_to_preempt(
     chosen = [lease for lease in overdue if lease not in claimed]
     if not chosen:
         return tuple(claimed)
-    rest = [lease for lease in leases if lease not in claimed]
+    remaining = [lease for lease in leases if lease not in claimed]
 
     def served(without: Sequence[Lease]) -> int:
-        return demand.served([lease for lease in rest if lease not in without])
+        return demand.served([lease for lease in remaining if lease not in without])
 
     # More free devices may serve fewer students: they are closed for an entry ahead that needs still more.
     best, before = served(chosen), 0

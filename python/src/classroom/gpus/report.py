@@ -81,8 +81,8 @@ class Report:
     def as_table(self, now: float | None = None) -> Table:
         """Return the table for the terminal."""
         now = time.time() if now is None else now
-        more = ("Memory", "Use") if self.is_measured else ()
-        table = Table("GPU", *more, "Student", "Since", "Policy", "", caption=f"Policy: {self.policy}", box=None)
+        columns = ("Memory", "Use") if self.is_measured else ()
+        table = Table("GPU", *columns, "Student", "Since", "Policy", "", caption=f"Policy: {self.policy}", box=None)
         for row in self.rows:
             since = ""
             if row.since:

@@ -41,7 +41,7 @@ class GpuScheduler:
     """Decides about the GPUs of one class."""
 
     def __init__(self, settings: Settings, engine: Engine, db: Session) -> None:
-        """Ask nothing yet.
+        """Create a scheduler without a snapshot.
 
         Args:
             settings: of the class.

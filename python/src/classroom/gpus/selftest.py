@@ -150,19 +150,19 @@ def selftest_arguments(settings: Settings, device: str) -> dict[str, Any]:
 
 def _test_device(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # noqa: ANN401 - docker-py is untyped
     try:
-        made = client.create_container(**selftest_arguments(settings, device))
+        container = client.create_container(**selftest_arguments(settings, device))
     except docker.errors.ImageNotFound:
         return False, f"The image {settings.student.image} is not on this machine: load it, or correct student.image."
     try:
-        client.start(made)
-        status = client.wait(made, timeout=_TIMEOUT)["StatusCode"]
-        output = client.logs(made).decode(errors="replace").strip()
+        client.start(container)
+        status = client.wait(container, timeout=_TIMEOUT)["StatusCode"]
+        output = client.logs(container).decode(errors="replace").strip()
     except docker.errors.APIError as error:
         return False, f"The engine cannot attach it: {error.explanation}"
     except requests.exceptions.ConnectionError:
         return False, f"It did not answer within {_TIMEOUT} seconds."
     finally:
-        client.remove_container(made, force=True)
+        client.remove_container(container, force=True)
     return status == 0, output or f"The program ended with {status} and without output."
 
 
@@ -172,19 +172,19 @@ def _test_server(client: Any, settings: Settings, student: str) -> TestResult:  
     if not running:
         raise ClassroomError(f"{student} has no server now. Leave the name out to test every GPU in a new container")
     # Not isolated: the student's own packages count.
-    made = client.exec_create(running[0]["Id"], [_PROGRAM[0], *_PROGRAM[2:]], user=USER, workdir=HOME)
-    output = client.exec_start(made).decode(errors="replace").strip()
-    return TestResult(student, client.exec_inspect(made)["ExitCode"] == 0, output)
+    execution = client.exec_create(running[0]["Id"], [_PROGRAM[0], *_PROGRAM[2:]], user=USER, workdir=HOME)
+    output = client.exec_start(execution).decode(errors="replace").strip()
+    return TestResult(student, client.exec_inspect(execution)["ExitCode"] == 0, output)
 
 
 def selftest_table(results: Iterable[TestResult]) -> Table:
     """Return the results as a table for the terminal."""
-    shown = Table("GPU", "", "Output of a student's container", box=None)
+    table = Table("GPU", "", "Output of a student's container", box=None)
     for result in results:
         verdict = Text("works", "green") if result.works else Text("does not work", "red")
         note = f"\nIn use by {result.holder} during the test." if result.holder else ""
-        shown.add_row(result.device, verdict, Text(result.output + note))
-    return shown
+        table.add_row(result.device, verdict, Text(result.output + note))
+    return table
 
 
 def _loaded(proc: Path) -> str | None:

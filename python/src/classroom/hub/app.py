@@ -76,13 +76,13 @@ class ClassroomHub(JupyterHub):
     async def _resume_server(self, user: User, name: str) -> None:
         spawner = user.spawners[name]
         try:
-            gone = await spawner.poll() is not None
-            if not gone and isinstance(spawner, ClassroomSpawner):
+            has_stopped = await spawner.poll() is not None
+            if not has_stopped and isinstance(spawner, ClassroomSpawner):
                 await self._update_address(spawner)
         except Exception:
-            self.log.exception("%s could not be looked at: taken as running", spawner._log_name)  # noqa: SLF001
-            gone = False
-        if gone:
+            self.log.exception("%s could not be checked, so it counts as running", spawner._log_name)  # noqa: SLF001
+            has_stopped = False
+        if has_stopped:
             self.log.warning("%s stopped while the hub was away", spawner._log_name)  # noqa: SLF001
             await self._forget(user, name)
         else:
@@ -115,7 +115,7 @@ class ClassroomHub(JupyterHub):
         try:
             await user.stop(name)
         except Exception:
-            self.log.exception("%s's server could not be cleared away", user.name)
+            self.log.exception("%s's server could not be removed", user.name)
 
     async def _remove_orphans(self) -> None:
         """Remove containers of this class that no server record knows: their hub was killed while it stopped them.

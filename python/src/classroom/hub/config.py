@@ -50,13 +50,13 @@ def _state(c: Config, settings: Settings, secrets: Secrets) -> None:
 def _hub(c: Config, settings: Settings) -> None:
     c.JupyterHub.class_settings = settings
     c.JupyterHub.hub_bind_url = f"http://{settings.hub.listen}"
-    # Servers in containers outlive the hub. Without an engine they are the hub's own processes.
+    # Servers in containers survive a restart of the hub. Without an engine they are the hub's own processes.
     c.JupyterHub.cleanup_servers = settings.spawner == "process"
     c.JupyterHub.cleanup_proxy = False
     c.JupyterHub.concurrent_spawn_limit = 100
     # One server each: homes and leases belong to a person.
     c.JupyterHub.allow_named_servers = False
-    # How stale the recorded activity may be: the figure decides when a server is idle.
+    # Maximum age of the recorded activity, which decides when a server is idle.
     c.JupyterHub.activity_resolution = min(30, settings.culling.idle // 4)
 
 
@@ -70,7 +70,7 @@ def _proxy(c: Config, settings: Settings, secrets: Secrets) -> None:
 def _accounts(c: Config, settings: Settings) -> None:
     accounts = settings.accounts
     c.JupyterHub.authenticator_class = "classroom.accounts.authenticator.ClassroomAuthenticator"
-    # Right because the authenticator itself lets in only those who were approved.
+    # Safe, because the authenticator refuses accounts without approval.
     c.Authenticator.allow_all = True
     c.Authenticator.admin_users = set(settings.admins)
     c.NativeAuthenticator.enable_signup = accounts.signup

@@ -37,16 +37,16 @@ def run_hub(settings_file: Path, tell: Callable[[str], None]) -> None:
     refuse_unfinished_restore(settings.paths.state)
     from classroom.db.upgrade import prepare_database  # noqa: PLC0415 - takes a second to import
 
-    if kept := prepare_database(settings.paths.state):
+    if copy := prepare_database(settings.paths.state):
         tell(
-            f"The database was brought from {kept.revisions} to the form of this version. As it was: {kept.file} "
-            "(the way back: classroom upgrade rollback)"
+            f"The database was migrated from {copy.revisions} to this version. Copy of the old one: {copy.file} "
+            "(to go back: classroom upgrade rollback)"
         )
     os.environ["CLASSROOM_SETTINGS"] = str(settings_file.resolve())
     # JupyterHub writes files next to its database only, but some libraries use the directory they are started in.
     os.chdir(settings.paths.state)
-    # A script's shell has what it starts with & ignore SIGINT. The hub's services would inherit that, and SIGINT is
-    # how they are told to stop.
+    # A program that a script starts with & ignores SIGINT. The hub's services would inherit that, but SIGINT stops
+    # them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from classroom.hub.app import ClassroomHub  # noqa: PLC0415 - as above
 
@@ -58,7 +58,7 @@ def run_proxy(settings_file: Path) -> None:
     """Replace this process by the proxy.
 
     Raises:
-        ClassroomError: wrong settings or secrets, the port is taken, or the program is not there.
+        ClassroomError: wrong settings or secrets, the port is taken, or the program is missing.
     """
     settings = load_settings(settings_file)
     secrets = load_or_create(settings.paths.state)

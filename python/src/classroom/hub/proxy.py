@@ -44,10 +44,10 @@ class ClassroomProxy(ConfigurableHTTPProxy):
             try:
                 routes = await self._fetch_routes()
                 if routes is not None and not any("hub" in route for route in routes.values()):
-                    self.log.warning("The proxy has lost its routes: bringing them back")
+                    self.log.warning("The proxy has lost its routes; restoring them")
                     await self.check_routes(self.app.users, self.app._service_map)  # noqa: SLF001 - upstream does so too
-            except Exception as error:  # noqa: BLE001 - whatever it was, the next look may find the proxy well
-                self.log.warning("The proxy could not be looked at: %s", error)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next check may succeed
+                self.log.warning("The proxy could not be checked: %s", error)
 
     async def wait_up(self) -> None:
         """Wait until the proxy answers, and log a warning every 30 seconds."""

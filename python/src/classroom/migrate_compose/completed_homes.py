@@ -78,7 +78,9 @@ def exclusive_migration(state: Path) -> Iterator[None]:
     try:
         descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise ClassroomError(f"{state}: cannot be opened ({error.strerror}); start the hub, which makes it") from error
+        raise ClassroomError(
+            f"{state}: cannot be opened ({error.strerror}); start the hub, which creates it"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

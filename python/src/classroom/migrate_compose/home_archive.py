@@ -69,8 +69,8 @@ def inspect_folder(directory: Path) -> FolderSummary:
         elif not stat.S_ISDIR(entry.status.st_mode):
             notes.append(f"{entry.path} is not a file, folder or link and is left out")
     if outward:
-        shown = ", ".join(outward[:3]) + (f" and {len(outward) - 3} more" if len(outward) > 3 else "")
-        notes.append(f"links that lead out of the folder stay links, their targets are not copied: {shown}")
+        examples = ", ".join(outward[:3]) + (f" and {len(outward) - 3} more" if len(outward) > 3 else "")
+        notes.append(f"links that lead out of the folder stay links, their targets are not copied: {examples}")
     return FolderSummary(files, size, tuple(notes))
 
 
@@ -112,14 +112,14 @@ def _content(entry: _Entry, info: tarfile.TarInfo) -> Iterator[bytes]:
     with os.fdopen(opened, "rb") as file:
         info.size = os.fstat(opened).st_size
         yield _header(info)
-        left = info.size
-        while left:
-            chunk = file.read(min(left, _CHUNK))
+        remaining = info.size
+        while remaining:
+            chunk = file.read(min(remaining, _CHUNK))
             if not chunk:
                 raise ClassroomError(
                     f"{entry.path}: changed while it was read; stop the docker-compose project and run this again"
                 )
-            left -= len(chunk)
+            remaining -= len(chunk)
             yield chunk
         yield bytes(-info.size % tarfile.BLOCKSIZE)
 

@@ -56,9 +56,9 @@ def import_settings(project: ComposeProject, accounts: Sequence[StockAccount], s
     admins = _admins(project, accounts, tree, notes)
     if missing := [name for name in admins if name not in settings.admins]:
         values["admins",] = [*settings.admins, *missing]
-    known = settings.model_dump(mode="json", by_alias=True)
+    current = settings.model_dump(mode="json", by_alias=True)
     return ImportedSettings(
-        settings=_nested({path: value for path, value in values.items() if _value_at(known, path) != value}),
+        settings=_nested({path: value for path, value in values.items() if _value_at(current, path) != value}),
         crypt_keys=_crypt_keys(environment, notes),
         notes=tuple(notes),
     )
@@ -111,7 +111,7 @@ def add_crypt_keys(state: Path, keys: Sequence[str]) -> str:
     if not missing:
         return ""
     write_atomically(path, ";".join([*current, *missing]) + "\n")
-    return f"JUPYTERHUB_CRYPT_KEY of .env is now a second key in {path}: restart the hub (running servers go on)"
+    return f"JUPYTERHUB_CRYPT_KEY of .env is now a second key in {path}: restart the hub (servers keep running)"
 
 
 def _read_environment(path: Path) -> dict[str, str]:
@@ -149,10 +149,10 @@ def _settings_of_environment(environment: Mapping[str, str], notes: list[str]) -
 
 
 def _crypt_keys(environment: Mapping[str, str], notes: list[str]) -> tuple[str, ...]:
-    given = environment.get("JUPYTERHUB_CRYPT_KEY", "")
-    keys = tuple(key for key in given.split(";") if key)
+    variable = environment.get("JUPYTERHUB_CRYPT_KEY", "")
+    keys = tuple(key for key in variable.split(";") if key)
     good = tuple(key for key in keys if re.fullmatch(r"[0-9a-fA-F]{64}|[0-9A-Za-z_-]{43}=", key))
-    if good != keys and not given.startswith("CHANGE_ME"):
+    if good != keys and not variable.startswith("CHANGE_ME"):
         notes.append(
             "JUPYTERHUB_CRYPT_KEY in .env is not a key (64 hexadecimal digits) and is not used; the hub has its own"
         )
@@ -180,7 +180,7 @@ def _admins(
         )
     invalid = [name for name in admins if not re.fullmatch(NAME_PATTERN, name)]
     if invalid:
-        notes.append(f"An instructor cannot be called {', '.join(invalid)}: add another name to admins")
+        notes.append(f"An instructor cannot have the name {', '.join(invalid)}: add another name to admins")
     return [name for name in admins if name not in invalid]
 
 

@@ -115,7 +115,7 @@ class Migration:
         try:
             answers = self._call_hub(HubClient.of(self.settings), dry_run=True)
         except (HubAwayError, NoTokenError):
-            notes.append("The hub does not run, so this is the plan for a class without accounts; start it to go on")
+            notes.append("The hub does not run, so this is the plan for a class without accounts; start it to continue")
             known = {account.name for account in self.accounts}
             answers = [
                 {"name": name, "deed": "add" if name in known else _NO_ACCOUNT, "why": "", "home": None}

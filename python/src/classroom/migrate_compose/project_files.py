@@ -147,7 +147,7 @@ def _match_folders(notebooks: Path | None, names: frozenset[str]) -> StudentFold
         if len(filled) > 1:
             both = " and ".join(path.name for path in filled)
             problems.append(
-                f"{name}: {both} both hold files of this student; move all into {filled[-1].name} and run this again"
+                f"{name}: {both} both contain files of this student; move all into {filled[-1].name} and run this again"
             )
         elif candidates:
             paths[name] = (filled or candidates)[0]

@@ -1,4 +1,4 @@
-"""docs/reference/settings.md: the settings' own words, rendered."""
+"""Reference page of the settings, docs/reference/settings.md, rendered from the models."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _sections(schema: dict[str, Any], defaults: dict[str, Any]) -> Iterator[str]
 
 def _section(schema: dict[str, Any], path: str, reference: str, defaults: dict[str, Any] | None) -> Iterator[str]:
     model = schema["$defs"][reference.rsplit("/", 1)[1]]
-    if defaults is None:  # of a section that is there as often as it is named
+    if defaults is None:  # a section that exists once for each name
         defaults = {key: value.get("default") for key, value in model["properties"].items()}
     plain = {key: value for key, value in model["properties"].items() if "$ref" not in value}
     yield from _table(f"`{path}`", model["description"], plain, defaults)

@@ -44,7 +44,7 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
         kind = "TOML" if path.suffix == ".toml" else "JSON"
         raise ClassroomError(f"{path}: not valid {kind}: {error}") from error
     if not isinstance(data, dict):
-        raise ClassroomError(f'{path}: must hold an object; write {{"admins": ["teacher"]}} for the smallest one')
+        raise ClassroomError(f'{path}: must contain an object; write {{"admins": ["teacher"]}} for the smallest one')
     _apply_environment(data, os.environ if environment is None else environment)
     try:
         return Settings.model_validate(data, by_name=False)
@@ -73,8 +73,8 @@ def _message(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a T
     message: str = item["msg"].removeprefix("Value error, ")
     if not item["loc"] and message != item["msg"]:
         return message  # about several sections, which it names itself
-    given = item["input"]
-    shown = f", not {json.dumps(given, default=str)[:80]}" if isinstance(given, str | int | float | bool | None) else ""
+    value = item["input"]
+    shown = f", not {json.dumps(value, default=str)[:80]}" if isinstance(value, str | int | float | bool | None) else ""
     return f"{key}: {message}{shown}"
 
 
@@ -93,6 +93,6 @@ def _nearest(location: tuple[int | str, ...]) -> str:
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             return ""
         model = kind
-    known = [field.alias or name for name, field in model.model_fields.items()]
-    close = difflib.get_close_matches(str(location[-1]), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    close = difflib.get_close_matches(str(location[-1]), keys, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(keys)}"

@@ -22,7 +22,10 @@ def image_problems(image: str | None, images: Collection[str]) -> Iterator[str]:
         return
     close = get_close_matches(image, images, n=1)
     known = f"did you mean {close[0]}?" if close else f"images has {', '.join(images) or 'none'}."
-    yield f'no image is called {image}; {known} For one that the engine has write its tag too, such as "{image}:latest"'
+    yield (
+        f"no image has the name {image}; {known} "
+        f'For an image of the engine, write its tag too, such as "{image}:latest"'
+    )
 
 
 def shared_folder_problems(path: Path, own: Iterable[Path | None]) -> Iterator[str]:

@@ -42,7 +42,7 @@ def groups_of_account(settings: Settings, name: str, in_hub: Collection[str] = (
         name: of the account.
         in_hub: JupyterHub's groups of the account. Groups that the settings do not name are ignored.
     """
-    return tuple(group for group, what in settings.groups.items() if name in what.members or group in in_hub)
+    return tuple(group for group, rules in settings.groups.items() if name in rules.members or group in in_hub)
 
 
 def configured_members(settings: Settings) -> dict[str, tuple[str, ...]]:

@@ -50,10 +50,10 @@ def option_type(annotation: Any, metadata: Sequence[Any] = ()) -> str:  # noqa: 
     Raises:
         TypeError: the type has no counterpart; annotate the field with `NixOption`.
     """
-    told = next((item.type for item in metadata if isinstance(item, NixOption)), None)
+    nix_type = next((item.type for item in metadata if isinstance(item, NixOption)), None)
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if told is not None:
-        return told
+    if nix_type is not None:
+        return nix_type
     if origin is Annotated:
         return option_type(arguments[0], _flat(arguments[1:]))
     if origin in {Union, UnionType} and NoneType in arguments:

@@ -90,7 +90,7 @@ def open_home(store: int, name: str) -> Iterator[int]:
     try:
         home = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=store)
     except OSError as error:
-        raise ClassroomError(f"the home {name} cannot be opened ({error.strerror}); look at it as root") from error
+        raise ClassroomError(f"the home {name} cannot be opened ({error.strerror}); inspect it as root") from error
     try:
         yield home
     finally:
@@ -107,7 +107,7 @@ def create_home_directory(store: int, name: str) -> None:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=store)
     except OSError as error:
-        raise ClassroomError(f"the home {name} cannot be made ({error.strerror}); look at its disk") from error
+        raise ClassroomError(f"the home {name} cannot be created ({error.strerror}); check its disk") from error
     with open_home(store, name) as home:
         status = os.fstat(home)
         if (status.st_uid, status.st_gid) != OWNER:

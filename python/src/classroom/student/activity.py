@@ -109,9 +109,9 @@ class KernelActivity:
             self._running[request] = subshell
 
 
-def last_work(now: datetime, busy: bool, seen: Iterable[datetime | None]) -> datetime:  # noqa: FBT001
-    """Return the time of the student's last work: now while a kernel is busy, else the latest of `seen`."""
-    return now if busy else max(moment for moment in seen if moment is not None)
+def last_work(now: datetime, busy: bool, times: Iterable[datetime | None]) -> datetime:  # noqa: FBT001
+    """Return the time of the student's last work: now while a kernel is busy, else the latest of `times`."""
+    return now if busy else max(moment for moment in times if moment is not None)
 
 
 def is_contents_write(method: str, path: str, base: str) -> bool:

@@ -125,8 +125,8 @@ def _test_gpu(torch: Any, number: int) -> tuple[bool, str]:  # noqa: ANN401 - to
 
 
 def _multiply(torch: Any, device: str) -> tuple[bool, float]:  # noqa: ANN401
-    left = torch.rand(_SIZE, _SIZE)
-    on_device = left.to(device)
+    matrix = torch.rand(_SIZE, _SIZE)
+    on_device = matrix.to(device)
     # The first product loads the libraries; the second is the GPU's own speed.
     result = on_device @ on_device
     torch.cuda.synchronize(device)
@@ -135,7 +135,7 @@ def _multiply(torch: Any, device: str) -> tuple[bool, float]:  # noqa: ANN401
     torch.cuda.synchronize(device)
     seconds = time.perf_counter() - begin
     # One row is enough to detect a wrong result, and takes the processor little time.
-    expected = left[:1] @ left
+    expected = matrix[:1] @ matrix
     gap = ((result[:1].cpu() - expected).abs() / expected).max().item()
     return gap < _TOLERANCE, seconds
 

@@ -73,6 +73,6 @@ def memory_limit(groups: Path = Path("/sys/fs/cgroup")) -> int:
     """Return bytes of memory that may be used: the control group's limit (cgroups(7)), or else the machine's memory."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for file in (groups / "memory.max", groups / "memory" / "memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):  # not there, or "max"
+        with suppress(OSError, ValueError):  # missing, or "max"
             return min(machine, int(file.read_text(encoding="ascii")))
     return machine

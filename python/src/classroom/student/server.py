@@ -157,13 +157,13 @@ class StudentServer(JupyterHubSingleUser):
         now = datetime.now(UTC)
         computing = terminals is not None and self._cpu_time.is_busy(terminals.shells(), now)
         running = any(kernel["execution_state"] == "busy" for kernel in kernels.list_kernels())
-        seen = [
+        times = [
             settings["started"],
             kernels.last_kernel_activity,
             self._written,
             getattr(terminals, "last_output", None),
         ]
-        return last_work(now, running or computing, seen)
+        return last_work(now, running or computing, times)
 
     async def keep_activity_updated(self) -> None:
         """Report activity to the hub. Upstream's report counts every request of an open tab and no silent cell."""

@@ -23,7 +23,7 @@ def template_vars(db: Session, title: str) -> dict[str, Any]:
     """
 
     def waiting(user: User | None) -> int:
-        """Return the number for "Approve students" in the navigation."""
+        """Return the number for "Accounts" in the navigation."""
         if user is None or not getattr(user, "admin", False):
             return 0
         try:

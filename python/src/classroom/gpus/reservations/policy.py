@@ -57,10 +57,10 @@ def device_pools(settings: Settings, inventory: Inventory) -> Pools:
     rules = gpu_rules(settings)
 
     def pool_of(group: str) -> Sequence[Device]:
-        own = rules.get(f"groups.{group}.gpu")
-        if own is None:
+        gpu = rules.get(f"groups.{group}.gpu")
+        if gpu is None:
             return device_pool(settings.gpu, inventory)
-        return () if own.policy == "none" else device_pool(own, inventory)
+        return () if gpu.policy == "none" else device_pool(gpu, inventory)
 
     return pool_of
 

@@ -62,10 +62,10 @@ def create_reservation(
     """
     when = utc_now()
     check_reservation(reservation, list_reservations(db, when), when, pools)
-    known = {*db.scalars(select(orm.Group.name)), *named}
-    if reservation.group and reservation.group not in known:
-        groups = ", ".join(sorted(known)) or "none yet"
-        raise ReservationError(f"There is no group {reservation.group}. Groups: {groups}.")
+    groups = {*db.scalars(select(orm.Group.name)), *named}
+    if reservation.group and reservation.group not in groups:
+        names = ", ".join(sorted(groups)) or "none yet"
+        raise ReservationError(f"There is no group {reservation.group}. Groups: {names}.")
     db.execute(delete(ReservationRow).where(ReservationRow.ends < when - _RETENTION))
     if (db.scalar(select(func.count()).select_from(ReservationRow)) or 0) >= MAX_RESERVATIONS:
         raise ReservationError(f"There are {MAX_RESERVATIONS} reservations. Cancel some.", 409)

@@ -1,4 +1,4 @@
-// Hints while the user types; the server decides. Without this file the forms work the same.
+// Hints while the user types; the server decides. The forms work without this file too.
 "use strict";
 
 function mark(item, met) {

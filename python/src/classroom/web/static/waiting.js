@@ -1,4 +1,4 @@
-// Requests the page again until the sign-up is decided; the answer is then a redirect or another state.
+// Polls the page until the sign-up is approved or removed; the answer is then a redirect or another state.
 "use strict";
 
 const note = document.querySelector("[data-reload]");

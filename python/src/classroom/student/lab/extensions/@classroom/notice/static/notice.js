@@ -1,4 +1,5 @@
-// Saves what is open and says so before the hub stops the server. Plain: it uses Lab's commands only, and needs no build.
+// Saves open files and shows a notice before the hub stops the server. It uses only commands of JupyterLab, so it needs no
+// build.
 "use strict";
 
 (() => {
@@ -21,8 +22,8 @@
     let reason = null;
 
     const tell = async (now) => {
-      const message = `${now.reason} This server is stopped in ${left(now.seconds)}. ` +
-        "What is open is being saved; what is in memory is lost then.";
+      const message = `${now.reason} This server will be stopped in ${left(now.seconds)}. ` +
+        "Open files are being saved. Data in memory will be lost.";
       if (now.reason !== reason || now.seconds < 2 * now.again) {
         // Not awaited: Lab may ask the student which of two versions to keep.
         app.commands.execute("docmanager:save-all").catch((error) => console.warn("Not saved:", error));
@@ -40,14 +41,14 @@
     const withdraw = async () => {
       await app.commands.execute("apputils:update-notification", {
         id: shown,
-        message: "This server is not going to be stopped after all.",
+        message: "This server will not be stopped.",
         type: "info",
         autoClose: 10000,
       });
       shown = reason = null;
     };
 
-    const look = async () => {
+    const poll = async () => {
       let again = LATER;
       try {
         const now = await ask();
@@ -58,15 +59,15 @@
           await withdraw();
         }
       } catch (error) {
-        console.debug("No word on notices:", error);
+        console.debug("Cannot read notices:", error);
       }
-      window.setTimeout(look, 1000 * again);
+      window.setTimeout(poll, 1000 * again);
     };
-    app.restored.then(look);
+    app.restored.then(poll);
   };
 
   const plugin = { id: "@classroom/notice:plugin", autoStart: true, activate };
-  // What a bundler would make of it: https://jupyterlab.readthedocs.io/en/stable/extension/extension_dev.html
+  // The form that a bundler would produce: https://jupyterlab.readthedocs.io/en/stable/extension/extension_dev.html
   window._JUPYTERLAB = window._JUPYTERLAB || {};
   window._JUPYTERLAB["@classroom/notice"] = {
     init() {},
