@@ -211,6 +211,7 @@ def test_any_sequence_of_starts_and_stops_keeps_the_rules(data: st.DataObject) -
                 room.machine = data.draw(MACHINES)
 
 
+@pytest.mark.no_cover  # takes three times as long with it
 def test_ten_thousand_random_sequences_with_crashes_and_restarts_keep_the_rules() -> None:
     dice = random.Random(4)  # noqa: S311
     machines = [inventory(nvidia(n)) for n in (1, 2, 4, 8)]

@@ -188,6 +188,7 @@ def test_with_an_empty_queue_one_click_starts() -> None:
     assert isinstance(snapshot_of("zoe").allocate("ada"), Granted)
 
 
+@pytest.mark.no_cover  # takes three times as long with it
 @pytest.mark.parametrize("count", [200])
 def test_two_hundred_entries_are_served_in_order(db: Session, count: int) -> None:
     for number in range(count):

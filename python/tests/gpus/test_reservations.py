@@ -149,6 +149,7 @@ def test_a_group_gets_devices_that_only_it_can_use_and_leaves_those_that_others_
             check_reservation(replace(reservation_of(3), group=group), [], NOON, pools)
 
 
+@pytest.mark.no_cover  # takes three times as long with it
 @given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.sampled_from("abcdef"), unique=True)), max_size=5))
 @settings(max_examples=300, deadline=None)
 def test_all_requests_are_satisfied_where_possible_and_earlier_ones_lose_nothing(
@@ -168,6 +169,7 @@ def test_all_requests_are_satisfied_where_possible_and_earlier_ones_lose_nothing
 GROUPS = [ALONE, PAIR, SHARED, Gpu(policy="shared", students_per_device=1), Gpu(policy="all")]
 
 
+@pytest.mark.no_cover  # takes three times as long with it
 @given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_no_start_gets_a_device_that_is_reserved_for_others(data: st.DataObject) -> None:
