@@ -99,6 +99,16 @@ def test_a_malformed_file_is_reported_with_its_error(text: str, suffix: str, sai
     assert said in str(error.value)
 
 
+def test_identities_are_those_on_the_labels_of_running_containers() -> None:
+    edits = [
+        {"deviceNodes": None, "env": ["A=0"]},
+        {"env": ["A=1"], "hooks": [{"hookName": "createContainer", "path": "/x"}]},
+    ]
+    devices = [{"name": str(number), "containerEdits": edit} for number, edit in enumerate(edits)]
+    parsed = parse_specification(json.dumps(spec(devices)), is_yaml=False)
+    assert [device.identity for device in parsed] == ["edits 2df50a7482072f48", "edits eb54edce96a039a4"]
+
+
 @pytest.mark.parametrize("devices", [[{"name": str(n)} for n in range(10_000)], [1] * 1_000_000], ids=["valid", "not"])
 def test_a_large_file_takes_seconds_at_most(devices: list[Any]) -> None:
     text = json.dumps(spec(devices))

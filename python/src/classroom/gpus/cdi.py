@@ -74,10 +74,6 @@ def _integer_as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _none_as_empty(value: object) -> object:
-    return [] if value is None else value
-
-
 class _Node(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -96,9 +92,7 @@ class _Edits(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    device_nodes: Annotated[list[_Node], FailFast(), BeforeValidator(_none_as_empty)] = Field(
-        default=[], alias="deviceNodes"
-    )
+    device_nodes: Annotated[list[_Node] | None, FailFast()] = Field(default=None, alias="deviceNodes")
 
 
 class _Device(BaseModel):
@@ -110,7 +104,7 @@ class _Device(BaseModel):
         """Return the device under its full name."""
         edits = self.edits or _Edits()
         changes = edits.model_dump(by_alias=True, exclude_unset=True)
-        nodes = frozenset(node.host_path or node.path for node in edits.device_nodes)
+        nodes = frozenset(node.host_path or node.path for node in edits.device_nodes or ())
         return CdiDevice(kind, self.name, nodes, json.dumps(changes, sort_keys=True, default=str))
 
 
