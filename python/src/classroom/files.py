@@ -28,6 +28,7 @@ def write_atomically(file: Path, text: str) -> None:
     """
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
+        draft.unlink(missing_ok=True)  # of a killed process: in a container all have the same number
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
             opened.write(text)
             opened.flush()
