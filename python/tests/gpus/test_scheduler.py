@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from classroom.db.models import QueueRow, utc_now
 from classroom.gpus import queue
 from classroom.gpus.allocation import Busy, Granted, NoGpu
 from classroom.gpus.leases import lease_labels
@@ -114,3 +116,13 @@ def test_the_controllers_round_advances_the_queue(scheduler: GpuScheduler, db: S
     assert [entry.offered is not None for entry in snapshot.queue] == [True]
     assert isinstance(snapshot.allocate("ada"), Granted)
     assert isinstance(snapshot.allocate("ben"), Busy)
+
+
+def test_the_instructors_page_shows_the_queue_and_changes_nothing(scheduler: GpuScheduler, db: Session) -> None:
+    long_ago = utc_now() - timedelta(days=1)
+    db.add(QueueRow(name="ada", joined=long_ago))
+    db.commit()
+    snapshot = asyncio.run(scheduler.snapshot(advance=False))
+    assert [(entry.name, entry.offered) for entry in snapshot.queue] == [("ada", None)]
+    assert [entry.name for entry in queue.read_queue(db)] == ["ada"]
+    assert asyncio.run(scheduler.snapshot()).queue == ()

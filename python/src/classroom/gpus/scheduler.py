@@ -68,15 +68,22 @@ class GpuScheduler:
         return await asyncio.to_thread(cdi_cache_at(self._settings.gpu.cdi_dirs).read)
 
     async def snapshot(
-        self, student: str = "", gpu: Gpu | None = None, container: str = "", *, recent: bool = False
+        self,
+        student: str = "",
+        gpu: Gpu | None = None,
+        container: str = "",
+        *,
+        recent: bool = False,
+        advance: bool = True,
     ) -> GpuSnapshot:
-        """Return the GPUs as a student finds them, and advance the queue.
+        """Return the GPUs as a student finds them.
 
         Args:
             student: the student who asks; by default nobody.
             gpu: the rules for the student; by default the first of the class that allocate GPUs.
             container: the student's. A lease of an earlier container of that name is the same student's.
             recent: accept leases that are up to a second old. The engine is asked once a second for all pages together.
+            advance: advance the queue; otherwise it is as the last call left it.
 
         Raises:
             EngineAwayError: the engine does not answer.
@@ -98,8 +105,12 @@ class GpuScheduler:
             db, settings, [entry.name for entry in queue.read_queue(db) if entry.name != student]
         )
         used = usage.recent_use(db) if settings.gpu.prefer_least_used else None
-        capacity = capacity_of(inventory, leases, claims)
-        entries = queue.update_queue(db, gpu, capacity, leases, lambda name: rules.get(name, gpu), used=used)
+        if advance:
+            capacity = capacity_of(inventory, leases, claims)
+            entries = queue.update_queue(db, gpu, capacity, leases, lambda name: rules.get(name, gpu), used=used)
+        else:
+            entries = queue.read_queue(db)
+            entries = entries if used is None else queue.ordered_by_use(entries, used)
         return GpuSnapshot(gpu, inventory, leases, entries, rules, reservations, claims, in_force, pools, used)
 
     @asynccontextmanager

@@ -36,7 +36,7 @@ class GpuPage(Page):
         if hub.gpu_scheduler is None or not offers_gpus(settings):
             raise web.HTTPError(404, 'This class uses no GPUs: the setting gpu.policy is "none".')
         try:
-            snapshot = await (await hub.gpu_scheduler.snapshot()).with_sample()
+            snapshot = await (await hub.gpu_scheduler.snapshot(advance=False)).with_sample()
         except _ENGINE_ERRORS as error:
             raise web.HTTPError(503, f"The machine that runs the servers does not answer: {error}") from error
         report = make_report(settings.gpu, snapshot.inventory, snapshot.leases, snapshot.sample, gpu_rules(settings))
