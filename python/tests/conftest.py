@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def db() -> Iterator[Session]:
-    """The hub's tables and ours, empty."""
+    """Return a session of a database with the hub's tables and ours, all empty."""
     engine = create_engine("sqlite://")
     orm.Base.metadata.create_all(engine)
     Base.metadata.create_all(engine)

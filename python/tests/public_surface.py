@@ -1,6 +1,6 @@
-"""What people and programs rely on: commands and options, settings and defaults, routes, metrics.
+"""Public surface: commands and options, settings and defaults, routes, metrics.
 
-`python public_surface.py > public_surface.json` records a change that is meant.
+`python public_surface.py > public_surface.json` records an intended change.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def metric_names() -> dict[str, list[str]]:
 
 
 def surface() -> dict[str, Any]:
-    """Return all of it."""
+    """Return the complete surface."""
     return {
         "commands": commands(typer.main.get_command(app)),
         "metrics": metric_names(),

@@ -1,4 +1,4 @@
-"""What README, docs and messages name, exists."""
+"""Commands, files, settings, addresses and metrics that README, docs and messages mention: they exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMMAND = re.compile(r"(?:^|[\s(`])classroom ([a-z][^`\n)]*)")
 
 
 def named(text: str) -> Iterator[str]:
-    """Command lines in code: blocks, fenced or indented, and inline."""
+    """Yield command lines in code: fenced or indented blocks, and inline code."""
     text = re.sub(r"^```(?!sh|console|bash)\w+\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     for block in re.findall(r"^```.*?\n(.*?)^```|^((?: {4}[^\n]*\n)+)", text, flags=re.MULTILINE | re.DOTALL):
         for line in "".join(block).splitlines():
@@ -36,7 +36,7 @@ def named(text: str) -> Iterator[str]:
 
 
 def mistake(line: str) -> str:
-    """What is wrong with a command line; empty if nothing is."""
+    """Return the problem of a command line; empty if it is correct."""
     command: Any = typer.main.get_command(app)
     words = re.split(r"\s[|;&]", line)[0].split()
     while words and hasattr(command, "commands"):
@@ -52,13 +52,13 @@ def mistake(line: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
-def test_every_command_that_is_named_exists(page: Path) -> None:
+def test_every_command_of_the_docs_exists(page: Path) -> None:
     found = {line: said for line in named(page.read_text(encoding="utf-8")) if (said := mistake(line))}
     assert found == {}
 
 
 def messages(source: str) -> Iterator[str]:
-    """Texts of a program that are no documentation of it."""
+    """Return the texts of a program except its documentation."""
     tree = ast.parse(source)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docs = {
@@ -69,7 +69,7 @@ def messages(source: str) -> Iterator[str]:
             yield node.value
 
 
-def test_every_command_that_a_message_names_exists() -> None:
+def test_every_command_in_a_message_exists() -> None:
     found = {
         line: said
         for file in (TOP / "python/src/classroom").rglob("*.py")
@@ -80,7 +80,7 @@ def test_every_command_that_a_message_names_exists() -> None:
     assert found == {}
 
 
-def test_commands_are_found_where_pages_have_them() -> None:
+def test_commands_in_pages_are_found() -> None:
     lines = set(named((TOP / "docs/how-to/accounts.md").read_text(encoding="utf-8")))
     assert {"users import class.csv --dry-run", "users list", "users codes"} <= lines
 
@@ -97,12 +97,12 @@ def test_commands_are_found_where_pages_have_them() -> None:
         ("frobnicate", "no command frobnicate"),
     ],
 )
-def test_a_command_that_is_not_there_would_be_noticed(line: str, said: str) -> None:
+def test_a_missing_command_is_found(line: str, said: str) -> None:
     assert mistake(line) == said
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
-def test_every_file_that_is_linked_exists(page: Path) -> None:
+def test_every_linked_file_exists(page: Path) -> None:
     prose = re.sub(r"`[^`]*`", "", page.read_text(encoding="utf-8"))
     links = re.findall(r"\]\(([\w./-]+)(?:#[^)]*)?\)", prose)
     assert [link for link in links if not (page.parent / link).exists()] == []
@@ -155,7 +155,7 @@ def prefixes(names: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
-def test_every_setting_and_option_that_is_named_exists(page: Path) -> None:
+def test_every_setting_and_option_of_the_docs_exists(page: Path) -> None:
     assert unknown_names(page.read_text(encoding="utf-8"), option_names() | setting_names()) == []
 
 
@@ -168,7 +168,7 @@ def test_every_setting_and_option_that_is_named_exists(page: Path) -> None:
         ('`gpu.polcy = "all"`', ["gpu.polcy"]),
     ],
 )
-def test_a_setting_that_is_not_there_would_be_noticed(text: str, names: list[str]) -> None:
+def test_a_missing_setting_is_found(text: str, names: list[str]) -> None:
     assert unknown_names(text, option_names() | setting_names()) == names
 
 
@@ -187,11 +187,11 @@ def unknown_addresses(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
-def test_every_address_that_is_named_exists(page: Path) -> None:
+def test_every_address_of_the_docs_exists(page: Path) -> None:
     assert unknown_addresses(page.read_text(encoding="utf-8")) == []
 
 
-def test_an_address_that_is_not_there_would_be_noticed() -> None:
+def test_a_missing_address_is_found() -> None:
     assert unknown_addresses("`/hub/authorize`, `/hub/autorize`") == ["/autorize"]
 
 
@@ -208,9 +208,9 @@ TABLES = {"classroom_gpu_use"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
-def test_every_metric_that_is_named_exists(page: Path) -> None:
+def test_every_metric_of_the_docs_exists(page: Path) -> None:
     assert unknown_metrics(page.read_text(encoding="utf-8")) == []
 
 
-def test_a_metric_that_is_not_there_would_be_noticed() -> None:
+def test_a_missing_metric_is_found() -> None:
     assert unknown_metrics("`classroom_gpu_devices`, `classroom_gpu_devises`") == ["classroom_gpu_devises"]

@@ -18,7 +18,7 @@ Answer = tuple[int, bytes]
 
 @pytest.fixture
 def answering() -> Iterator[Callable[[int, bytes], HubClient]]:
-    """A hub that has one answer, which says who asked if it is empty."""
+    """Run a hub that gives one answer; an empty body means path and token of the request."""
     servers = []
 
     def serve(status: int, body: bytes) -> HubClient:
@@ -44,7 +44,7 @@ def answering() -> Iterator[Callable[[int, bytes], HubClient]]:
         server.server_close()
 
 
-def test_it_asks_with_the_token_past_a_proxy_of_the_environment(
+def test_requests_have_the_token_and_ignore_proxies_of_the_environment(
     answering: Callable[[int, bytes], HubClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
@@ -63,7 +63,7 @@ def test_it_asks_with_the_token_past_a_proxy_of_the_environment(
         (502, b"<html>", RefusedError, "status 502"),
     ],
 )
-def test_a_refusal_is_the_hubs_own_sentence(
+def test_a_refusal_has_the_hubs_message(
     answering: Callable[[int, bytes], HubClient],
     status: int,
     body: bytes,
@@ -74,11 +74,11 @@ def test_a_refusal_is_the_hubs_own_sentence(
         answering(status, body).post("classroom/accounts", {})
 
 
-def test_scripts_tell_by_the_exit_status_what_happened() -> None:
+def test_each_kind_of_error_has_its_exit_status() -> None:
     assert [kind.exit_status for kind in (ClassroomError, RefusedError, HubAwayError, NoTokenError)] == [1, 1, 3, 4]
 
 
-def test_a_hub_that_is_away_is_said_with_what_to_do() -> None:
+def test_a_hub_that_is_away_is_reported_with_the_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(HubAwayError, match=r"Nothing was done. Start it \(systemctl start classroom-hub\)") as raised:
@@ -99,7 +99,7 @@ def test_the_hub_is_found_by_the_settings(tmp_path: Path) -> None:
     assert HubClient.of(settings) == HubClient("http://127.0.0.1:9081/class/hub/api/", "secret")
 
 
-def test_a_token_that_is_not_there_is_said_and_not_made(tmp_path: Path) -> None:
+def test_a_missing_token_is_reported_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(
         NoTokenError, match=r"cli-token: does not exist. The hub creates it at its first start"
     ) as raised:

@@ -14,19 +14,19 @@ from classroom.migrate_compose.migration import MigratedAccount, MigrationReport
 from classroom.migrate_compose.project_files import ComposeProject
 
 
-def test_a_backup_names_what_it_holds() -> None:
+def test_a_backup_has_its_keys() -> None:
     result = BackupResult("/backup", "4f2a", homes=1, accounts=1, files=9, added=100, vanished=0, problems=())
     assert sorted(result.as_data()) == [
         "accounts", "added", "files", "homes", "id", "problems", "vanished", "where",
     ]  # fmt: skip
 
 
-def test_a_restore_names_what_it_changed() -> None:
+def test_a_restore_has_its_keys() -> None:
     result = RestoreResult("4f2a", "2026-11-27", homes=(), accounts=True, kept=None, settings=None)
     assert sorted(result.as_data()) == ["accounts", "homes", "id", "kept", "made", "settings"]
 
 
-def test_a_migration_names_accounts_and_paths() -> None:
+def test_a_migration_has_its_keys() -> None:
     project = ComposeProject(Path("/old"), None, None, None, None, None)
     data = MigrationReport(project, (MigratedAccount("ada", "create", "approved"),), (), (), {}).as_data()
     assert sorted(data) == ["left", "notes", "original", "people", "settings"]
@@ -34,5 +34,5 @@ def test_a_migration_names_accounts_and_paths() -> None:
     assert sorted(data["people"][0]) == ["account", "bytes", "files", "filesAreThere", "home", "name", "standing"]
 
 
-def test_a_gpu_test_names_the_device_and_what_it_printed() -> None:
+def test_a_gpu_test_has_its_keys() -> None:
     assert sorted(TestResult("0", works=True, output="").as_data()) == ["device", "holder", "said", "works"]

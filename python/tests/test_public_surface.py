@@ -10,6 +10,6 @@ RECORDED = json.loads(Path(__file__).with_name("public_surface.json").read_text(
 
 
 @pytest.mark.parametrize("part", sorted(RECORDED))
-def test_what_people_and_programs_rely_on_is_as_recorded(part: str) -> None:
+def test_the_public_surface_is_as_recorded(part: str) -> None:
     current = json.loads(json.dumps(surface()[part]))
     assert current == RECORDED[part], "a change that is meant: python public_surface.py > public_surface.json"

@@ -8,7 +8,7 @@ from classroom.errors import ClassroomError
 from classroom.secrets import load_or_create
 
 
-def test_secrets_are_made_once_and_only_for_their_owner(tmp_path: Path) -> None:
+def test_secrets_are_created_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:
     first = load_or_create(tmp_path, {})
     assert load_or_create(tmp_path, {}) == first
     folder = tmp_path / "secrets"
@@ -18,7 +18,7 @@ def test_secrets_are_made_once_and_only_for_their_owner(tmp_path: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
-def test_nobody_else_may_look_into_a_new_state_directory(tmp_path: Path) -> None:
+def test_a_new_state_directory_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     load_or_create(tmp_path / "state", {})
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700, "there will be a database in it"
 
@@ -51,7 +51,7 @@ def test_credentials_of_systemd_win_over_generated_ones(tmp_path: Path) -> None:
     ],
     ids=["readable by others", "empty", "not hexadecimal", "short", "not text"],
 )
-def test_a_spoilt_secret_is_named_with_the_remedy(tmp_path: Path, spoil: object, message: str) -> None:
+def test_an_invalid_secret_is_reported_with_the_remedy(tmp_path: Path, spoil: object, message: str) -> None:
     load_or_create(tmp_path, {})
     spoil(tmp_path / "secrets" / "cookie-secret")  # type: ignore[operator]
     with pytest.raises(ClassroomError, match=message) as error:
@@ -59,7 +59,7 @@ def test_a_spoilt_secret_is_named_with_the_remedy(tmp_path: Path, spoil: object,
     assert "cookie-secret" in str(error.value)
 
 
-def test_a_state_directory_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+def test_a_state_directory_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ClassroomError, match="give the state directory to the hub's user"):
         load_or_create(tmp_path / "file", {})

@@ -36,7 +36,7 @@ M, G, T = 1024**2, 1024**3, 1024**4
         (2000 * T, "2000T"),
     ],
 )
-def test_sizes_read_as_the_settings_write_them(size: int | None, text: str) -> None:
+def test_sizes_are_shown_as_the_settings_write_them(size: int | None, text: str) -> None:
     assert format_bytes(size) == text
 
 
@@ -51,7 +51,7 @@ def test_a_size_in_the_settings_is_shown_as_it_was_written(text: str) -> None:
     ("seconds", "text"),
     [(-9999, "0 min"), (59, "0 min"), (60, "1 min"), (3600, "1 h 0 min"), (7500, "2 h 5 min"), (100_000, "1 d 3 h")],
 )
-def test_a_duration_reads_as_people_say_it(seconds: float, text: str) -> None:
+def test_a_duration_is_shown_as_people_say_it(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 

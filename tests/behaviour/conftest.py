@@ -1,9 +1,9 @@
-"""Fixtures of the behaviour tests: the site, its instructor, and people with cookies.
+"""Fixtures of the behaviour tests: the site, its instructor, and visitors with cookies.
 
-`CLASSROOM_URL` names the site. `CLASSROOM_ADMIN` and `CLASSROOM_ADMIN_PASSWORD` are an instructor's; a one-time
-password will do, and is then changed to the same with `CHANGED` behind it. `CLASSROOM_SERVER` is the command that
-reaches the server; tests that need it are skipped where it is not set. `CLASSROOM_OUTSIDE` is a JSON object of
-addresses outside the server that answer on port 80, by what they stand for.
+`CLASSROOM_URL` names the site. `CLASSROOM_ADMIN` and `CLASSROOM_ADMIN_PASSWORD` are an instructor's. A one-time
+password is possible too; it is then changed to the same with `CHANGED` at its end. `CLASSROOM_SERVER` is the command
+that reaches the server; tests that need it are skipped where it is not set. `CLASSROOM_OUTSIDE` is a JSON object with
+addresses outside the server that answer on port 80, by their kind.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def server() -> Server:
 
 @pytest.fixture
 def visit(url: str) -> Iterator[Callable[..., Visitor]]:
-    """Make visitors; each has its own cookies and, on this machine, its own address."""
+    """Return a function that creates visitors; each has its own cookies and, on this machine, its own address."""
     made: list[Visitor] = []
 
     def make(address: str | None = None) -> Visitor:
@@ -82,7 +82,7 @@ def visit(url: str) -> Iterator[Callable[..., Visitor]]:
 
 @pytest.fixture(scope="session")
 def admin_credentials(url: str) -> tuple[str, str]:
-    """An instructor's name and password, the one-time password already changed."""
+    """Return an instructor's name and password, after the change of the one-time password."""
     name, password = os.environ.get("CLASSROOM_ADMIN", "teacher"), os.environ.get("CLASSROOM_ADMIN_PASSWORD", "")
     if not password:
         pytest.skip("CLASSROOM_ADMIN_PASSWORD is not set")
@@ -98,7 +98,7 @@ def admin_credentials(url: str) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def admin(url: str, admin_credentials: tuple[str, str]) -> Visitor:
-    """The instructor, logged in."""
+    """Return the instructor, logged in."""
     visitor = Visitor(url)
     answer = visitor.sign_in(*admin_credentials)
     assert visitor.is_signed_in, page_messages(answer)
@@ -107,13 +107,13 @@ def admin(url: str, admin_credentials: tuple[str, str]) -> Visitor:
 
 @pytest.fixture
 def name() -> str:
-    """A username that nobody has."""
+    """Return an unused username."""
     return f"s-{uuid.uuid4().hex[:10]}"
 
 
 @pytest.fixture
 def student(visit: Callable[..., Visitor], admin: Visitor, name: str) -> Visitor:
-    """A student, approved and logged in. `name` is the username."""
+    """Return a student who is approved and logged in. `name` is the username."""
     visitor = visit()
     visitor.sign_up(name)
     admin.act("approve", name)
@@ -124,7 +124,7 @@ def student(visit: Callable[..., Visitor], admin: Visitor, name: str) -> Visitor
 
 @pytest.fixture(scope="session")
 def new_student(url: str, admin: Visitor) -> Iterator[Callable[..., servers.Server]]:
-    """Make students who are approved and logged in; their servers are not started, and stopped at the end."""
+    """Return a function that creates students who are approved and logged in; servers are stopped at the end."""
     made: list[servers.Server] = []
 
     def make(username: str = "") -> servers.Server:
@@ -140,7 +140,7 @@ def new_student(url: str, admin: Visitor) -> Iterator[Callable[..., servers.Serv
 
 @pytest.fixture(scope="module")
 def mine(new_student: Callable[[], servers.Server]) -> Iterator[servers.Server]:
-    """A student's server that runs, for all tests of a file."""
+    """Return a student's running server, which all tests of a file share."""
     made = new_student()
     made.start()
     yield made
@@ -149,7 +149,7 @@ def mine(new_student: Callable[[], servers.Server]) -> Iterator[servers.Server]:
 
 @pytest.fixture
 def kernel(mine: servers.Server) -> Iterator[Kernel]:
-    """A new kernel of `mine`."""
+    """Start a kernel of `mine`."""
     with mine.kernel() as made:
         yield made
         made.end()
@@ -157,7 +157,7 @@ def kernel(mine: servers.Server) -> Iterator[Kernel]:
 
 @pytest.fixture(scope="session")
 def outside() -> dict[str, str]:
-    """Addresses outside the server, by what they stand for: internet, metadata, private, resolver, ..."""
+    """Return addresses outside the server by their kind: internet, metadata, private, resolver, ..."""
     text = os.environ.get("CLASSROOM_OUTSIDE")
     if not text:
         pytest.skip("CLASSROOM_OUTSIDE is not set: there is nothing outside that tests may knock at")
@@ -183,21 +183,21 @@ def _reloading(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 @pytest.fixture
 def reload(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Merge into settings.json and restart the hub; at the end of the test the settings are what they were."""
+    """Merge into settings.json and restart the hub; the end of the test restores the settings."""
     with _reloading(server) as merge:
         yield merge
 
 
 @pytest.fixture(scope="module")
 def module_reload(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """The same, until the end of the file."""
+    """Merge into settings.json until the end of the file, as `reload` does."""
     with _reloading(server) as merge:
         yield merge
 
 
 @pytest.fixture(scope="session")
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """A function that prints a measured figure at the end of the run."""
+    """Return a function that records a measured figure, which is printed at the end of the run."""
     return request.config.stash.setdefault(FIGURES, []).append
 
 
@@ -223,7 +223,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture
 def contexts(request: pytest.FixtureRequest) -> Iterator[list[BrowserContext]]:
-    """What a test opens in the browser: if it fails, screenshots are taken of its pages."""
+    """Return the browser contexts of a test. If it fails, screenshots of their pages are saved."""
     opened: list[BrowserContext] = []
     request.node.stash[CONTEXTS] = opened
     yield opened
@@ -233,7 +233,7 @@ def contexts(request: pytest.FixtureRequest) -> Iterator[list[BrowserContext]]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium: `CLASSROOM_BROWSER`, or the one on PATH."""
+    """Start Chromium: `CLASSROOM_BROWSER`, or the one on PATH."""
     program = os.environ.get("CLASSROOM_BROWSER") or shutil.which("chromium")
     if program is None:
         pytest.skip("no Chromium on PATH, and CLASSROOM_BROWSER is not set")

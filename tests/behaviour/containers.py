@@ -1,4 +1,4 @@
-"""The engine's view of a student's container."""
+"""Containers of students, as the engine describes them."""
 
 from __future__ import annotations
 

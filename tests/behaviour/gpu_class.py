@@ -1,4 +1,4 @@
-"""Students and the simulated GPUs of the machine, for the tests of both."""
+"""Students and the simulated GPUs of the machine, for the GPU tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NONE: dict[str, Any] = dict.fromkeys(CHANGED) | {"policy": "none"}
 
 @dataclass
 class Class:
-    """Students of one afternoon and the machine's GPUs."""
+    """Students of a class and the machine's GPUs."""
 
     server: Verb
     cdi: str
@@ -37,7 +37,7 @@ class Class:
     """Those of the settings that tests have made."""
 
     def rules(self, policy: str, groups: dict[str, Any] | None = None, **more: Any) -> None:
-        """Change the settings, as an operator does."""
+        """Change the GPU settings, as an operator does."""
         patch: dict[str, Any] = {"gpu": NONE | {"policy": policy, "cdiDirs": [self.cdi]} | more}
         if self.groups or groups:
             patch["groups"] = dict.fromkeys(self.groups) | (groups or {})
@@ -45,39 +45,39 @@ class Class:
         self.server("reload", json.dumps(patch))
 
     def student(self) -> Server:
-        """One more student, signed in."""
+        """Return another student, logged in."""
         if len(self.students) == len(self.enrolled):
             self.enrolled.append(self.enrol())
         self.students.append(self.enrolled[len(self.students)])
         return self.students[-1]
 
     def sees(self, student: Server) -> str:
-        """What a process in the student's container sees of GPUs."""
+        """Return the GPUs that a process in the student's container sees."""
         container = self.server("docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={student.name}")
         # What the engine gave to the first process: `docker exec` has an environment of its own.
         text = self.server("docker", "exec", container.strip(), "cat", "/proc/1/environ")
         return dict(part.partition("=")[::2] for part in text.split("\0")).get("FAKE_GPU", "none")
 
     def started(self) -> tuple[Server, str]:
-        """One more student with a server, and what it sees."""
+        """Return another student with a running server, and the GPUs that it sees."""
         student = self.student()
         start(student)
         return student, self.sees(student)
 
     def holders(self) -> dict[str, list[str]]:
-        """Devices and students, as `classroom gpus` says."""
+        """Return the students of each device, from `classroom gpus`."""
         found: dict[str, list[str]] = {}
         for row in self.report()["rows"]:
             found.setdefault(row["device"], []).extend([row["student"]] if row["student"] else [])
         return found
 
     def report(self) -> Any:
-        """What `classroom gpus` says to programs."""
+        """Return the document of `classroom gpus --json`."""
         text = self.server("exec", "classroom", "gpus", "--json", "--settings", self.server("settings").strip())
         return json.loads(text)
 
     def database(self, script: str, *arguments: str) -> str:
-        """What a script prints that gets the path of the hub's database, then the arguments."""
+        """Run a script with the path of the hub's database and these arguments, and return its output."""
         state = json.loads(self.server("exec", "cat", self.server("settings").strip()))["paths"]["state"]
         return self.server("exec", "python3", "-c", script, f"{state}/jupyterhub.sqlite", *arguments).strip()
 
@@ -91,7 +91,7 @@ class Class:
 
 @pytest.fixture(scope="module")
 def afternoon(url: str, admin: Visitor, server: Verb) -> Iterator[Class]:
-    """One class for all tests: its students sign up once. Its rules are none when they have gone."""
+    """Return the class that all tests share; its students sign up once. Its GPU rules are removed at the end."""
     settings = json.loads(server("exec", "cat", server("settings").strip()))
     found = Class(server, settings["gpu"]["cdiDirs"][0], [], partial(enrol, url, admin))
     yield found
@@ -102,7 +102,7 @@ def afternoon(url: str, admin: Visitor, server: Verb) -> Iterator[Class]:
 
 @pytest.fixture
 def room(afternoon: Class) -> Iterator[Class]:
-    """The class, its machine as it was and nobody's server running when the test ends."""
+    """Return the class. At the end of a test all servers are stopped and the machine is restored."""
     before = afternoon.server("exec", "cat", f"{afternoon.cdi}/nvidia.json")
     afternoon.students = []
     yield afternoon
@@ -113,21 +113,21 @@ def room(afternoon: Class) -> Iterator[Class]:
 
 
 def start(student: Server) -> None:
-    """Press start and wait, without a look at JupyterLab."""
+    """Press the start button, without opening JupyterLab."""
     answer = student.visitor.get(f"/hub/spawn/{student.name}", follow=False)
     assert answer.status_code == 302, answer.text
     student.wait_ready()
 
 
 def stop(student: Server) -> None:
-    """Neither with a server nor in the queue."""
+    """Stop the student's server and leave the queue."""
     student.visitor.post(f"/hub/gpu-line/{student.name}", {"action": "leave"})
     if student.is_known:
         student.stop()
 
 
 def refused(student: Server) -> str:
-    """Press start; gives the page that says why there is no server."""
+    """Press the start button; return the page that explains why no server starts."""
     answer = student.visitor.get(f"/hub/spawn/{student.name}")
     assert "/hub/spawn" in answer.url.path, answer.url
     assert not student.is_known
@@ -135,7 +135,7 @@ def refused(student: Server) -> str:
 
 
 def start_without(student: Server) -> None:
-    """Press the button of that page."""
+    """Press the button of that page that starts a server without a GPU."""
     answer = student.visitor.post(f"/hub/spawn/{student.name}", {"gpu": "no"}, follow=False)
     assert answer.status_code == 302, answer.text
     student.wait_ready()

@@ -89,7 +89,7 @@ class Server:
 
     @property
     def is_known(self) -> bool:
-        """Whether the hub knows the server."""
+        """Return whether the hub knows the server."""
         answer = self.visitor.web.get(f"/hub/api/users/{self.name}", headers=self._hub_headers())
         return bool(answer.json().get("servers"))
 

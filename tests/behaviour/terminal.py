@@ -53,7 +53,7 @@ class Terminal:
 
 @pytest.fixture(scope="module")
 def terminal(server: Callable[..., str]) -> Iterator[Terminal]:
-    """The operator's terminal on the server."""
+    """Return the operator's terminal on the server."""
     folder = server("exec", "mktemp", "--directory").strip()
     yield Terminal(shlex.split(os.environ["CLASSROOM_SERVER"]), server("settings").strip(), folder)
     server("exec", "rm", "-r", folder)

@@ -1,4 +1,4 @@
-"""Sign-up, approval, and who may do it: over HTTP, as a browser would."""
+"""Sign-up, approval, and their permissions, over HTTP as in a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of accounts in a real browser: by mouse, by keyboard, on a phone, in the dark, without JavaScript."""
+"""Account pages in a real browser: with mouse or keyboard, on a phone, in dark mode, without JavaScript."""
 
 from __future__ import annotations
 

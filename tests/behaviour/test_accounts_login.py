@@ -1,4 +1,4 @@
-"""Signing in, and keeping those out who guess."""
+"""Login, and its protection against guesses."""
 
 from __future__ import annotations
 

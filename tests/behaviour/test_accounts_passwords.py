@@ -1,4 +1,4 @@
-"""Changing passwords, one-time passwords, removing accounts."""
+"""Password changes, one-time passwords, and the removal of accounts."""
 
 from __future__ import annotations
 

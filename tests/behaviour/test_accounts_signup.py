@@ -1,4 +1,4 @@
-"""What people type at sign-up, wrong and right."""
+"""Sign-up with valid and invalid input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migration of the docker-compose project that this one replaces: no password and no notebook is lost."""
+"""Migration of the docker-compose project: passwords and notebooks are kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def folder(server: Verb) -> Iterator[str]:
-    """A directory that the server's engine sees too."""
+    """Return a directory that the server's engine can mount."""
     made = f"{server('settings').strip().rpartition('/')[0]}/project-{MARK}"
     yield made
     server("exec", "rm", "-rf", made)
@@ -52,7 +52,7 @@ def project(server: Verb, folder: str) -> ComposeProject:
 
 @pytest.fixture(scope="module")
 def planned(server: Verb, terminal: Terminal, project: ComposeProject) -> Done:
-    """Output of the dry run."""
+    """Return the output of the dry run."""
     before = state(server, terminal)
     done = terminal.run("adopt", project.folder, "--dry-run")
     assert state(server, terminal) == before, "a dry run changes nothing"
@@ -61,7 +61,7 @@ def planned(server: Verb, terminal: Terminal, project: ComposeProject) -> Done:
 
 @pytest.fixture(scope="module")
 def adopted(terminal: Terminal, project: ComposeProject, planned: Done, figure: Callable[[str], None]) -> Done:
-    """Output of the migration."""
+    """Return the output of the migration."""
     assert planned.returncode == 0, planned.stderr
     before, begin = project.digest(), time.monotonic()
     done = terminal.run("adopt", project.folder)
@@ -72,7 +72,7 @@ def adopted(terminal: Terminal, project: ComposeProject, planned: Done, figure: 
 
 @pytest.fixture(scope="module")
 def ada(adopted: Done, url: str) -> Iterator[Server]:
-    """A migrated student who is logged in, with a server."""
+    """Return a migrated student who is logged in, with a server."""
     assert adopted.returncode == 0, adopted.stderr
     student = enter(url, ADA)
     student.start()
@@ -139,7 +139,7 @@ def test_a_second_run_changes_nothing(terminal: Terminal, project: ComposeProjec
 def test_a_run_that_is_killed_can_be_repeated(
     server: Verb, terminal: Terminal, url: str, project: ComposeProject
 ) -> None:
-    """A run is killed while it fills a home: nothing is half copied, and the next run completes it."""
+    """Kill a run while it fills a home: no file is partly copied, and the next run completes the home."""
     bob = f"bob{MARK}"
     server("exec", "rm", "-rf", project.folder)
     ComposeProject.make(server, project.folder, PEOPLE | {bob: LONG}, FILES | {f"{bob}/last.txt": "the last one"})

@@ -1,4 +1,4 @@
-"""A running class is saved, and comes back on a machine that is empty."""
+"""Backup of a running class, and its restore on an empty machine."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ find . -type f -exec sha256sum {} +
 
 @dataclass
 class Machine:
-    """A second machine: state, sockets and homes, which are folders there, of its own."""
+    """A second machine with its own state, sockets and homes, which are directories."""
 
     terminal: Terminal
     homes: str
@@ -75,7 +75,7 @@ class Machine:
 
 @dataclass
 class Saved:
-    """A backup of the class, made while its students worked."""
+    """A backup of the class, created while its students worked."""
 
     made: dict[str, Any]
     place: str
@@ -194,7 +194,7 @@ def test_a_restore_onto_a_running_class_is_refused(saved: Saved, terminal: Termi
 
 
 def test_a_student_gets_the_files_of_the_backup(saved: Saved, server: Verb, terminal: Terminal) -> None:
-    """One home alone, while the hub and all others are at work."""
+    """Restore one home, while the hub and the other servers run."""
     saved.ada.stop()
     home = volume(server, saved.ada)
     server("exec", "rm", "-r", f"{home}/data")

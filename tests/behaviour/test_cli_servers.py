@@ -1,4 +1,4 @@
-"""Students' servers from the terminal."""
+"""`classroom servers`: students' servers at the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The class from the terminal: accounts, a whole list of them, sign-up codes, a notice on every page."""
+"""`classroom users` and `announce`: accounts, CSV files, sign-up codes, and the announcement on every page."""
 
 from __future__ import annotations
 

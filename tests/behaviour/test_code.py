@@ -1,4 +1,4 @@
-"""Code of a student runs in the student's own server, and what it prints comes back through everything in between."""
+"""Execution of a student's code in the student's server, with its output through all parts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_cell_that_prints_two_megabytes_shows_all_of_it(kernel: Kernel) -> Non
     assert len(kernel.run("for _ in range(2000):\n    print('x' * 999)")) == 2_000_000
 
 
-def test_a_cell_that_prints_without_end_is_held_back_and_can_be_interrupted(mine: Server, kernel: Kernel) -> None:
+def test_a_cell_with_endless_output_is_throttled_and_can_be_interrupted(mine: Server, kernel: Kernel) -> None:
     cell = kernel.send("while True: print('x' * 10_000)")
     kernel.begun(cell)
     assert mine.post(f"api/kernels/{kernel.id}/interrupt").status_code == 204
@@ -49,7 +49,7 @@ def test_a_cell_that_is_silent_for_a_minute_gives_its_output(kernel: Kernel) -> 
     assert kernel.run("import time; time.sleep(65); print('done')", bound=90) == "done\n"
 
 
-def test_a_cell_that_runs_for_ever_can_be_interrupted(mine: Server, kernel: Kernel) -> None:
+def test_an_endless_cell_can_be_interrupted(mine: Server, kernel: Kernel) -> None:
     cell = kernel.send("print('begun', flush=True)\nwhile True: pass")
     assert kernel.begun(cell) == "begun\n"
     assert mine.post(f"api/kernels/{kernel.id}/interrupt").status_code == 204
@@ -58,16 +58,16 @@ def test_a_cell_that_runs_for_ever_can_be_interrupted(mine: Server, kernel: Kern
 
 
 @pytest.mark.parametrize("path", ["lab", "api/contents", "api/kernels", "files/Welcome.ipynb"])
-def test_no_other_student_reads_from_a_students_server(path: str, mine: Server, student: Visitor) -> None:
+def test_another_student_cannot_read_from_a_students_server(path: str, mine: Server, student: Visitor) -> None:
     assert mine.get(path).status_code == 200
     assert student.get(f"{mine.base}{path}").status_code == 403
 
 
-def test_nobody_reads_from_a_students_server_without_signing_in(mine: Server, visit: Callable[..., Visitor]) -> None:
+def test_a_students_server_requires_a_login(mine: Server, visit: Callable[..., Visitor]) -> None:
     assert visit().get(f"{mine.base}api/contents").status_code == 403
 
 
-def test_no_other_student_runs_code_in_a_students_kernel(mine: Server, kernel: Kernel, student: Visitor) -> None:
+def test_another_student_cannot_run_code_in_a_students_kernel(mine: Server, kernel: Kernel, student: Visitor) -> None:
     student.get(f"{mine.base}lab")
     with pytest.raises(InvalidStatus) as refused:
         Kernel(Server(student, mine.name), kernel.id)

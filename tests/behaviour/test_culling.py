@@ -1,4 +1,4 @@
-"""Servers that nobody uses are stopped, those that work are not, and files are never touched.
+"""Culling of idle servers: busy servers keep running, and files stay.
 
 All students of this file begin together, so that the tests wait for the same half minute.
 """
@@ -107,7 +107,7 @@ def test_an_idle_kernel_is_shut_down_though_a_tab_is_connected_to_it(
     mine.stop()
 
 
-def test_a_server_that_is_too_old_is_stopped_at_work(
+def test_a_server_that_is_too_old_is_stopped_even_when_busy(
     reload: Callable[[dict[str, Any]], None], new_student: Callable[[], Server]
 ) -> None:
     reload({"culling": {"idle": "1h", "kernelIdle": "1h", "maxAge": "15s", "every": f"{EVERY}s"}})

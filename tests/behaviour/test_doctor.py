@@ -19,7 +19,7 @@ OF_THE_MACHINE = {"clock", "backup", "disk"}
 
 @dataclass
 class Doctor:
-    """`classroom doctor`, and hands to break things with."""
+    """`classroom doctor`, and commands that break parts of the class."""
 
     server: Verb
     settings: str
@@ -28,7 +28,7 @@ class Doctor:
         return self.server("exec", "sh", "-euc", script, "sh", *arguments)
 
     def look(self, settings: str = "") -> dict[str, list[dict[str, Any]]]:
-        """What it finds, by what it is about; the exit status fits."""
+        """Return the findings by subject, and check that the exit status matches them."""
         script = 'status=0; classroom doctor --json --settings "$1" || status=$?; echo "$status"'
         answer, _, status = self.sh(script, settings or self.settings).rstrip().rpartition("\n")
         data = json.loads(answer)
@@ -39,7 +39,7 @@ class Doctor:
         return found
 
     def wrong(self, settings: str = "") -> dict[str, str]:
-        """What is wrong, in its words."""
+        """Return the messages of the problems by subject."""
         found = self.look(settings)
         return {about: each["says"] for about, all_ in found.items() for each in all_ if each["state"] == "wrong"}
 
@@ -54,7 +54,7 @@ def doctor(server: Verb) -> Iterator[Doctor]:
 
 @pytest.fixture
 def other(doctor: Doctor) -> Iterator[Callable[..., str]]:
-    """Settings of another class on this machine, for what the hub that runs need not be told."""
+    """Return a function that writes settings of another class, which the running hub does not use."""
     folder = doctor.sh("mktemp --directory").strip()
 
     def write(**sections: Any) -> str:
@@ -76,14 +76,14 @@ def test_a_healthy_class_is_well(doctor: Doctor) -> None:
     assert looked_at | {"class bridge", "firewall", "GPUs", "disk", "clock", "secrets", "database"} <= set(found)
 
 
-def test_one_screen_says_what_is_wrong_and_the_command(doctor: Doctor) -> None:
+def test_the_report_has_problems_and_commands(doctor: Doctor) -> None:
     text = doctor.sh('COLUMNS=100 classroom doctor --settings "$1"', doctor.settings)
     assert len(text.splitlines()) < 40
     assert max(map(len, text.splitlines())) <= 100
     assert "Traceback" not in text
 
 
-def test_parts_that_are_away_are_named(doctor: Doctor) -> None:
+def test_stopped_parts_are_reported(doctor: Doctor) -> None:
     parts = ("hub", "proxy", "nginx", "engine")
     for part in parts:
         doctor.server("stop", part)
@@ -119,7 +119,7 @@ HARM = {
         pytest.param(("no way to the hub",), id="no_way_to_the_hub"),
     ],
 )
-def test_what_is_not_as_it_was_made_is_found_and_the_command_mends_it(harms: tuple[str, ...], doctor: Doctor) -> None:
+def test_changed_parts_are_found_and_the_command_fixes_them(harms: tuple[str, ...], doctor: Doctor) -> None:
     state = json.loads(doctor.sh('cat "$1"', doctor.settings))["paths"]["state"]
     for harm in harms:
         command = HARM[harm][0]
@@ -136,7 +136,7 @@ def test_what_is_not_as_it_was_made_is_found_and_the_command_mends_it(harms: tup
     assert set(doctor.wrong()) <= OF_THE_MACHINE
 
 
-def test_an_nginx_that_lets_no_websocket_through_is_found(doctor: Doctor) -> None:
+def test_an_nginx_without_websockets_is_found(doctor: Doctor) -> None:
     folder = doctor.sh('dirname "$1"', doctor.settings).strip()
     reload = (
         'sed -i \'/proxy_set_header Upgrade/d\' "$1/nginx/server.conf"; kill -HUP "$(cat "$1/nginx-run/nginx.pid")"'
@@ -170,7 +170,7 @@ def test_an_engine_whose_restart_would_end_students_work_is_found(doctor: Doctor
         doctor.sh(f'mv "$1.before" "$1"; {reload}', file)
 
 
-def test_what_the_settings_ask_for_and_the_machine_lacks_is_found(doctor: Doctor, other: Callable[..., str]) -> None:
+def test_missing_images_and_devices_of_the_settings_are_found(doctor: Doctor, other: Callable[..., str]) -> None:
     wrong = doctor.wrong(
         other(student={"image": "no-such-image:latest"}, gpu={"policy": "devices", "devices": ["0", "17"]})
     )
@@ -192,5 +192,5 @@ def test_a_damaged_database_is_found(doctor: Doctor, other: Callable[..., str]) 
     assert "database" in doctor.wrong(other(paths={"state": folder}))
 
 
-def test_settings_with_a_mistake_are_a_finding_too(doctor: Doctor, other: Callable[..., str]) -> None:
+def test_invalid_settings_are_a_finding_too(doctor: Doctor, other: Callable[..., str]) -> None:
     assert "no such setting" in doctor.wrong(other(site={"titel": "x"}))["settings"]

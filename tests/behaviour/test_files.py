@@ -1,4 +1,4 @@
-"""A student's files: they arrive whole, stay when the server stops, and are only the student's."""
+"""Files of a student: they are transferred completely, survive a stop, and only the student can read them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def blocks(size: int, length: int) -> Iterator[bytes]:
-    """Bytes that differ from block to block, so that one lost, doubled or misplaced block changes the sum."""
+    """Yield different blocks, so that a lost, doubled or misplaced block changes the checksum."""
     for number, start in enumerate(range(0, size, length)):
         yield hashlib.shake_128(number.to_bytes(4)).digest(min(length, size - start))
 
@@ -48,12 +48,12 @@ def test_a_new_home_has_the_welcome_notebook(mine: Server) -> None:
     assert names == ["Welcome.ipynb"]
 
 
-def test_an_upload_of_200_MB_in_parts_arrives_whole(mine: Server, kernel: Kernel) -> None:
+def test_an_upload_of_200_MB_in_parts_is_complete(mine: Server, kernel: Kernel) -> None:
     upload_as_jupyterlab_does(mine, "in-parts.bin", SIZE)
     assert sum_in_home(kernel, "in-parts.bin") == sha256(blocks(SIZE, PART))
 
 
-def test_an_upload_of_200_MB_at_once_arrives_whole(mine: Server, kernel: Kernel) -> None:
+def test_an_upload_of_200_MB_at_once_is_complete(mine: Server, kernel: Kernel) -> None:
     content = b"".join(blocks(SIZE, PART))
     model = {"type": "file", "format": "base64", "content": base64.b64encode(content).decode()}
     answer = mine.put("api/contents/at-once.bin", json=model)
@@ -61,7 +61,7 @@ def test_an_upload_of_200_MB_at_once_arrives_whole(mine: Server, kernel: Kernel)
     assert sum_in_home(kernel, "at-once.bin") == hashlib.sha256(content).hexdigest()
 
 
-def test_a_download_of_a_gigabyte_arrives_whole(mine: Server, kernel: Kernel) -> None:
+def test_a_download_of_a_gigabyte_is_complete(mine: Server, kernel: Kernel) -> None:
     kernel.run(
         "import hashlib\n"
         "with open('big.bin', 'wb') as file:\n"
@@ -96,7 +96,7 @@ def test_files_survive_a_stop_and_a_start(new_student: Callable[[], Server]) -> 
     mine.stop()
 
 
-def test_what_is_not_in_the_home_does_not_survive(new_student: Callable[[], Server]) -> None:
+def test_files_outside_the_home_do_not_survive(new_student: Callable[[], Server]) -> None:
     mine = new_student()
     mine.start()
     with mine.kernel() as kernel:
@@ -108,7 +108,7 @@ def test_what_is_not_in_the_home_does_not_survive(new_student: Callable[[], Serv
     mine.stop()
 
 
-def test_two_students_have_homes_of_their_own(mine: Server, new_student: Callable[[], Server]) -> None:
+def test_two_students_have_separate_homes(mine: Server, new_student: Callable[[], Server]) -> None:
     other = new_student()
     other.start()
     mine.write("secret.txt", "mine alone")

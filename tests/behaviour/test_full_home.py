@@ -1,4 +1,4 @@
-"""A home without room: the server starts, kernels run, nothing that was saved is lost, and deleting a file helps."""
+"""Full home: the server starts, kernels run, saved files are kept, and deleting a file helps."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ for number in range(100_000):
 def full(
     request: pytest.FixtureRequest, new_student: Callable[..., Server], server: Verb
 ) -> Iterator[tuple[Server, str]]:
-    """A student whose home has no room for another byte, or for another file; the server was stopped since.
+    """Return a student with a full home and a stopped server.
 
-    The volume is there before the first start, on a small file system of its own.
+    The volume is created before the first start, on its own small file system.
     """
     name = f"s{uuid.uuid4().hex[:10]}"
     settings = json.loads(server("exec", "cat", server("settings").strip()))
@@ -95,5 +95,5 @@ def test_a_full_home_still_starts_works_and_can_be_emptied(full: tuple[Server, s
 
 
 def big(notebook: dict[str, object]) -> dict[str, object]:
-    """The same with a megabyte in its metadata."""
+    """Return the notebook with a megabyte of metadata."""
     return notebook | {"metadata": {"padding": "x" * MB}}

@@ -1,5 +1,4 @@
-"""GPUs on the real engine, simulated by a CDI specification: what a container sees, who gets what, what happens when
-something breaks."""
+"""GPUs on a real engine, simulated by a CDI specification: allocation, devices in containers, and failures."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from support.waiting import wait_until
 pytestmark = pytest.mark.timeout(600)
 
 
-def test_each_student_has_a_gpu_of_their_own_and_who_comes_late_may_start_without(room: Class) -> None:
+def test_each_student_gets_a_gpu_and_the_next_may_start_without_one(room: Class) -> None:
     room.rules("exclusive", devices=["0", "1", "2"])
     first, *others = [room.started() for _ in range(3)]
     assert sorted([first[1], *(seen for _, seen in others)]) == ["0", "1", "2"]
@@ -38,13 +37,13 @@ def test_each_student_has_a_gpu_of_their_own_and_who_comes_late_may_start_withou
     assert room.sees(late) == first[1], "the choice was for one start, and the device is free again"
 
 
-def test_a_shared_gpu_has_no_more_students_than_the_settings_say(room: Class) -> None:
+def test_a_shared_gpu_has_no_more_students_than_the_limit(room: Class) -> None:
     room.rules("shared", devices=["1", "3"], studentsPerDevice=2)
     assert [room.started()[1] for _ in range(4)] == ["1", "3", "1", "3"]
     assert "All GPUs are in use." in refused(room.student())
 
 
-def test_two_who_start_at_the_same_instant_never_get_the_same_gpu(room: Class) -> None:
+def test_two_concurrent_starts_never_get_the_same_gpu(room: Class) -> None:
     room.rules("exclusive", devices=["2"])
     both = [room.student(), room.student()]
 
@@ -78,7 +77,7 @@ def test_a_lease_outlives_the_hub_and_ends_with_the_container(room: Class) -> No
     assert room.sees(late) == "0"
 
 
-def test_a_start_that_a_killed_hub_left_behind_keeps_no_gpu_from_the_others(room: Class) -> None:
+def test_an_unfinished_start_of_a_killed_hub_holds_no_gpu(room: Class) -> None:
     room.rules("exclusive", devices=["0"])
     first, late = room.student(), room.student()
     first.visitor.get(f"/hub/spawn/{first.name}", follow=False)
@@ -95,7 +94,7 @@ def test_a_start_that_a_killed_hub_left_behind_keeps_no_gpu_from_the_others(room
     assert room.sees(late) == "0"
 
 
-def test_what_someone_has_alone_stays_theirs_when_the_rules_change(room: Class) -> None:
+def test_an_exclusive_gpu_stays_exclusive_when_the_rules_change(room: Class) -> None:
     room.rules("exclusive", devices=["0", "1"])
     first, seen = room.started()
     assert seen == "0"
@@ -105,7 +104,7 @@ def test_what_someone_has_alone_stays_theirs_when_the_rules_change(room: Class) 
     assert room.holders()["0"] == [first.name]
 
 
-def test_a_device_that_vanishes_takes_no_server_with_it_and_is_given_to_nobody(room: Class, admin: Visitor) -> None:
+def test_a_device_that_vanishes_stops_no_server_and_is_not_allocated(room: Class, admin: Visitor) -> None:
     room.rules("exclusive")
     first, seen = room.started()
     assert seen == "0"
@@ -126,12 +125,14 @@ def test_a_device_that_vanishes_takes_no_server_with_it_and_is_given_to_nobody(r
     [("all", {}, "0,1,2,3"), ("devices", {"devices": ["3"]}, "3")],
     ids=["all", "devices"],
 )
-def test_the_rules_of_the_original_are_kept(room: Class, policy: str, more: dict[str, Any], seen: str) -> None:
+def test_the_policy_of_the_original_project_works(room: Class, policy: str, more: dict[str, Any], seen: str) -> None:
     room.rules(policy, **more)
     assert [room.started()[1] for _ in range(2)] == [seen, seen]
 
 
-def test_without_a_driver_students_start_and_are_told_why_and_so_is_the_instructor(room: Class, admin: Visitor) -> None:
+def test_without_a_driver_students_start_and_read_the_reason_and_so_does_the_instructor(
+    room: Class, admin: Visitor
+) -> None:
     room.rules("exclusive")
     room.write("{ not a specification")
     student, seen = room.started()
@@ -146,7 +147,7 @@ def test_without_a_driver_students_start_and_are_told_why_and_so_is_the_instruct
     assert "nvidia-ctk" not in student.visitor.get("/hub/home").text
 
 
-def test_a_malformed_file_takes_no_gpu_of_the_others_away(room: Class) -> None:
+def test_a_malformed_file_affects_no_gpu_of_other_files(room: Class) -> None:
     room.rules("exclusive", devices=["0"])
     room.write("kind: [", "broken.yaml")
     try:
@@ -156,7 +157,7 @@ def test_a_malformed_file_takes_no_gpu_of_the_others_away(room: Class) -> None:
         room.remove("broken.yaml")
 
 
-def test_a_device_that_only_the_hub_knows_costs_nobody_a_server(room: Class) -> None:
+def test_a_device_unknown_to_the_engine_prevents_no_start(room: Class) -> None:
     other = room.cdi.rpartition("/")[0] + "/other-cdi"
     room.server("exec", "mkdir", "-p", other)
     room.server("exec", "sh", "-c", 'printf %s "$1" > "$2"', "sh", json.dumps(devices("9")), f"{other}/a.json")
@@ -170,14 +171,14 @@ def test_a_device_that_only_the_hub_knows_costs_nobody_a_server(room: Class) -> 
     assert room.holders() == {"9": []}
 
 
-def test_settings_that_the_machine_cannot_keep_are_said_at_start(room: Class, admin: Visitor) -> None:
+def test_impossible_settings_are_reported_at_the_start(room: Class, admin: Visitor) -> None:
     room.rules("devices", devices=["0", "7"])
     assert "gpu.devices: 7 does not exist; this machine has 0, 1, 2, 3" in admin.get("/hub/home").text
     assert "GPUs: gpu.devices: 7 does not exist" in room.server("logs", "hub")
     assert room.started()[1] == "0"
 
 
-def test_a_student_can_choose_nothing_but_to_start_without(room: Class) -> None:
+def test_a_students_only_choice_is_to_start_without_a_gpu(room: Class) -> None:
     room.rules("none")
     student = room.student()
     for options in ({"gpu": "nvidia.com/gpu=0"}, {"gpu": "yes"}, {"image": "evil"}, {"gpu": False}):
@@ -188,7 +189,7 @@ def test_a_student_can_choose_nothing_but_to_start_without(room: Class) -> None:
     assert room.sees(student) == "none"
 
 
-def test_the_command_and_the_instructors_page_show_who_holds_what(room: Class, admin: Visitor) -> None:
+def test_the_command_and_the_instructors_page_show_the_leases(room: Class, admin: Visitor) -> None:
     room.rules("shared", devices=["0", "1"])
     student, seen = room.started()
     table = room.server("exec", "classroom", "gpus", "--settings", room.server("settings").strip())
@@ -207,7 +208,7 @@ def test_the_command_and_the_instructors_page_show_who_holds_what(room: Class, a
     assert '/hub/gpus"' not in student.visitor.get("/hub/home").text
 
 
-def test_who_shares_a_gpu_by_mps_has_its_pipes_and_the_shared_memory_of_all_clients(room: Class) -> None:
+def test_an_mps_client_has_its_pipes_and_the_shared_memory_of_all_clients(room: Class) -> None:
     folder = f"{room.cdi}-mps"
     mps = {"enable": True, "memory": "8G", "folder": folder}
     room.rules("shared", devices=["0"], studentsPerDevice=4, mps=mps)
@@ -231,6 +232,6 @@ def test_who_shares_a_gpu_by_mps_has_its_pipes_and_the_shared_memory_of_all_clie
 
 
 def inside(room: Class, student: Server, script: str) -> str:
-    """What a student's shell prints."""
+    """Return the output of a shell command in the student's container."""
     found = room.server("docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={student.name}").strip()
     return room.server("docker", "exec", "--user", "1000", found, "sh", "-c", f"{{ {script}; }} 2>/dev/null || true")

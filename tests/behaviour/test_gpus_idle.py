@@ -1,6 +1,6 @@
-"""A GPU that nobody uses: told first, kept by who works, stopped with a word, and never for want of a figure.
+"""Idle GPUs: notice and stop of idle students, and no stop without measurements.
 
-The sample is written here as `classroom gpus sample` writes it, for no machine of the tests has a driver to measure.
+The tests write the sample in the format of `classroom gpus sample`, because the machine of the tests has no driver.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CARD = {"uuid": "GPU-1", "memory_used": 2 * 10**9, "memory_total": 80 * 10**9, "
 
 @pytest.fixture
 def measure(room: Class) -> Iterator[Callable[..., str]]:
-    """Write a sample of now: for how many seconds each student has been idle. Gives the file."""
+    """Write a current sample with the idle seconds of each student; return the file."""
     settings = json.loads(room.server("exec", "cat", room.server("settings").strip()))
     file = str(PurePosixPath(settings["paths"]["runtime"]) / "gpu-sample.json")
 
@@ -52,7 +52,7 @@ def notice(student: Server) -> Any:
     return student.get("api/classroom/notice").json()
 
 
-def test_who_of_a_course_has_used_no_gpu_for_long_is_told_and_then_stopped_and_who_works_is_not(
+def test_an_idle_student_of_a_group_gets_notice_and_is_stopped_and_a_busy_one_is_not(
     room: Class, measure: Callable[..., str]
 ) -> None:
     idler, worker, other = (room.student() for _ in range(3))
@@ -81,13 +81,13 @@ def test_who_of_a_course_has_used_no_gpu_for_long_is_told_and_then_stopped_and_w
     assert other.is_known, "who is not in the course has an hour"
 
 
-def test_the_instructor_sees_what_the_cards_do(room: Class, measure: Callable[..., str]) -> None:
+def test_the_instructor_sees_the_measurements(room: Class, measure: Callable[..., str]) -> None:
     room.rules("exclusive", devices=["0"], samples=measure())
     row = room.report()["rows"][0]
     assert (row["model"], row["memory_used"], row["use"]) == ("Test Card", 2 * 10**9, 0.25)
 
 
-def test_who_finds_no_free_gpu_reads_what_the_cards_do(room: Class, measure: Callable[..., str]) -> None:
+def test_a_student_without_a_free_gpu_sees_the_measurements(room: Class, measure: Callable[..., str]) -> None:
     room.rules("exclusive", devices=["0"], samples=measure())
     holder, other = room.student(), room.student()
     start(holder)
@@ -98,7 +98,7 @@ def test_who_finds_no_free_gpu_reads_what_the_cards_do(room: Class, measure: Cal
 
 
 @pytest.mark.parametrize("size", [PHONE, WIDE], ids=["phone", "wide"])
-def test_no_page_on_the_way_to_a_gpu_scrolls_sideways(  # noqa: PLR0917 - fixtures
+def test_no_gpu_page_scrolls_sideways(  # noqa: PLR0917 - fixtures
     room: Class,
     measure: Callable[..., str],
     browser: Browser,

@@ -1,4 +1,4 @@
-"""Waiting for a GPU: first come first served, live on the page, kept through a restart, passed on when not taken."""
+"""GPU queue: first come, first served; live on the page, kept through a restart, with offers that expire."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture
 def page(browser: Browser, url: str) -> Iterator[Page]:
-    """A browser window; an error of a page's script fails the test."""
+    """Open a browser window; an error of a page's script fails the test."""
     errors: list[str] = []
     context = browser.new_context(base_url=url)
     made = context.new_page()
@@ -107,7 +107,7 @@ def test_in_the_browser_a_student_waits_through_a_restart_and_the_server_starts_
     wait_until(shown, f"the metrics say {wanted}", 40, 2)
 
 
-def test_who_leaves_by_the_button_moves_the_others_up(room: Class, page: Page) -> None:
+def test_leaving_by_the_button_moves_the_others_up(room: Class, page: Page) -> None:
     room.rules("exclusive", devices=["0"])
     room.started()
     leaving, later = room.student(), room.student()
@@ -123,7 +123,7 @@ def test_who_leaves_by_the_button_moves_the_others_up(room: Class, page: Page) -
     assert room.sees(later) == "none"
 
 
-def test_nobody_overtakes_and_an_offer_that_is_not_taken_passes_on(room: Class) -> None:
+def test_nobody_overtakes_and_an_unused_offer_goes_to_the_next_student(room: Class) -> None:
     room.rules("exclusive", devices=["0"], offer="10s")
     first, _ = room.started()
     asleep, awake, newcomer = (room.student() for _ in range(3))
@@ -148,7 +148,7 @@ def test_nobody_overtakes_and_an_offer_that_is_not_taken_passes_on(room: Class) 
     assert awake.is_known
 
 
-def test_what_is_reserved_for_a_lecture_is_the_groups_until_it_is_cancelled(
+def test_reserved_gpus_are_the_groups_until_the_reservation_is_cancelled(
     room: Class, page: Page, admin: Visitor, terminal: Terminal
 ) -> None:
     room.rules("exclusive", devices=["0"], notice="10s")
@@ -190,9 +190,7 @@ def test_what_is_reserved_for_a_lecture_is_the_groups_until_it_is_cancelled(
     assert other.is_known
 
 
-def test_who_has_had_a_gpu_for_long_is_told_in_the_notebook_and_it_passes_on_with_everything_saved(
-    room: Class, page: Page
-) -> None:
+def test_an_old_lease_ends_after_a_notice_in_the_notebook_with_all_files_saved(room: Class, page: Page) -> None:
     room.rules("exclusive", devices=["0"], longestLease="15s", notice="10s")
     holder, waiting = room.student(), room.student()
     sign_in(page, holder)
@@ -225,9 +223,7 @@ def test_who_has_had_a_gpu_for_long_is_told_in_the_notebook_and_it_passes_on_wit
     ).to_be_visible()
 
 
-def test_who_is_put_into_a_group_with_a_longer_lease_keeps_the_gpu_and_another_students_passes_on(
-    room: Class, admin: Visitor
-) -> None:
+def test_a_new_group_with_a_longer_lease_keeps_the_gpu_and_another_lease_ends(room: Class, admin: Visitor) -> None:
     first, other, waiting = (room.student() for _ in range(3))
     group = f"thesis-{first.name}"
     room.rules(
@@ -245,7 +241,7 @@ def test_who_is_put_into_a_group_with_a_longer_lease_keeps_the_gpu_and_another_s
     assert room.sees(first) == kept, "they have had theirs for longer"
 
 
-def test_what_is_reserved_for_a_group_with_gpus_of_its_own_is_of_those(room: Class, terminal: Terminal) -> None:
+def test_a_reservation_of_a_group_uses_the_groups_own_gpus(room: Class, terminal: Terminal) -> None:
     member, other, late = (room.student() for _ in range(3))
     lab = {"members": [member.name], "gpu": {"devices": ["1", "2"]}}
     room.rules("exclusive", {"lab": lab}, devices=["0", "1"])
@@ -286,7 +282,7 @@ with sqlite3.connect(sys.argv[1], timeout=30) as db:
 """
 
 
-def test_in_a_line_of_two_hundred_the_page_answers_at_once_and_who_has_used_less_comes_first(
+def test_a_queue_of_two_hundred_answers_at_once_and_the_least_use_goes_first(
     room: Class, figure: Callable[[str], None]
 ) -> None:
     room.rules("exclusive", devices=["0"], preferLeastUsed=True, notice="10s")  # the hub looks the more often
@@ -311,7 +307,7 @@ def test_in_a_line_of_two_hundred_the_page_answers_at_once_and_who_has_used_less
         room.database(_NO_ROWS)
 
 
-def test_a_place_is_the_students_own_affair(room: Class) -> None:
+def test_only_the_student_sees_and_changes_the_own_queue_entry(room: Class) -> None:
     room.rules("exclusive", devices=["0"])
     one, other = room.student(), room.student()
     assert one.visitor.get(f"/hub/gpu-line/{other.name}").status_code in {403, 404}
@@ -326,7 +322,7 @@ def test_a_place_is_the_students_own_affair(room: Class) -> None:
     assert place(one) is None
 
 
-def test_where_nobody_waits_there_is_no_line(room: Class) -> None:
+def test_without_a_queue_the_queue_address_does_not_exist(room: Class) -> None:
     room.rules("none")
     student = room.student()
     assert student.visitor.get(f"/hub/gpu-line/{student.name}").status_code == 404

@@ -1,4 +1,4 @@
-"""`classroom gpus test` on the real engine, whose GPUs are simulated: what it says when PyTorch cannot be reached."""
+"""`classroom gpus test` on a real engine with simulated GPUs: its messages without PyTorch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def trial(room: Class, *words: str) -> tuple[int, str]:
-    """Exit status and output."""
+    """Return the exit status and output."""
     command = 'classroom gpus test --settings "$0" "$@"; echo "status $?"'
     said = room.server("exec", "sh", "-c", f"({command}) 2>&1", room.server("settings").strip(), *words)
     text, _, status = said.rpartition("status ")
     return int(status), text
 
 
-def test_each_gpu_is_tried_in_a_container_that_leaves_nothing_behind(room: Class) -> None:
+def test_each_gpu_is_tested_in_a_container_that_is_removed(room: Class) -> None:
     room.rules("exclusive", devices=["0", "2"])
     status, text = trial(room, "--json")
     found: list[dict[str, Any]] = json.loads(text)
@@ -30,7 +30,7 @@ def test_each_gpu_is_tried_in_a_container_that_leaves_nothing_behind(room: Class
     assert room.server("docker", "ps", "--all", "--quiet", "--filter", "label=org.classroom.trial") == ""
 
 
-def test_a_student_is_asked_in_their_own_server(room: Class) -> None:
+def test_a_student_name_runs_the_test_in_their_server(room: Class) -> None:
     room.rules("exclusive", devices=["1"])
     student = room.student()
     assert f"{student.name} has no server now" in trial(room, student.name)[1]
@@ -41,7 +41,7 @@ def test_a_student_is_asked_in_their_own_server(room: Class) -> None:
     assert f"In use by {student.name} during the test." in " ".join(trial(room)[1].split())
 
 
-def test_a_machine_without_a_specification_is_told_what_to_do(room: Class) -> None:
+def test_a_missing_specification_is_reported_with_the_remedy(room: Class) -> None:
     room.rules("exclusive")
     room.remove("nvidia.json")
     status, text = trial(room)

@@ -1,4 +1,4 @@
-"""Groups: some students get another image, other limits, more GPUs and folders to read; the others do not."""
+"""Groups: other images, limits, GPUs and shared folders for some students."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @dataclass
 class Course:
-    """A group `vision`, a member by name, and the folder `faces` that its students read."""
+    """A group `vision` with one member by name, and the directory `faces` that its students can read."""
 
     room: Class
     member: Server
@@ -43,13 +43,13 @@ class Course:
         return self.server("docker", "run", *options, IMAGE, "sh", "-euc", script)
 
     def limits(self, student: Server) -> tuple[int, float, int]:
-        """Memory, cores and how many GPUs, as the engine and `classroom gpus` say."""
+        """Return memory, cores and number of GPUs, from the engine and `classroom gpus`."""
         host = containers.inspect(self.server, student.name)["HostConfig"]
         gpus = sum(student.name in holders for holders in self.room.holders().values())
         return host["Memory"], host["CpuQuota"] / host["CpuPeriod"], gpus
 
     def sees(self, student: Server) -> list[str]:
-        """What the file browser shows in `shared`; nothing if there is no such folder."""
+        """Return the names that the file browser shows in `shared`; empty if the folder does not exist."""
         student.open()
         answer = student.get("api/contents/shared")
         return [each["name"] for each in answer.json()["content"]] if answer.status_code == 200 else []
@@ -59,7 +59,7 @@ class Course:
 def course(
     server: Verb, new_student: Callable[[], Server], module_reload: Callable[[dict[str, Any]], None]
 ) -> Iterator[Course]:
-    """The group is there until the end of the file, and so are the servers of the students of each test."""
+    """Return the group, which exists until the end of the file; servers of its students are stopped after each test."""
     settings = json.loads(server("exec", "cat", server("settings").strip()))
     image = settings["student"].get("image", "classroom-student:latest")
     server("docker", "tag", image, IMAGE)
@@ -92,14 +92,14 @@ def course(
 
 @pytest.fixture
 def other(course: Course) -> Iterator[Server]:
-    """A student of no group, whose server is stopped at the end."""
+    """Return a student without a group, whose server is stopped at the end."""
     made = course.room.student()
     yield made
     if made.is_known:
         made.stop()
 
 
-def test_a_student_of_a_group_has_what_the_group_has_and_another_has_not(
+def test_a_student_of_a_group_gets_its_settings_and_another_does_not(
     course: Course, other: Server, terminal: Terminal
 ) -> None:
     start(course.member)
@@ -158,7 +158,7 @@ def test_a_change_of_group_takes_effect_at_the_next_start(
     assert course.sees(other) == [], "the link has gone with the folder"
 
 
-def test_who_needs_more_gpus_than_are_free_is_told_so(course: Course, other: Server, admin: Visitor) -> None:
+def test_a_student_who_needs_more_gpus_than_are_free_reads_so(course: Course, other: Server, admin: Visitor) -> None:
     late = course.room.student()
     start(other)
     assert api(admin, "POST", "groups/vision/users", {"users": [late.name]}).status_code == 200
@@ -166,9 +166,7 @@ def test_who_needs_more_gpus_than_are_free_is_told_so(course: Course, other: Ser
     assert api(admin, "DELETE", "groups/vision/users", {"users": [late.name]}).status_code == 200
 
 
-def test_a_shared_folder_that_is_not_there_is_said_to_the_student_and_by_doctor(
-    course: Course, terminal: Terminal
-) -> None:
+def test_a_missing_shared_folder_is_reported_to_the_student_and_by_doctor(course: Course, terminal: Terminal) -> None:
     course.member.stop()
     course.sh("mv faces away")
     try:

@@ -1,4 +1,4 @@
-"""What a student's code may do inside its container: nothing that a guest may not."""
+"""Isolation of a container: the privileges of a student's code."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DENIED = {"Operation not permitted", "Permission denied", "Function not implemen
 
 @pytest.fixture(scope="module")
 def kernel(mine: Server) -> Iterator[Kernel]:
-    """One for all of these tests: they leave nothing behind in it."""
+    """Return a kernel that these tests share, because they leave nothing in it."""
     with mine.kernel() as made:
         yield made
 
 
 @pytest.fixture
 def status(kernel: Kernel) -> dict[str, str]:
-    """/proc/self/status of a program in the kernel (proc_pid_status(5))."""
+    """Return /proc/self/status of a program in the kernel (proc_pid_status(5))."""
     lines = str(kernel.run("print(open('/proc/self/status').read())")).splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
@@ -150,7 +150,7 @@ def test_no_secret_of_the_hub_is_in_a_students_environment(kernel: Kernel, serve
     assert "CONFIGPROXY" not in shown
 
 
-def test_what_signs_a_students_cookies_is_not_in_the_home(kernel: Kernel) -> None:
+def test_the_cookie_secret_of_a_server_is_not_in_the_home(kernel: Kernel) -> None:
     # It would outlive a password reset there (CVE-2026-40934 of jupyter-server).
     kept = kernel.run("!find /home/jovyan -name '*secret*' -o -name 'jpserver-*' -o -name 'kernel-*.json'")
     assert kept == ""
@@ -162,7 +162,7 @@ def test_the_hubs_side_of_the_program_is_not_in_the_image(module: str, kernel: K
         kernel.run(f"import {module}")
 
 
-def test_the_container_is_what_the_settings_say(server: Verb, mine: Server) -> None:
+def test_the_container_has_the_limits_of_the_settings(server: Verb, mine: Server) -> None:
     found = containers.inspect(server, mine.name)
     host = found["HostConfig"]
     assert host["ReadonlyRootfs"] is True

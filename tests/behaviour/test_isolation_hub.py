@@ -1,4 +1,4 @@
-"""What a student's code may ask the hub: about itself, and nothing that changes anybody else."""
+"""Isolation from the hub: a student's code can read its own data and change nothing of others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ask(method, path, body=None, token=os.environ["JUPYTERHUB_API_TOKEN"], **hea
 
 @pytest.fixture(scope="module")
 def kernel(mine: Server) -> Iterator[Kernel]:
-    """One for all of these tests: they leave nothing behind in it."""
+    """Return a kernel that these tests share, because they leave nothing in it."""
     with mine.kernel() as made:
         yield made
 
@@ -60,14 +60,14 @@ def ask(kernel: Kernel) -> Callable[..., tuple[int, Any]]:
 
 @pytest.fixture(scope="module")
 def other(new_student: Callable[[], Server]) -> Iterator[Server]:
-    """Another student, whose server runs."""
+    """Return another student with a running server."""
     made = new_student()
     made.start()
     yield made
     made.stop()
 
 
-def test_a_servers_token_tells_who_it_belongs_to(ask: Callable[..., tuple[int, Any]], mine: Server) -> None:
+def test_a_servers_token_belongs_to_its_student(ask: Callable[..., tuple[int, Any]], mine: Server) -> None:
     status, found = ask("GET", "/hub/api/user")
     assert (status, found["name"]) == (200, mine.name)
     assert not found.get("admin")
@@ -119,7 +119,7 @@ def test_a_servers_token_lists_no_other_student(
     assert other.name not in json.dumps(found)
 
 
-def test_a_student_makes_no_token_that_may_more_than_the_student(
+def test_a_student_cannot_create_a_token_with_more_rights(
     ask: Callable[..., tuple[int, Any]], mine: Server, other: Server
 ) -> None:
     for scopes in (
@@ -161,13 +161,13 @@ def test_a_student_makes_no_token_that_may_more_than_the_student(
         "/services/culler/",
     ],
 )
-def test_a_container_gets_no_page_but_the_api(path: str, ask: Callable[..., tuple[int, Any]], other: Server) -> None:
+def test_a_container_reaches_the_api_and_no_page(path: str, ask: Callable[..., tuple[int, Any]], other: Server) -> None:
     status, found = ask("GET", path.format(other=other.name), None, None)
     assert status in {400, 403, 404}, found
     assert "<form" not in str(found)
 
 
-def test_the_hub_sees_a_containers_own_address_whatever_it_says(
+def test_the_hub_sees_a_containers_own_address_despite_headers(
     ask: Callable[..., tuple[int, Any]], mine: Server, server: Verb
 ) -> None:
     forged = "198.51.100.77"

@@ -1,4 +1,4 @@
-"""What a student's code reaches over the network: the internet if the switch says so, the hub's API, nothing else."""
+"""Isolation of the network: a student's code reaches the internet, if allowed, and the hub's API, nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def knock_at(doors):
 
 
 def knock(kernel: Kernel, doors: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Those of the doors that open for a program in the kernel."""
+    """Return the addresses that accept a connection from a program in the kernel."""
     kernel.run(KNOCK)
     answers = kernel.ask(f"knock_at({json.dumps(doors)})", bound=120)
     return [door for door, answer in zip(doors, answers, strict=True) if answer == "open"]
@@ -53,7 +53,7 @@ def api_port(server: Verb) -> int:
 
 @pytest.fixture(scope="module")
 def other(new_student: Callable[[], Server]) -> Iterator[Server]:
-    """Another student, whose server runs."""
+    """Return another student with a running server."""
     made = new_student()
     made.start()
     yield made

@@ -45,7 +45,7 @@ def keys(value: Any) -> Any:
     return None
 
 
-def test_a_program_that_reads_a_command_finds_the_keys_that_it_knows(room: Class, terminal: Terminal) -> None:
+def test_the_json_output_has_the_recorded_keys(room: Class, terminal: Terminal) -> None:
     room.rules("shared")
     room.started()
     room.student()

@@ -1,4 +1,4 @@
-"""A student who takes too much loses their own work at most; the limits hold, and the server still answers."""
+"""Limits of a student's server: a student who exceeds them loses only their own work, and the hub still answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(scope="module")
 def limits(server: Verb) -> dict[str, Any]:
-    """The settings' own words on what a student may use, with the defaults."""
+    """Return the student limits of the settings, with defaults."""
     student: dict[str, Any] = json.loads(server("exec", "cat", server("settings").strip())).get("student", {})
     return {"cpus": 2, "memory": "4G", "sharedMemory": "1G", "tmp": "1G", "processes": 512} | student
 
@@ -99,13 +99,13 @@ def test_a_kernel_that_takes_all_memory_dies_and_the_server_lives(
     assert kernel.run("1 + 1") == "2"
 
 
-def test_swap_is_no_way_round_the_memory_limit(server: Verb, mine: Server) -> None:
+def test_swap_does_not_bypass_the_memory_limit(server: Verb, mine: Server) -> None:
     host = containers.inspect(server, mine.name)["HostConfig"]
     assert host["MemorySwap"] == host["Memory"] > 0
 
 
 @pytest.mark.parametrize(("place", "key"), [("/dev/shm", "sharedMemory"), ("/tmp", "tmp")])
-def test_memory_backed_places_are_bounded(place: str, key: str, kernel: Kernel, limits: dict[str, Any]) -> None:
+def test_directories_in_memory_have_limits(place: str, key: str, kernel: Kernel, limits: dict[str, Any]) -> None:
     wanted = size(limits[key])
     usage = kernel.ask(f"__import__('shutil').disk_usage({place!r}).total")
     assert usage == wanted
@@ -123,7 +123,7 @@ finally:
     assert kernel.run("1 + 1") == "2"
 
 
-def test_a_student_gets_no_more_processor_than_the_limit(
+def test_a_student_gets_no_more_processor_time_than_the_limit(
     kernel: Kernel, server: Verb, mine: Server, limits: dict[str, Any]
 ) -> None:
     host = containers.inspect(server, mine.name)["HostConfig"]
@@ -153,7 +153,7 @@ def test_a_student_with_half_a_core_gets_half_a_core(
     mine.stop()
 
 
-def test_what_a_server_prints_is_bounded_on_disk(server: Verb, mine: Server) -> None:
+def test_the_log_of_a_server_has_a_size_limit(server: Verb, mine: Server) -> None:
     log = containers.inspect(server, mine.name)["HostConfig"]["LogConfig"]
     assert log["Type"] == "json-file"
     assert log["Config"] == {"max-size": "5m", "max-file": "2"}

@@ -1,4 +1,4 @@
-"""An operator's mistakes: the student and the log are told what is wrong, and nothing is lost."""
+"""Mistakes of an operator: the student and the log get the reason, and no file is lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def refused(mine: Server) -> str:
-    """Press start; gives what the student reads in the end."""
+    """Press the start button and return the message that the student gets."""
     with pytest.raises(CodeError) as failed:
         mine.start()
     page = mine.visitor.get(f"/hub/spawn-pending/{mine.name}").text
@@ -30,7 +30,7 @@ def refused(mine: Server) -> str:
 
 @pytest.fixture
 def image(server: Verb, mine: Server) -> Iterator[Callable[[str], str]]:
-    """Make an image like the students' own that starts another program."""
+    """Build an image that differs from the students' image by its program."""
     tag = "classroom-tests-broken:latest"
 
     def make(program: str) -> str:

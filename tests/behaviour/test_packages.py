@@ -1,4 +1,4 @@
-"""Packages that students install: they stay, kernels find them, and the server process never loads them."""
+"""Packages that students install: they are kept, kernels find them, and the server process never loads them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def own(new_student: Callable[[], Server]) -> Iterator[Server]:
-    """A student of this test's own, whose server runs: what is installed stays in the home."""
+    """Return a student for one test, with a running server, because installed packages stay in the home."""
     made = new_student()
     made.start()
     yield made
@@ -30,7 +30,7 @@ def install(server: Server, package: str = "classroom-example==1.0") -> str:
 
 
 def runs(server: Server, code: str) -> str:
-    """What code prints in a new kernel."""
+    """Run code in a new kernel and return its output."""
     with server.kernel() as kernel:
         said: str = kernel.run(code, bound=90)
         kernel.end()
@@ -41,7 +41,7 @@ VERSION = "import classroom_example; print(classroom_example.VERSION)"
 
 
 @pytest.mark.usefixtures("outside")
-def test_what_is_installed_goes_into_the_home_stays_there_and_can_be_removed(own: Server) -> None:
+def test_an_installed_package_is_in_the_home_stays_there_and_can_be_removed(own: Server) -> None:
     install(own)
     with own.kernel() as kernel:
         assert kernel.run(VERSION) == "1.0\n"
@@ -63,7 +63,7 @@ def test_a_newer_version_takes_the_place_of_the_older_one(own: Server) -> None:
 
 
 @pytest.mark.usefixtures("outside")
-def test_a_newer_version_of_what_the_image_has_takes_effect_and_can_be_taken_back(own: Server) -> None:
+def test_a_newer_version_of_an_image_package_takes_effect_and_can_be_removed(own: Server) -> None:
     version = "import jinja2; print(jinja2.__version__)"
     before = runs(own, version)
     install(own, "jinja2==99.0")
@@ -74,7 +74,7 @@ def test_a_newer_version_of_what_the_image_has_takes_effect_and_can_be_taken_bac
 
 
 @pytest.mark.usefixtures("outside")
-def test_a_package_that_keeps_kernels_from_starting_is_named_and_can_be_removed(own: Server) -> None:
+def test_a_package_that_prevents_kernels_from_starting_is_reported_and_can_be_removed(own: Server) -> None:
     install(own, "traitlets==99.0")
     own.stop()
     own.start()
@@ -86,7 +86,7 @@ def test_a_package_that_keeps_kernels_from_starting_is_named_and_can_be_removed(
 
 
 @pytest.mark.usefixtures("outside")
-def test_a_package_that_is_not_there_is_said_so(own: Server) -> None:
+def test_a_missing_package_is_reported(own: Server) -> None:
     with own.kernel() as kernel:
         assert "No matching distribution found for no-such-thing" in kernel.run("%pip install no-such-thing", bound=90)
 
@@ -118,7 +118,7 @@ def plant(path, text):
 """
 
 
-def test_the_server_loads_nothing_that_is_in_the_home_and_kernels_do(own: Server) -> None:
+def test_the_server_loads_no_package_of_the_home_and_kernels_do(own: Server) -> None:
     with own.kernel() as kernel:
         kernel.run(PLANT)
         site = kernel.ask("__import__('site').getusersitepackages()")

@@ -1,4 +1,4 @@
-"""The whole path of a student, in a real browser."""
+"""The way of a student from sign-up to a notebook, in a real browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 def open_window(browser: Browser, url: str, contexts: list[BrowserContext]) -> Iterator[Callable[[], Page]]:
-    """Open a browser of a person's own; errors of its scripts fail the test."""
+    """Open a separate browser context for a person; errors of page scripts fail the test."""
     errors: list[str] = []
 
     def heard(message: ConsoleMessage) -> None:
@@ -48,7 +48,7 @@ def sign_in(page: Page, name: str, password: str) -> None:
 
 
 def run_first_cell(page: Page) -> str:
-    """Click into the first code cell and press Shift+Enter, as the welcome notebook says; gives its output."""
+    """Click into the first code cell and press Shift+Enter, as the welcome notebook says; return its output."""
     # Lab forgets a cell that is run before the notebook has its kernel.
     page.get_by_role("button", name="| Idle").wait_for(timeout=START)
     cell = page.locator(".jp-Notebook:visible .jp-CodeCell").first

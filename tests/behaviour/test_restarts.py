@@ -1,4 +1,4 @@
-"""Restarting any part ends nobody's work: only the engine's word counts for whether a server is gone."""
+"""Restarts of each part: no work is lost, and only the engine decides that a server has stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture
 def work(student: Visitor, name: str, server: Verb) -> Iterator[tuple[Server, Kernel]]:
-    """A student in the middle of something: a kernel that remembers `x`."""
+    """Return a student at work: a kernel that remembers `x`."""
     mine = Server(student, name)
     mine.start()
     with mine.kernel() as kernel:
@@ -31,7 +31,7 @@ def work(student: Visitor, name: str, server: Verb) -> Iterator[tuple[Server, Ke
 
 
 def container(server: Verb, name: str) -> dict[str, object]:
-    """The engine's word on a student's container."""
+    """Return id and state of a student's container, from the engine."""
     label = f"label=org.classroom.user={name}"
     found: str = server("docker", "ps", "--all", "--no-trunc", "--filter", label, "--format", "{{.ID}} {{.State}}")
     if not found.strip():
@@ -41,9 +41,9 @@ def container(server: Verb, name: str) -> dict[str, object]:
 
 
 def still_there(work: tuple[Server, Kernel]) -> None:
-    """The kernel answers, with what it remembered."""
+    """Assert that the kernel answers and remembers its variable."""
     mine, kernel = work
-    wait_until(lambda: mine.get("api/status").status_code == 200, "the server is reached again", 30)
+    wait_until(lambda: mine.get("api/status").status_code == 200, "the server answers again", 30)
     kernel.reconnect()
     assert kernel.run("print(x + 1)") == "42\n"
 
@@ -63,7 +63,7 @@ def test_a_live_kernel_survives_the_sudden_death_of(part: str, work: tuple[Serve
     still_there(work)
 
 
-def test_a_cell_goes_on_while_hub_proxy_and_nginx_restart(work: tuple[Server, Kernel], server: Verb) -> None:
+def test_a_cell_continues_while_hub_proxy_and_nginx_restart(work: tuple[Server, Kernel], server: Verb) -> None:
     _, kernel = work
     kernel.send("import time\nfor i in range(100):\n    x = 41\n    time.sleep(0.1)\nopen('done', 'w').write('yes')")
     for part in ("hub", "proxy", "nginx"):
@@ -119,7 +119,7 @@ def test_a_hub_learns_that_a_container_has_gone_while_it_was_away(work: tuple[Se
     work[0].start()
 
 
-def test_a_hub_that_dies_during_a_start_takes_the_server_up(student: Visitor, name: str, server: Verb) -> None:
+def test_a_hub_that_dies_during_a_start_resumes_the_server(student: Visitor, name: str, server: Verb) -> None:
     mine = Server(student, name)
     student.get(f"/hub/spawn/{name}", follow=False)
     wait_until(lambda: container(server, name)["state"] == "running", "the container runs", 30, 0.05)
@@ -132,7 +132,7 @@ def test_a_hub_that_dies_during_a_start_takes_the_server_up(student: Visitor, na
     mine.stop()
 
 
-def test_a_container_that_nobody_knows_is_removed_and_its_files_stay(work: tuple[Server, Kernel], server: Verb) -> None:
+def test_an_unknown_container_is_removed_and_its_files_stay(work: tuple[Server, Kernel], server: Verb) -> None:
     mine, kernel = work
     kernel.run("open('kept.txt', 'w').write('kept')")
     server("stop", "engine")
@@ -146,7 +146,7 @@ def test_a_container_that_nobody_knows_is_removed_and_its_files_stay(work: tuple
     assert mine.read("kept.txt") == "kept"
 
 
-def test_a_stop_while_the_engine_is_away_is_done_when_it_is_back(work: tuple[Server, Kernel], server: Verb) -> None:
+def test_a_stop_while_the_engine_is_away_happens_when_it_is_back(work: tuple[Server, Kernel], server: Verb) -> None:
     mine = work[0]
     server("stop", "engine")
     mine.stop()
@@ -155,7 +155,7 @@ def test_a_stop_while_the_engine_is_away_is_done_when_it_is_back(work: tuple[Ser
     mine.start()
 
 
-def test_a_student_who_starts_while_the_engine_is_away_is_told_so(student: Visitor, name: str, server: Verb) -> None:
+def test_a_start_while_the_engine_is_away_gives_the_reason(student: Visitor, name: str, server: Verb) -> None:
     mine = Server(student, name)
     server("stop", "engine")
     try:
@@ -179,7 +179,7 @@ def test_the_homepage_answers_while_the_engine_is_away(student: Visitor, server:
         server("start", "engine")
 
 
-def test_hub_and_proxy_keep_their_secrets_to_themselves(server: Verb) -> None:
+def test_secrets_of_hub_and_proxy_are_not_visible_to_others(server: Verb) -> None:
     folder = json.loads(server("exec", "cat", server("settings").strip()))["paths"]["state"] + "/secrets"
     names = server("exec", "ls", folder).split()
     secrets = [server("exec", "cat", f"{folder}/{each}").strip() for each in names]

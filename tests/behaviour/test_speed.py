@@ -1,4 +1,4 @@
-"""How long a student waits. The figures are printed at the end of the run."""
+"""Waiting times of a student. The figures are printed at the end of the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(400)
 
 
 def load(seconds: float = 2.0) -> float:
-    """The part of all cores that somebody uses (proc_stat(5))."""
+    """Return the fraction of all cores in use (proc_stat(5))."""
 
     def ticks() -> tuple[int, int]:
         numbers = [int(each) for each in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]]

@@ -1,4 +1,4 @@
-"""Homes that are folders: made by a helper with root's rights for a hub without, each student's own."""
+"""Homes as directories, which a root helper creates for the hub; each student reaches only their own."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ pytestmark = pytest.mark.timeout(120)
 
 @dataclass
 class Homes:
-    """The folder of all homes on the server."""
+    """The directory of all homes on the server."""
 
     server: Verb
     path: str
 
     def report(self) -> dict[str, Any]:
-        """What `classroom storage` says to programs."""
+        """Return the document of `classroom storage --json`."""
         text = self.server("exec", "classroom", "storage", "--json", "--settings", self.server("settings").strip())
         found: dict[str, Any] = json.loads(text)
         return found
 
     def of(self, student: str) -> dict[str, Any]:
-        """The home that a student has now, as `classroom storage` says."""
+        """Return the current home of a student, from `classroom storage`."""
         (found,) = [home for home in self.report()["homes"] if home["student"] == student and not home["archived"]]
         return dict(found)
 
@@ -47,7 +47,7 @@ class Homes:
 
 @pytest.fixture(scope="module")
 def homes(server: Verb, module_reload: Callable[[dict[str, Any]], None]) -> Iterator[Homes]:
-    """The class has folders for homes until the end of the file."""
+    """Return the class with homes as directories, until the end of the file."""
     path = f"{server('settings').strip().rpartition('/')[0]}/homes"
     server("start", "homes")
     module_reload({"storage": {"kind": "directory", "path": path}})
@@ -57,13 +57,13 @@ def homes(server: Verb, module_reload: Callable[[dict[str, Any]], None]) -> Iter
 
 @pytest.fixture(scope="module")
 def enrol(new_student: Callable[..., Server]) -> Callable[[], Server]:
-    """Make students whose homes are named as they are: nothing in their names is escaped."""
+    """Return a function that creates students with names that need no escaping."""
     return lambda: new_student(f"s{uuid.uuid4().hex[:10]}")
 
 
 @pytest.fixture(scope="module")
 def ada(homes: Homes, enrol: Callable[[], Server]) -> Server:  # noqa: ARG001 - her home is a folder
-    """A student whose server runs."""
+    """Return a student with a running server."""
     student = enrol()
     student.start()
     return student
@@ -91,7 +91,7 @@ def test_a_student_reaches_only_their_own_home(homes: Homes, ada: Server) -> Non
 
 
 def test_a_planted_link_is_not_followed(homes: Homes, ada: Server) -> None:
-    """The helper counts what is in the home: not what a link in it names, be it the machine's or another's."""
+    """Count files of the home only, not the target of a link in it."""
     plant = f"""
 import os
 os.makedirs('deep/er', exist_ok=True)

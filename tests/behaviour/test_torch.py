@@ -1,4 +1,4 @@
-"""PyTorch from PyPI in a student's home: 3 GB, so only where it is asked for (`make test-torch`)."""
+"""PyTorch from PyPI in a student's home: 3 GB, so it runs only on request (`make test-torch`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def learner(new_student: Callable[[], Server]) -> Iterator[Server]:
-    """A student who did what the welcome notebook says about PyTorch."""
+    """Return a student who has followed the welcome notebook's instructions for PyTorch."""
     mine = new_student()
     mine.start()
     with mine.kernel() as kernel:
@@ -35,7 +35,7 @@ def learner(new_student: Callable[[], Server]) -> Iterator[Server]:
 
 
 def run_notebook(server: Server, path: str) -> list[str]:
-    """Run all code cells, one after the other, and give what each showed."""
+    """Run all code cells in order and return the output of each."""
     notebook = server.get(f"api/contents/{path}").json()["content"]
     with server.kernel() as kernel:
         shown = [kernel.run(cell["source"], bound=180) for cell in notebook["cells"] if cell["cell_type"] == "code"]

@@ -56,7 +56,7 @@ print("done", flush=True)
 
 
 class Card:
-    """The service, and what is asked of it."""
+    """The service and its clients."""
 
     def __init__(self, folder: Path) -> None:
         self.mps = Mps(enable=True, memory=BOUND, folder=folder)
@@ -66,14 +66,14 @@ class Card:
     def client(
         self, gigabytes: int, seconds: float, *, bound: bool, shared: bool, fixed: bool = True
     ) -> subprocess.Popen[str]:
-        """A student's program.
+        """Run a student's program.
 
         Args:
-            gigabytes: that it tries to take.
-            seconds: that it computes.
-            bound: it has the variables of a container, the bound among them; else the pipes alone.
-            shared: it has the service's /dev/shm; else one of its own.
-            fixed: it cannot change the pipes' folder, as in a container.
+            gigabytes: of memory that it allocates.
+            seconds: of computation.
+            bound: set the variables of a container, including the memory limit; otherwise only that of the pipes.
+            shared: mount the service's /dev/shm; otherwise one of its own.
+            fixed: mount the directory of the pipes read-only, as in a container.
         """
         own = client_environment(self.mps, str(self.mps.pipes), 1)
         if not bound:
@@ -134,7 +134,7 @@ class Card:
 
 
 def main() -> int:
-    """Ask, say, keep."""
+    """Measure, print and store the results."""
     with nvml.driver() as driver:
         name = re.sub(r"\W+", "-", driver.read()[0].name).strip("-").lower()
     answers: dict[str, object] = {}

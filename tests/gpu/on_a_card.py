@@ -27,7 +27,7 @@ ME = "0" * 64  # in the place of a container's identifier
 
 
 def main() -> int:
-    """Measure, say, keep."""
+    """Measure, print and store the results."""
     works, text = check_gpus()
     with nvml.driver() as driver:
         sampler = Collector(lambda pid: ME if pid == os.getpid() else None, time.monotonic())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def directory() -> Iterator[Path]:
-    """A directory whose path is short enough for Unix sockets."""
+    """Return a directory with a path short enough for Unix sockets."""
     with tempfile.TemporaryDirectory(prefix="nginx-", dir="/tmp") as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -32,28 +32,28 @@ def hub() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="session")
 def proxy(directory: Path) -> Iterator[Upstream]:
-    """A server instead of the proxy, for tests of Nginx alone."""
+    """Run a server in place of the proxy, for tests of Nginx alone."""
     with Upstream("proxy", path=directory / "proxy.sock") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def site(directory: Path, hub: Upstream, proxy: Upstream) -> Iterator[Site]:
-    """A site that browsers reach directly: no proxy in front of it is trusted."""
+    """Run a site that browsers reach directly; it trusts no proxy in front of it."""
     with serving(directory, "site", hub.address, proxy.address) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def tunnelled(directory: Path, hub: Upstream, proxy: Upstream) -> Iterator[Site]:
-    """A site behind a tunnel that ends TLS at 127.0.0.1; every other address is a stranger."""
+    """Run a site behind a tunnel that ends TLS at 127.0.0.1; it trusts no other address."""
     with serving(directory, "tunnelled", hub.address, proxy.address, trusted=("127.0.0.1",)) as found:
         yield found
 
 
 @pytest.fixture
 def real_proxy(directory: Path) -> Iterator[Callable[[str], RealProxy]]:
-    """A function that creates the real proxy in front of a hub's address; start it with up()."""
+    """Return a function that creates the real proxy in front of a hub's address; start it with up()."""
     program = proxy_program()
     with tempfile.TemporaryDirectory(prefix="chp-", dir=directory) as name:
         here = Path(name)

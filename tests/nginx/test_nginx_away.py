@@ -1,4 +1,4 @@
-"""While a part is away a person sees "back in a moment", a script its own status, and everything returns by itself."""
+"""Errors of Nginx while a part is away: a page for browsers, a status for scripts, and recovery by itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BACK_SOON = (PAGES / "503.html").read_text()
 
 @pytest.fixture(scope="module")
 def deserted(directory: Path) -> Iterator[Site]:
-    """Neither hub nor proxy is there."""
+    """Run a site without hub and proxy."""
     with serving(directory, "deserted", f"127.0.0.1:{free_port()}", f"unix:{directory / 'nobody.sock'}") as site:
         yield site
 
@@ -62,7 +62,7 @@ SCRIPTS: dict[str, dict[str, str]] = {
     ("page", "status"), [("/hub/api/user", 503), ("/hub/home", 503), ("/user/alice/api/sessions", 502)]
 )
 def test_a_script_gets_a_status_instead_of_a_page(deserted: Site, page: str, status: int, how: dict[str, str]) -> None:
-    """Not 503 from a student's server: at that JupyterLab offers to start another one in its place."""
+    """Return no 503 from a student's server: JupyterLab would offer to start another one."""
     with deserted.client(headers=how) as browser:
         for method in ("GET", "POST", "PUT", "DELETE"):
             answer = browser.request(method, page)
@@ -99,7 +99,7 @@ def test_a_page_works_again_as_soon_as_the_class_is_back(directory: Path) -> Non
 
 @pytest.fixture
 def lecture(directory: Path, real_proxy: Callable[[str], RealProxy]) -> Iterator[tuple[Site, RealProxy, Upstream, int]]:
-    """Alice's server behind the real proxy; the hub is not there yet."""
+    """Run Alice's server behind the real proxy; the hub is still missing."""
     hub = free_port()
     chp = real_proxy(f"127.0.0.1:{hub}")
     with (
@@ -109,7 +109,7 @@ def lecture(directory: Path, real_proxy: Callable[[str], RealProxy]) -> Iterator
         yield site, chp, alice, hub
 
 
-def test_a_kernel_goes_on_while_the_hub_restarts(lecture: tuple[Site, RealProxy, Upstream, int]) -> None:
+def test_a_kernel_continues_while_the_hub_restarts(lecture: tuple[Site, RealProxy, Upstream, int]) -> None:
     site, chp, alice, hub = lecture
     with chp.up(), site.client() as browser:
         chp.route("/user/alice", f"http://{alice.address}")
@@ -142,7 +142,7 @@ def test_the_hub_is_reachable_while_the_proxy_restarts(lecture: tuple[Site, Real
 def test_a_student_who_returns_while_the_hub_is_away_waits_on_the_same_page(
     lecture: tuple[Site, RealProxy, Upstream, int],
 ) -> None:
-    """Their own server may be stopped, or its container gone: then it is the proxy that answers."""
+    """Show the page also when the student's server has stopped: the proxy then answers."""
     site, chp, _, hub = lecture
     with chp.up(), site.client() as browser:
         for student in ("stopped", "crashed"):

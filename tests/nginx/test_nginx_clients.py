@@ -1,4 +1,4 @@
-"""Who asks, from where, for which page: the hub is told the truth whatever a client says."""
+"""Headers from clients: address, scheme, host and path reach the hub correctly, despite forged headers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_behind_a_tunnel_the_hub_sees_the_student_and_https(tunnelled: Site, pag
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
-def test_a_stranger_cannot_pretend_to_be_the_tunnel(tunnelled: Site) -> None:
+def test_another_address_cannot_pretend_to_be_the_tunnel(tunnelled: Site) -> None:
     with tunnelled.client("127.0.0.7", headers=LIES) as browser:
         answer = browser.get("/hub/login")
     headers = seen(answer)["headers"]

@@ -1,4 +1,4 @@
-"""What is shipped is accepted by Nginx and by the linter that NixOS applies."""
+"""nginx.conf: Nginx and the linter of NixOS accept the shipped files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a student's container reaches of the hub: its API, under its own address, and in measure."""
+"""Containers' access to the hub: the API only, under the container's own address, with limits."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_container_reaches_nothing_else(site: Site, path: str) -> None:
 
 @pytest.mark.parametrize("which", ["site", "tunnelled"])
 def test_a_container_cannot_take_another_address(request: pytest.FixtureRequest, which: str) -> None:
-    """Not even where a tunnel is trusted, from whose address it comes here."""
+    """Test a site with a trusted tunnel too, from whose address the request comes."""
     site: Site = request.getfixturevalue(which)
     with container(site, "127.0.0.1", LIES) as server:
         headers = seen(server.get("/hub/api/user"))["headers"]

@@ -1,4 +1,4 @@
-"""Tries of passwords are counted; nothing else is, and a class behind one address is not locked out."""
+"""Rate limits for passwords: guesses are limited, and a class behind one address is not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORMS = ("/hub/login", "/hub/signup", "/hub/change-password", "/hub/change-passw
 
 @pytest.fixture
 def someone(addresses: Iterator[str]) -> str:
-    """An address from which nobody has come before; the tunnel says it."""
+    """Return an unused client address, which the tunnel sends."""
     return next(addresses)
 
 
@@ -39,7 +39,7 @@ def tries(site: Site, address: str, number: int, page: str = "/hub/login", metho
 
 
 def test_thirty_students_behind_one_address_sign_up_and_log_in_at_once(tunnelled: Site, someone: str) -> None:
-    """Each signs up, mistypes a password, and logs in, all in the same seconds."""
+    """Let each student sign up, mistype a password and log in, all within seconds."""
     statuses = tries(tunnelled, someone, 30, "/hub/signup") + tries(tunnelled, someone, 60)
     assert set(statuses) == {200}
 
@@ -87,7 +87,7 @@ def test_an_ipv6_network_counts_as_one_client(tunnelled: Site) -> None:
     assert tries(tunnelled, "2001:db8:0:2::1", 5) == [200] * 5
 
 
-def test_a_stranger_gets_no_new_bucket_by_inventing_addresses(tunnelled: Site) -> None:
+def test_forged_addresses_give_no_new_bucket(tunnelled: Site) -> None:
     statuses = []
     for number in range(0, 2 * BURST, 20):
         with tunnelled.client("127.0.0.8", headers={"X-Forwarded-For": f"198.51.100.{number}"}) as browser:

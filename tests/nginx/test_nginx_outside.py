@@ -1,4 +1,4 @@
-"""What a stranger cannot reach or make a visitor's browser do, and what every page carries."""
+"""Attacks from other sites and clients without an account, and security headers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         "/classroom-pages/503.html",
     ],
 )
-def test_a_stranger_cannot_read(site: Site, path: str) -> None:
+def test_a_visitor_without_login_cannot_read(site: Site, path: str) -> None:
     status, _, rest = raw(site, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").partition("\r\n")
     assert status.split()[1] in {"400", "404"}
     assert '"server"' not in rest
@@ -115,7 +115,7 @@ def test_no_query_and_no_referrer_is_logged(site: Site) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed one for localhost: chain and key."""
+    """Create a self-signed certificate for localhost; return chain and key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -163,7 +163,7 @@ def test_http_2_as_on_nixos_keeps_host_and_limits(
         return done.stdout.decode().rsplit("\n", 2)
 
     def amend(text: str) -> str:
-        """Spelt as every version takes it; newer ones prefer "http2 on"."""
+        """Enable HTTP/2 with syntax that every version accepts; newer ones prefer "http2 on"."""
         return text.replace(" ssl;", " ssl http2;")
 
     with serving(directory, "http2", hub.address, proxy.address, amend=amend, certificate=chain, key=key) as site:

@@ -1,4 +1,4 @@
-"""/user/: what a student's notebook needs of whatever stands in front of it."""
+"""Requests below /user/: websockets, uploads, streams and errors of students' servers."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_output_appears_as_it_is_printed(site: Site, proxy: Upstream, hub: Upstr
 
 
 def test_the_connection_to_a_silent_kernel_lasts_a_day() -> None:
-    """A day is too long to wait for: the directive is read instead."""
+    """Read the directive, because a test cannot wait a day."""
     conf = (DIRECTIVES / "server.conf").read_text()
     inside = conf[conf.index("location ~ ^/(user|services)/") :]
     for name in ("proxy_read_timeout", "proxy_send_timeout"):

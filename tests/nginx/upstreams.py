@@ -1,4 +1,4 @@
-"""Small real servers behind Nginx: they answer with the request that reached them, or as a test tells them to."""
+"""Small real servers behind Nginx: they echo the request, or answer as a test needs."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from nix.evaluation import HERE, evaluate, missing
 
 @pytest.fixture(scope="session")
 def debian() -> None:
-    """Packages of which tests/nix/host-toolchain.nix makes its tools."""
+    """Return the packages from which tests/nix/host-toolchain.nix takes its tools."""
     release = Path("/etc/os-release")
     if not release.exists() or 'VERSION_ID="12"' not in release.read_text():
         pytest.skip("what is built here is built with the packages of Debian 12, which this is not")
@@ -34,7 +34,7 @@ def debian() -> None:
 
 @pytest.fixture(scope="session")
 def images(debian: None) -> str:  # noqa: ARG001
-    """A Nix expression for what images.nix makes."""
+    """Return a Nix expression for the images of images.nix."""
     if not image_build.PROXY.exists():
         pytest.skip(f"there is no {image_build.PROXY}: make .cache/node/ready")
     try:
@@ -45,7 +45,7 @@ def images(debian: None) -> str:  # noqa: ARG001
 
 @pytest.fixture(scope="session")
 def server() -> Callable[..., str]:
-    """The engine of the stack (`python -m stack run`)."""
+    """Return the engine of the stack (`python -m stack run`)."""
     command = os.environ.get("CLASSROOM_SERVER")
     if not command:
         pytest.skip(os.environ.get("CLASSROOM_SKIP") or "CLASSROOM_SERVER is not set: no engine to load images into")

@@ -1,4 +1,4 @@
-"""What NixOS would run, built here and used for real: nginx.conf, settings.json, units, daemon.json."""
+"""Files of NixOS, built here and used: nginx.conf, settings.json, units, daemon.json."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_the_mps_service_can_change_to_a_students_user_and_do_little_else(
 
 
 def verify(units: list[Path], record_property: Callable[[str, object], None]) -> None:
-    """systemd understands them, and finds little that they could do harm with."""
+    """Check that systemd accepts the units and rates their exposure as low."""
     verified = subprocess.run(["systemd-analyze", "verify", *units], check=False, text=True, capture_output=True)
     # Units of NixOS that these name are not on this machine.
     said = [line for line in verified.stderr.splitlines() if "classroom" in line and "not found" not in line]
@@ -163,7 +163,7 @@ def test_the_timer_runs_the_operators_command(host: tuple[str, Path]) -> None:
 
 
 def test_nginx_accepts_the_file_and_answers(host: tuple[str, Path], tmp_path: Path) -> None:
-    """In namespaces of its own: the addresses, the logs and the certificates are where NixOS has them."""
+    """Run Nginx in separate namespaces, with addresses, logs and certificates in the places of NixOS."""
     if os.geteuid() or not shutil.which("unshare"):
         pytest.skip("needs root for namespaces")
     _, artefacts = host

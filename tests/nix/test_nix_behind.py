@@ -1,4 +1,4 @@
-"""The suite passes behind the nginx.conf that NixOS would run, on a hub with the settings.json that it would have."""
+"""The behaviour tests behind the nginx.conf of NixOS, on a hub with its settings.json."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def server(*words: str) -> str:
 
 @contextlib.contextmanager
 def nginx(conf: Path) -> Iterator[None]:
-    """The built file's Nginx in the place of the stack's."""
+    """Run Nginx with the built file in place of the stack's Nginx."""
     Path("/run/nginx").mkdir(exist_ok=True)
     server("stop", "nginx")
     process = subprocess.Popen(["unshare", "--mount", "bash", "-euc", _NGINX, "nginx", conf])

@@ -1,4 +1,4 @@
-"""images/compose/compose.yaml runs a class on a real engine with the image that images/hub.nix makes."""
+"""images/compose/compose.yaml: a class on a real engine with the image of images/hub.nix."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PARTS = ("hub", "nginx", "proxy")
 
 @pytest.fixture(scope="module")
 def docker_compose() -> list[str]:
-    """Debian 13's, from a root of its own: nothing of this machine's is used."""
+    """Return the command of Debian 13's docker compose, in a root file system of its own."""
     root = REPOSITORY / ".cache/compose"
     if not root.exists():
         pytest.skip(f"there is no {root}: make .cache/compose")
@@ -44,7 +44,7 @@ def compose(
     server: Verb,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Compose]:
-    """`docker compose` in a copy of images/compose, in the place of the stack's own hub, proxy and Nginx."""
+    """Run `docker compose` in a copy of images/compose, in place of the stack's hub, proxy and Nginx."""
     archive = tmp_path_factory.mktemp("hub") / "hubImage.tar"
     stream(f"{images}.hubImage", archive)
     server("docker", "load", stdin=archive)

@@ -1,4 +1,4 @@
-"""The dashboard asks for figures that are there: the hub's and ours from the programs themselves."""
+"""Grafana dashboard: the hub and the exporters have its metrics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXPORTERS = {
 
 
 def described() -> set[str]:
-    """What /hub/metrics may say: counters have a suffix there, histograms three."""
+    """Return the names of metrics at /hub/metrics: counters have a suffix there, histograms three."""
     found: set[str] = set()
     for metric in REGISTRY.collect():
         suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(metric.type, ("",))

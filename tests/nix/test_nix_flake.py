@@ -1,4 +1,4 @@
-"""The flake has what the README says, and every output of it instantiates."""
+"""Flake: it has the outputs of the README, and each of them instantiates."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_check_instantiates() -> None:
 @slow
 @pytest.mark.parametrize("words", [["show"], ["check", "--no-build"]], ids=" ".join)
 def test_nix_accepts_the_flake(words: list[str], tmp_path: Path) -> None:
-    """`nix flake` says more than evaluation does, such as what a module or an app has to be."""
+    """Run `nix flake`, which also checks the form of modules and apps."""
     listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split("\0")
     for name in filter(None, listed):
         if (REPOSITORY / name).exists():
@@ -75,7 +75,7 @@ def test_the_overlay_contains_the_command() -> None:
     assert evaluate(f"{with_it}.classroom.meta.mainProgram") == "classroom"
 
 
-def test_what_a_release_builds_exists() -> None:
+def test_every_release_output_exists() -> None:
     jobs = yaml.safe_load((REPOSITORY / ".github/workflows/release.yml").read_text())["jobs"]
     released = {each["output"] for each in jobs["images"]["strategy"]["matrix"]["include"]}
     assert released == {"hubImage", "studentImage", "studentImageCpu"}

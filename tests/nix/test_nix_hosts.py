@@ -1,4 +1,4 @@
-"""Every host of tests/hosts is a system that Nix could build."""
+"""Hosts of tests/hosts: Nix can build a system of each."""
 
 from __future__ import annotations
 

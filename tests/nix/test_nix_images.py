@@ -1,4 +1,4 @@
-"""The images that images/*.nix describe, built here and used: a student can work in what `nix build` makes."""
+"""Images of images/*.nix, built and used: a student can work in them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Verb = Callable[..., str]
 
 @pytest.fixture(scope="module", params=["hubImage", "studentImageCpu"])
 def archive(request: pytest.FixtureRequest, images: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An image as `docker load` takes it."""
+    """Return an image as `docker load` reads it."""
     file = tmp_path_factory.mktemp("image") / f"{request.param}.tar"
     stream(f"{images}.{request.param}", file)
     yield file
@@ -61,7 +61,7 @@ def test_an_image_has_few_enough_layers_and_no_root(archive: Path) -> None:
 
 
 def test_a_package_of_a_course_changes_few_layers(images: str, tmp_path: Path) -> None:
-    """An engine or a registry that has one image is given what lies above the layers that both begin with."""
+    """Compare the layers: an engine or registry with one image loads only those above the common ones."""
     plain, course = tmp_path / "plain.tar", tmp_path / "course.tar"
     stream(f"{images}.plainImage", plain)
     stream(f"{images}.courseImage", course)

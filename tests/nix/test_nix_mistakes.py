@@ -1,4 +1,4 @@
-"""A mistake fails while the system is built, in a sentence with the line to write."""
+"""Assertions and types of the module: a mistake fails the build, with the line to write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The NixOS options and the settings of the program are one contract: same names, same defaults."""
+"""NixOS options and settings of the program: they have the same names and defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Program for root in the machine of `machine.py`: it makes homes like the hub's helper and fills them as a student."""
+"""Program for root in the machine of `machine.py`: creates homes like the hub's helper, and fills them as a student."""
 
 from __future__ import annotations
 

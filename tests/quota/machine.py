@@ -1,7 +1,7 @@
-"""Machine in QEMU with Debian's kernel, for project quotas, which the host's kernel may lack.
+"""QEMU machine with Debian's kernel, for project quotas, which the host's kernel may not support.
 
-It has no disk of its own: all it needs is in its initial file system, Debian's Python and our package with it. Without
-KVM it is up in seven seconds.
+It has no disk of its own. Its initial file system contains Debian's Python and our package. Without KVM it starts in
+seven seconds.
 """
 
 from __future__ import annotations

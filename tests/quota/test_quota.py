@@ -1,4 +1,4 @@
-"""Homes are bounded by the file system itself, on ext4 and XFS, in a machine of its own (`make test-quota`)."""
+"""Quotas of homes on ext4 and XFS, in a machine of QEMU (`make test-quota`)."""
 
 from __future__ import annotations
 

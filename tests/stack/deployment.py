@@ -82,8 +82,10 @@ def daemon(layout: Layout) -> dict[str, Any]:
 
 
 def fake_gpus(count: int = GPUS) -> dict[str, Any]:
-    """A CDI specification of GPUs that are nothing but a variable
-    (https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md)."""
+    """Return a CDI specification of simulated GPUs: each is only a variable.
+
+    (https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md).
+    """
 
     def device(name: str, numbers: str) -> dict[str, Any]:
         return {"name": name, "containerEdits": {"env": [f"FAKE_GPU={numbers}"]}}

@@ -1,4 +1,4 @@
-"""A stack on the machine: start, enter, remove."""
+"""A stack on this machine: start, enter, remove."""
 
 from __future__ import annotations
 
@@ -161,9 +161,9 @@ def _start_holder(
 
 
 def _template(root: Path) -> Path:
-    """An engine's data with the students' image in it; made only when what is in the image has changed.
+    """Return an engine's data with the students' image; it is created again only when the image's content changes.
 
-    What the image needs of the network is fetched by this process: the engine has no way out.
+    This process downloads what the image needs, because the engine has no network access.
     """
     wanted = run([sys.executable, _IMAGES, "key"]).strip()
     if found := templates.find(wanted):
@@ -230,5 +230,5 @@ def stack(*, parts: Sequence[str] = PARTS, packages: Sequence[str] = (), keep: b
 
 
 def opened(directory: Path) -> Stack:
-    """A stack that another process started."""
+    """Return a stack that another process started."""
     return Stack(Layout(directory), None)

@@ -42,7 +42,7 @@ class Layout:
         return [Layout(_RUNTIME / name) for name in sorted(names)]
 
     def use(self) -> int:
-        """A file descriptor; the stack counts as running as long as a process has it open."""
+        """Return a file descriptor; the stack counts as running as long as a process has it open."""
         descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         return descriptor
@@ -61,52 +61,52 @@ class Layout:
 
     @property
     def name(self) -> str:
-        """The stack's name."""
+        """Return the stack's name."""
         return self.directory.name
 
     @property
     def settings(self) -> Path:
-        """settings.json of the hub."""
+        """Return the path of the hub's settings.json."""
         return self.directory / "settings.json"
 
     @property
     def run(self) -> Path:
-        """Sockets."""
+        """Return the directory of sockets."""
         return self.directory / "run"
 
     @property
     def state(self) -> Path:
-        """The hub's state."""
+        """Return the hub's state directory."""
         return self.directory / "state"
 
     @property
     def control(self) -> Path:
-        """Socket of the supervisor."""
+        """Return the socket of the supervisor."""
         return self.run / "control.sock"
 
     @property
     def docker_socket(self) -> Path:
-        """Socket of the engine."""
+        """Return the socket of the engine."""
         return self.run / "docker.sock"
 
     @property
     def homes(self) -> Path:
-        """Homes that are directories."""
+        """Return the directory of homes."""
         return self.directory / "homes"
 
     @property
     def homes_socket(self) -> Path:
-        """Socket of the helper that makes them."""
+        """Return the socket of the homes helper."""
         return self.run / "homes.sock"
 
     @property
     def engine_data(self) -> Path:
-        """The engine's data: on the cache's file system, so that the cached image is linked and not copied."""
+        """Return the engine's data, on the cache's file system, so that the cached image is linked and not copied."""
         return cache_directory() / "stacks" / self.name
 
     @property
     def engine_root(self) -> Path:
-        """Path of the engine's data for the engine and other parts, so that the engine's paths of homes are right."""
+        """Return the path of the data inside the engine's root, so that the engine's paths of homes are right."""
         return self.directory / "engine"
 
     def log(self, part: str) -> Path:
@@ -115,7 +115,7 @@ class Layout:
 
     @property
     def cgroup(self) -> str:
-        """The parent of the containers' control groups."""
+        """Return the parent of the containers' control groups."""
         return f"/classroom-stack-{self.name}"
 
     def remove(self) -> None:

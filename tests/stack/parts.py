@@ -37,7 +37,7 @@ class Part:
 
     @property
     def running(self) -> bool:
-        """Whether the process runs."""
+        """Return whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> float:

@@ -1,4 +1,4 @@
-"""What is made once and kept in the cache: the engine's root file system and the proxy."""
+"""Cache of the engine's root file system and the proxy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAKER = REPOSITORY / "images/debian"
 
 
 def engine_root() -> Path:
-    """The root file system that holds the engine, Nginx, nft and ip; made if it is not there (under a minute)."""
+    """Return the root file system of the engine, Nginx, nft and ip; create it if necessary (under a minute)."""
     content = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:12]
     root = cache_directory() / f"engine-{content}"
     if not root.exists():
@@ -32,7 +32,7 @@ def engine_root() -> Path:
 
 
 def proxy_command() -> list[str]:
-    """The command of configurable-http-proxy in the locked version: make's, or one installed here.
+    """Return the command of configurable-http-proxy in the locked version, installed by make or here.
 
     Raises:
         StackError: no Node, or npm failed.

@@ -1,8 +1,8 @@
-"""Engines' data with the students' image in it: made when the image changes, copied for every stack.
+"""Templates of engines' data with the students' image: created when the image changes, copied for every stack.
 
-A stack has the databases of an engine for itself, for they are changed in place; the layers of the image, which nobody
-writes to, come as hard links. Mounting them instead is quicker and wrong: an engine that starts unmounts what it finds
-below its data, and the image of a restarted engine is empty.
+Each stack has its own copy of the engine's databases, because the engine changes them. Layers of the image are never
+written, so they are hard links. Mounting the layers would be faster, but an engine unmounts all mounts below its data
+when it starts, and the image would be empty after a restart.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _LAYERS = "overlay2"
 
 
 def find(content: str) -> Path | None:
-    """The data of an engine that has the image with this content."""
+    """Return the data of an engine that has the image with this content."""
     directory = _directory() / content
     return directory if directory.exists() else None
 
 
 def newest() -> Path | None:
-    """The data that was made last: most layers of the next image are in it."""
+    """Return the newest data, which has most layers of the next image."""
     made = [path for path in _directory().iterdir() if path.is_dir()]
     return max(made, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def keep(data: Path, content: str) -> Path:
-    """Take an engine's data into the cache, and remove those that are not being copied."""
+    """Move an engine's data into the cache, and remove unused data."""
     directory = _directory() / content
     data.rename(directory)
     directory.touch()
@@ -43,7 +43,7 @@ def keep(data: Path, content: str) -> Path:
 
 
 def copy(template: Path, target: Path) -> None:
-    """Copy an engine's data to a folder, which is made."""
+    """Copy an engine's data to a new directory."""
     target.mkdir(parents=True)
     with _lock(template).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_SH)

@@ -1,4 +1,4 @@
-"""The class bridge and its rules, with real containers: what they reach, and what still holds when others change."""
+"""Class bridge and firewall rules with real containers, also after changes by other programs."""
 
 from __future__ import annotations
 

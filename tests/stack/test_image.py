@@ -1,4 +1,4 @@
-"""The program that makes the students' image: what it decides without an engine."""
+"""Builder of the students' image: its decisions without an engine."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_lock_is_read_with_the_markers_of_the_images_python() -> None:
     assert "any" not in platforms
 
 
-def test_the_content_changes_with_what_the_student_gets_and_with_nothing_else(tmp_path: Path) -> None:
+def test_the_hash_of_the_content_changes_only_with_the_image(tmp_path: Path) -> None:
     (tmp_path / "classroom/student").mkdir(parents=True)
     (tmp_path / "classroom/__init__.py").touch()
     server = tmp_path / "classroom/student/server.py"
@@ -83,7 +83,7 @@ def test_the_content_changes_with_what_the_student_gets_and_with_nothing_else(tm
 
 
 @pytest.mark.skipif(debian.missing() is not None, reason=str(debian.missing()))
-def test_a_debian_that_could_not_be_made_is_never_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_debian_is_never_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(debian, "mirror", lambda: "http://127.0.0.1:9/debian")
     (tmp_path / "cache").mkdir()

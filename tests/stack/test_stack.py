@@ -1,4 +1,4 @@
-"""The stack itself: it keeps its promises to the tests and leaves nothing behind."""
+"""The stack: tests of its own promises, and of its cleanup."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def _left(layout: Layout) -> list[str]:
 
 @needs_stack
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
-def test_nothing_is_left_when_the_run_is_ended(number: signal.Signals) -> None:
+def test_a_stopped_run_is_removed_completely(number: signal.Signals) -> None:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests"), "PYTHONUNBUFFERED": "1"}
     command = f"$CLASSROOM_SERVER docker run -d {IMAGE} sleep 1000; echo ${{CLASSROOM_SERVER##* }}; sleep 1000"
     process = subprocess.Popen(
@@ -190,7 +190,7 @@ def test_nothing_is_left_when_the_run_is_ended(number: signal.Signals) -> None:
 
 
 @needs_stack
-def test_a_stack_that_cannot_start_says_why_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_that_cannot_start_gives_the_reason_and_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Layout.all()
     monkeypatch.setattr("stack.deployment.daemon", lambda _: {"no-such-directive": True})
     with pytest.raises(Exception, match="no-such-directive"), stack(parts=["engine"]):

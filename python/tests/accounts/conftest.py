@@ -25,7 +25,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def empty_hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The hub's database as JupyterHub makes it at its first start. To be copied: making it takes a while."""
+    """Return a hub's database after its first start. Tests copy it, because creating it is slow."""
     file = tmp_path_factory.mktemp("hub") / "jupyterhub.sqlite"
     session: Session = orm.new_session_factory(f"sqlite:///{file}")()
     for role in roles.get_default_roles():
@@ -38,7 +38,7 @@ def empty_hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bare_db(empty_hub: Path, tmp_path: Path) -> Iterator[Session]:
-    """The hub's database without our tables."""
+    """Return a session of the hub's database without our tables."""
     file = shutil.copy(empty_hub, tmp_path)
     session: Session = orm.new_session_factory(f"sqlite:///{file}")()
     yield session
@@ -47,7 +47,7 @@ def bare_db(empty_hub: Path, tmp_path: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def make(bare_db: Session, tmp_path: Path) -> Callable[..., ClassroomAuthenticator]:
-    """An authenticator over that database, as the hub makes it at its start."""
+    """Return a function that creates an authenticator over that database, as the hub does at its start."""
 
     def build(**traits: object) -> ClassroomAuthenticator:
         settings = {
@@ -70,6 +70,6 @@ def auth(make: Callable[..., ClassroomAuthenticator]) -> ClassroomAuthenticator:
 
 @pytest.fixture
 def db(bare_db: Session, auth: ClassroomAuthenticator) -> Session:
-    """The hub's database with all tables."""
+    """Return a session of the hub's database with all tables."""
     del auth
     return bare_db

@@ -90,7 +90,7 @@ def test_an_account_that_may_belong_to_another_person_gets_no_files(
 
 
 def test_an_account_of_the_operator_belongs_to_the_student(db: Session) -> None:
-    """The remedy for files without an account: classroom users add, then again."""
+    """Import again after `classroom users add`, the remedy for files without an account."""
     only_files = StockUser("carl")
     assert run_import(db, only_files) == {"carl": StockAction.NO_ACCOUNT}
     planned = bulk_import.plan_import(db, [ImportRow("carl")], ADMINS)

@@ -14,7 +14,7 @@ STOCK = Path(__file__).parents[1] / "db" / "stock.sql"
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hub's database with accounts and two homes, one of a removed account."""
+    """Return a hub's database with accounts and two homes, one of a removed account."""
     state = tmp_path_factory.mktemp("made")
     with sqlite3.connect(state / "jupyterhub.sqlite") as made:
         made.executescript(STOCK.read_text(encoding="utf-8"))
@@ -29,7 +29,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def school(tmp_path: Path, database: Path) -> Class:
-    """A class with accounts, secrets and two homes."""
+    """Return a class with accounts, secrets and two homes."""
     made = Class(tmp_path / "school")
     made.configure()
     (made.state / "secrets").mkdir(mode=0o700, parents=True)
@@ -44,7 +44,7 @@ def school(tmp_path: Path, database: Path) -> Class:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Class:
-    """Another machine: settings, and nothing else."""
+    """Return another machine, with settings only."""
     made = Class(tmp_path / "elsewhere")
     made.configure()
     return made

@@ -31,7 +31,7 @@ KINDS = ["repository", "archive"]
 
 @pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest) -> list[str]:
-    """Where to, as the operator writes it."""
+    """Return the target of a backup, as the operator writes it."""
     if request.param == "archive":
         found: list[str] = request.getfixturevalue("archive")
         return found
@@ -40,14 +40,14 @@ def place(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> list[str]:
-    """For what has nothing to do with who stores."""
+    """Return an archive as target, for tests in which the kind of target does not matter."""
     need("tar", "zstd")
     return ["--archive", str(tmp_path / "class.tar.zst")]
 
 
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository without a backup."""
+    """Return a repository without a backup."""
     need("restic")
     made = tmp_path_factory.mktemp("empty") / "repository"
     subprocess.run(["restic", f"--repo={made}", "init"], env=os.environ | PASSWORD, check=True, capture_output=True)
@@ -62,7 +62,7 @@ def repository(tmp_path: Path, empty: Path) -> str:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for eight megabytes."""
+    """Mount a file system of eight megabytes."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
@@ -75,7 +75,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def tree(folder: Path) -> dict[str, tuple[object, ...]]:
-    """Owner, mode, time and content or target of a folder and all in it."""
+    """Return owner, mode, time and content or target of a directory and its entries."""
     found: dict[str, tuple[object, ...]] = {}
     for path in (folder, *sorted(folder.rglob("*"))):
         status = path.lstat()
@@ -476,7 +476,7 @@ def test_the_last_backup_is_recorded(school: Class, archive: list[str]) -> None:
 
 @pytest.fixture
 def folders(school: Class, tmp_path: Path) -> Path:
-    """The class's homes as folders below storage.path, for containers of an engine that is down."""
+    """Keep the homes as directories below storage.path, for containers of an engine that is down."""
     if os.geteuid() != 0:
         pytest.skip("homes of containers are root's to read")
     homes = tmp_path / "homes"

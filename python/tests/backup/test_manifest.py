@@ -29,7 +29,7 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": "x"}'])
-def test_what_is_no_manifest_is_said(text: str) -> None:
+def test_an_invalid_manifest_is_reported(text: str) -> None:
     with pytest.raises(ClassroomError, match="cannot be read"):
         parse_manifest(text)
 
@@ -39,11 +39,11 @@ def test_a_backup_of_a_newer_version_is_refused() -> None:
         parse_manifest(MANIFEST.as_json().replace('"format": 1', '"format": 2'))
 
 
-def test_a_whole_class_goes_to_where_it_was() -> None:
+def test_all_homes_keep_their_locations() -> None:
     assert home_targets(MANIFEST, "classroom") == tuple(HomeTarget(home, home.location) for home in MANIFEST.homes)
 
 
-def test_a_class_with_another_prefix_gets_homes_of_its_own() -> None:
+def test_a_class_with_another_prefix_gets_separate_homes() -> None:
     locations = [target.location for target in home_targets(MANIFEST, "physics")]
     assert locations == ["physics-home-ada", "physics-home-bob", "physics-home-bob--2"]
 
@@ -58,7 +58,7 @@ def test_a_class_with_another_prefix_gets_homes_of_its_own() -> None:
         ),
     ],
 )
-def test_one_students_home_goes(student: str, here: dict[str, str], expected: HomeTarget) -> None:
+def test_one_students_home_is_restored_to(student: str, here: dict[str, str], expected: HomeTarget) -> None:
     assert home_targets(MANIFEST, "classroom", student, here) == (expected,)
 
 

@@ -36,7 +36,7 @@ def test_check_accepts_a_valid_file(tmp_path: Path) -> None:
     assert "Instructors: teacher" in done.stdout
 
 
-def test_check_names_the_mistake_and_exits_1(tmp_path: Path) -> None:
+def test_check_reports_the_mistake_and_exits_with_1(tmp_path: Path) -> None:
     done = run_classroom("check", settings(tmp_path, admns=["teacher"]))
     assert done.returncode == 1
     assert "admns: no such setting; did you mean admins?" in done.stderr
@@ -55,7 +55,7 @@ def test_every_command_names_the_file_it_cannot_read(command: list[str], tmp_pat
     assert "Traceback" not in done.stderr
 
 
-def test_a_hub_names_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_a_hub_reports_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run_classroom("hub", "--settings", settings(tmp_path, hub={"listen": f"127.0.0.1:{port}"}))
@@ -64,7 +64,7 @@ def test_a_hub_names_a_port_that_is_taken(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_proxy_that_is_not_installed_is_named(tmp_path: Path) -> None:
+def test_a_missing_proxy_is_reported(tmp_path: Path) -> None:
     done = run_classroom("proxy", "--settings", settings(tmp_path, proxy={"command": ["no-such-proxy"]}))
     assert done.returncode == 1
     assert "no-such-proxy: not found" in done.stderr
@@ -90,7 +90,7 @@ def test_nginx_prints_a_configuration_for_the_class(tmp_path: Path) -> None:
     assert f"include {directives}/server.conf" in done.stdout.replace('"', "")
 
 
-def test_upgrade_says_what_is_installed_and_refuses_while_the_hub_runs(tmp_path: Path) -> None:
+def test_upgrade_prints_versions_and_refuses_while_the_hub_runs(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hub:
         file = settings(tmp_path, hub={"listen": f"127.0.0.1:{hub.getsockname()[1]}"})
         status = json.loads(run_classroom("upgrade", "status", "--json", "--settings", file).stdout)

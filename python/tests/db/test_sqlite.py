@@ -1,4 +1,4 @@
-"""Reading the hub's database after a process that was writing it was killed."""
+"""Reading the hub's database after its writer was killed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """A state directory whose hub was killed in the middle of a transaction."""
+    """Return a state directory whose hub was killed during a transaction."""
     file = tmp_path / sqlite.FILE_NAME
     with sqlite3.connect(file) as made:
         made.execute("CREATE TABLE classroom_homes (username TEXT, location TEXT, archived_at TEXT)")

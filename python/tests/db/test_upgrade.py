@@ -1,4 +1,4 @@
-"""From a site of stock JupyterHub 5.5.4 and NativeAuthenticator 1.3.0 to ours, and back."""
+"""Upgrade of a stock site (JupyterHub 5.5.4, NativeAuthenticator 1.3.0), and its rollback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PEOPLE: dict[str, dict[str, object]] = json.loads((HERE / "stock.json").read_tex
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """The state directory of a stock site."""
+    """Return the state directory of a stock site."""
     folder = tmp_path / "state"
     folder.mkdir()
     with sqlite3.connect(folder / "jupyterhub.sqlite") as made:
@@ -50,7 +50,7 @@ def dump(file: Path) -> str:
 
 
 def authenticator(state: Path) -> ClassroomAuthenticator:
-    """As the hub makes it at its start."""
+    """Return an authenticator, created as the hub does at its start."""
     db = orm.new_session_factory(f"sqlite:///{state}/jupyterhub.sqlite")()
     settings = {"admin_users": {"teacher"}, "secrets_dir": str(state / "secrets")}
     return ClassroomAuthenticator(config=Config({"ClassroomAuthenticator": settings}), _deprecated_db_session=db)
@@ -79,7 +79,7 @@ def test_accounts_passwords_and_homes_of_a_stock_site_survive(state: Path) -> No
     again.db.close()
 
 
-def test_the_way_back_gives_the_old_hub_what_it_had(state: Path) -> None:
+def test_a_rollback_gives_the_old_hub_its_data(state: Path) -> None:
     before = dump(state / "jupyterhub.sqlite")
     upgrade.prepare_database(state)
     authenticator(state).db.close()
@@ -93,7 +93,7 @@ def test_the_way_back_gives_the_old_hub_what_it_had(state: Path) -> None:
     assert forth.reason == "rollback", "and forth again"
 
 
-def test_a_database_of_a_newer_version_is_refused_with_the_way_back(state: Path) -> None:
+def test_a_database_of_a_newer_version_is_refused_with_the_remedy(state: Path) -> None:
     upgrade.prepare_database(state)
     newer(state, "9999")
     changed = dump(state / "jupyterhub.sqlite")
@@ -105,7 +105,7 @@ def test_a_database_of_a_newer_version_is_refused_with_the_way_back(state: Path)
     assert upgrade.prepare_database(state)
 
 
-def test_our_own_newer_tables_are_noticed_too(state: Path) -> None:
+def test_our_own_newer_tables_are_refused_too(state: Path) -> None:
     upgrade.prepare_database(state)
     with sqlite3.connect(state / "jupyterhub.sqlite") as opened:
         opened.execute(f"UPDATE {migrations.VERSION_TABLE} SET version_num = '9999'")  # noqa: S608 - a constant
@@ -126,7 +126,7 @@ def test_a_migration_that_fails_changes_nothing(state: Path, monkeypatch: pytest
     assert [path.name for path in state.iterdir() if "migrating" in path.name] == []
 
 
-def test_a_migration_leaves_the_logging_alone(state: Path) -> None:
+def test_a_migration_does_not_change_the_logging(state: Path) -> None:
     import logging  # noqa: PLC0415 - for this test only
 
     before = logging.getLogger().handlers[:]
@@ -152,13 +152,13 @@ def test_copies_are_bounded_and_the_last_of_each_form_is_kept(state: Path) -> No
     assert (state / upgrade.COPIES_DIRECTORY).stat().st_mode & 0o777 == 0o700
 
 
-def test_a_copy_that_is_not_there_is_named_with_those_that_are(state: Path) -> None:
+def test_the_message_for_a_missing_copy_lists_the_copies(state: Path) -> None:
     made = upgrade.save_copy(state, "rollback")
     with pytest.raises(ClassroomError, match=f"named none.sqlite.*{made.file.name}"):
         upgrade.roll_back(state, "none.sqlite")
 
 
-def test_a_copy_is_whole_while_others_write(state: Path, tmp_path: Path) -> None:
+def test_a_copy_is_complete_while_others_write(state: Path, tmp_path: Path) -> None:
     file = state / "jupyterhub.sqlite"
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as writing:
@@ -179,14 +179,14 @@ def test_a_damaged_database_is_no_copy(state: Path, tmp_path: Path) -> None:
     assert list(tmp_path.glob("*copy*")) == []
 
 
-def test_what_is_no_database_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "jupyterhub.sqlite").write_text("no database at all, and longer than a header" * 40)
     with pytest.raises(ClassroomError, match="cannot be read as a database"):
         upgrade.inspect_database(tmp_path)
 
 
 @pytest.mark.parametrize("revision", [f"{number:04}" for number in range(1, 8)])
-def test_a_database_from_before_the_first_release_is_kept_complete(tmp_path: Path, revision: str) -> None:
+def test_a_database_from_before_the_first_release_is_migrated_completely(tmp_path: Path, revision: str) -> None:
     """old_revisions/ holds dumps of databases that the seven migrations before the release made, with rows."""
     file = tmp_path / "jupyterhub.sqlite"
     with sqlite3.connect(file) as made:
@@ -218,7 +218,7 @@ def our_rows(file: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def schema(file: Path) -> dict[str, object]:
-    """Columns, keys, indexes and constraints of our tables; the order of columns means nothing."""
+    """Return columns, keys, indexes and constraints of our tables. The order of columns does not matter."""
     engine = create_engine(f"sqlite:///{file}")
     found = inspect(engine)
     tables = [name for name in found.get_table_names() if name.startswith("classroom_")]
@@ -245,7 +245,7 @@ def schema_of_a_new_site(file: Path) -> dict[str, object]:
 
 
 def newer(state: Path, revision: str) -> None:
-    """As a later JupyterHub leaves it."""
+    """Change a database into one of a later JupyterHub."""
     draft = state / "draft"
     shutil.copy(state / "jupyterhub.sqlite", draft)
     with sqlite3.connect(draft) as opened:

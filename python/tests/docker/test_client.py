@@ -19,7 +19,7 @@ from classroom.errors import ClassroomError
 
 @contextmanager
 def engine_that_says(path: Path, status: int, message: str, after: float = 0) -> Iterator[str]:
-    """An engine on a socket of its own that answers everything alike."""
+    """Run an engine on its own socket that gives the same answer to every request."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -59,14 +59,14 @@ def test_an_engine_that_hangs_is_away(tmp_path: Path) -> None:
         ask(host, timeout=1)
 
 
-def test_an_engine_that_is_too_old_is_named_so(tmp_path: Path) -> None:
+def test_an_engine_that_is_too_old_is_reported(tmp_path: Path) -> None:
     message = "client version 1.44 is too new. Maximum supported API version is 1.41"
     with engine_that_says(tmp_path / "e", 400, message) as host, pytest.raises(ClassroomError, match="too old, 26 or"):
         ask(host)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, docker.errors.NotFound), (500, docker.errors.APIError)])
-def test_what_the_engine_says_is_passed_on(tmp_path: Path, status: int, kind: type[Exception]) -> None:
+def test_an_error_of_the_engine_is_passed_on(tmp_path: Path, status: int, kind: type[Exception]) -> None:
     with engine_that_says(tmp_path / "e", status, "no") as host, pytest.raises(kind):
         ask(host)
 

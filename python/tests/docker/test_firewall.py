@@ -19,7 +19,7 @@ RESOLVER = IPv4Address("10.99.0.53")
 
 
 def _reaches(network: Network, address: str, port: int, resolvers: tuple[IPv4Address, ...] = ()) -> bool:
-    """What the rules of the chain from_student decide on a new TCP connection, read as nft reads them."""
+    """Return what the chain from_student decides about a new TCP connection; rules are evaluated as in nft."""
     text = firewall_rules(network, resolvers).partition("chain from_student {")[2].partition("}\n    chain")[0]
     for line in (each.strip() for each in text.splitlines()):
         if line.startswith("ct state") or not line:
@@ -93,7 +93,7 @@ def test_of_the_machine_only_the_api_port_of_the_gateway_is_open() -> None:
     assert "-d 10.213.0.1 -p tcp --dport 9081 -j ACCEPT" in opening(Network(api_port=9081))
 
 
-def test_two_classes_on_one_machine_have_rules_of_their_own() -> None:
+def test_two_classes_on_one_machine_have_separate_rules() -> None:
     other = Network(name="physics", bridge="class-physics.1", subnet=IPv4Network("10.214.0.0/20"))
     assert "classroom_class_physics_1" in firewall_rules(other, ())
     assert len(opening(other).splitlines()[1].split()[0]) - 1 <= 28  # XT_EXTENSION_MAXNAMELEN
@@ -103,7 +103,7 @@ def test_two_classes_on_one_machine_have_rules_of_their_own() -> None:
     os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft (apt-get install nftables)"
 )
 @pytest.mark.parametrize("internet", [True, False])
-def test_nft_takes_the_rules_twice_in_a_namespace(*, internet: bool) -> None:
+def test_nft_accepts_the_rules_twice_in_a_namespace(*, internet: bool) -> None:
     network = Network(internet=internet, allow=(IPv4Network("10.1.0.0/16"), IPv4Network("10.1.2.0/24")))
     text = firewall_rules(network, (RESOLVER,))
     script = "nft -f - <<'E'\n" + text + "E\nnft -f - <<'E'\n" + text + "E\nnft -j list tables\n"

@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("act", [bridge_up, bridge_down])
-def test_an_engine_that_is_away_is_named(tmp_path: Path, act: Callable[[Network, str], None]) -> None:
+def test_an_engine_that_is_away_is_reported(tmp_path: Path, act: Callable[[Network, str], None]) -> None:
     with pytest.raises(ClassroomError, match=r"unix:///.*: the Docker engine does not answer .*start it"):
         act(Network(), f"unix://{tmp_path}/docker.sock")

@@ -45,14 +45,14 @@ def made(name: str, days: float, begin: datetime = NOW - timedelta(days=60)) -> 
         ),
     ],
 )
-def test_a_certificate(shown: x509.Certificate, state: State, says: str) -> None:
+def test_a_certificate_has_the_state(shown: x509.Certificate, state: State, says: str) -> None:
     found = certificate.inspect_certificate(shown, "hub.example.org", NOW)
     assert found.state is state
     assert says in found.message
 
 
 def tls_context(folder: Path, asked: list[str | None]) -> ssl.SSLContext:
-    """The context of a server that shows one certificate for every name, and notes the names it was asked for."""
+    """Return the context of a server that presents one certificate for every name and records the requested names."""
     key = KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file = folder / "both.pem"
     file.write_bytes(key + made("hub.example.org", 60).public_bytes(serialization.Encoding.PEM))
@@ -64,7 +64,7 @@ def tls_context(folder: Path, asked: list[str | None]) -> ssl.SSLContext:
 
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[tuple[int, list[str | None]]]:
-    """A TLS server; gives its port and the names it was asked for."""
+    """Run a TLS server; yield its port and the requested names."""
     asked: list[str | None] = []
     context = tls_context(folder, asked)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -78,14 +78,14 @@ def served(folder: Path) -> Iterator[tuple[int, list[str | None]]]:
         yield listener.getsockname()[1], asked
 
 
-def test_it_is_asked_for_by_the_classs_name(tmp_path: Path) -> None:
+def test_the_certificate_is_requested_by_the_classs_name(tmp_path: Path) -> None:
     with served(tmp_path) as (port, asked):
         (found,) = certificate.check_certificate(f"https://hub.example.org:{port}/", now=NOW)
     assert found.state is State.OK
     assert asked == ["hub.example.org"]
 
 
-def test_tls_that_ends_elsewhere_and_no_tls_at_all_are_no_mistake() -> None:
+def test_tls_elsewhere_and_no_tls_are_no_problem() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     (found,) = certificate.check_certificate(f"https://hub.example.org:{port}/")
@@ -93,7 +93,7 @@ def test_tls_that_ends_elsewhere_and_no_tls_at_all_are_no_mistake() -> None:
     assert list(certificate.check_certificate("http://hub.example.org/")) == []
 
 
-def test_requests_over_tls_name_the_class_and_do_without_a_trusted_certificate(tmp_path: Path) -> None:
+def test_requests_over_tls_name_the_class_and_need_no_trusted_certificate(tmp_path: Path) -> None:
     asked: list[str | None] = []
 
     async def host(request: web.Request) -> web.Response:

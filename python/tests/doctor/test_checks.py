@@ -1,4 +1,4 @@
-"""What each check makes of what it reads. Against the real parts: tests/behaviour/test_doctor.py."""
+"""Findings of each check, from its input. tests/behaviour/test_doctor.py runs them against real parts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gp
         ("timedatectl set-ntp true", "timedatectl set-ntp true"),
     ],
 )
-def test_where_parts_are_containers_a_command_is_typed_beside_compose_yaml(
+def test_with_docker_compose_commands_are_those_of_compose(
     command: str, typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert units.operator_command(command) == command
@@ -73,7 +73,7 @@ def test_where_parts_are_containers_a_command_is_typed_beside_compose_yaml(
     assert units.operator_command(command) == typed
 
 
-def test_a_container_that_does_not_see_the_machine_calls_none_of_its_files_missing(
+def test_a_container_without_the_machines_files_reports_none_as_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings = Settings.model_validate(
@@ -111,7 +111,7 @@ def test_a_file_that_is_newer_than_the_engine_waits_for_a_restart(tmp_path: Path
         pytest.param({}, WARNING, id="somebody_elses"),
     ],
 )
-def test_the_image_is_of_the_hubs_version(labels: dict[str, str], state: State) -> None:
+def test_the_image_has_the_hubs_version(labels: dict[str, str], state: State) -> None:
     assert engine.inspect_image("student:1", labels, "1.2", "load it").state is state
 
 
@@ -128,20 +128,20 @@ def test_the_image_is_of_the_hubs_version(labels: dict[str, str], state: State) 
         pytest.param(500 * GIB, 1000 * GIB, 0, WRONG, id="no_file_left"),
     ],
 )
-def test_room_on_a_disk(free: int, size: int, files_free: int, state: State) -> None:
+def test_free_space_of_a_disk(free: int, size: int, files_free: int, state: State) -> None:
     assert machine.inspect_disk(machine.Disk("homes", size, free, 1000, files_free)).state is state
 
 
-def test_a_file_system_without_a_bound_of_files_has_room() -> None:
+def test_a_file_system_without_a_limit_of_files_has_space() -> None:
     assert machine.inspect_disk(machine.Disk("homes", 100 * GIB, 50 * GIB, 0, 0)).state is OK
 
 
-def test_places_on_one_file_system_are_one_line(tmp_path: Path) -> None:
+def test_directories_on_one_file_system_are_one_finding(tmp_path: Path) -> None:
     found = list(machine.disks({"state": tmp_path, "homes": tmp_path, "gone": tmp_path / "none"}))
     assert [each.what for each in found] == ["state, homes"]
 
 
-def test_the_clock_is_looked_at() -> None:
+def test_the_clock_is_checked() -> None:
     (found,) = machine.check_clock()
     assert found.state in {OK, WARNING}
 
@@ -189,7 +189,7 @@ def test_an_old_archive_is_replaced() -> None:
         pytest.param(None, (0, 0), ["is not on this machine: no student of ml can start a server"], id="not_there"),
     ],
 )
-def test_a_shared_folder_is_there_and_for_students_to_read(
+def test_a_shared_folder_exists_and_students_can_read_it(
     mode: int | None, owner: tuple[int, int], says: list[str], tmp_path: Path
 ) -> None:
     if mode is not None:
@@ -211,7 +211,7 @@ man-db.service loaded failed failed Daily man-db regeneration
 """
 
 
-def test_failed_units_of_the_class_are_named_and_others_are_not() -> None:
+def test_failed_units_of_the_class_are_reported_and_others_are_not() -> None:
     found = list(units.inspect_units(LISTED))
     assert [each.remedy for each in found] == [
         "journalctl -b -e -u classroom-hub.service",
@@ -237,7 +237,7 @@ NVRM = (
     ],
 )
 @pytest.mark.parametrize("kept_in", ["sys/module/nvidia/version", "proc/driver/nvidia/version"])
-def test_driver_and_libraries(
+def test_versions_of_driver_and_libraries_are_compared(
     module: str | None, libraries: list[str], states: list[State], *, kept_in: str, tmp_path: Path
 ) -> None:
     if module:
@@ -260,14 +260,14 @@ def test_driver_and_libraries(
     ],
     ids=["nobody", "everyone", "a group", "a group without GPUs"],
 )
-def test_who_would_never_be_found_idle_is_said(tmp_path: Path, data: dict[str, Any], asks: str | None) -> None:
+def test_an_idle_limit_without_measurements_is_reported(tmp_path: Path, data: dict[str, Any], asks: str | None) -> None:
     samples = {"samples": str(tmp_path / "sample.json"), "cdiDirs": [str(tmp_path)]}
     settings = Settings.model_validate(data | {"gpu": data["gpu"] | samples}, by_name=False)
     said = [each.message for each in gpus.check_gpus(settings, tmp_path) if "idle GPUs" in each.message]
     assert (asks in said[0]) if asks else said == []
 
 
-def test_an_mps_that_does_not_run_is_said(tmp_path: Path) -> None:
+def test_a_stopped_mps_daemon_is_reported(tmp_path: Path) -> None:
     mps = {"enable": True, "memory": "8G", "folder": "/run/mps"}
     settings = Settings.model_validate({"gpu": {"policy": "shared", "mps": mps}}, by_name=False)
     pipe = tmp_path / "run/mps/pipe"
@@ -283,7 +283,7 @@ def test_an_mps_that_does_not_run_is_said(tmp_path: Path) -> None:
     assert list(gpus.check_mps(Settings(), tmp_path)) == []
 
 
-def test_a_device_whose_file_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_device_without_its_file_is_reported(tmp_path: Path) -> None:
     inventory = discover(parse_specification(SPECIFICATION, is_yaml=False))
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/nvidia0").touch()

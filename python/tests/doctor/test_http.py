@@ -22,7 +22,7 @@ def test_a_message_comes_back_through_a_websocket() -> None:
     assert asyncio.run(send()) is None
 
 
-def test_a_server_without_websockets_is_named_by_its_status() -> None:
+def test_a_server_without_websockets_is_reported_with_its_status() -> None:
     async def send() -> str | None:
         app = web.Application()
         async with served(app) as endpoint:
@@ -100,7 +100,7 @@ def test_a_websocket_follows_no_redirect() -> None:
     assert asyncio.run(send()) == "A websocket is answered with status 302"
 
 
-def test_errors_are_the_systems(tmp_path: Path) -> None:
+def test_errors_are_those_of_the_system(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(ConnectionRefusedError, match="Connection refused"):
@@ -111,7 +111,7 @@ def test_errors_are_the_systems(tmp_path: Path) -> None:
         http.get(Endpoint(f"unix:{tmp_path}/none"), "/")
 
 
-def test_a_server_that_speaks_no_http_is_named_so() -> None:
+def test_a_server_without_http_is_reported() -> None:
     async def send() -> None:
         async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"SSH-2.0-x\r\n\r\n")

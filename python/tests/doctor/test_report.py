@@ -19,7 +19,7 @@ def raising(error: Exception) -> Check:
     return Check("x", look)
 
 
-def test_findings_come_in_the_order_of_the_checks_and_one_that_hangs_holds_up_nobody() -> None:
+def test_findings_are_in_the_order_of_the_checks_and_a_hanging_check_delays_no_other() -> None:
     never = threading.Event()
 
     def hang() -> Iterable[Finding]:
@@ -59,12 +59,12 @@ def test_a_check_that_raises_is_a_finding(error: Exception, state: State, says: 
         pytest.param([warning("b", "Soon."), wrong("c", "No.")], False, "Problems: 1. Warnings: 1.", id="wrong"),
     ],
 )
-def test_warnings_alone_are_well(findings: list[Finding], says: str, *, well: bool) -> None:
+def test_a_report_with_only_warnings_is_well(findings: list[Finding], says: str, *, well: bool) -> None:
     assert is_well(findings) is well
     assert summary(findings) == says
 
 
-def test_on_the_screen_each_command_is_whole_and_nothing_is_markup() -> None:
+def test_the_printed_report_breaks_no_command_and_interprets_no_markup() -> None:
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(render_report([wrong("image", "The image [red]x is not there. " * 5, "docker load --input x.tar")]))
     text = console.export_text()

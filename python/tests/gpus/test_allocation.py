@@ -81,7 +81,9 @@ def short(placement: Allocation) -> list[str] | str:
     ],
 
 )  # fmt: skip
-def test_a_student_gets(rules: Gpu, machine: Inventory, leases: list[Lease], answer: list[str] | str) -> None:
+def test_the_allocation_of_a_student_is(
+    rules: Gpu, machine: Inventory, leases: list[Lease], answer: list[str] | str
+) -> None:
     assert short(allocate(rules, machine, leases)) == answer
 
 
@@ -137,10 +139,10 @@ MACHINES = st.sampled_from([inventory(nvidia(n, uuids=n % 2 == 0)) for n in rang
 
 
 class Class:
-    """A model of an afternoon: the engine keeps containers, the hub remembers nothing between two calls."""
+    """Model of a class: the engine keeps containers, and the hub remembers nothing between two calls."""
 
     def __init__(self, rules: list[Gpu], machine: Inventory) -> None:
-        """Students are in as many groups as there are rules."""
+        """Create a class with a group of students for each of the rules."""
         self.rules, self.machine = rules, machine
         self.containers: dict[str, Lease] = {}
 

@@ -24,7 +24,7 @@ ONE = inventory(nvidia(1))
 
 
 class Hub:
-    """What the hub is asked to do with servers, and how far they have come."""
+    """A hub that records requests to start and stop servers, and their stages."""
 
     def __init__(self, *, refuses: bool = False) -> None:
         self.refuses = refuses

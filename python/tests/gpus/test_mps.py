@@ -113,7 +113,7 @@ def machine(tmp_path: Path) -> Path:
 
 
 def start(machine: Path, uuid: str) -> subprocess.Popen[str]:
-    """The command, on a machine whose driver names one GPU; what it mounts goes with it."""
+    """Start the command on a machine whose driver names one GPU; its mounts disappear with it."""
     code = f"""
 import logging
 from pathlib import Path

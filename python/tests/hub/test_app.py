@@ -11,7 +11,7 @@ from classroom.hub.app import ClassroomHub
 from classroom.hub_api import HubClient
 
 
-def test_starts_by_turn_leave_the_threads_that_they_themselves_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_automatic_starts_leave_threads_for_the_calls_that_they_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     done = threading.Event()
     client = SimpleNamespace(post=lambda _path, _data: done.wait(10))
     monkeypatch.setattr(HubClient, "of", lambda _settings: client)

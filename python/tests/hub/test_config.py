@@ -27,22 +27,22 @@ def test_a_hub_that_stops_leaves_the_containers_running() -> None:
     assert made().JupyterHub.cleanup_servers is False
 
 
-def test_a_hub_without_an_engine_takes_its_processes_along() -> None:
+def test_a_hub_without_an_engine_stops_its_processes() -> None:
     assert made(spawner="process").JupyterHub.cleanup_servers is True
 
 
-def test_the_proxy_is_a_process_of_its_own() -> None:
+def test_the_proxy_is_a_separate_process() -> None:
     c = made(proxy={"api": "127.0.0.1:8001"})
     assert c.ConfigurableHTTPProxy.should_start is False
     assert c.ConfigurableHTTPProxy.api_url == "http://127.0.0.1:8001"
     assert c.ConfigurableHTTPProxy.auth_token == "proxy"
 
 
-def test_a_class_may_live_under_a_path() -> None:
+def test_a_class_may_be_below_a_path() -> None:
     assert made(site={"externalUrl": "https://example.org/class"}).JupyterHub.base_url == "/class/"
 
 
-def test_a_class_without_an_address_takes_the_browsers() -> None:
+def test_a_class_without_an_address_uses_the_browsers_address() -> None:
     site = made(site={"externalUrl": ""}).JupyterHub
     assert (site.public_url, site.base_url) == ("", "/")
 
@@ -56,7 +56,7 @@ def test_sign_up_without_approval_is_open() -> None:
     assert made().NativeAuthenticator.open_signup is False
 
 
-def test_containers_know_the_hub_by_the_gateways_address() -> None:
+def test_containers_reach_the_hub_at_the_gateway() -> None:
     c = made(network={"subnet": "10.9.0.0/16", "apiPort": 9000})
     assert c.Spawner.hub_connect_url == "http://10.9.0.1:9000"
 
@@ -88,10 +88,10 @@ def test_a_collector_reads_metrics_and_nothing_else() -> None:
     assert role["scopes"] == ["read:metrics"]
 
 
-def test_no_role_may_enter_a_students_server() -> None:
+def test_no_role_has_access_to_a_students_server() -> None:
     scopes = {scope for role in made().JupyterHub.load_roles for scope in role["scopes"]}
     assert not any(scope.startswith("access:") for scope in scopes)
 
 
-def test_the_database_lies_in_the_state_directory() -> None:
+def test_the_database_is_in_the_state_directory() -> None:
     assert made(paths={"state": str(Path("/srv/class"))}).JupyterHub.db_url == "sqlite:////srv/class/jupyterhub.sqlite"

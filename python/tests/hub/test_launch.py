@@ -1,4 +1,4 @@
-"""The hub as a process of its own: how it ends."""
+"""The hub in its own process: how it stops."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not PROXY.exists(), reason="the proxy is not ins
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Path]:
-    """A class whose proxy runs."""
+    """Return the settings of a class whose proxy runs."""
     file = tmp_path / "settings.json"
     content = {
         "spawner": "process",
@@ -41,7 +41,7 @@ def settings(tmp_path: Path) -> Iterator[Path]:
 
 
 def has_started(hub: subprocess.Popen[bytes], address: str) -> bool:
-    """It answers, and so does its service."""
+    """Return whether the hub and its service answer."""
     assert hub.poll() is None
     services = Path(f"/proc/{hub.pid}/task/{hub.pid}/children").read_text().split()
     return bool(services) and answers(f"http://{address}/hub/health")

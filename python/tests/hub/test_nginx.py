@@ -15,7 +15,7 @@ def conf(settings: dict[str, Any] | None = None, **front: Any) -> str:
     return render_nginx_config(Settings.model_validate(settings or {}, by_name=False), made)
 
 
-def test_browsers_and_containers_get_a_server_each() -> None:
+def test_browsers_and_containers_have_separate_servers() -> None:
     text = conf({"network": {"subnet": "10.9.0.0/24", "apiPort": 8099}}, listen=("0.0.0.0:80", "[::]:80"))
     assert text.count("    server {\n") == 2
     assert "listen 0.0.0.0:80;\n        listen [::]:80;" in text
@@ -28,7 +28,7 @@ def test_without_containers_there_is_no_server_for_them() -> None:
     assert "containers.conf" not in conf({"spawner": "process"})
 
 
-def test_nobody_is_trusted_unless_told() -> None:
+def test_no_proxy_is_trusted_by_default() -> None:
     assert "default 0;\n    }" in conf()
     assert "set_real_ip_from" not in conf()
 
@@ -43,14 +43,14 @@ def test_a_tunnel_is_trusted_for_browsers_only() -> None:
     assert "real_ip" not in containers
 
 
-def test_with_a_certificate_every_address_speaks_tls() -> None:
+def test_with_a_certificate_every_address_uses_tls() -> None:
     text = conf(listen=("0.0.0.0:443", "[::]:443"), certificate=Path("/c.pem"), key=Path("/k.pem"))
     assert text.count("443 ssl;") == 2
     assert "ssl_certificate /c.pem;" in text
     assert "ssl_certificate_key /k.pem;" in text
 
 
-def test_every_path_that_nginx_writes_is_in_its_folder() -> None:
+def test_every_path_that_nginx_writes_is_in_its_directory() -> None:
     written = [
         line.split()[1] for line in conf().splitlines() if "_temp_path" in line or "_log /" in line or "pid " in line
     ]
@@ -72,6 +72,6 @@ def test_every_path_that_nginx_writes_is_in_its_folder() -> None:
         ({}, {"user": "no body"}, "not an address, socket or name"),
     ],
 )
-def test_a_mistake_is_named(settings: dict[str, Any], front: dict[str, Any], told: str) -> None:
+def test_a_mistake_is_reported(settings: dict[str, Any], front: dict[str, Any], told: str) -> None:
     with pytest.raises(ClassroomError, match=told):
         conf(settings, **front)

@@ -13,7 +13,7 @@ from classroom.settings.models import Proxy
     ("listen", "url"),
     [("127.0.0.1:8001", "http://127.0.0.1:8001"), ("unix:/run/c/a.sock", "http+unix://%2Frun%2Fc%2Fa.sock")],
 )
-def test_the_hub_finds_the_proxy_on_ports_and_sockets(listen: str, url: str) -> None:
+def test_the_hub_reaches_the_proxy_on_ports_and_sockets(listen: str, url: str) -> None:
     assert listen_url(listen) == url
 
 
@@ -31,12 +31,12 @@ def test_sockets_and_ports_become_the_proxys_options() -> None:
     assert "--api-socket=/run/c/api.sock" in line
 
 
-def test_behind_nginx_the_clients_address_is_nginxs_word() -> None:
+def test_behind_nginx_the_clients_address_is_that_of_nginxs_header() -> None:
     assert "--no-x-forward" in proxy_command(Proxy(), "http://127.0.0.1:8081")
     assert "--no-x-forward" not in proxy_command(Proxy(listen="127.0.0.1:8000"), "http://127.0.0.1:8081")
 
 
-def test_error_pages_come_from_the_hub_or_from_a_folder() -> None:
+def test_error_pages_come_from_the_hub_or_from_a_directory() -> None:
     assert "--error-target=http://127.0.0.1:8081/hub/error" in proxy_command(Proxy(), "http://127.0.0.1:8081")
     with_folder = proxy_command(Proxy(command=("chp", "--error-path=/pages")), "http://127.0.0.1:8081")
     assert not any(part.startswith("--error-target") for part in with_folder)

@@ -11,14 +11,14 @@ STOCK = Path(__file__).parents[1] / "db"
 
 @pytest.fixture
 def stock() -> dict[str, dict[str, object]]:
-    """Accounts in the database of a real JupyterHub 5.5.4 (see db/make_stock.py)."""
+    """Return accounts in the database of a real JupyterHub 5.5.4 (see db/make_stock.py)."""
     found: dict[str, dict[str, object]] = json.loads((STOCK / "stock.json").read_text(encoding="utf-8"))
     return found
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The docker-compose project as its set-up and its hub left it."""
+    """Return the directory of a docker-compose project after its set-up and a run of its hub."""
     top = tmp_path / "jupyterhub-docker"
     notebooks = top / "data" / "student-notebooks"
     for name in ("ada", "grace"):
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings_file(tmp_path: Path) -> Path:
-    """A class whose hub does not run, on an engine that does not answer."""
+    """Return the settings of a class whose hub does not run, on an engine that does not answer."""
     (tmp_path / "state").mkdir()
     data = {
         "paths": {"state": str(tmp_path / "state"), "runtime": str(tmp_path)},

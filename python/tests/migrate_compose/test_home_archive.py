@@ -16,7 +16,7 @@ LATIN = os.fsdecode(b"work/latin-\xfc.txt")
 
 @pytest.fixture
 def student(tmp_path: Path) -> Path:
-    """A student's directory with every kind of entry."""
+    """Return a student's directory with every kind of entry."""
     folder = tmp_path / "ada"
     (folder / "deep" / "er").mkdir(parents=True)
     (folder / "deep" / "er" / "ü.txt").write_text("umlaut")

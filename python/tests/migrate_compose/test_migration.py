@@ -1,4 +1,4 @@
-"""`classroom adopt` without a hub and an engine: the plan that an operator reads."""
+"""`classroom adopt` without a hub and an engine: the plan for the operator."""
 
 from __future__ import annotations
 

@@ -50,13 +50,13 @@ def read(data: dict[str, Any]) -> Settings:
 SETTINGS = read(CLASS)
 
 
-def test_who_is_in_no_group_has_what_everyone_has() -> None:
+def test_a_student_without_a_group_has_the_rules_of_everyone() -> None:
     found = student_rules(SETTINGS, ())
     assert (found.student, found.gpu) == (SETTINGS.student, SETTINGS.gpu)
     assert (found.shared, found.groups) == ((), ())
 
 
-def test_a_group_changes_what_it_names_and_nothing_else() -> None:
+def test_a_group_changes_only_its_own_keys() -> None:
     found = student_rules(SETTINGS, ["ml"])
     assert (found.student.memory, found.student.cpus, found.student.image) == (8 * GIB, 4, "classroom-vision:1")
     assert found.student.processes == SETTINGS.student.processes
@@ -67,7 +67,7 @@ def test_a_group_changes_what_it_names_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("order", [("ml", "art"), ("art", "ml"), ("ml", "ml", "art")])
-def test_of_equal_groups_the_first_in_the_alphabet_decides_key_by_key(order: tuple[str, ...]) -> None:
+def test_of_equal_groups_the_alphabetically_first_decides_each_key(order: tuple[str, ...]) -> None:
     found = student_rules(SETTINGS, order)
     assert found.groups == ("art", "ml")
     assert (found.student.memory, found.student.cpus, found.student.processes) == (6 * GIB, 4, 100)
@@ -76,7 +76,7 @@ def test_of_equal_groups_the_first_in_the_alphabet_decides_key_by_key(order: tup
     assert found.shared == (Path("/srv/both"), Path("/srv/faces"))
 
 
-def test_a_higher_priority_decides_first_and_rules_for_gpus_are_not_mixed() -> None:
+def test_the_highest_priority_decides_and_gpu_rules_are_not_mixed() -> None:
     found = student_rules(SETTINGS, ["art", "ml", "staff"])
     assert found.groups == ("staff", "art", "ml")
     assert found.student.memory == 2 * GIB
@@ -84,14 +84,14 @@ def test_a_higher_priority_decides_first_and_rules_for_gpus_are_not_mixed() -> N
     assert (found.gpu.longest_lease, found.gpu.idle, found.gpu.notice) == (0, 2700, 600), "0 is never, null the site's"
 
 
-def test_a_group_can_be_looked_at_as_a_class_of_its_own() -> None:
+def test_a_group_can_be_inspected_as_a_separate_class() -> None:
     found = settings_for_group(SETTINGS, "ml")
     assert (found.student.image, found.gpu.per_student) == ("classroom-vision:1", 2)
     with pytest.raises(ClassroomError, match=r"groups.mll: the settings name no such group; known: ml, art, staff"):
         settings_for_group(SETTINGS, "mll")
 
 
-def test_one_is_a_member_by_name_or_by_jupyterhubs_group_of_that_name() -> None:
+def test_members_are_named_or_in_jupyterhubs_group_of_that_name() -> None:
     assert groups_of_account(SETTINGS, "ada") == ("ml",)
     assert groups_of_account(SETTINGS, "ada", ["ml", "art", "unknown"]) == ("ml", "art")
     assert groups_of_account(SETTINGS, "ben", ["unknown"]) == ()
@@ -184,7 +184,7 @@ def test_the_hubs_groups_count_as_they_are_now(hub: Session) -> None:
     ],
     ids=lambda value: value[:50] if isinstance(value, str) else "",
 )
-def test_a_mistake_is_named_by_its_path_with_what_to_write(tmp_path: Path, data: dict[str, Any], message: str) -> None:
+def test_a_mistake_is_reported_with_its_path_and_the_remedy(tmp_path: Path, data: dict[str, Any], message: str) -> None:
     file = tmp_path / "settings.json"
     file.write_text(json.dumps(data))
     with pytest.raises(ClassroomError) as error:
@@ -192,7 +192,7 @@ def test_a_mistake_is_named_by_its_path_with_what_to_write(tmp_path: Path, data:
     assert f"{file}: {message}" in str(error.value) or message in str(error.value)
 
 
-def test_the_groups_that_the_page_shows_are_right(tmp_path: Path) -> None:
+def test_the_example_groups_of_the_docs_are_valid(tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / "docs/how-to/groups.md").read_text()
     file = tmp_path / "settings.toml"
     file.write_text(page.partition("```toml\n")[2].partition("```")[0])
@@ -206,7 +206,7 @@ def test_the_groups_that_the_page_shows_are_right(tmp_path: Path) -> None:
     ["/", "/etc", "/etc/ssl", "/var", "/run/docker", "/proc", "/srv", "/srv/homes", "/srv/homes/classroom-home-ada",
      "/var/lib/classroom/secrets", "/var/lib/docker/volumes"],
 )  # fmt: skip
-def test_what_is_the_machines_or_another_students_is_not_shared(folder: str) -> None:
+def test_directories_of_the_machine_or_of_students_cannot_be_shared(folder: str) -> None:
     storage = {"kind": "directory", "path": "/srv/homes"}
     with pytest.raises(ValueError, match="share a folder that contains only what they may read"):
         read({"storage": storage, "groups": {"a": {"shared": [folder]}}})

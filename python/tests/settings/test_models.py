@@ -16,13 +16,13 @@ def load(tmp_path: Path, data: object, environment: dict[str, str] | None = None
     return load_settings(file, environment or {})
 
 
-def test_an_empty_file_is_a_class_with_the_defaults(tmp_path: Path) -> None:
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path, {})
     assert settings == Settings()
     assert str(settings.network.gateway) == "10.213.0.1"
 
 
-def test_toml_says_the_same_as_json(tmp_path: Path) -> None:
+def test_toml_and_json_give_the_same_settings(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text('admins = ["teacher"]\n[student]\nmemory = "8G"\n')
     assert load_settings(file, {}) == load(tmp_path, {"admins": ["teacher"], "student": {"memory": "8G"}})
@@ -68,7 +68,7 @@ def test_durations_are_read_in_their_units(tmp_path: Path, written: object, seco
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
-def test_a_mistake_is_named_by_its_path_with_what_to_write(tmp_path: Path, data: object, message: str) -> None:
+def test_a_mistake_is_reported_with_its_path_and_the_remedy(tmp_path: Path, data: object, message: str) -> None:
     with pytest.raises(ClassroomError) as error:
         load(tmp_path, data)
     assert message in str(error.value)
@@ -81,14 +81,14 @@ def test_every_mistake_has_a_line_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "not valid JSON"), ("\x00", "not valid JSON")])
-def test_a_file_that_is_not_json_says_so(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_that_is_not_json_is_reported(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "settings.json"
     file.write_text(text)
     with pytest.raises(ClassroomError, match=message):
         load_settings(file, {})
 
 
-def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ClassroomError, match="name a readable settings file"):
         load_settings(tmp_path / "none.json", {})
 
@@ -126,7 +126,7 @@ def test_the_schema_describes_every_setting() -> None:
     assert schema["additionalProperties"] is False
 
 
-def test_the_settings_that_the_docs_show_are_right(tmp_path: Path) -> None:
+def test_the_example_settings_of_the_docs_are_valid(tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / "docs/how-to/settings.md").read_text()
     file = tmp_path / "settings.toml"
     file.write_text(page.partition("```toml\n")[2].partition("```")[0])

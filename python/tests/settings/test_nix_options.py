@@ -70,12 +70,12 @@ def test_a_new_setting_is_a_new_option_and_changes_nothing_else() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_type_of_python_is_a_type_of_nix(annotation: Any, expression: str) -> None:
+def test_a_python_type_becomes_a_nix_type(annotation: Any, expression: str) -> None:
     assert option_type(annotation) == expression
 
 
 @pytest.mark.parametrize("annotation", [bytes, Annotated[str, Field(pattern=r"\d+")]], ids=["bytes", "pattern"])
-def test_a_type_without_a_counterpart_says_what_to_write(annotation: Any) -> None:
+def test_a_type_without_a_counterpart_is_reported_with_the_remedy(annotation: Any) -> None:
     with pytest.raises(TypeError, match="annotate the setting with NixOption"):
         option_type(annotation)
 

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """The folder of all homes."""
+    """Return the directory of all homes."""
     if os.geteuid():
         pytest.skip("homes are given to their students: needs root")
     folder = tmp_path / "homes"

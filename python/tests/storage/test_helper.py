@@ -23,7 +23,7 @@ HOME = "classroom-home-ada"
 
 @pytest.fixture
 def helper(settings_file: Path, tmp_path: Path) -> Iterator[Path]:
-    """The helper as a process of its own; gives its socket."""
+    """Run the helper in its own process; yield its socket."""
     path = tmp_path / "homes.sock"
     process = subprocess.Popen(
         classroom("homes-helper", "--listen", path, "--settings", settings_file), stderr=subprocess.DEVNULL

@@ -36,7 +36,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture(scope="session")
 def server(hub: Hub) -> Server:
-    """A server that the tests share; those that change more than files start their own."""
+    """Return a server that tests share. Tests that change more than files start their own."""
     return hub.spawn("ann")
 
 

@@ -1,4 +1,4 @@
-"""A real JupyterHub for the tests of a student's server: real accounts, tokens, OAuth and spawner; no reverse proxy.
+"""Configuration of a real JupyterHub for tests of a student's server: accounts, tokens, OAuth and spawner, no proxy.
 
 The addresses of servers go to $ROUTES instead of a proxy, and tests use them directly.
 """

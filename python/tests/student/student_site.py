@@ -1,4 +1,4 @@
-"""A hub and its servers, for the tests of what runs in a student's container."""
+"""A hub and its servers, for the tests of a student's server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOUND = 60.0  # seconds that anything may take
 
 @dataclass
 class Kernel:
-    """One kernel, spoken to over its websocket as a browser does."""
+    """A kernel, with a websocket like that of a browser."""
 
     server: Server
     id: str
@@ -75,7 +75,7 @@ class Channels:
         return next(message for message in self.messages(request) if message["msg_type"].endswith("_reply"))
 
     def result(self, request: str) -> str:
-        """What a cell printed, or its error."""
+        """Return the output of a cell, or its error."""
         text = ""
         for message in self.messages(request):
             content = message["content"]
@@ -125,7 +125,7 @@ class Server:
 
     @property
     def last_activity(self) -> datetime:
-        """As the hub has it."""
+        """Return the student's last activity, as the hub knows it."""
         moment = datetime.fromisoformat(self.hub.get(f"users/{self.user}").json()["servers"][""]["last_activity"])
         assert moment.tzinfo
         return moment

@@ -1,4 +1,4 @@
-"""A home without room: the server starts, kernels run, nothing that was saved is lost, and deleting files helps."""
+"""Full home: the server starts, kernels run, saved files are kept, and deleting files helps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fill(home: Path) -> None:
 
 @pytest.fixture
 def small_home(hub: Hub) -> Iterator[Path]:
-    """A home of its own file system, of 4 MB."""
+    """Mount a home on its own file system of 4 MB."""
     home = hub.homes / "full"
     home.mkdir(parents=True, exist_ok=True)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", home], capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""What the welcome notebook says. PyTorch is stood in for here; `make test-torch` asks the real one."""
+"""GPU check of the welcome notebook, with a double of PyTorch; `make test-torch` uses the real one."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_without_pytorch_the_text_says_how_to_install_it(none: Path, one: Path) 
     assert "Attached to this server: one GPU." in describe(missing, one)
 
 
-def test_without_gpu(tmp_path: Path) -> None:
+def test_without_a_gpu_the_text_explains_why(tmp_path: Path) -> None:
     assert "No GPU is attached to this server." in describe(raising(ModuleNotFoundError("torch")), tmp_path)
     assert "No GPU is attached to this server. Everything else works" in said(tmp_path, torch_with())
 

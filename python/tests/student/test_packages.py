@@ -29,7 +29,7 @@ def test_pip_is_recognized_by_its_command_line(command: str, expected: bool) -> 
 
 
 def python(code: str, *options: str, home: Path) -> str:
-    """What code prints in this environment's Python, with a user site below `home`."""
+    """Run code in this environment's Python, with a user site below `home`, and return its output."""
     user_site = f"import site, sys; site.USER_SITE = {str(home)!r}; sys.path.append({str(home)!r}); "
     command = [sys.executable, *options, "-c", user_site + CALL + code]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

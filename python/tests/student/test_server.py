@@ -1,4 +1,4 @@
-"""A student's server as the hub, the browser and the student see it."""
+"""A student's server, from the view of the hub, the browser and the student."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_the_hub_may_crash_and_come_back_without_a_server_noticing(hub: Hub, ser
 
 @pytest.fixture
 def lonely() -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
-    """A server whose hub is not there."""
+    """Start a server whose hub does not run."""
     port, nobody = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as folder:
         environment = {

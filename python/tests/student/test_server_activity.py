@@ -1,4 +1,4 @@
-"""What counts as work: the hub stops servers, and the server kernels, by it."""
+"""Activity of a student's server, by which the hub stops servers and the server stops kernels."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def poll_as_an_open_tab_does(server: Server, kernel: Kernel, rounds: int) -> Non
 
 @contextmanager
 def silent_cell(kernel: Kernel, channels: Channels) -> Iterator[Callable[[], str]]:
-    """A cell that prints nothing and runs until the function that the block gets is called, or the block ends.
+    """Run a cell without output until the block ends, or until it calls the function that it gets.
 
-    The function returns what the cell printed at its end.
+    The function returns the output of the cell at its end.
     """
     go = kernel.server.home / f"go-{secrets.token_hex(4)}"
     code = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.1)\nprint('done')"
@@ -68,7 +68,7 @@ def silent_cell(kernel: Kernel, channels: Channels) -> Iterator[Callable[[], str
 
 @pytest.fixture
 def settled(server: Server) -> Server:
-    """The shared server, with nothing left of earlier tests to report."""
+    """Return the shared server, after all activity of earlier tests is reported."""
     wait_unchanged(lambda: server.last_activity, "the server is idle", QUIET)
     return server
 

@@ -15,7 +15,7 @@ OURS = sorted(TEMPLATES.glob("*.html"))
 
 @pytest.fixture(scope="module")
 def pages() -> Environment:
-    """Templates as JupyterHub loads them."""
+    """Return an environment that loads templates as JupyterHub does."""
     upstream = FileSystemLoader([UPSTREAM])
     return Environment(
         loader=ChoiceLoader([PrefixLoader({"templates": upstream}, "/"), FileSystemLoader([str(TEMPLATES), UPSTREAM])]),
@@ -43,7 +43,7 @@ def render(pages: Environment, name: str, **names: object) -> str:
         (418, "", "Request failed"),
     ],
 )
-def test_an_error_page_is_in_plain_words(pages: Environment, status: int, message: str, words: str) -> None:
+def test_an_error_page_is_in_plain_english(pages: Environment, status: int, message: str, words: str) -> None:
     text = render(pages, "error.html", status_code=status, status_message="Its name", message=message)
     assert words in text
     assert "Traceback" not in text

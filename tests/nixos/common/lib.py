@@ -1,6 +1,6 @@
 # ruff: noqa: F821 - Machine is a name of the test driver, into whose scripts this is read.
 def ready(machine: Machine) -> None:
-    """The class answers: hub, image, bridge and Nginx are there."""
+    """Wait until hub, image, bridge and Nginx are ready."""
     for unit in ("docker", "classroom-network", "classroom-images", "classroom-proxy", "classroom-hub", "nginx"):
         machine.wait_for_unit(unit)
     machine.wait_until_succeeds("curl -fs http://127.0.0.1/hub/login", timeout=120)
@@ -18,7 +18,7 @@ def suite(machine: Machine, tests: str) -> str:
 
 
 def begin_work(machine: Machine) -> None:
-    """A student in the middle of something: a kernel that remembers, held by a program until `end_work`."""
+    """Start a kernel that remembers a number; a program holds it until `end_work`."""
     machine.succeed("echo $(cat /var/lib/classroom/secrets/first-password-teacher) > /root/password")
     machine.succeed(
         "systemd-run --unit=work --setenv=PYTHONPATH=$PYTHONPATH --setenv=CLASSROOM_URL=$CLASSROOM_URL "
@@ -28,7 +28,7 @@ def begin_work(machine: Machine) -> None:
 
 
 def end_work(machine: Machine) -> None:
-    """The kernel answers with what it remembered."""
+    """Check that the kernel answers with the remembered number."""
     machine.succeed("touch /run/work/go")
     machine.wait_for_file("/run/work/done", timeout=180)
     assert machine.succeed("cat /run/work/done").strip() == "42"

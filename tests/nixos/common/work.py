@@ -1,4 +1,4 @@
-"""A student at work: signs up, starts a kernel, remembers a number, and is asked for it later."""
+"""Student at work: signs up, starts a kernel, stores a number in it, and reads it later."""
 
 from __future__ import annotations
 

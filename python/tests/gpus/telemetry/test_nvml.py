@@ -1,4 +1,4 @@
-"""What this package makes of a driver's answers; `Library` answers in the place of `libnvidia-ml.so`, below pynvml."""
+"""Readings from a driver's answers; `Library` replaces `libnvidia-ml.so`, below pynvml."""
 
 # ruff: noqa: SLF001 - where `byref` points to has no other name
 from __future__ import annotations
@@ -20,7 +20,7 @@ NOT_FOUND = pynvml.NVML_ERROR_NOT_FOUND
 
 @dataclass
 class Library:
-    """One card, as C functions say it: by a status, and through pointers."""
+    """A card with the C functions of NVML, which return a status and write through pointers."""
 
     status: dict[str, int] = field(default_factory=dict)
     """What a function returns if not success."""
@@ -139,7 +139,7 @@ def test_values_that_the_driver_does_not_give_are_unknown(library: Library, stat
     assert read().processes == (Process(7, 100, None),)
 
 
-def test_samples_between_two_calls_do_no_harm(library: Library) -> None:
+def test_samples_between_two_calls_are_ignored(library: Library) -> None:
     library.processes, library.samples, library.later = [(7, 100)], [(7, 1, 30)], 1
     assert read().processes == (Process(7, 100, None),)
 
@@ -204,6 +204,6 @@ def test_a_driver_that_stops_answering_is_reported(library: Library) -> None:
 
 
 def test_pynvml_still_calls_the_library_in_this_way() -> None:
-    """The double stands for nothing if these change."""
+    """Check the calls that the double replaces."""
     assert ctypes.sizeof(pynvml.c_nvmlProcessInfo_v3_t) == 24
     assert ctypes.sizeof(pynvml.c_nvmlProcessUtilizationSample_t) == 32
