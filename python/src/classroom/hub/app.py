@@ -22,8 +22,8 @@ from classroom.settings.groups import offers_gpus
 from classroom.settings.models import Settings
 from classroom.spawner.docker import ClassroomSpawner
 from classroom.storage.client import StorageMonitor
+from classroom.web.pages.base import template_vars
 from classroom.web.routes import ROUTES
-from classroom.web.template_vars import template_vars
 
 if TYPE_CHECKING:
     from jupyterhub.user import User

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from classroom.hub.default_url import choose_default_url
 from classroom.hub.proxy import listen_url
 from classroom.web import TEMPLATES
 
@@ -36,8 +35,17 @@ def _site(c: Config, settings: Settings) -> None:
     c.JupyterHub.public_url = settings.site.external_url
     c.JupyterHub.base_url = urlparse(settings.site.external_url).path or "/"
     c.JupyterHub.log_level = settings.site.log_level
-    c.JupyterHub.default_url = choose_default_url
+    c.JupyterHub.default_url = _default_url
     c.JupyterHub.template_paths = [str(TEMPLATES)]
+
+
+def _default_url(handler: Any) -> str:  # noqa: ANN401 - JupyterHub's handlers are untyped
+    """Return the first page after login; "" is JupyterHub's default, the student's server.
+
+    An instructor approves students before starting a server.
+    """
+    user = handler.current_user
+    return f"{handler.hub.base_url}authorize" if user is not None and user.admin else ""
 
 
 def _state(c: Config, settings: Settings, secrets: Secrets) -> None:

@@ -1,4 +1,4 @@
-"""Base of the pages: form fields, notices, signed cookies."""
+"""Base of the pages: form fields, notices, signed cookies, variables of the templates."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.handlers.static import CacheControlStaticFilesHandler
+from sqlalchemy.exc import SQLAlchemyError
 from tornado import web
 
+from classroom.accounts import service
 from classroom.accounts.errors import AccountError
+from classroom.web.api.announcement import current_announcement
 
 if TYPE_CHECKING:
+    from jupyterhub.user import User
+    from sqlalchemy.orm import Session
+
     from classroom.accounts.authenticator import ClassroomAuthenticator
 
 STALE_FORM = "This page was open for too long, or in another window meanwhile. Please try again."
@@ -103,3 +109,32 @@ class Page(BaseHandler):
 def fingerprint(hashed: bytes) -> str:
     """Return a value for a ticket that becomes invalid when the password changes."""
     return hashlib.sha256(hashed).hexdigest()[:32]
+
+
+def template_vars(db: Session, title: str) -> dict[str, Any]:
+    """Return `JupyterHub.template_vars`: title, announcement and waiting sign-ups. Each page calls the functions again.
+
+    Args:
+        db: the hub's session.
+        title: of the class.
+    """
+
+    def waiting(user: User | None) -> int:
+        """Return the number for "Accounts" in the navigation."""
+        if user is None or not getattr(user, "admin", False):
+            return 0
+        try:
+            return service.waiting_count(db)
+        except SQLAlchemyError:
+            # The page that reports this error must not fail for the same reason.
+            return 0
+
+    def announcement(_user: User | None) -> str:
+        """Return the announcement; empty without one."""
+        try:
+            current = current_announcement(db)
+        except SQLAlchemyError:
+            return ""  # as above
+        return "" if current is None else current.text
+
+    return {"classroom_title": title, "classroom_waiting": waiting, "classroom_announcement": announcement}
