@@ -13,29 +13,29 @@ COVERAGE := --cov=classroom --cov-report=json:.cache/coverage.json --cov-fail-un
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-remove test test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
 
-help:  ## say what there is
+help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 demo:  ## a class on this machine: PORT=8000 HOST=127.0.0.1 ENGINE=auto|docker|process BASE_IMAGE=
 	@exec env PORT='$(PORT)' HOST='$(HOST)' ENGINE='$(ENGINE)' BASE_IMAGE='$(BASE_IMAGE)' $(PYTHON) -m demo
 
-demo-remove:  ## take away all that the demo has made, its class and what is in Docker included
+demo-remove:  ## remove everything that the demo made, including its containers, volumes and image
 	@exec $(PYTHON) -m demo remove
 
-test: $(VENV)/ready $(NODE)/ready  ## everything, against the real parts (as root for Docker; what cannot run says why)
+test: $(VENV)/ready $(NODE)/ready  ## all tests, with real components (as root for Docker); a skipped test says why
 	PYTHONPATH=tests $(VENV)/bin/python -m stack run -- $(PYTEST) $(COVERAGE) $(TESTS) $(ARGS)
 
-test-unit: $(VENV)/ready  ## what needs no engine, browser or network namespace
+test-unit: $(VENV)/ready  ## tests that need no engine, browser or network namespace
 	$(PYTEST) $(COVERAGE) python/tests $(ARGS)
 
 test-torch: $(VENV)/ready $(NODE)/ready  ## slow: PyTorch from PyPI in a student's container, the welcome notebook run
 	PYTHONPATH=tests CLASSROOM_TEST_TORCH=1 $(VENV)/bin/python -m stack run --torch -- $(PYTEST) tests/behaviour -k torch $(ARGS)
 
-test-nix: $(VENV)/ready $(NODE)/ready .cache/compose  ## slow: the images and files that Nix makes, built and used (Debian 12, <nixpkgs>)
+test-nix: $(VENV)/ready $(NODE)/ready .cache/compose  ## slow: build and use the images and files of Nix (Debian 12, <nixpkgs>)
 	PYTHONPATH=tests $(VENV)/bin/python -c 'from nix import image_build; image_build.expression()'
 	PYTHONPATH=tests CLASSROOM_TEST_NIX=1 $(VENV)/bin/python -m stack run -- $(PYTEST) tests/nix $(ARGS)
 
-test-quota: $(VENV)/ready  ## slow: quotas of homes on ext4 and XFS, in a machine of QEMU's (Debian 12, as root)
+test-quota: $(VENV)/ready  ## slow: quotas of homes on ext4 and XFS, in a QEMU machine (Debian 12, as root)
 	tests/install-packages busybox-static e2fsprogs qemu-system-x86 xfsprogs
 	CLASSROOM_TEST_QUOTA=1 $(PYTEST) tests/quota $(ARGS)
 
@@ -51,7 +51,7 @@ lint: $(VENV)/ready  ## ruff, mypy, import-linter, shellcheck
 	cd python && ../$(VENV)/bin/lint-imports --no-logo pyproject.toml
 	git grep -lE '^#!.*\b(ba)?sh$$' | xargs $(VENV)/bin/shellcheck
 
-format: $(VENV)/ready  ## let ruff write
+format: $(VENV)/ready  ## format and fix with ruff
 	$(VENV)/bin/ruff check --fix --config python/pyproject.toml $(LINTED)
 	$(VENV)/bin/ruff format --config python/pyproject.toml $(LINTED)
 
@@ -67,7 +67,7 @@ docs: $(VENV)/ready  ## generate docs/reference and the NixOS options from the c
 docs-site: $(VENV)/ready  ## the documentation as a site, in .cache/site; a dead link fails
 	$(VENV)/bin/mkdocs build --strict
 
-clean:  ## remove what make has made, the demo's class excepted
+clean:  ## remove what make created, except the demo's class
 	rm -rf $(VENV) .cache
 
 $(VENV)/ready: python/locks/dev.txt python/locks/node.txt python/pyproject.toml

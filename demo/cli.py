@@ -104,7 +104,7 @@ def _stop(screen: Screen, children: Children, settings: Settings | None) -> None
         with contextlib.suppress(ClassroomError):
             containers.stop(settings)
     if started:
-        screen.line("  Nothing of the demo runs any more; accounts and files stay")
+        screen.line("  The demo has stopped. Accounts and files are kept")
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def inspect_engine(environment: Mapping[str, str]) -> Engine:
     except (OSError, http.client.HTTPException) as error:
         raise DemoError(f"no Docker engine answers at {host}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DemoError(f"what answers at {host} is no Docker engine") from error
+        raise DemoError(f"the program that answers at {host} is not a Docker engine") from error
     if api < _OLDEST_API:
         raise DemoError(f"the Docker engine is {version}, and 26 or newer is needed")
     return Engine(host, version)

@@ -34,7 +34,7 @@ _INTRODUCTION = """
   4. In a terminal, in this directory, run a command of the instructor or operator of a class:
      .demo/environment/bin/classroom users list --settings .demo/settings.json{tunnel}
 
-  Ctrl-C stops everything. Accounts and files stay in {kept} for the next `make demo`;
+  Ctrl-C stops everything. Accounts and files are kept in {kept} for the next `make demo`;
   `{removal}` removes everything.
   Logs: .demo/log/hub.log, .demo/log/proxy.log"""
 _TUNNEL = """

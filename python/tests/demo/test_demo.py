@@ -56,7 +56,7 @@ def test_a_class_starts_stops_and_is_found_again(checkout: Path) -> None:
     )
     assert [each for each in json.loads(said.stdout)["findings"] if each["state"] == "wrong"] == []
     first.press_ctrl_c()
-    assert "Nothing of the demo runs any more" in first.said
+    assert "The demo has stopped." in first.said
     assert not still_running(checkout)
 
     second = Demo(checkout, port)

@@ -126,8 +126,8 @@ def test_an_engine_that_is_new_enough_is_used(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ({"Version": "20.10.24", "ApiVersion": "1.41"}, "is 20.10.24, and 26 or newer is needed"),
-        (b"<html>", "is no Docker engine"),
-        ([], "is no Docker engine"),
+        (b"<html>", "is not a Docker engine"),
+        ([], "is not a Docker engine"),
     ],
     ids=["old", "page", "list"],
 )
