@@ -46,7 +46,7 @@ lint: $(VENV)/ready  ## ruff, mypy, import-linter, shellcheck
 	$(VENV)/bin/ruff check --config python/pyproject.toml $(LINTED)
 	$(VENV)/bin/ruff format --check --config python/pyproject.toml $(LINTED)
 	cd python && ../$(VENV)/bin/mypy -p classroom
-	cd python && ../$(VENV)/bin/mypy -p stack -p student_image -p support
+	cd python && ../$(VENV)/bin/mypy -p images.student -p stack -p support
 	cd python && ../$(VENV)/bin/mypy ../demo
 	cd python && ../$(VENV)/bin/lint-imports --no-logo pyproject.toml
 	git grep -lE '^#!.*\b(ba)?sh$$' | xargs $(VENV)/bin/shellcheck
@@ -83,4 +83,4 @@ $(NODE)/ready: python/locks/npm/package-lock.json $(VENV)/ready
 
 # For the class of containers of images/compose.
 .cache/compose:
-	$(PYTHON) images/debian root $@ docker-compose
+	$(PYTHON) -m images.student root $@ docker-compose

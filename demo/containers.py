@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _BASE_IMAGE = "python:3.13-slim"
 """Where debootstrap cannot run; the Python of the Nix images."""
-_STAGES = ("classroom-student-environment:", "classroom-student-system:")  # names that images/debian gives
+_STAGES = ("classroom-student-base:", "classroom-student-environment:")  # names that images/student gives
 _TIMEOUT = 60  # seconds for a call of the engine
 _PROBE = """
 import sys, urllib.request
@@ -59,7 +59,7 @@ def make_bridge(settings: Settings) -> None:
 def make_image(options: Options, paths: Paths, host: str, screen: Screen) -> None:
     """Make the students' image if its contents have changed; raise DemoError with the last lines of a failure."""
     log = paths.logs / "image.log"
-    cache = {"XDG_CACHE_HOME": str(paths.directory / "cache")}
+    variables = {"XDG_CACHE_HOME": str(paths.directory / "cache"), "PYTHONPATH": str(ROOT)}
     words = ("Making the students' image", "The students' image is ready")
     try:
         with screen.step(*words, long="a few minutes, the first time") as update:
@@ -68,7 +68,7 @@ def make_image(options: Options, paths: Paths, host: str, screen: Screen) -> Non
                 if step := re.match(r"step (\d+)/(\d+) (.*)", line):  # such as `step 1/6 making Debian`
                     update((int(step[1]) - 1) / int(step[2]), step[3])
 
-            run(_image_command(options, host), log, environment=cache, on_line=show)
+            run(_image_command(options, host), log, environment=variables, on_line=show)
     except CommandError as error:
         lines = [line for line in error.output.splitlines() if not line.startswith("step ")]
         raise DemoError(
@@ -83,7 +83,7 @@ def _image_command(options: Options, host: str) -> list[str]:
     can_bootstrap = os.geteuid() == 0 and shutil.which("debootstrap", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if not base and not can_bootstrap:
         base = _BASE_IMAGE
-    command = [sys.executable, f"{ROOT}/images/debian", "image", f"--tag={IMAGE}", f"--host={host}"]
+    command = [sys.executable, "-m", "images.student", "image", f"--tag={IMAGE}", f"--host={host}"]
     return [*command, *([f"--base-image={base}"] if base else [])]
 
 

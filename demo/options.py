@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import shutil
 import socket
 import sys
 from dataclasses import dataclass
@@ -117,11 +118,18 @@ def choose_engine(options: Options, environment: Mapping[str, str]) -> tuple[Eng
     if options.engine == "process":
         return None, ""
     try:
-        return inspect_engine(environment), ""
+        engine = inspect_engine(environment)
+        _require_client()
     except DemoError as error:
         if options.engine == "docker":
             raise DemoError(f"ENGINE=docker: {error}; ENGINE=process shows the site without containers") from error
         return None, str(error)
+    return engine, ""
+
+
+def _require_client() -> None:
+    if shutil.which("docker") is None:
+        raise DemoError("the students' image is built by Docker's client (on Debian: apt-get install docker-cli)")
 
 
 def inspect_engine(environment: Mapping[str, str]) -> Engine:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _START = 120  # seconds; a loaded machine with two cores needs twenty
 _STOP = 60
-_IMAGES = REPOSITORY / "images/debian"
+_IMAGES = (sys.executable, "-m", "images.student")
 
 
 @dataclass
@@ -55,6 +55,11 @@ class Stack:
         pid = (self.layout.directory / "pid").read_text(encoding="ascii")
         return ["nsenter", f"--target={pid}", "--net", "--mount", "--pid", f"--wd={Path.cwd()}", "--"]
 
+    @property
+    def docker(self) -> str:
+        """The command of Docker's client in the engine's root, as a shell reads it."""
+        return f"{sys.executable} -m stack ctl {self.layout.directory} docker"
+
     def environment(self) -> dict[str, str]:
         """Return the environment of a command that runs with the parts."""
         found = list((self.layout.state / "secrets").glob(f"first-password-{deployment.ADMIN}"))
@@ -65,7 +70,7 @@ class Stack:
             "CLASSROOM_ADMIN": deployment.ADMIN,
             "CLASSROOM_ADMIN_PASSWORD": found[0].read_text(encoding="utf-8").strip() if found else "",
             "CLASSROOM_OUTSIDE": json.dumps({**ADDRESSES, "uplink": UPLINK}),
-            "PYTHONPATH": f"{REPOSITORY}/tests:{REPOSITORY}/python/src",
+            "PYTHONPATH": f"{REPOSITORY}/tests:{REPOSITORY}/python/src:{REPOSITORY}",
             # What this machine lacks of ip, nft and iptables is the engine's root's.
             "PATH": f"{search_path()}:{self.layout.directory}/bin",
         }
@@ -165,7 +170,7 @@ def _template(root: Path) -> Path:
 
     This process downloads what the image needs, because the engine has no network access.
     """
-    wanted = run([sys.executable, _IMAGES, "key"]).strip()
+    wanted = run([*_IMAGES, "key"], environment={"PYTHONPATH": str(REPOSITORY)}).strip()
     if found := templates.find(wanted):
         return found
     sys.stderr.write("making the students' image\n")
@@ -180,8 +185,8 @@ def _template(root: Path) -> Path:
 
 
 def _make_image(made: Stack) -> None:
-    command = [sys.executable, str(_IMAGES), "image", "--host", f"unix://{made.layout.docker_socket}"]
-    if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
+    command = [*_IMAGES, "image", "--docker", made.docker]
+    if subprocess.run(command, check=False, stdout=sys.stderr, env=made.environment()).returncode:
         raise StackError("the students' image cannot be made")
 
 
@@ -190,8 +195,8 @@ def _fill_index(made: Stack, packages: Sequence[str]) -> None:
     directory = cache_directory() / "index"
     if packages and not directory.exists():
         sys.stderr.write(f"downloading {' '.join(packages)}\n")
-        command = [sys.executable, str(_IMAGES), "wheels", str(directory), *packages]
-        run([*command, "--host", f"unix://{made.layout.docker_socket}"])
+        command = [*_IMAGES, "wheels", str(directory), *packages]
+        run([*command, "--docker", made.docker], environment=made.environment())
 
 
 @contextlib.contextmanager

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _PACKAGES = ("ca-certificates", "docker-cli", "docker.io", "iproute2", "iptables", "nftables", "nginx", "procps")
 """Docker 26, the first with CDI devices on by a switch, and what the stack uses of its side: nothing of it is the
 machine's own."""
-_MAKER = REPOSITORY / "images/debian"
 
 
 def engine_root() -> Path:
@@ -27,7 +26,8 @@ def engine_root() -> Path:
     content = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:12]
     root = cache_directory() / f"engine-{content}"
     if not root.exists():
-        run([sys.executable, _MAKER, "root", root, *_PACKAGES])
+        command: list[str | Path] = [sys.executable, "-m", "images.student", "root", root, *_PACKAGES]
+        run(command, environment={"PYTHONPATH": str(REPOSITORY)})
     return root
 
 

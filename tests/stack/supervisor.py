@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -48,9 +49,7 @@ class Supervisor:
     def make_ground(self) -> None:
         """Create the network, the outside world and the engine's root."""
         for program in _SHIMS:
-            shim = self.layout.directory / "bin" / program
-            shim.write_text(f'#!/bin/sh\nexec chroot {self.root} {program} "$@"\n', encoding="utf-8")
-            shim.chmod(0o755)
+            self._write_shim(program, f"chroot {self.root} {program}")
         os.environ["PATH"] = f"{self.layout.directory}/bin:{search_path()}"
         run(["mount", "-t", "proc", "proc", self.root / "proc"])  # seen in this mount namespace only
         run(["ip", "link", "set", "lo", "up"])
@@ -77,6 +76,12 @@ class Supervisor:
         wait_until(lambda: ready.exists() or holder.poll() is not None, "the engine's root is entered", 20)
         if holder.poll() is not None:
             raise StackError(f"the engine's root cannot be entered:\n{self.layout.log('root').read_text()}")
+        self._write_shim("docker", shlex.join([*self.in_root(), "docker"]))
+
+    def _write_shim(self, program: str, command: str) -> None:
+        shim = self.layout.directory / "bin" / program
+        shim.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        shim.chmod(0o755)
 
     def _make_world(self) -> None:
         with self.layout.log("world").open("ab") as log:

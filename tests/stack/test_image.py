@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from images.student import build, common, debian, tags
 from stack.common import REPOSITORY
-from student_image import build, common, debian, inside
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROGRAM = REPOSITORY / "images/debian"
 DEB822 = """# a comment with URIs: http://wrong.example/
 Types: deb
 URIs: https://mirror.example/debian/
@@ -24,6 +25,7 @@ Components: main
 DEFAULT = None
 
 
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt is not installed")
 @pytest.mark.parametrize(
     ("name", "text", "found"),
     [
@@ -42,7 +44,8 @@ DEFAULT = None
 def test_the_mirror_is_the_one_of_the_machines_apt(tmp_path: Path, name: str, text: str, found: str | None) -> None:
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list.d" / name).write_text(text)
-    assert debian.mirror(tmp_path) == found
+    sources = [f"-oDir::Etc::sourcelist={tmp_path}/sources.list", f"-oDir::Etc::sourceparts={tmp_path}/sources.list.d"]
+    assert debian.mirror(*sources) == found
 
 
 def test_the_lock_is_read_with_the_markers_of_the_images_python() -> None:
@@ -53,7 +56,7 @@ def test_the_lock_is_read_with_the_markers_of_the_images_python() -> None:
         "always==3.0 \\\n    --hash=sha256:dd\n"
         "    # via here\n"
     )
-    found = inside.tags(lock)
+    found = tags.tags(lock)
     assert found["requirements"] == ("here==1.0 --hash=sha256:aa --hash=sha256:bb\nalways==3.0 --hash=sha256:dd\n")
     platforms = found["platforms"]
     assert isinstance(platforms, list)
@@ -67,19 +70,18 @@ def test_the_hash_of_the_content_changes_only_with_the_image(tmp_path: Path) -> 
     server.write_text("one = 1\n")
     lock = tmp_path / "lock.txt"
     lock.write_text("a==1\n")
-    plan = build.Plan("image", None, lock=lock, source=tmp_path / "classroom", student_files=tmp_path / "absent")
-    system, environment, image = plan.keys
+    plan = build.Plan("image", None, lock=lock, source=tmp_path / "classroom")
+    before = plan.key
     (tmp_path / "classroom/errors.py").write_text("the hub's side\n")
     (tmp_path / "classroom/student/__pycache__").mkdir()
     (tmp_path / "classroom/student/__pycache__/server.pyc").touch()
-    assert plan.keys == (system, environment, image)
+    assert plan.key == before
     server.write_text("one = 2\n")
-    assert plan.keys[:2] == (system, environment)
-    assert plan.keys[2] != image
+    other_package = plan.key
     lock.write_text("a==2\n")
-    assert plan.keys[0] == system
-    assert plan.keys[1] != environment
-    assert build.Plan("image", "debian:trixie", lock=lock).keys[0] != system
+    other_lock = plan.key
+    other_base = replace(plan, base_image="debian:trixie").key
+    assert len({before, other_package, other_lock, other_base}) == 4
 
 
 @pytest.mark.skipif(debian.missing() is not None, reason=str(debian.missing()))
@@ -93,18 +95,42 @@ def test_an_incomplete_debian_is_never_used(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("host", "message"),
+    ("options", "message"),
     [
         pytest.param(
-            "unix:///nowhere/docker.sock", "no Docker engine answers at unix:///nowhere/docker.sock", id="away"
+            ["--docker", "sh -c 'echo cannot connect >&2; exit 1'", "--host", "unix:///nowhere/docker.sock"],
+            "no Docker engine answers at unix:///nowhere/docker.sock: cannot connect",
+            id="no engine",
         ),
-        pytest.param("ssh://host", "write the engine's address as unix:///path or tcp://address:port", id="unknown"),
+        pytest.param(
+            ["--docker", "no-such-docker"],
+            "no-such-docker: No such file or directory. Docker's client `docker` is not installed",
+            id="no client",
+        ),
     ],
 )
-def test_an_engine_that_cannot_be_used_is_one_message_and_status_1(host: str, message: str) -> None:
+def test_an_engine_that_cannot_be_used_is_one_message_and_status_1(options: list[str], message: str) -> None:
     done = subprocess.run(
-        [sys.executable, PROGRAM, "image", "--host", host], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "images.student", "image", *options],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
     )
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_dockerfile_names_the_version_of_the_project() -> None:
+    dockerfile = (REPOSITORY / "images/student/Dockerfile").read_text()
+    assert f"ARG VERSION={build.Plan('image', None).version}\n" in dockerfile
+
+
+def test_a_build_context_holds_the_students_part_and_nothing_of_the_hub(tmp_path: Path) -> None:
+    (tmp_path / "numpy-2-py3-none-any.whl").touch()
+    names = build.Plan("image", None).context(tmp_path)
+    assert "images/student/wheels/numpy-2-py3-none-any.whl" in names
+    package = {name.removeprefix("python/src/classroom/") for name in names if name.startswith("python/src/")}
+    assert {name for name in package if not name.startswith("student/")} == {"__init__.py"}
+    assert "student/files/Welcome.ipynb" in package

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from images.student import build
+from images.student.docker import Docker
 from stack import missing, world
 from stack.common import REPOSITORY, cache_directory
 from stack.deployment import merge
 from stack.host import Stack, stack
 from stack.layout import Layout
-from student_image import build
-from student_image.engine import Engine
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -119,9 +121,7 @@ def test_limits_hold(engine: Stack, limit: list[str], program: str, outcome: obj
 def test_the_image_is_made_on_a_base_image_too_and_only_once(
     engine: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = ctl(engine, "docker", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
-    base = next(image for image in images if image.startswith("classroom-student-system:"))
-    ctl(engine, "docker", "tag", base, "somebodys-debian:1")
+    ctl(engine, "docker", "tag", "classroom-student-base", "somebodys-debian:1")
     # One package of the lock is enough; its wheel is there since the stack's own image was made.
     lock = (REPOSITORY / "python/locks/student.txt").read_text()
     found = re.search(r"^pip==.*\\\n(?:    --hash=.*\n)+", lock, re.MULTILINE)
@@ -132,14 +132,39 @@ def test_the_image_is_made_on_a_base_image_too_and_only_once(
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     plan = build.Plan("on-a-base:1", "somebodys-debian:1", lock=tmp_path / "lock.txt")
-    docker = Engine(f"unix://{engine.layout.docker_socket}")
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "tests"))
+    docker = Docker(engine.docker)
     steps: list[str] = []
     assert build.build(plan, docker, lambda number, count, _: steps.append(f"{number}/{count}"))
     assert steps == ["2/6", "3/6", "4/6", "5/6", "6/6"]
     assert not build.build(plan, docker, lambda *_: None)
+    # A changed package needs no other environment.
+    environment = ctl(engine, "docker", "images", "--quiet", "classroom-student-environment")
+    source = shutil.copytree(plan.source, tmp_path / "source")
+    (source / "student/extra.py").touch()
+    assert build.build(replace(plan, source=source), docker, lambda *_: None)
+    assert ctl(engine, "docker", "images", "--quiet", "classroom-student-environment") == environment
     run_it = ["docker", "run", "--rm", "--read-only", "--network=none", "on-a-base:1"]
     assert ctl(engine, *run_it, "python", "-I", "-c", "import classroom.student; print('there')") == "there\n"
     assert ctl(engine, *run_it, "id").startswith("uid=1000(jovyan) gid=100(users)")
+
+
+@needs_stack
+def test_a_course_extends_the_image_by_a_dockerfile(
+    engine: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, content = world.wheel("classroom-example", "1.0")
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {IMAGE}\nUSER root\nCOPY {name} /tmp/\n"
+        f"RUN python -I -m pip install --no-index /tmp/{name}\nUSER 1000:100\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "tests"))
+    context = {path.name: path for path in tmp_path.iterdir()}
+    Docker(engine.docker).build(context, "--network=none", "--tag=course")
+    program = "import classroom_example; print(classroom_example.__file__)"
+    place = ctl(engine, "docker", "run", "--rm", "--network=none", "course", "python", "-c", program)
+    assert re.fullmatch(r"/opt/classroom/lib/python3\.\d+/site-packages/classroom_example\.py\n", place)
 
 
 @needs_stack

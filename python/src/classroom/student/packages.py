@@ -1,7 +1,7 @@
 """Search path of a student's packages: those of the home come before the image's, and pip can remove them.
 
 `arrange` is called at the start of every Python of the image, by a `.pth` file (images/student.nix and
-images/debian/student_image/inside.py). It changes nothing for the server: its Python is isolated (`-I`).
+images/student/Dockerfile). It changes nothing for the server: its Python is isolated (`-I`).
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from student_image import debian
-from student_image.build import Plan, build, wheel_tags
-from student_image.common import ImageError, locked
-from student_image.engine import DEFAULT_HOST, Engine
-from student_image.wheels import download
+from images.student import debian
+from images.student.build import Plan, build, wheel_tags
+from images.student.common import ImageError, locked
+from images.student.docker import Docker
+from images.student.wheels import download
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,17 +27,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _image(options: argparse.Namespace) -> None:
-    made = build(Plan(options.tag, options.base_image), Engine(options.host), _report)
+    made = build(Plan(options.tag, options.base_image), Docker(options.docker, options.host), _report)
     sys.stdout.write(f"{options.tag} is {'ready' if made else 'up to date'}\n")
 
 
 def _wheels(options: argparse.Namespace) -> None:
-    wanted = wheel_tags(Plan(options.tag, None), Engine(options.host), options.tag)
+    wanted = wheel_tags(Docker(options.docker, options.host), options.tag, Plan(options.tag, None).lock)
     download(wanted, options.packages, options.directory.absolute())
 
 
 def _key(options: argparse.Namespace) -> None:
-    sys.stdout.write(f"{Plan('', options.base_image).keys[-1]}\n")
+    sys.stdout.write(f"{Plan('', options.base_image).key}\n")
 
 
 def _root(options: argparse.Namespace) -> None:
@@ -54,7 +54,7 @@ def _report(number: int, count: int, text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="images/debian", description="Makes the students' image with Debian's and PyPI's packages."
+        prog="images/student", description="Makes the students' image with Debian's and PyPI's packages."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     image = commands.add_parser(
@@ -87,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     wheels.set_defaults(act=_wheels)
     for command in (image, wheels):
         command.add_argument("--tag", default="classroom-student:latest", help="name of the image (%(default)s)")
-        command.add_argument("--host", help=f"address of the engine (DOCKER_HOST, or {DEFAULT_HOST})")
+        command.add_argument("--host", help="address of the engine (DOCKER_HOST, or Docker's default)")
+        command.add_argument("--docker", default="docker", metavar="COMMAND", help="Docker's client (%(default)s)")
     root = commands.add_parser(
         "root",
         help="make a Debian root file system in a folder",
@@ -97,3 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     root.add_argument("packages", nargs="*", metavar="PACKAGE")
     root.set_defaults(act=_root)
     return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

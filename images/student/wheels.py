@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from student_image.common import ImageError, cache_directory, key, remove_others, run
+from images.student.common import ImageError, cache_directory, key, remove_others, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def download_lock(wanted: Mapping[str, Any]) -> Path:
-    """Wheels of a lock's packages, all of them, by hash.
+    """Download the wheels of a lock by their hashes, and return their directory.
 
     Args:
-        wanted: what inside.py says of the image's Python and of the lock's lines that hold there.
+        wanted: what `inside.tags` returns.
 
     Returns:
-        the folder in the cache.
+        the directory in the cache.
     """
-    directory = cache_directory() / f"wheels-{key(json.dumps(wanted))}"
+    directory = cache_directory() / f"wheels-{key([json.dumps(wanted)], {})}"
     if directory.exists():
         return directory
     partial = directory.with_name(directory.name + ".partial")
@@ -49,9 +49,9 @@ def download(wanted: Mapping[str, Any], requirements: Sequence[str], directory: 
     the image's version has must be named.
 
     Args:
-        wanted: what inside.py says of the image's Python.
+        wanted: what `inside.tags` returns.
         requirements: the packages.
-        directory: a folder that is made.
+        directory: a directory that is made.
     """
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
