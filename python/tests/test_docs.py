@@ -41,7 +41,7 @@ def mistake(line: str) -> str:
     words = re.split(r"\s[|;&]", line)[0].split()
     while words and hasattr(command, "commands"):
         if words[0] not in command.commands:
-            # A group that does something itself takes options.
+            # A group with its own action takes options.
             if command.invoke_without_command and words[0].startswith("-"):
                 break
             return f"no command {words[0]}"

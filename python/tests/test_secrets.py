@@ -20,7 +20,7 @@ def test_secrets_are_created_once_and_readable_by_their_owner_only(tmp_path: Pat
 
 def test_a_new_state_directory_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     load_or_create(tmp_path / "state", {})
-    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700, "there will be a database in it"
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700, "the directory will contain a database"
 
 
 def test_the_values_are_not_shown(tmp_path: Path) -> None:

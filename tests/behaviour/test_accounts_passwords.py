@@ -57,7 +57,7 @@ def test_a_one_time_password_only_allows_the_choice_of_a_new_one(
     visit: Visit, admin: Visitor, student: Visitor, name: str
 ) -> None:
     password = shown_password(admin.post(f"/hub/change-password/{name}", {}))
-    assert not student.is_signed_in, "the session of the forgotten password is over"
+    assert not student.is_signed_in, "the session of the old password has ended"
     assert visit().sign_in(name).status_code == 403
     visitor = visit()
     answer = visitor.sign_in(name, password)

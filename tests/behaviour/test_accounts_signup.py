@@ -33,7 +33,7 @@ def test_a_bad_password_is_refused_with_the_reason(visit: Visit, name: str, pass
     answer = visit().sign_up(name, password.format(name=name))
     assert answer.status_code in {400, 413}
     assert words in page_messages(answer)
-    assert f'value="{name}"' in answer.text, "what was typed is not lost"
+    assert f'value="{name}"' in answer.text, "the form keeps what was typed"
 
 
 def test_two_different_passwords_are_refused(visit: Visit, name: str) -> None:
@@ -133,7 +133,7 @@ def test_a_broken_form_causes_no_server_error(visit: Visit, path: str) -> None:
     body = body.replace(token.encode(), b"stale")
     answer = visitor.web.post(path, content=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
     assert answer.status_code in {400, 403}
-    assert "</html>" in answer.text, "no page at all"
+    assert "</html>" in answer.text, "a server error"
 
 
 def test_a_name_in_the_list_is_escaped(visit: Visit, admin: Visitor, name: str) -> None:

@@ -111,7 +111,7 @@ def test_a_student_logs_in_with_the_old_password_and_finds_the_notebooks(ada: Se
         kernel.run("open('work/first.ipynb', 'a').close(); open('work/new.txt', 'w').close()")
         # A link stays a link: nothing read its target for it.
         assert kernel.ask("__import__('os').readlink('work/secret')") == "/etc/shadow"
-    assert ada.get("api/contents/Welcome.ipynb").status_code == 200, "the home began as every other one"
+    assert ada.get("api/contents/Welcome.ipynb").status_code == 200, "the home has the welcome notebook"
 
 
 @pytest.mark.parametrize("name", [MARY, UMLAUT, GRACE], ids=["mary-ann", "an odd name", "a password of 72 bytes"])
@@ -148,7 +148,7 @@ def test_a_run_that_is_killed_can_be_repeated(
     with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         wait_until(lambda: bool(filling_containers(server)), "a home is being filled", 60, 0.02)
         running.kill()
-    assert "done" not in record(server, terminal, bob), "it was killed before"
+    assert "done" not in record(server, terminal, bob), "the run was killed"
 
     done = terminal.run("adopt", project.folder)
     assert done.returncode == 0, done.stderr

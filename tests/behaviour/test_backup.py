@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(240)
 
 HUB = "127.0.0.1:8091"
 
-# Made before the backup, and left alone.
+# Created before the backup, and unchanged since.
 FILES = """
 import os
 os.makedirs('data/raw', exist_ok=True)
@@ -108,7 +108,9 @@ def saved(server: Verb, terminal: Terminal, new_student: Callable[..., Server]) 
         kernel.run(FILES)
         before = tree(server, volume(server, ada))
         cell = kernel.send(WORK)
-        wait_until(lambda: ada.get("api/contents/changing.txt", params={"content": 0}).status_code == 200, "she works")
+        wait_until(
+            lambda: ada.get("api/contents/changing.txt", params={"content": 0}).status_code == 200, "the student works"
+        )
         place = f"{terminal.folder}/backups"
         made = terminal.ask("backup", "create", place)
         assert ada.write("stop", "").status_code == 201
@@ -121,7 +123,7 @@ def saved(server: Verb, terminal: Terminal, new_student: Callable[..., Server]) 
 
 @pytest.fixture(scope="module")
 def second(server: Verb, terminal: Terminal) -> Iterator[Machine]:
-    # In small letters: JupyterHub's client reaches no socket whose path has capitals, as those of mktemp do.
+    # In small letters: JupyterHub's client cannot use a socket path with capitals, which mktemp creates.
     folder = f"/tmp/classroom-{uuid.uuid4().hex[:10]}"
     server("exec", "mkdir", "-m", "0700", folder)
     settings = json.loads(server("exec", "cat", terminal.settings))
@@ -133,7 +135,7 @@ def second(server: Verb, terminal: Terminal) -> Iterator[Machine]:
         "docker": settings["docker"] | {"prefix": "second"},
         "network": settings["network"] | {"name": "second", "bridge": "second0", "subnet": "10.214.0.0/20"},
         "storage": {"kind": "directory", "path": f"{folder}/homes"},
-        # Below a shell's "&" it would hear no interrupt, and the hub wait for it for half a minute.
+        # After a shell's "&" it would ignore SIGINT, and the hub would wait for it for half a minute.
         "culling": {"enable": False},
     }
     script = 'install -d -m 0711 "$1/homes"; printf %s "$2" > "$1/settings.json"'
@@ -161,7 +163,7 @@ def test_a_class_is_restored_on_an_empty_machine(
     assert len([line for line in saved.unchanged if "data/raw/" in line]) == 400
     assert saved.unchanged <= tree(server, home)
     assert server("exec", "stat", "--format=%u:%g %a", home).strip().startswith("1000:100 ")
-    # Of a file that was written all the while: one of the states that she saved, and whole.
+    # The file changed during the backup: the copy is one complete state that was saved.
     states = server("exec", "cat", f"{home}/changing.txt").splitlines()
     assert len(states) == 20_000
     assert set(states) == {states[0]}
@@ -190,7 +192,7 @@ def test_a_restore_onto_a_running_class_is_refused(saved: Saved, terminal: Termi
         done = terminal.run("backup", "restore", saved.place, "--overwrite", *words)
         assert done.returncode == 1
         assert reason in done.stderr
-    assert saved.ada.get("api/contents/stop", params={"content": 0}).status_code == 200, "made since the backup"
+    assert saved.ada.get("api/contents/stop", params={"content": 0}).status_code == 200, "created after the backup"
 
 
 def test_a_student_gets_the_files_of_the_backup(saved: Saved, server: Verb, terminal: Terminal) -> None:

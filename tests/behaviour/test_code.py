@@ -45,7 +45,7 @@ def test_a_cell_with_endless_output_is_throttled_and_can_be_interrupted(mine: Se
 
 
 def test_a_cell_that_is_silent_for_a_minute_gives_its_output(kernel: Kernel) -> None:
-    # Proxies like to cut what is silent for a minute.
+    # Many proxies close connections that are silent for a minute.
     assert kernel.run("import time; time.sleep(65); print('done')", bound=90) == "done\n"
 
 

@@ -20,7 +20,7 @@ from support.waiting import assert_stays, wait_until
 IDLE = 24  # seconds
 KERNEL_IDLE = 10
 EVERY = 3
-# The hub learns of work every IDLE / 4 and notes it to IDLE / 4; the machine may be slow.
+# The hub gets reports every IDLE / 4 and records them with a resolution of IDLE / 4; the machine may be slow.
 BOUND = 3 * IDLE
 
 pytestmark = pytest.mark.timeout(240)
@@ -70,7 +70,7 @@ def test_an_abandoned_open_tab_is_culled_and_the_page_says_so(
 
     before = asked()
     wait_until(lambda: not mine.is_known, "the server is stopped", BOUND)
-    assert asked() > before, "the tab asked nothing: the test tests nothing"
+    assert asked() > before, "the tab sent no request, so the test is void"
     page.goto(f"{mine.base}lab")
     expect(page.get_by_role("heading", name="Your server is not running")).to_be_visible()
     assert not mine.is_known

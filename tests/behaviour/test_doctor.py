@@ -100,7 +100,7 @@ def test_stopped_parts_are_reported(doctor: Doctor) -> None:
 
 
 HARM = {
-    # What an operator does, what doctor calls it, and what it says.
+    # A change to the class, the subject of its finding, and a part of the message.
     "no rules": ("nft delete table inet classroom_classroom0", "firewall", "are missing"),
     "a rule more": ("nft insert rule inet classroom_classroom0 from_student accept", "firewall", "differ from those"),
     "no way to the hub": ("iptables -D INPUT -j CLASSROOM-classroom0", "firewall", "reach the hub"),
@@ -157,7 +157,7 @@ def test_an_engine_whose_restart_would_end_students_work_is_found(doctor: Doctor
     doctor.sh('cp -p "$1" "$1.before"; sed -i \'s/"live-restore": true/"live-restore": false/\' "$1"', file)
     reload = 'kill -HUP "$(pgrep -f "dockerd --config-file $1")"'
     try:
-        # Not read yet: it is the file that has changed.
+        # The engine has not read the changed file yet.
         found = doctor.look()["engine's settings"]
         assert [each["state"] for each in found] == ["warning"]
         assert "has changed since the engine started" in found[0]["says"]

@@ -50,7 +50,7 @@ def full(
     options = {"bytes": "size=20m", "files": "size=20m,nr_inodes=200"}[request.param]
     tmpfs = ["--driver=local", "--opt=type=tmpfs", "--opt=device=tmpfs", f"--opt=o={options},uid=1000,gid=100,mode=755"]
     server("docker", "volume", "create", *tmpfs, volume)
-    # What is on a tmpfs is there as long as somebody has it mounted.
+    # Files on a tmpfs exist as long as it is mounted.
     holds = ["--detach", "--rm", "--init", "--network=none", f"--volume={volume}:/kept", "--entrypoint=sleep"]
     holder = server("docker", "run", *holds, image, "600").strip()
     mine = new_student(name)
@@ -73,7 +73,7 @@ def test_a_full_home_still_starts_works_and_can_be_emptied(full: tuple[Server, s
             kernel.run("with open('more', 'w') as file: file.write('x' * 10_000)")
 
     notebook = mine.get("api/contents/Welcome.ipynb", params={"content": 1})
-    assert notebook.status_code == 200, "it can be read"
+    assert notebook.status_code == 200, "the file can be read"
     refused = mine.put(
         "api/contents/Welcome.ipynb", json={"type": "notebook", "content": big(notebook.json()["content"])}
     )
@@ -86,7 +86,7 @@ def test_a_full_home_still_starts_works_and_can_be_emptied(full: tuple[Server, s
     assert again["content"]["cells"] == notebook.json()["content"]["cells"]
 
     with mine.kernel() as kernel:
-        # As the file browser does, one after the other; a folder of Lab's is emptied by hand first.
+        # As the file browser does, one after the other; a directory of JupyterLab is emptied first.
         if kind == "files":
             kernel.run("!find filler -type f -delete")
     assert mine.delete("api/contents/filler").status_code == 204

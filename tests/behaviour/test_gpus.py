@@ -34,7 +34,7 @@ def test_each_student_gets_a_gpu_and_the_next_may_start_without_one(room: Class)
     late.stop()
     first[0].stop()
     start(late)
-    assert room.sees(late) == first[1], "the choice was for one start, and the device is free again"
+    assert room.sees(late) == first[1], "the choice was for one start, and the device is free"
 
 
 def test_a_shared_gpu_has_no_more_students_than_the_limit(room: Class) -> None:
@@ -72,7 +72,7 @@ def test_a_lease_outlives_the_hub_and_ends_with_the_container(room: Class) -> No
     assert "All GPUs are in use." in refused(late)
     container = room.server("docker", "ps", "--quiet", "--filter", f"label=org.classroom.user={first.name}").strip()
     room.server("docker", "kill", container)
-    wait_until(lambda: room.holders()["0"] == [], "the lease is gone with the container", 30)
+    wait_until(lambda: room.holders()["0"] == [], "the lease ends with the container", 30)
     start(late)
     assert room.sees(late) == "0"
 
@@ -81,10 +81,10 @@ def test_an_unfinished_start_of_a_killed_hub_holds_no_gpu(room: Class) -> None:
     room.rules("exclusive", devices=["0"])
     first, late = room.student(), room.student()
     first.visitor.get(f"/hub/spawn/{first.name}", follow=False)
-    wait_until(lambda: room.holders()["0"] == [first.name], "the first has the device", 30, 0.05)
+    wait_until(lambda: room.holders()["0"] == [first.name], "the first student has the device", 30, 0.05)
     room.server("kill", "hub")
     room.server("start", "hub")
-    # Killed before the container ran, the start is cleared away; after it, the server is taken up.
+    # A hub killed before the container runs removes the start later; one killed afterwards resumes the server.
     settled = "the hub has taken the server up or cleared it away"
     wait_until(lambda: first.is_known or not room.holders()["0"], settled, 60)
     if first.is_known:
@@ -117,7 +117,7 @@ def test_a_device_that_vanishes_stops_no_server_and_is_not_allocated(room: Class
     room.rules("exclusive", perStudent=2)
     assert "gpu.perStudent is 2, but the number of GPUs for the class is 1." in admin.get("/hub/home").text
     _, seen = room.started()
-    assert seen == "none", "nobody waits for what cannot come"
+    assert seen == "none", "nobody waits for a missing device"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_an_mps_client_has_its_pipes_and_the_shared_memory_of_all_clients(room: 
     mps = {"enable": True, "memory": "8G", "folder": folder}
     room.rules("shared", devices=["0"], studentsPerDevice=4, mps=mps)
     early, _ = room.started()
-    assert "CUDA_MPS" not in inside(room, early, "env"), "it has never run: without it, but started"
+    assert "CUDA_MPS" not in inside(room, early, "env"), "MPS has never run, so the server starts without it"
     room.server("exec", "mkdir", "-m", "1777", "-p", f"{folder}/pipe", f"{folder}/shm")
     room.server("exec", "touch", f"{folder}/pipe/control")
     one, other = room.started()[0], room.started()[0]

@@ -64,21 +64,21 @@ def test_an_idle_student_of_a_group_gets_notice_and_is_stopped_and_a_busy_one_is
         student.open()
     idle = {idler.name: 3000, worker.name: 0, other.name: 3000}
     measure(**idle)
-    wait_until(lambda: notice(idler)["reason"], "the student is told", 30)
+    wait_until(lambda: notice(idler)["reason"], "the student gets a notice", 30)
     assert notice(idler)["reason"].startswith("Nothing has run on your GPU for")
     measure(ago=3600, **idle)
-    wait_until(lambda: notice(idler)["reason"] is None, "an old sample takes the notice back", 20)
+    wait_until(lambda: notice(idler)["reason"] is None, "an old sample withdraws the notice", 20)
     measure(**idle)
-    wait_until(lambda: notice(idler)["reason"], "the student is told again", 20)
+    wait_until(lambda: notice(idler)["reason"], "the student gets another notice", 20)
     measure(**idle | {idler.name: 0})
-    wait_until(lambda: notice(idler)["reason"] is None, "using it takes the notice back", 20)
+    wait_until(lambda: notice(idler)["reason"] is None, "use of the GPU withdraws the notice", 20)
     measure(**idle)
     wait_until(lambda: not idler.is_known, "the server is stopped", 40)
     page = idler.visitor.get(f"/hub/user/{idler.name}/lab").text
     assert "It was stopped. Nothing had run on your GPU for" in page
     assert (notice(worker)["reason"], notice(other)["reason"]) == (None, None)
     assert worker.is_known
-    assert other.is_known, "who is not in the course has an hour"
+    assert other.is_known, "a student outside the group has an hour"
 
 
 def test_the_instructor_sees_the_measurements(room: Class, measure: Callable[..., str]) -> None:

@@ -170,7 +170,7 @@ def test_reserved_gpus_are_the_groups_until_the_reservation_is_cancelled(
     room.server("kill", "hub")
     room.server("start", "hub")
     start(member)
-    assert room.sees(member) == "0", "the line is no bar to a member"
+    assert room.sees(member) == "0", "a member does not wait in the queue"
     assert group in admin.get("/hub/gpus").text
     member.stop()
     assert not stands(other)["turn"]
@@ -211,10 +211,10 @@ def test_an_old_lease_ends_after_a_notice_in_the_notebook_with_all_files_saved(r
         stands(waiting)
         assert time.monotonic() < ends, "the notebook says that its server will be stopped"
         page.wait_for_timeout(500)
-    wait_until(lambda: "not by me" in holder.read("Welcome.ipynb"), "what was typed is saved", 15)
-    assert room.sees(holder) == "0", "said before it happens"
-    # Not asked as the page asks: by itself, the hub starts it.
-    wait_until(lambda: waiting.is_known, "the GPU is the next one's", 60)
+    wait_until(lambda: "not by me" in holder.read("Welcome.ipynb"), "the typed text is saved", 15)
+    assert room.sees(holder) == "0", "the notice comes before the stop"
+    # The test sends no request of the page: the hub starts the server by itself.
+    wait_until(lambda: waiting.is_known, "the next student gets the GPU", 60)
     waiting.wait_ready()
     assert room.sees(waiting) == "0"
     page.goto(f"/hub/user/{holder.name}/lab")
@@ -234,11 +234,11 @@ def test_a_new_group_with_a_longer_lease_keeps_the_gpu_and_another_lease_ends(ro
     assert api(admin, "POST", f"groups/{group}", {"users": [first.name]}).status_code == 201
     kept, passed = room.sees(first), room.sees(other)
     join(waiting)
-    assert stands(waiting)["waiting"], "nobody is sent away for who is not at the page"
-    wait_until(lambda: waiting.is_known, "a GPU is the next one's", 60)
+    assert stands(waiting)["waiting"], "no server is stopped for a student who closed the page"
+    wait_until(lambda: waiting.is_known, "the next student gets a GPU", 60)
     waiting.wait_ready()
     assert (room.sees(waiting), other.is_known) == (passed, False)
-    assert room.sees(first) == kept, "they have had theirs for longer"
+    assert room.sees(first) == kept, "their leases are older"
 
 
 def test_a_reservation_of_a_group_uses_the_groups_own_gpus(room: Class, terminal: Terminal) -> None:
@@ -251,7 +251,7 @@ def test_a_reservation_of_a_group_uses_the_groups_own_gpus(room: Class, terminal
     assert made.returncode == 0, made.stderr
     try:
         start(other)
-        assert room.sees(other) == "0", "the site's first GPU is none of the group's"
+        assert room.sees(other) == "0", "the site's first GPU is not for the group"
         assert "All GPUs are in use or reserved." in refused(late)
         start(member)
         assert room.sees(member) == "1"
@@ -265,7 +265,7 @@ def test_a_reservation_of_a_group_uses_the_groups_own_gpus(room: Class, terminal
 
 CROWD = 200
 
-# Names of people who are not there: what a long line costs is the hub's affair alone.
+# Names without accounts: a long queue only costs time in the hub.
 _ROWS = """
 import sqlite3, sys
 with sqlite3.connect(sys.argv[1], timeout=30) as db:
@@ -285,7 +285,7 @@ with sqlite3.connect(sys.argv[1], timeout=30) as db:
 def test_a_queue_of_two_hundred_answers_at_once_and_the_least_use_goes_first(
     room: Class, figure: Callable[[str], None]
 ) -> None:
-    room.rules("exclusive", devices=["0"], preferLeastUsed=True, notice="10s")  # the hub looks the more often
+    room.rules("exclusive", devices=["0"], preferLeastUsed=True, notice="10s")  # the hub checks more often
     holder, _ = room.started()
     busy, idle = room.student(), room.student()
     room.database(_ROWS, str(CROWD), busy.name)

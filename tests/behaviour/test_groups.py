@@ -145,7 +145,7 @@ def test_a_change_of_group_takes_effect_at_the_next_start(
     start(other)
     terminal.write("course.csv", f"name,group\n{other.name},vision\n")
     assert terminal.run("users", "import", "course.csv").returncode == 0
-    assert course.limits(other) == (4 * GB, 2, 1), "a server that runs stays as it is"
+    assert course.limits(other) == (4 * GB, 2, 1), "a running server does not change"
     other.stop()
     start(other)
     assert course.limits(other) == (3 * GB, 1, 2)
@@ -155,7 +155,7 @@ def test_a_change_of_group_takes_effect_at_the_next_start(
     other.stop()
     start(other)
     assert course.limits(other) == (4 * GB, 2, 1)
-    assert course.sees(other) == [], "the link has gone with the folder"
+    assert course.sees(other) == [], "the link is removed with the folder"
 
 
 def test_a_student_who_needs_more_gpus_than_are_free_reads_so(course: Course, other: Server, admin: Visitor) -> None:

@@ -12,7 +12,7 @@ from behaviour.servers import CodeError, Kernel, Server
 
 Verb = Callable[..., str]
 
-# System calls by number are of no use on two processors; libc's own names are.
+# Numbers of system calls differ between processors, so libc's functions are called.
 CALL = """
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)

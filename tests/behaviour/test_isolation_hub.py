@@ -18,7 +18,7 @@ Verb = Callable[..., str]
 
 pytestmark = pytest.mark.timeout(120)
 
-# The path goes out as it is written: urllib would clean it.
+# The path is sent unchanged; urllib would normalize it.
 ASK = """
 import http.client, json, os, urllib.parse
 hub = urllib.parse.urlsplit(os.environ["JUPYTERHUB_API_URL"])
@@ -208,7 +208,7 @@ def test_a_student_chooses_neither_image_nor_command_nor_mounts(
         key: value if isinstance(value, str) else json.dumps(value) for key, value in wish.items()
     }
     assert mine.visitor.post(f"/hub/spawn/{mine.name}", fields).status_code < 500
-    # Refused or ignored: what starts is what the settings say.
+    # The options are refused or ignored: the server starts by the settings.
     mine.start()
     found = containers.inspect(server, mine.name)
     settings = json.loads(server("exec", "cat", server("settings").strip()))

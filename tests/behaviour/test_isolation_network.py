@@ -15,7 +15,7 @@ Verb = Callable[..., str]
 
 pytestmark = pytest.mark.timeout(180)
 
-# Knocks at all doors at once; a door that is shut may answer with silence.
+# Connects to all addresses at once, because a closed one may not answer.
 KNOCK = """
 import concurrent.futures, socket
 def knock(door):
@@ -106,7 +106,7 @@ def test_of_the_server_itself_only_the_hubs_api_is_open(
 def test_a_student_does_not_reach(host: str, kernel: Kernel, outside: dict[str, str], server: Verb) -> None:
     door = (outside[host], 80)
     script = f"import socket; socket.create_connection({door!r}, timeout=5)"
-    server("exec", "python3", "-c", script)  # it is there, and the server reaches it
+    server("exec", "python3", "-c", script)  # the address exists, and the server reaches it
     assert knock(kernel, [door]) == []
 
 
@@ -134,7 +134,7 @@ def test_nothing_outside_reaches_a_students_container(
     kernel.run("import socket; s = socket.create_server(('0.0.0.0', 5000))")
     script = f"import socket; socket.create_connection(({own!r}, %d), timeout=4)"
     server("exec", "python3", "-c", script % 8888)  # as the proxy does
-    # A neighbour on the uplink who sends packets for the bridge to the server.
+    # A machine on the uplink that sends packets for the bridge to the server.
     route = f"ip route replace {own}/32 via {outside['uplink']}"
     for port in (8888, 5000):
         answer = server("outside", "sh", "-c", f'{route}; python3 -c "{script % port}" && echo open || echo shut')

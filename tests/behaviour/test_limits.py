@@ -31,7 +31,7 @@ def size(text: str) -> int:
     return int(text[:-1]) * {"M": MB, "G": GB}[text[-1]]
 
 
-# Children wait for the end of a pipe: when the parent closes it, or dies, so do they.
+# Children wait for the end of a pipe, so they end when the parent closes it or dies.
 FORK = """
 import os
 reading, writing = os.pipe()
@@ -75,7 +75,7 @@ def test_a_server_full_of_processes_can_be_stopped_and_started(new_student: Call
         bomb = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"
         kernel.run(f"import subprocess, sys; bomb = subprocess.Popen([sys.executable, '-c', {bomb!r}])")
         wait_until(
-            lambda: kernel.ask("len(__import__('glob').glob('/proc/[0-9]*'))") > 100, "the bomb has gone off", 30
+            lambda: kernel.ask("len(__import__('glob').glob('/proc/[0-9]*'))") > 100, "the fork bomb has run", 30
         )
     mine.stop()
     mine.start()

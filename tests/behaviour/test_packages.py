@@ -91,7 +91,7 @@ def test_a_missing_package_is_reported(own: Server) -> None:
         assert "No matching distribution found for no-such-thing" in kernel.run("%pip install no-such-thing", bound=90)
 
 
-# Each is run by some Python that looks for things to load where a student can write.
+# Each runs a Python that may load files from directories where a student can write.
 CODE = [
     "{site}/sitecustomize.py",
     "{site}/usercustomize.py",
@@ -139,8 +139,8 @@ def test_the_server_loads_no_package_of_the_home_and_kernels_do(own: Server) -> 
     with own.kernel() as kernel:
         said = kernel.run("1 + 1")
         assert said.endswith("2")
-        assert "No module named 'tornado.ioloop'" in said  # the planted one is empty: a kernel does look there
-    assert any(each.endswith("evil.pth") for each in loaded()), "a kernel would have loaded it: the test tests nothing"
+        assert "No module named 'tornado.ioloop'" in said  # the planted module is empty: a kernel loads it
+    assert any(each.endswith("evil.pth") for each in loaded()), "no kernel loads the file, so the test is void"
 
 
 def test_a_variable_that_a_student_sets_reaches_no_server(own: Server) -> None:

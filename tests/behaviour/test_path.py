@@ -14,7 +14,7 @@ from support.waiting import wait_until
 
 SECONDS = 1000
 START = 60 * SECONDS
-# Lab asks for what need not be there, and the browser reports each such answer.
+# JupyterLab requests files that may be missing, and the browser reports each such answer.
 HARMLESS = re.compile(r"the server responded with a status of 404")
 
 pytestmark = pytest.mark.timeout(240)
@@ -99,7 +99,7 @@ def test_from_sign_up_to_a_notebook_and_back(
     home.get_by_role("button", name="Stop My Server").click()
     expect(home.get_by_role("button", name="Start My Server")).to_be_visible(timeout=START)
 
-    # What was saved is there after the next start.
+    # Saved files exist after the next start.
     home.get_by_role("button", name="Start My Server").click()
     home.wait_for_url(f"**/user/{name}/lab**", timeout=START)
     expect(home.locator(".jp-Notebook:visible").get_by_text("print(sum(range(101)))")).to_be_visible(timeout=START)

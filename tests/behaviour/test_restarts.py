@@ -125,7 +125,7 @@ def test_a_hub_that_dies_during_a_start_resumes_the_server(student: Visitor, nam
     wait_until(lambda: container(server, name)["state"] == "running", "the container runs", 30, 0.05)
     server("kill", "hub")
     server("start", "hub")
-    wait_until(lambda: mine.get("api/status").status_code in {200, 403}, "the server is reached", 60)
+    wait_until(lambda: mine.get("api/status").status_code in {200, 403}, "the server answers", 60)
     mine.open()
     with mine.kernel() as kernel:
         assert kernel.run("print(6 * 7)") == "42\n"

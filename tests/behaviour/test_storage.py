@@ -62,7 +62,7 @@ def enrol(new_student: Callable[..., Server]) -> Callable[[], Server]:
 
 
 @pytest.fixture(scope="module")
-def ada(homes: Homes, enrol: Callable[[], Server]) -> Server:  # noqa: ARG001 - her home is a folder
+def ada(homes: Homes, enrol: Callable[[], Server]) -> Server:  # noqa: ARG001 - her home is a directory
     """Return a student with a running server."""
     student = enrol()
     student.start()
@@ -164,7 +164,7 @@ def test_missing_storage_is_reported_and_works_again_without_a_restart(
         assert f"storage.path {homes.path} cannot be opened (No such file or directory); mount its disk" in log
         assert "Traceback" not in log.rpartition("storage.path")[2]
         homes.server("restart", "hub")
-        wait_until(lambda: "homes need attention" in page(admin), "the instructor is told", 20)
+        wait_until(lambda: "homes need attention" in page(admin), "the instructor gets a message", 20)
         assert f"storage.path {homes.path} cannot be opened" in page(admin)
     finally:
         homes.server("exec", "mv", away, homes.path)
@@ -183,7 +183,7 @@ def test_migrated_files_go_into_homes_that_are_directories(homes: Homes, termina
     home = f"classroom-home-{carl}"
     assert homes.stat(f"{home}/work") == "1000:100 755 directory"
     assert homes.stat(f"{home}/work/a.txt") == "1000:100 644 regular file"
-    assert homes.stat(f"{home}/Welcome.ipynb").startswith("1000:100 "), "the home began as every other one"
+    assert homes.stat(f"{home}/Welcome.ipynb").startswith("1000:100 "), "the home has the welcome notebook"
 
 
 def page(visitor: Visitor) -> str:

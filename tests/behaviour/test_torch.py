@@ -63,7 +63,7 @@ def test_pytorch_computes_learns_and_loads_data_with_workers(learner: Server) ->
             "    optimizer.zero_grad(); ((weight - 3) ** 2).sum().backward(); optimizer.step()"
         )
         assert kernel.ask("round(weight.item(), 3)") == 3.0
-        # Workers hand their tensors over through /dev/shm.
+        # Workers pass their tensors through /dev/shm.
         kernel.run(
             "from torch.utils.data import DataLoader, TensorDataset\n"
             "data = TensorDataset(torch.arange(4_000_000, dtype=torch.float32).reshape(-1, 1000))\n"

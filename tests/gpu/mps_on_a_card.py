@@ -36,7 +36,7 @@ from classroom.gpus.mps import run_daemon
 from classroom.settings.models import Mps
 run_daemon(Mps.model_validate_json(sys.argv[1]))
 """
-# Takes a gigabyte at a time and computes; what the driver itself says of the memory comes first.
+# Allocates one gigabyte after another and computes; first it prints the driver's figures of the memory.
 _CLIENT = """
 import sys, time, torch
 free, total = torch.cuda.mem_get_info()
@@ -153,7 +153,7 @@ def main() -> int:
             with _running(card.mps):
                 for question in questions:
                     answers[question.__name__] = _answer(question)
-        except Exception as error:  # noqa: BLE001 - the answer is what is wanted
+        except Exception as error:  # noqa: BLE001 - the answer is the result
             answers["the service"] = repr(error)
         finally:
             subprocess.run(["umount", card.mps.shared_memory], check=False, capture_output=True)

@@ -23,7 +23,7 @@ from classroom.gpus.telemetry.collector import Collector
 from classroom.student.gpu import check_gpus
 
 HERE = Path(__file__).parent
-ME = "0" * 64  # in the place of a container's identifier
+ME = "0" * 64  # in place of a container's identifier
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _compute(done: threading.Event) -> None:
-    import torch  # noqa: PLC0415 - slow, and `examine` has said why if it is not there
+    import torch  # noqa: PLC0415 - slow, and `examine` has printed the reason if it is missing
 
     matrix = torch.rand(8192, 8192, device="cuda")
     while not done.is_set():

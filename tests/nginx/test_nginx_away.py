@@ -133,7 +133,7 @@ def test_the_hub_is_reachable_while_the_proxy_restarts(lecture: tuple[Site, Real
         assert browser.get("/user/alice/api/sessions", headers=SCRIPT).status_code == 502
         assert browser.get("/hub/home", headers=NAVIGATION).status_code == 200
         with chp.up():
-            # Its routes are lost: until the hub has told them again, the hub answers and knows where alice's server is.
+            # The routes are lost. Until the hub has restored them, the hub answers and knows alice's server.
             assert browser.get("/user/alice/lab", headers=NAVIGATION).json()["server"] == "hub"
             chp.route("/user/alice", f"http://{alice.address}")
             assert browser.get("/user/alice/lab", headers=NAVIGATION).json()["server"] == "alice"

@@ -32,7 +32,7 @@ def addresses() -> Iterator[str]:
 
 
 def tries(site: Site, address: str, number: int, page: str = "/hub/login", method: str = "POST") -> list[int]:
-    # "target" is sent as it stands; a client library would tidy the path.
+    # "target" is sent unchanged; a client library would normalize the path.
     raw = {"target": page.encode()}
     with site.client(headers={"X-Forwarded-For": address, **SCRIPT}) as tunnel, ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda _: tunnel.request(method, "/", extensions=raw).status_code, range(number)))

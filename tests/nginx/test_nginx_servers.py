@@ -146,7 +146,7 @@ def test_static_files_are_compressed_with_the_hubs_cache_headers(site: Site) -> 
     assert static.headers["Vary"] == "Accept-Encoding"
     assert static.headers.get_list("Cache-Control") == ["max-age=60"]
     assert int(static.headers.get("Content-Length", "0")) < 1000
-    # Pages hold tokens: compressed under TLS they can be guessed bit by bit (BREACH).
+    # Pages contain tokens, which can be guessed step by step from compressed TLS answers (BREACH).
     assert "Content-Encoding" not in page.headers
 
 

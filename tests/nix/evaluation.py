@@ -20,7 +20,7 @@ slow = pytest.mark.skipif(
     reason="takes minutes: CLASSROOM_TEST_NIX=1 runs it",
 )
 
-# A machine without the build users and the binary cache of an installation for many.
+# For a machine without build users and a binary cache.
 _CONFIGURATION = "build-users-group =\nsubstituters =\nsandbox = false\n"
 
 

@@ -15,7 +15,7 @@ from nix.wheels import fetch
 
 LOCKS = REPOSITORY / "python/locks"
 PROXY = REPOSITORY / ".cache/node"
-# What builds this project's own package: hatchling and what it needs.
+# The build system of this project's package: hatchling and its dependencies.
 BUILD = {"hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"}
 
 

@@ -24,8 +24,8 @@ ENVIRONMENT = Path(sys.prefix)
 ARTEFACTS = f'(import {HERE}/artefacts.nix {{ gixy = "{ENVIRONMENT}/bin/gixy"; environment = "{ENVIRONMENT}"; }})'
 DIRECTIVES = ("http.conf", "server.conf", "containers.conf")
 
-# `systemd-analyze security`, 0 to 10. The network unit holds CAP_NET_ADMIN, the homes' with a quota CAP_SYS_ADMIN; the
-# backup's is root that reads every file and goes to the network; that of MPS is root that becomes others, with devices.
+# `systemd-analyze security`, 0 to 10. The network unit has CAP_NET_ADMIN, and the unit of homes with quotas has
+# CAP_SYS_ADMIN. The backup unit is root, reads every file and uses the network. The MPS unit is root with devices.
 EXPOSURE = {
     "classroom-network.service": 2.5,
     "classroom-homes.service": 2.5,
@@ -115,7 +115,7 @@ def test_the_mps_service_can_change_to_a_students_user_and_do_little_else(
 def verify(units: list[Path], record_property: Callable[[str, object], None]) -> None:
     """Check that systemd accepts the units and rates their exposure as low."""
     verified = subprocess.run(["systemd-analyze", "verify", *units], check=False, text=True, capture_output=True)
-    # Units of NixOS that these name are not on this machine.
+    # NixOS units that these units name do not exist on this machine.
     said = [line for line in verified.stderr.splitlines() if "classroom" in line and "not found" not in line]
     assert said == []
     for unit in units:

@@ -25,7 +25,7 @@ SUITE = [f"tests/behaviour/test_{name}.py" for name in ("path", "code", "files",
 
 pytestmark = [slow, pytest.mark.usefixtures("debian")]
 
-# Where NixOS has its logs; the sockets stay those of the stack.
+# The logs are in the directory of NixOS; the sockets are those of the stack.
 _NGINX = """
 mount -t tmpfs tmpfs /var/log
 mkdir /var/log/nginx
@@ -50,7 +50,9 @@ def nginx(conf: Path) -> Iterator[None]:
     process = subprocess.Popen(["unshare", "--mount", "bash", "-euc", _NGINX, "nginx", conf])
     try:
         wait_until(
-            lambda: answers(f"{os.environ['CLASSROOM_URL']}/hub/login") or process.poll() is not None, "Nginx is up", 30
+            lambda: answers(f"{os.environ['CLASSROOM_URL']}/hub/login") or process.poll() is not None,
+            "Nginx answers",
+            30,
         )
         assert process.poll() is None, "Nginx ended"
         yield
@@ -63,7 +65,7 @@ def nginx(conf: Path) -> Iterator[None]:
 def test_the_suite_passes_with_the_files_of_nixos(tmp_path: Path) -> None:
     before = json.loads(server("exec", "cat", server("settings").strip()))
     port = int(os.environ["CLASSROOM_URL"].rpartition(":")[2])
-    # The stack's own places, and its image; all else is the module's.
+    # Paths and image are those of the stack; all other settings are the module's.
     own = {name: before[name] for name in ("paths", "docker")}
     own["proxy"] = {"command": before["proxy"]["command"]}
     own["gpu"] = before.get("gpu", {})

@@ -108,12 +108,12 @@ def test_a_class_of_containers_outlives_a_restart_of_all_its_parts(compose: Comp
     mine = enrol(url, admin, "ada")
     mine.start()
     with mine.kernel() as kernel:
-        # GPUs and homes go the same way as on NixOS.
+        # GPUs and homes work as on NixOS.
         assert kernel.run("import os; os.environ.get('FAKE_GPU')") == "'1'"
         kernel.run("x = 41; open('notes.txt', 'w').write('mine')")
         compose("restart", "--timeout=10")
         wait_until(lambda: answers(f"{url}/hub/login"), "the class answers again", 120)
-        wait_until(lambda: mine.get("api/status").status_code == 200, "the server is reached again", 120)
+        wait_until(lambda: mine.get("api/status").status_code == 200, "the server answers again", 120)
         kernel.reconnect()
         assert kernel.run("x + 1") == "42"
     mine.stop()
@@ -142,7 +142,7 @@ def test_the_doctor_checks_the_machine_and_prints_commands_that_exist(compose: C
 
 def test_a_backup_has_the_work_of_a_student(compose: Compose, server: Verb) -> None:
     notes = Path(server("settings").strip()).parent / "compose/homes/compose-home-ada/notes.txt"
-    assert notes.read_text() == "mine", "of the test above"
+    assert notes.read_text() == "mine", "started by the test above"
     compose("run", "--rm", "backup", "create", "/backups/class")
     notes.unlink()
     compose("run", "--rm", "backup", "restore", "/backups/class", "--student", "ada", "--overwrite")

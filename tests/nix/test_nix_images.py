@@ -15,13 +15,13 @@ import pytest
 from nix.evaluation import REPOSITORY, build, slow
 from nix.image_build import configuration, layers, stream
 
-# What a student does and may do; the rest of the suite is about the site, whatever the image.
+# Tests of a student's work and rights; the other tests do not depend on the image.
 SUITE = [
     f"tests/behaviour/test_{name}.py"
     for name in ("code", "files", "full_home", "isolation_container", "limits", "packages")
 ]
 
-# The image that is made here has no compiler.
+# The image built here has no compiler.
 SUITE += ["--deselect=tests/behaviour/test_isolation_container.py::test_a_program_with_the_setuid_bit_gains_nothing"]
 
 pytestmark = [slow, pytest.mark.usefixtures("debian")]
@@ -41,7 +41,7 @@ def archive(request: pytest.FixtureRequest, images: str, tmp_path_factory: pytes
 def test_the_same_input_makes_the_same_bytes(archive: Path, images: str) -> None:
     with archive.open("rb") as file:
         first = hashlib.file_digest(file, "sha256").hexdigest()
-    # The recipe once more: --check refuses a result that differs.
+    # Build again: --check refuses a different result.
     again = f"{images}.{archive.stem}"
     subprocess.run(
         ["nix-build", "--no-out-link", "--check", "--expr", again], check=True, capture_output=True,
@@ -101,7 +101,7 @@ def test_an_image_works_below_a_read_only_root(archive: Path, loaded: str, serve
     listed = server(*run, loaded, "stat", "-c", "%u:%g %F", "/home/jovyan", "/home/jovyan/Welcome.ipynb")
     assert listed.splitlines() == ["1000:100 directory", "1000:100 regular file"]
     assert server(*run, loaded, "python", "-c", "import classroom.student; import jupyterlab").strip() == ""
-    # The hub's side is not there to be read.
+    # The hub's modules are not in the image.
     assert "no" in server(
         *run, loaded, "sh", "-c", "python -c 'import classroom.hub.app' 2>/dev/null && echo yes || echo no"
     )

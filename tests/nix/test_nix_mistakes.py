@@ -8,7 +8,7 @@ import pytest
 
 from nix.evaluation import NixError, evaluate
 
-# What is written into an otherwise right host (class: services.classroom), and what the operator is told.
+# A mistake in an otherwise correct host (class: services.classroom), and a part of the message.
 ASSERTIONS = {
     "nobody to approve": ("class.admins = lib.mkForce [ ];", 'services.classroom.admins = [ "teacher" ];'),
     "ACME without a domain": ("class.domain = lib.mkForce null;", 'services.classroom.domain = "hub.example.org";'),
@@ -133,7 +133,7 @@ ASSERTIONS = {
     ),
 }
 
-# A value outside its type: the option that is named, and a word of what it takes.
+# A value outside its type, the option in the message, and a part of the type's description.
 TYPES = {
     "an admin's name in capitals": ('admins = [ "Teacher" ]', "admins", "lower-case letters"),
     "an admin's name that is a path": ('admins = [ "../x" ]', "admins", "lower-case letters"),

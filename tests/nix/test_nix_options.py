@@ -15,7 +15,7 @@ from classroom.settings.nix_options import render_nix_options
 from classroom.settings.types import Duration
 from nix.evaluation import HERE, REPOSITORY, NixError, evaluate
 
-# Settings without an option, and why.
+# Settings without an option, and the reason.
 FIXED = {
     ("paths", "state"): "systemd's StateDirectory",
     ("paths", "runtime"): "systemd's RuntimeDirectory",
@@ -27,7 +27,7 @@ FIXED = {
     ("gpu", "mps", "folder"): "the module's unit",
 }
 
-# Options whose default is made of others; the hosts of tests/hosts show them.
+# Options whose default depends on other options; the hosts of tests/hosts show them.
 COMPUTED = {
     ("site", "externalUrl"): "of the domain",
     ("student", "image"): "the image that Nix builds",
@@ -35,7 +35,7 @@ COMPUTED = {
     ("proxy", "api"): "of the proxy's version",
 }
 
-# What only NixOS has: the first word of an option's path, or the whole.
+# Options for NixOS only: the first word of the path, or the complete path.
 NIXOS = {
     ("enable",), ("package",), ("domain",), ("image",), ("images",), ("nginx",), ("tls",), ("tunnel",), ("secrets",),
     ("backup", "schedule"), ("metrics",), ("settings",), ("settingsFile",), ("gpu", "driver"), ("proxy", "package"),

@@ -16,13 +16,13 @@ from nix.evaluation import REPOSITORY
 PINS = json.loads((REPOSITORY / "nix/pins.json").read_text())
 LOCKS = [REPOSITORY / "python/locks" / name for name in ("hub.txt", "student.txt")]
 
-# In no lock: they are in the images that Nix makes only.
+# In no lock: only images built by Nix contain them.
 NIX_ONLY = {"jupyter-resource-usage", "jupyterlab-nvdashboard", "nbgitpuller"}
 
-# Left out on purpose: nix/python.nix says why.
+# Left out on purpose; nix/python.nix has the reason.
 LEFT_OUT = {"rfc3987-syntax", "lark"}
 
-# Pulled in by extras that a pin spells out.
+# Dependencies of extras that a pin lists.
 EXTRAS = {"fqdn", "idna", "isoduration", "jsonpointer", "uri-template", "webcolors"}
 
 

@@ -22,7 +22,7 @@ PYTHON = Path(f"/usr/bin/python3.{sys.version_info.minor}")
 """Debian's: the libraries that it needs are few, and known to ldd."""
 
 _DISTRIBUTIONS = ("annotated_types", "classroom", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection")
-# In the order in which they need each other.
+# In the order of their dependencies.
 _MODULES = (
     "virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk", "crc16",
     "crc32c_generic", "libcrc32c", "mbcache", "jbd2", "ext4", "quota_tree", "quota_v2", "xfs",

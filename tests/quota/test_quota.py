@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_a_student_can_store_up_to_the_quota_and_df_shows_it(results: dict[str, Any], kind: str) -> None:
     result = results[kind]
     assert result["check"] == {"mistakes": []}
-    assert result["df"] == 8 * MIB, "df shows the home's bound, not the disk"
+    assert result["df"] == 8 * MIB, "df shows the quota of the home, not the disk"
     assert result["fits"] == ""
     assert result["too much"] in {"Disk quota exceeded", "No space left on device"}
     assert result["too many"] in {"Disk quota exceeded", "No space left on device"}

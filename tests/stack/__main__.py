@@ -34,7 +34,7 @@ def main() -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if reasons := missing():
-        # What needs no stack is still tested; the rest is skipped with these reasons.
+        # Tests that need no stack still run; the others are skipped with these reasons.
         sys.stderr.write("".join(f"no stack here: {reason}\n" for reason in reasons))
         environment = {**os.environ, "CLASSROOM_SKIP": "; ".join(reasons)}
         return subprocess.run(options.command, check=False, env=environment).returncode

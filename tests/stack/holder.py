@@ -27,7 +27,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
     status = _collect(child)
     if status == 0:
-        # Whoever started the stack may be gone. After a failure it is there and wants the logs.
+        # The process that started the stack may have ended. After a failure it runs and needs the logs.
         _end_all()
         layout.remove()
     return status

@@ -71,7 +71,7 @@ class Stack:
             "CLASSROOM_ADMIN_PASSWORD": found[0].read_text(encoding="utf-8").strip() if found else "",
             "CLASSROOM_OUTSIDE": json.dumps({**ADDRESSES, "uplink": UPLINK}),
             "PYTHONPATH": f"{REPOSITORY}/tests:{REPOSITORY}/python/src:{REPOSITORY}",
-            # What this machine lacks of ip, nft and iptables is the engine's root's.
+            # If this machine lacks ip, nft or iptables, those of the engine's root are used.
             "PATH": f"{search_path()}:{self.layout.directory}/bin",
         }
 
@@ -130,9 +130,9 @@ def _start_ground(root: Path, *, template: Path | None, keep: bool = False) -> S
         process = _start_holder(layout, [str(layout.directory), str(root), *arguments], descriptors, keep=keep)
         ready = layout.run / "ready"
         started = process
-        wait_until(lambda: ready.exists() or started.poll() is not None, "the stack's namespaces are made", _START)
+        wait_until(lambda: ready.exists() or started.poll() is not None, "the stack's namespaces exist", _START)
         if not ready.exists():
-            raise StackError(layout.log("supervisor").read_text(errors="replace"))  # noqa: TRY301 - it is taken down below
+            raise StackError(layout.log("supervisor").read_text(errors="replace"))  # noqa: TRY301 - the stack is ended below
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
         (layout.directory / "pid").write_text(children.split()[0], encoding="ascii")
     except BaseException:
@@ -155,7 +155,7 @@ def _start_holder(
             stdout=log,
             stderr=log,
             pass_fds=descriptors,
-            start_new_session=True,  # Ctrl-C is for whoever started the stack, who then ends it
+            start_new_session=True,  # Ctrl-C reaches the process that started the stack, which then ends it
             env={
                 **os.environ,
                 "PYTHONPATH": str(REPOSITORY / "tests"),
@@ -220,7 +220,7 @@ def stack(*, parts: Sequence[str] = PARTS, packages: Sequence[str] = (), keep: b
                 layout.remove()
         made = _start_ground(root, template=_template(root), keep=keep)
     try:
-        # The hub's start makes the class bridge, which takes an engine.
+        # The hub's start creates the class bridge, which needs an engine.
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda part: made.ask("start", part), [part for part in parts if part != "hub"]))
         if "hub" in parts:

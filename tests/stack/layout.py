@@ -125,7 +125,7 @@ class Layout:
             for directory, _, _ in os.walk(parent, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(directory).rmdir()
-        # Inside the stack's namespaces the engine's data is mounted there, and may have become the cache's.
+        # Inside the stack's namespaces the engine's data is mounted there, and may be part of the cache now.
         subprocess.run(["umount", "--lazy", self.engine_root], capture_output=True, check=False)
         shutil.rmtree(self.engine_data, ignore_errors=True)
         shutil.rmtree(self.directory, ignore_errors=True)

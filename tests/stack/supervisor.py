@@ -53,10 +53,10 @@ class Supervisor:
         os.environ["PATH"] = f"{self.layout.directory}/bin:{search_path()}"
         run(["mount", "-t", "proc", "proc", self.root / "proc"])  # seen in this mount namespace only
         run(["ip", "link", "set", "lo", "up"])
-        # Each start of a container would give an interface an IPv6 address, and Chromium ends what it loads at each
+        # Each start of a container would give an interface an IPv6 address, and Chromium aborts requests at each
         # change of the machine's addresses (ERR_NETWORK_CHANGED). Browsers are on other machines than containers.
         Path("/proc/sys/net/ipv6/conf/default/addr_gen_mode").write_text("1", encoding="ascii")
-        # Nginx's server on the class bridge's gateway comes up before the bridge is there.
+        # Nginx listens on the gateway of the class bridge before the bridge exists.
         Path("/proc/sys/net/ipv4/ip_nonlocal_bind").write_text("1", encoding="ascii")
         self._make_world()
         self.layout.engine_data.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class Supervisor:
         self._world.stdin.flush()
         log_file = self.layout.log("world")
         wait_until(lambda: "ready" in log_file.read_text(), "the outside world serves", 20)
-        # A service of the server itself that listens on all of its addresses, as a careless database does.
+        # A service of the server that listens on all addresses, like a badly configured database.
         world.serve(world.servers("0.0.0.0", 9000)[:1])  # noqa: S104 - inside the stack's namespace
 
     # -- parts --------------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class Supervisor:
         }
 
     def _network_up(self) -> None:
-        # While the engine is down the bridge and its rules stay as they are; so do they when the hub is restarted then.
+        # While the engine is down, bridge and rules do not change, even if the hub is restarted.
         if self.parts["engine"].running:
             run(classroom("network", "up", "--settings", self.layout.settings), environment=self.environment())
 
@@ -232,7 +232,7 @@ def main(layout: Layout, root: Path, *, keep: bool) -> int:
         serve(supervisor)
         (layout.run / "ready").touch()
         supervisor.ended.wait()
-    except Exception as error:  # noqa: BLE001 - whatever it was, the reason is told
+    except Exception as error:  # noqa: BLE001 - the reason is reported
         text = str(error) if isinstance(error, (StackError, TimeoutError)) else traceback.format_exc()
         (layout.run / "failure").write_text(text, encoding="utf-8")
         log(text)

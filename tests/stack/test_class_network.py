@@ -115,7 +115,7 @@ def test_a_student_reaches_the_hubs_port_the_name_server_and_the_internet_only(b
 def test_the_server_reaches_students_and_the_outside_does_not(bridge: Class) -> None:
     ben = f"{bridge.address('ben')}:8888"
     assert json.loads(bridge.ask("exec", sys.executable, "-c", CONNECT, ben)) == {ben: True}
-    # A neighbour on the server's network that sends the class's addresses its way.
+    # A machine on the server's network that sends packets for the class's addresses to the server.
     ip = f"{bridge.made.layout.directory}/bin/ip"
     bridge.ask("outside", ip, "route", "replace", "10.213.0.0/20", "via", UPLINK)
     assert json.loads(bridge.ask("outside", sys.executable, "-c", CONNECT, ben)) == {ben: False}

@@ -122,7 +122,7 @@ def test_the_image_is_made_on_a_base_image_too_and_only_once(
     engine: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ctl(engine, "docker", "tag", "classroom-student-base", "somebodys-debian:1")
-    # One package of the lock is enough; its wheel is there since the stack's own image was made.
+    # One package of the lock is enough; its wheel exists since the build of the stack's image.
     lock = (REPOSITORY / "python/locks/student.txt").read_text()
     found = re.search(r"^pip==.*\\\n(?:    --hash=.*\n)+", lock, re.MULTILINE)
     assert found
@@ -208,7 +208,7 @@ def test_a_stopped_run_is_removed_completely(number: signal.Signals) -> None:
     process.stdout.readline()
     layout = Layout(Path(process.stdout.readline().strip()))
     assert _left(layout)
-    # A terminal sends Ctrl-C to the whole group; a kill ends one process.
+    # A terminal sends Ctrl-C to the process group; a kill ends one process.
     os.killpg(process.pid, number) if number == signal.SIGINT else os.kill(process.pid, number)
     process.wait(30)
     wait_until(lambda: not _left(layout), f"nothing is left of the stack: {_left(layout)}", 30)

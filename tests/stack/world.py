@@ -41,7 +41,7 @@ ADDRESSES = {
 PACKAGES = {
     ("classroom-example", "1.0"): {"classroom_example.py": b'VERSION = "1.0"\n'},
     ("classroom-example", "2.0"): {"classroom_example.py": b'VERSION = "2.0"\n'},
-    # A newer version of what the student image has, and one that no kernel starts with.
+    # A newer version of a package in the student image, and a package that prevents kernels from starting.
     ("jinja2", "99.0"): {"jinja2/__init__.py": b'__version__ = "99.0"\n'},
     ("traitlets", "99.0"): {"traitlets/__init__.py": b'raise ImportError("traitlets 99 is of no use")\n'},
 }
@@ -158,7 +158,7 @@ def serve(found: Sequence[socketserver.BaseServer]) -> None:
 
 def main() -> None:
     """Wait for the interface `world`, give it the addresses, serve until the stack ends."""
-    sys.stdin.readline()  # the supervisor has put the interface here
+    sys.stdin.readline()  # the supervisor has moved the interface into this namespace
     ip = sys.argv[1:]
     commands = ["link set lo up", f"address add {GATEWAY}/24 dev world", "link set world up"]
     commands += [f"address add {address}/32 dev world" for address in ADDRESSES.values()]

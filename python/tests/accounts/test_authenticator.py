@@ -144,7 +144,7 @@ async def test_an_unwritable_secrets_directory_is_logged_and_creates_no_password
     assert "one-time password cannot be written" in caplog.text
     record = service.find_account(db, "teacher")
     assert record is not None
-    assert passwords.is_no_password(record.info.password), "the next start makes the password"
+    assert passwords.is_no_password(record.info.password), "the next start generates the password"
 
 
 async def test_a_user_of_the_admin_page_has_no_password_until_one_is_given(

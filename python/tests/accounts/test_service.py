@@ -78,7 +78,7 @@ def test_revoking_ends_sessions_and_tokens_but_not_of_instructors(db: Session) -
     db.refresh(user)
     assert user.cookie_id != cookie
     assert user.api_tokens == []
-    assert service.waiting_count(db) == 0, "who was closed does not wait"
+    assert service.waiting_count(db) == 0, "a closed account does not wait"
     service.approve_accounts(db, ["ada"], "teacher")
     assert states(db)["ada"] is AccountState.APPROVED
 
@@ -106,7 +106,7 @@ def test_stock_accounts_are_adopted_and_removed_ones_deleted(db: Session) -> Non
     service.adopt_stock_accounts(db)
     current = states(db)
     assert current["ada"] is current["ünicode"] is AccountState.APPROVED
-    assert current["closed"] is AccountState.REVOKED, "a user of the hub may have files: not to be rejected"
+    assert current["closed"] is AccountState.REVOKED, "a user of the hub may have files and cannot be rejected"
     assert {account.name for account in db.query(Account)} == {"ada", "bob", "closed", "ünicode"}
     first = service.find_account(db, "bob")
     assert first is not None

@@ -48,7 +48,7 @@ class Class:
     def configure(self, **more: Any) -> None:
         self.folder.mkdir(exist_ok=True)
         paths = {"state": str(self.state), "runtime": str(self.folder / "run")}
-        # A port that nobody listens on.
+        # A port without a listener.
         data = {
             "spawner": "process",
             "paths": paths,

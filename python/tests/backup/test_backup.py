@@ -184,7 +184,7 @@ def test_nothing_is_overwritten_without_the_option(school: Class, archive: list[
     assert (school.home("ada") / "notes.txt").read_text() == "newer"
     done = school.done("restore", *archive, "--overwrite")
     assert (school.home("ada") / "notes.txt").read_text() == "of ada"
-    assert Path(done["kept"]).exists(), "the database that was there"
+    assert Path(done["kept"]).exists(), "the previous database"
 
 
 def test_a_machine_without_settings_gets_those_of_the_backup(school: Class, tmp_path: Path, archive: list[str]) -> None:
@@ -277,7 +277,7 @@ def test_a_restore_that_was_killed_is_completed_by_the_next(school: Class, elsew
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     assert journal.exists()
-    assert not (elsewhere.state / "jupyterhub.sqlite").exists(), "never half a database"
+    assert not (elsewhere.state / "jupyterhub.sqlite").exists(), "the database is complete"
     elsewhere.done("restore", *place, **PASSWORD)
     assert not journal.exists()
     assert tree(elsewhere.home("ada")) == tree(school.home("ada"))
@@ -294,7 +294,7 @@ def test_a_backup_that_was_killed_does_not_disturb_the_next(
     assert killed.poll() is None
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
-    assert not (tmp_path / "class.tar.zst").exists(), "never half a backup"
+    assert not (tmp_path / "class.tar.zst").exists(), "the backup is complete"
     school.done("create", *place, "--prune", **PASSWORD)
     assert not (school.state / "classroom-backup").exists()
     assert [path.name for path in tmp_path.glob(".*.part")] == []
@@ -307,7 +307,7 @@ def test_a_second_restore_continues_with_the_remaining_homes(
 ) -> None:
     school.done("create", *archive)
     elsewhere.done("restore", *archive)
-    # As a run leaves it that was killed after the first home.
+    # The state after a run that was killed after the first home.
     (elsewhere.state / "jupyterhub.sqlite").unlink()
     shutil.rmtree(elsewhere.home("bob"))
     (elsewhere.home("ada") / "notes.txt").write_text("put back, and not again")
@@ -320,7 +320,7 @@ def test_a_second_restore_continues_with_the_remaining_homes(
 
 def test_an_interrupted_exchange_of_a_home_is_completed_by_the_next_restore(school: Class, archive: list[str]) -> None:
     school.done("create", *archive)
-    # As a file system without renameat2's exchange may leave it.
+    # A possible state on a file system without renameat2's exchange.
     school.home("ada").rename(school.home("ada").with_name(".classroom-home-ada.before-restore"))
     school.done("restore", *archive, "--student=ada")
     assert (school.home("ada") / "notes.txt").read_text() == "of ada"
@@ -360,7 +360,7 @@ def test_a_password_is_created_once_and_printed(school: Class, elsewhere: Class,
     said = elsewhere.refused("restore", repository)
     assert "--password-file" in said
     elsewhere.done("restore", repository, f"--password-file={file}")
-    assert elsewhere.done("list", repository), "the password came along"
+    assert elsewhere.done("list", repository), "the backup contains the password"
 
 
 def test_a_wrong_password_is_reported(school: Class, repository: str, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_the_page_has_every_command(text: str) -> None:
         "\\fB\\-\\-dry\\-run\\fR, \\fB\\-n\\fR",
     ):
         assert line in text
-    assert "settings\\-doc" not in text, "what is hidden is for those who work on the program"
+    assert "settings\\-doc" not in text, "hidden commands are for developers"
 
 
 def test_the_formatter_prints_no_warnings(text: str) -> None:

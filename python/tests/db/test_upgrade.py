@@ -90,7 +90,7 @@ def test_a_rollback_gives_the_old_hub_its_data(state: Path) -> None:
     assert [each.reason for each in upgrade.inspect_database(state).copies] == ["rollback", "upgrade"]
     assert upgrade.inspect_database(state).must_migrate
     forth = upgrade.roll_back(state)
-    assert forth.reason == "rollback", "and forth again"
+    assert forth.reason == "rollback", "a second rollback returns to the migrated database"
 
 
 def test_a_database_of_a_newer_version_is_refused_with_the_remedy(state: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_migration_that_fails_changes_nothing(state: Path, monkeypatch: pytest
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(migrations, "upgrade", fail)  # JupyterHub's own have run by then
+    monkeypatch.setattr(migrations, "upgrade", fail)  # JupyterHub's own migrations have run before
     with pytest.raises(ClassroomError, match="is as it was"):
         upgrade.prepare_database(state)
     assert dump(state / "jupyterhub.sqlite") == before

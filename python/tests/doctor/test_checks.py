@@ -276,7 +276,7 @@ def test_a_stopped_mps_daemon_is_reported(tmp_path: Path) -> None:
     pipe.mkdir(parents=True)
     (pipe / "nvidia-cuda-mps-control.pid").write_text("17\n")
     (said,) = gpus.check_mps(settings, tmp_path)
-    assert "Its daemon does not run" in said.message, "it ran once"
+    assert "Its daemon does not run" in said.message, "a process file without a process"
     (tmp_path / "proc/17").mkdir(parents=True)
     (said,) = gpus.check_mps(settings, tmp_path)
     assert said.message == "Its daemon runs; a program may take 8G."

@@ -150,7 +150,7 @@ class Class:
         rules = self.rules[sum(student.encode()) % len(self.rules)]
         others = [lease for lease in self.containers.values() if lease.holder != student]
         answer = allocate(rules, self.machine, others)
-        assert answer == allocate(rules, self.machine, list(reversed(others))), "the answer hangs on the order"
+        assert answer == allocate(rules, self.machine, list(reversed(others))), "the answer depends on the order"
         if isinstance(answer, Granted):
             exclusive = rules.policy == "exclusive"
             lease = Lease(student, answer.names, answer.identities, exclusive, limit=student_limit(rules))
@@ -165,10 +165,10 @@ class Class:
         before = device_load(self.machine, others)
         after = device_load(self.machine, [*others, lease])
         mine = [device for device in self.machine.devices if after.count(device) > before.count(device)]
-        assert not any(before.is_exclusive(device) for device in mine), "a device of someone's own was given away"
+        assert not any(before.is_exclusive(device) for device in mine), "an exclusive device was allocated"
         for device in mine:
             promises = [each.limit for each in [*others, lease] if each.limit and device.identity in on(self, each)]
-            assert after.count(device) <= min(promises, default=99), "more than one of them was promised"
+            assert after.count(device) <= min(promises, default=99), "more students than a rule allows"
         if rules.policy == "exclusive":
             assert len(mine) == rules.per_student
             assert all(before.count(device) == 0 for device in mine)
@@ -181,7 +181,7 @@ class Class:
         before = device_load(self.machine, others)
         free = [device for device in self.pool(rules) if before.count(device) == 0]
         if rules.policy == "exclusive":
-            assert len(free) < rules.per_student, "told full while enough was free"
+            assert len(free) < rules.per_student, "Busy, although enough devices were free"
         if rules.policy == "shared":
             assert not free
 
@@ -225,15 +225,15 @@ def test_ten_thousand_random_sequences_with_crashes_and_restarts_keep_the_rules(
             student, what = f"s{dice.randrange(12)}", dice.random()
             if what < 0.7:
                 room.start(student)
-            elif what < 0.9:  # stopped, killed, culled: the container is gone, however
+            elif what < 0.9:  # stopped, killed or culled: the container is removed
                 room.containers.pop(student, None)
-            elif what < 0.95:  # the machine went down: no container outlives it
+            elif what < 0.95:  # the machine went down: no container survives
                 room.containers.clear()
-            else:  # a hub that starts with other rules finds the containers as they are
+            else:  # a hub starts with other rules, and the containers are unchanged
                 room.rules = dice.choice(mixed)
 
 
-# The tracer of coverage would be measured too.
+# With coverage, the tracer would be measured too.
 @pytest.mark.no_cover
 def test_a_thousand_leases_on_64_devices_are_allocated_in_under_a_millisecond_each() -> None:
     machine, rules = inventory(nvidia(64, uuids=True)), gpu("shared", students_per_device=16)
@@ -247,7 +247,7 @@ def test_a_thousand_leases_on_64_devices_are_allocated_in_under_a_millisecond_ea
         leases.append(Lease(f"s{number}", answer.names, answer.identities))
     counts = device_load(machine, leases)
     assert {counts.count(device) for device in machine.devices} <= {15, 16}
-    # Processor time, which others on this machine do not lengthen.
+    # Processor time, which does not depend on the load of the machine.
     assert sum(times[-100:]) / 100 < 0.001
 
 

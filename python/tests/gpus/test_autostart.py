@@ -73,7 +73,7 @@ def test_only_the_first_of_the_queue_gets_a_server_and_only_once(db: Session) ->
         autostart = Autostart(db, hub, 60)
         for _ in range(3):
             await update(autostart, snapshot_of("ada", "ben", offered=JOINED))
-        assert autostart.busy is False, "it starts: nobody need open it yet"
+        assert autostart.busy is False, "the server starts, so it cannot be opened yet"
 
     asyncio.run(scene())
     assert (hub.started, unopened(db)) == (["ada"], ["ada"])
@@ -93,7 +93,7 @@ def test_a_failed_start_is_retried_with_the_next_offer_only(db: Session) -> None
         autostart = Autostart(db, hub, 60)
         for _ in range(2):
             await update(autostart, snapshot_of("ada", offered=JOINED))
-        assert autostart.start("ada", JOINED) is False, "the page is told that it was tried"
+        assert autostart.start("ada", JOINED) is False, "the page knows that the start failed"
         assert autostart.start("ada", later) is True
         await update(autostart, snapshot_of("ada", offered=later))
 

@@ -34,4 +34,4 @@ def test_only_known_idle_time_counts(
 def test_each_lease_has_its_own_idle_limit() -> None:
     seen = sample(5000, ada=2000, ben=2000)
     assert idle_leases({ADA: 1800, BEN: 3600}, seen, OLD) == {ADA: 2000}
-    assert idle_leases({BEN: 1800}, seen, OLD) == {BEN: 2000}, "whoever has no bound is not asked about"
+    assert idle_leases({BEN: 1800}, seen, OLD) == {BEN: 2000}, "leases without a limit are not checked"

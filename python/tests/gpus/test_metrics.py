@@ -16,7 +16,7 @@ def test_the_metrics_are_those_of_the_last_snapshot() -> None:
     assert REGISTRY.get_sample_value("classroom_gpu_leases", {"device": "1"}) == 1
     assert REGISTRY.get_sample_value("classroom_gpu_devices") == 2
     update_metrics(GpuSnapshot(gpu, inventory(nvidia(1)), ()))
-    assert REGISTRY.get_sample_value("classroom_gpu_leases", {"device": "1"}) is None, "a device that has gone"
+    assert REGISTRY.get_sample_value("classroom_gpu_leases", {"device": "1"}) is None, "a removed device"
     assert REGISTRY.get_sample_value("classroom_gpu_waiting") == 0
 
 

@@ -82,7 +82,7 @@ def test_a_missing_nvidia_program_is_reported_with_its_package(monkeypatch: pyte
         mps.run_daemon(ON)
 
 
-# Stands for NVIDIA's program, which needs a card: takes orders by a file as that does by a pipe, and keeps them.
+# Replaces NVIDIA's program, which needs a card: reads commands from a file instead of a pipe, and records them.
 DAEMON = """#!/bin/sh
 pipes=$CUDA_MPS_PIPE_DIRECTORY
 if [ "$1" = -f ]; then

@@ -119,9 +119,9 @@ def test_each_ended_lease_serves_another_student(data: st.DataObject) -> None:
     def served(without: list[Lease]) -> int:
         return found.served([each for each in held if each not in without])
 
-    assert served(list(goes)) >= served(list(overdue)), "nobody who could be served is left out"
+    assert served(list(goes)) >= served(list(overdue)), "every student who can be served is served"
     for each in goes:
-        assert served([other for other in goes if other != each]) < served(list(goes)), "it was needed"
+        assert served([other for other in goes if other != each]) < served(list(goes)), "the lease was necessary"
 
 
 def test_a_clock_jump_makes_no_lease_too_old() -> None:
@@ -131,7 +131,7 @@ def test_a_clock_jump_makes_no_lease_too_old() -> None:
     assert ages.update([one], 80, 0)[one.key] == 130
     assert ages.update([], 95, 1_145) == {}
     ahead = Lease("ada", (), since=9_999, container="c")
-    assert ages.update([ahead], 110, 1_160) == {LeaseKey("c", 9_999): 0}, "made before the clock was set back"
+    assert ages.update([ahead], 110, 1_160) == {LeaseKey("c", 9_999): 0}, "created before the clock was set back"
 
 
 def test_no_lease_ends_before_its_notice() -> None:
@@ -143,7 +143,7 @@ def test_no_lease_ends_before_its_notice() -> None:
     assert notices.update({ada: 600, ben: 60}, 600).stop == (ada,)
     assert notices.update({ada: 600, ben: 60}, 615).notify == ()
     assert notices.update({ben: 60}, 659).stop == ()
-    assert notices.update({ben: 60}, 660).stop == (ben,), "each has the notice of their own rules"
+    assert notices.update({ben: 60}, 660).stop == (ben,), "each lease has the notice of its own rules"
 
 
 def test_a_notice_is_withdrawn_when_nobody_waits_and_starts_again_in_full() -> None:

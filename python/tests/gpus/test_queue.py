@@ -204,7 +204,7 @@ def test_two_hundred_entries_are_served_in_order(db: Session, count: int) -> Non
     assert served == [f"s{number}" for number in range(count)]
 
 
-# As for a thousand leases: not with the tracer of coverage.
+# Not with the tracer of coverage, which would be measured too.
 @pytest.mark.no_cover
 def test_a_snapshot_of_two_hundred_entries_and_a_thousand_leases_takes_milliseconds(db: Session) -> None:
     for number in range(200):

@@ -90,7 +90,7 @@ def test_reserved_devices_go_to_members_only_and_first() -> None:
     low = claims_of(lambda _: FOUR.devices[2:], FOUR, [], [reservation_of(1, 0, 1, "ada")])
     answer = allocate(ALONE, FOUR, [], "ada", low)
     assert isinstance(answer, Granted)
-    assert answer.names == ("nvidia.com/gpu=2",), "others keep what is not reserved"
+    assert answer.names == ("nvidia.com/gpu=2",), "others keep GPUs without a reservation"
 
 
 def test_the_oldest_leases_of_others_are_claimed_first() -> None:
@@ -136,7 +136,9 @@ def test_a_group_gets_devices_that_only_it_can_use_and_leaves_those_that_others_
     lab, site, every = (replace(reservation_of(2), group=group) for group in ("lab", "", "all"))
     one = replace(lab, count=1)
     assert labels(claims_of(pools, FOUR, [], [lab])) == [["1", "2"]]
-    assert labels(claims_of(pools, FOUR, [], [one, site])) == [["2"], ["0", "1"]], "the second can have nothing else"
+    assert labels(claims_of(pools, FOUR, [], [one, site])) == [["2"], ["0", "1"]], (
+        "the second request fits no other device"
+    )
     assert labels(claims_of(pools, FOUR, [], [every, one, replace(site, count=1)])) == [["1", "3"], ["2"], ["0"]]
     check_reservation(one, [site], NOON, pools)
     with pytest.raises(ReservationError, match=r"Only 2 GPUs .* for group lab, .* number 7 \(2\)\. Reserve fewer"):
@@ -158,7 +160,7 @@ def test_all_requests_are_satisfied_where_possible_and_earlier_ones_lose_nothing
     found = match_devices(requests)
     assert len(frozenset[str]().union(*found)) == sum(map(len, found)), "no device twice"
     assert all(mine <= set(fit) for mine, (_, fit) in zip(found, requests, strict=True))
-    # Hall's theorem: it can be where any of them together know as many devices as they want.
+    # Hall's theorem: all are satisfied if every subset of requests fits at least as many devices as it needs.
     some = [each for size in range(1, len(requests) + 1) for each in combinations(requests, size)]
     can_be = all(sum(count for count, _ in each) <= len(set[str]().union(*(fit for _, fit in each))) for each in some)
     assert can_be == all(len(mine) == count for mine, (count, _) in zip(found, requests, strict=True))
@@ -339,7 +341,7 @@ def test_a_future_reservation_is_shown_before_it_and_not_after() -> None:
         gpu=Gpu(policy="exclusive", devices=("0",)),
         pools=lambda _: FOUR.devices[2:],
     )
-    assert queue_notes(elsewhere, "ben", NOON) == [], "what students could not have anyway is not their affair"
+    assert queue_notes(elsewhere, "ben", NOON) == [], "reservations of devices that students cannot use are hidden"
     assert len(queue_notes(elsewhere, "ada", NOON)) == 1
 
 

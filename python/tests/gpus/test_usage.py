@@ -33,12 +33,10 @@ def test_use_is_the_monotonic_time_between_two_counts() -> None:
     assert counter.count(TWO, [lease("ada", 0)], 100) == {}
     assert counter.count(TWO, [lease("ada", 0), lease("ben", 1)], 115) == {"ada": 15}
     assert counter.count(TWO, [lease("ben", 1)], 130) == {"ben": 15}
-    assert counter.count(TWO, [lease("ben", 1, since=9)], 145) == {}, (
-        "another container: between the two there was none"
-    )
+    assert counter.count(TWO, [lease("ben", 1, since=9)], 145) == {}, "another container, with a gap between the two"
     assert counter.count(TWO, [lease("cem", 0, 1)], 160) == {}
     assert counter.count(TWO, [lease("cem", 0, 1)], 175) == {"cem": 30}, "two at once count twice"
-    assert counter.count(TWO, [lease("cem", 7)], 190) == {"cem": 0}, "a device that has vanished is of no use"
+    assert counter.count(TWO, [lease("cem", 7)], 190) == {"cem": 0}, "a removed device counts nothing"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +53,7 @@ def test_the_last_seven_days_count(db: Session, rows: list[tuple[date, float]], 
     for day, used in rows:
         usage.record_use(db, {"ada": used}, day)
     assert usage.recent_use(db, today).get("ada", 0) == seconds
-    assert usage.recent_use(db, TODAY) != {}, "and nothing is lost by it"
+    assert usage.recent_use(db, TODAY) != {}, "nothing is lost"
 
 
 def test_the_oldest_rows_are_deleted_whatever_the_clock_says(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +74,9 @@ def test_the_least_gpu_time_goes_first_and_offers_stay(db: Session) -> None:
     for name in ("ada", "ben", "cem"):
         queue.join_queue(db, name)
     full = lease("zoe", 0, 1)
-    assert [entry.name for entry in snapshot_of(db, full).queue] == ["ben", "cem", "ada"], "minutes let nobody overtake"
+    assert [entry.name for entry in snapshot_of(db, full).queue] == ["ben", "cem", "ada"], (
+        "minutes do not change the order"
+    )
     one = snapshot_of(db, lease("zoe", 0))
     assert [(entry.name, entry.offered is not None) for entry in one.queue] == [
         ("ben", True),

@@ -48,7 +48,7 @@ def has_started(hub: subprocess.Popen[bytes], address: str) -> bool:
 
 
 def test_a_hub_that_a_script_started_in_the_background_stops_at_once(settings: Path) -> None:
-    # What a shell without job control does with commands that end with &.
+    # A shell without job control does this for commands that end with &.
     ignoring = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
     hub = subprocess.Popen([*ignoring, *classroom("hub", "--settings", str(settings))])
     address = json.loads(settings.read_text())["hub"]["listen"]

@@ -49,7 +49,7 @@ def test_an_archive_holds_all_files_owned_by_the_student(student: Path) -> None:
     }  # fmt: skip
     assert {(member.uid, member.gid) for member in archived.values()} == {(1000, 100)}
     assert archived["work/deep/er/ü.txt"].mtime == 1_700_000_000
-    assert archived["work/run.sh"].mode == 0o755, "no set-user-ID bit comes along"
+    assert archived["work/run.sh"].mode == 0o755, "the set-user-ID bit is removed"
     assert archived["work/shadow"].issym()
     assert archived["work/shadow"].linkname == "/etc/shadow"
 

@@ -164,7 +164,7 @@ def test_the_hub_decrypts_with_the_old_key_and_encrypts_with_its_own(tmp_path: P
     assert "second key" in add_crypt_keys(tmp_path, [OLD])
     assert file.read_text() == f"{KEY};{OLD}\n"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert add_crypt_keys(tmp_path, [OLD]) == "", "a second time changes nothing"
+    assert add_crypt_keys(tmp_path, [OLD]) == "", "a second call changes nothing"
     assert add_crypt_keys(tmp_path, []) == ""
 
 

@@ -81,7 +81,9 @@ def test_the_highest_priority_decides_and_gpu_rules_are_not_mixed() -> None:
     assert found.groups == ("staff", "art", "ml")
     assert found.student.memory == 2 * GIB
     assert (found.gpu.policy, found.gpu.per_student, found.gpu.devices) == ("all", 1, ())
-    assert (found.gpu.longest_lease, found.gpu.idle, found.gpu.notice) == (0, 2700, 600), "0 is never, null the site's"
+    assert (found.gpu.longest_lease, found.gpu.idle, found.gpu.notice) == (0, 2700, 600), (
+        "0 means never, null the site's value"
+    )
 
 
 def test_a_group_can_be_inspected_as_a_separate_class() -> None:

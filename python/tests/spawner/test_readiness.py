@@ -51,7 +51,7 @@ def test_a_dead_server_is_not_waited_for() -> None:
 
 def test_a_dead_server_without_refusal_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
-        for _ in range(4):  # the queue is full from the second on: what comes then gets no answer
+        for _ in range(4):  # the queue is full from the second on: later connections get no answer
             waiting = stack.enter_context(socket.socket())
             waiting.settimeout(0)
             waiting.connect_ex(full.getsockname())

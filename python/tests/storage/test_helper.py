@@ -159,7 +159,7 @@ def test_the_message_for_a_file_system_without_quotas_has_the_commands(settings_
     (mistake,) = handle_request(b'{"action": "check"}', settings_file)["mistakes"]
     assert f"the file system of {store} has no project quotas" in mistake
     assert "prjquota" in mistake
-    # The students work all the same.
+    # Students can still work.
     assert handle_request(json.dumps({"action": "make", "home": HOME}).encode(), settings_file) == {"empty": True}
 
 

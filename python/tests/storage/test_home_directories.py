@@ -126,7 +126,7 @@ def test_measuring_a_very_deep_home_ends(store: Path) -> None:
         assert used(store).files == 101
         assert len(list(Path("/proc/self/fd").iterdir())) == before
     finally:
-        subprocess.run(["rm", "-rf", home], check=True)  # pytest's own clearing away recurses
+        subprocess.run(["rm", "-rf", home], check=True)  # pytest's own removal recurses
 
 
 def test_a_change_in_the_future_counts_as_now(store: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_full_home(small_home: Path, spawn: Callable[[str], Server], used_befo
     assert kernel.run("import tempfile, json\nprint(6 * 7)") == "42\n"
     assert kernel.run("import matplotlib.pyplot; print('plots')") == "plots\n"
 
-    # Lab saves by itself every minute: the second failure must not destroy what the first left.
+    # JupyterLab saves every minute: a second failure must not destroy the file either.
     for _ in range(3):
         answer = save_notebook(server, "changed " * 20_000)
         assert answer.status_code == 507

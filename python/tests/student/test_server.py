@@ -88,7 +88,7 @@ def test_kernels_use_sockets_in_a_private_directory(server: Server) -> None:
             for connection in one.net_connections("inet")
             if connection.status == psutil.CONN_LISTEN
         ]
-    # ipykernel has a port for what its own child processes print; nothing is for others.
+    # ipykernel has a port for the output of its child processes; no port is for others.
     assert set(listening) <= {"127.0.0.1"}
 
 
@@ -207,7 +207,7 @@ def test_the_hub_may_crash_and_come_back_without_a_server_noticing(hub: Hub, ser
     with server.kernel() as kernel:
         assert kernel.run("x = 41") == ""
         hub.kill()
-        # Known logins are remembered for some minutes: work goes on.
+        # Known logins are cached for some minutes, so work continues.
         assert kernel.run("x += 1") == ""
         server.save("meanwhile.txt", "saved without a hub").raise_for_status()
         hub.start()
@@ -252,5 +252,5 @@ def test_a_server_whose_hub_is_away_starts_and_waits_for_it(lonely: tuple[str, s
     wait_until(lambda: log.read_text().count("trying again") >= 3, "three tries to reach the hub")
     assert process.poll() is None
     assert "Traceback" not in log.read_text()
-    # Started without -I, it has started itself again with it.
+    # A server that is started without -I restarts itself with it.
     assert "-I" in psutil.Process(process.pid).cmdline()

@@ -202,4 +202,4 @@ def test_an_idle_kernel_is_stopped_with_its_tab_open_and_a_busy_one_is_not(spawn
             wait_until(lambda: idle.id not in kernels(), "the idle kernel is stopped", 30)
             assert_stays(lambda: busy.id in kernels(), "the busy kernel runs", 5)
             assert end() == "done\n"
-        wait_until(lambda: busy.id not in kernels(), "the other one is stopped when it has been idle, too", 30)
+        wait_until(lambda: busy.id not in kernels(), "the other kernel is stopped when it is idle too", 30)

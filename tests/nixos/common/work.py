@@ -27,8 +27,8 @@ def main() -> None:
     with mine.kernel() as kernel:
         kernel.run("x = 41")
         (PLACE / "begun").touch()
-        wait_until((PLACE / "go").exists, "the test goes on", 1800)
-        wait_until(lambda: mine.get("api/status").status_code == 200, "the server is reached again", 120)
+        wait_until((PLACE / "go").exists, "the test continues", 1800)
+        wait_until(lambda: mine.get("api/status").status_code == 200, "the server answers again", 120)
         kernel.reconnect()
         (PLACE / "done.part").write_text(kernel.run("x + 1"))
         (PLACE / "done.part").rename(PLACE / "done")

@@ -172,7 +172,7 @@ def test_instances_replace_their_card(library: Library) -> None:
         found = opened.read()
     assert [each.index for each in found] == ["0:0", "0:1"]
     assert {each.use for each in found} == {None}
-    assert found[0].processes == (Process(7, 100, None),), "the driver counts no use of those"
+    assert found[0].processes == (Process(7, 100, None),), "the driver does not measure instances"
 
 
 def test_a_lost_card_is_left_out(library: Library) -> None:

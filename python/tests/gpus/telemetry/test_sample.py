@@ -63,8 +63,8 @@ def test_a_container_is_idle_since_its_last_process_ran() -> None:
     sample = measured.collect([reading(Process(1, 500, 0.0), Process(2, 300, 0.0))], 400, NOON)
     assert sample.containers == {ADA: ContainerUse(idle=290, memory=500), BEN: ContainerUse(idle=300, memory=300)}
     assert sample.idle(ADA, age=1000) == 290
-    assert sample.idle("c" * 64, age=1000) == 300, "one that has no process on a GPU, for as long as was watched"
-    assert sample.idle("c" * 64, age=5) == 5, "and no longer than it has been there"
+    assert sample.idle("c" * 64, age=1000) == 300, "a container without GPU processes, since the collector began"
+    assert sample.idle("c" * 64, age=5) == 5, "not longer than the container's age"
 
 
 def test_unknown_use_counts_as_use() -> None:
