@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from classroom.cli.output import build_table, print_result
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
     from classroom.settings.models import Site
-
-_TEMPLATES = Environment(loader=PackageLoader("classroom.cli"), autoescape=True, undefined=StrictUndefined)
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,10 @@ class CredentialSheet:
 
     def as_html(self) -> str:
         """Return the page."""
-        return _TEMPLATES.get_template("credential_sheet.html").render(vars(self)) + "\n"
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - takes a while to import
+
+        templates = Environment(loader=PackageLoader("classroom.cli"), autoescape=True, undefined=StrictUndefined)
+        return templates.get_template("credential_sheet.html").render(vars(self)) + "\n"
 
 
 class CredentialFiles:

@@ -54,5 +54,5 @@ def inspect_shared_directory(path: Path, groups: str, root: Path) -> Iterable[Fi
     # The mode that applies to the student: owner, group or others, in this order.
     shift = {status.st_gid == _GROUP: 3, status.st_uid == _USER: 6}.get(True, 0)
     if (status.st_mode >> shift) & 5 != 5:
-        says = f"{path} students of {groups} cannot read it."
+        says = f"{path}: students of {groups} cannot read it."
         yield wrong(ABOUT, says, f"chmod a+rx {path}")
