@@ -1,4 +1,4 @@
-# For machines without Nix. Each target delegates; `make` alone says what there is.
+# For machines without Nix. Each target delegates; `make` lists them.
 
 PYTHON ?= python3
 VENV := .venv

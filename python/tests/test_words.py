@@ -52,7 +52,13 @@ BETTER = {
     r"go(es)? to (its|their) turns?|out of turn": "in the order of the queue",
     r"who has [a-z ]+ (comes|is|gets)": "a sentence with a subject: students with ... come",
     r"nobody but": "only",
+    r"whoever": "the user who",
+    r"need (not|be)": "does not have to, or may be missing",
+    r"by way of": "through",
     r"the pages say nothing|has been seen yet": "what is missing: no ... is set",
+    r"was for one time|set password and go on|the old password ends|your present password|attackers try first"
+    r"|what runs in it ends|gpus need you|be done by a link|look whether it arrived|nothing sets it by|may be anybody"
+    r"|since when unchanged|the class works, and yet": "the text of the page or message today",
 }
 
 # A key that programs read keeps its name; a file that lists the words keeps the words.

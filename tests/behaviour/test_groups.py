@@ -31,7 +31,7 @@ class Course:
     room: Class
     member: Server
     place: str
-    """On the engine's machine, whose files are reached by way of the engine."""
+    """The directory on the engine's machine, reached through the engine."""
 
     @property
     def server(self) -> Verb:

@@ -40,7 +40,7 @@ def missing() -> str:
 
 
 def evaluate(expression: str, **arguments: str) -> Any:
-    """Return the value of a Nix expression in which `t` is tests/nix/default.nix, by way of JSON.
+    """Return the value of a Nix expression in which `t` is tests/nix/default.nix, through JSON.
 
     Raises:
         NixError: it does not evaluate.

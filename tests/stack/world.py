@@ -47,7 +47,7 @@ PACKAGES = {
 }
 """Packages of the index at http://203.0.113.10/simple/, by name and version; the others are the wheels in `INDEX`."""
 INDEX = "CLASSROOM_STACK_INDEX"
-"""The variable that names a folder of wheels, of which nothing need be there when the stack starts."""
+"""The variable that names a directory of wheels, which may be empty when the stack starts."""
 
 
 def wheel(name: str, version: str) -> tuple[str, bytes]:

@@ -16,7 +16,7 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = 60, pause
 
     Args:
         condition: is called again and again until what it returns is true.
-        what: the condition in words, for the message.
+        what: a description of the condition, for the message.
         seconds: the bound.
         pause: the longest pause between two calls, in seconds; the first pauses are shorter.
 
@@ -37,7 +37,7 @@ def wait_unchanged(read: Callable[[], T], what: str, unchanged: float, seconds: 
     """Wait until a value has stayed the same for `unchanged` seconds and return it.
 
     Raises:
-        TimeoutError: it went on changing until the bound of `seconds`.
+        TimeoutError: it still changed at the bound of `seconds`.
     """
     value, since = read(), time.monotonic()
 

@@ -69,7 +69,7 @@ def home_locations(file: Path) -> dict[str, str]:
 
 
 def prepare_home(settings: Settings, location: str, user: str) -> Path:
-    """Return the path of a home. A volume is created if there is none; a directory need not exist.
+    """Return the path of a home. A volume is created if there is none; a directory may be missing.
 
     Raises:
         ClassroomError: the engine does not answer, the volume cannot be written from here, or the directory of all

@@ -132,7 +132,7 @@ def _list_files(directories: Iterable[Path]) -> tuple[tuple[tuple[Path, int, int
                     status = path.stat()
                     files.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
         except (FileNotFoundError, NotADirectoryError):
-            continue  # the engine's default directories need not exist
+            continue  # the engine's default directories may be missing
         except OSError as error:
             problems.append(f"{directory}: cannot be read ({error.strerror}); let the hub's user read it")
     return tuple(files), tuple(problems)

@@ -26,7 +26,7 @@ class StudentTerminalManager(TerminalManager):
     last_output: datetime | None = None
 
     def pre_pty_read_hook(self, ptywclients: Any) -> None:  # noqa: ANN401 - terminado's
-        """Record the time of output, which includes the echo of typed text; no tab need be open."""
+        """Record the time of output, which includes the echo of typed text; an open tab is not necessary."""
         super().pre_pty_read_hook(ptywclients)
         self.last_output = datetime.now(UTC)
 
