@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -89,6 +90,18 @@ def test_a_start_leaves_the_queue_and_a_failed_one_does_not(
     assert [entry.name for entry in queue.read_queue(db)] == ["ada"]
     asyncio.run(start(scheduler, engine, "ada"))
     assert queue.read_queue(db) == ()
+
+
+def test_a_cancelled_start_lets_the_next_one_through(scheduler: GpuScheduler, engine: FakeEngine, db: Session) -> None:
+    async def cancelled() -> object:
+        queue.join_queue(db, "ada")
+        gpu = (await scheduler.snapshot()).gpu
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01), scheduler.allocate("ada", gpu, "c-ada"):
+                await asyncio.sleep(60)
+        return await asyncio.wait_for(start(scheduler, engine, "ada"), 10)
+
+    assert isinstance(asyncio.run(cancelled()), Granted)
 
 
 def test_a_start_without_a_gpu_gets_none(scheduler: GpuScheduler, engine: FakeEngine) -> None:
