@@ -46,14 +46,16 @@ def mistake(line: str) -> str:
                 break
             return f"no command {words[0]}"
         command = command.commands[words.pop(0)]
-    options = {name for each in command.params for name in (*each.opts, *each.secondary_opts)} | {"--help"}
+    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {
+        "--help"
+    }
     unknown = [word for word in words if re.match(r"-{1,2}[a-z]", word) and word.split("=")[0] not in options]
     return f"no option {unknown[0]}" if unknown else ""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
 def test_every_command_of_the_docs_exists(page: Path) -> None:
-    found = {line: said for line in named(page.read_text(encoding="utf-8")) if (said := mistake(line))}
+    found = {line: problem for line in named(page.read_text(encoding="utf-8")) if (problem := mistake(line))}
     assert found == {}
 
 
@@ -71,11 +73,11 @@ def messages(source: str) -> Iterator[str]:
 
 def test_every_command_in_a_message_exists() -> None:
     found = {
-        line: said
+        line: problem
         for file in (TOP / "python/src/classroom").rglob("*.py")
         for message in messages(file.read_text(encoding="utf-8"))
         for line in re.findall(r"\bclassroom ((?:[a-z][a-z-]*\b ?){1,3})", message)
-        if (said := mistake(line))
+        if (problem := mistake(line))
     }
     assert found == {}
 
@@ -86,7 +88,7 @@ def test_commands_in_pages_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "problem"),
     [
         ("users add NAME...", ""),
         ("gpus", ""),
@@ -97,8 +99,8 @@ def test_commands_in_pages_are_found() -> None:
         ("frobnicate", "no command frobnicate"),
     ],
 )
-def test_a_missing_command_is_found(line: str, said: str) -> None:
-    assert mistake(line) == said
+def test_a_missing_command_is_found(line: str, problem: str) -> None:
+    assert mistake(line) == problem
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
@@ -142,7 +144,9 @@ def unknown_names(text: str, known: set[str]) -> list[str]:
             continue
         if not dotted[1] and (name.partition(".")[0] not in tops or name.rpartition(".")[2] in {"json", "toml"}):
             continue
-        if not any(re.fullmatch(re.sub(r"<name>|NAME", r"[^.]+", re.escape(each)), name) for each in prefixes(known)):
+        if not any(
+            re.fullmatch(re.sub(r"<name>|NAME", r"[^.]+", re.escape(prefix)), name) for prefix in prefixes(known)
+        ):
             unknown.append(name)
     return unknown
 

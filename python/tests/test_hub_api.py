@@ -24,11 +24,11 @@ def answering() -> Iterator[Callable[[int, bytes], HubClient]]:
     def serve(status: int, body: bytes) -> HubClient:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                said = body or json.dumps({"path": self.path, "token": self.headers["Authorization"]}).encode()
+                answer = body or json.dumps({"path": self.path, "token": self.headers["Authorization"]}).encode()
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(said)))
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(said)
+                self.wfile.write(answer)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -54,7 +54,7 @@ def test_requests_have_the_token_and_ignore_proxies_of_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "said"),
+    ("status", "body", "kind", "message"),
     [
         (409, b'{"message": "That is taken."}', RefusedError, "^That is taken.$"),
         (403, b'{"message": "Missing or invalid credentials."}', NoTokenError, "restart the hub"),
@@ -68,9 +68,9 @@ def test_a_refusal_has_the_hubs_message(
     status: int,
     body: bytes,
     kind: type[ClassroomError],
-    said: str,
+    message: str,
 ) -> None:
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=message):
         answering(status, body).post("classroom/accounts", {})
 
 

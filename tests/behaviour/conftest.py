@@ -132,10 +132,10 @@ def new_student(url: str, admin: Visitor) -> Iterator[Callable[..., servers.Serv
         return made[-1]
 
     yield make
-    for each in made:
-        if each.is_known:
-            each.stop()
-        each.visitor.web.close()
+    for student in made:
+        if student.is_known:
+            student.stop()
+        student.visitor.web.close()
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Add the last log lines of the server's parts and of the containers concerned to the report of a failure."""
     report = yield
     if report.failed and (command := os.environ.get("CLASSROOM_SERVER")):
-        students = [each.name for each in getattr(item, "funcargs", {}).values() if isinstance(each, servers.Server)]
+        students = [
+            fixture.name for fixture in getattr(item, "funcargs", {}).values() if isinstance(fixture, servers.Server)
+        ]
         report.sections.extend(last_lines(shlex.split(command), students))
     if report.failed and report.when == "call" and CONTEXTS in item.stash:
         opened: list[BrowserContext] = item.stash[CONTEXTS]

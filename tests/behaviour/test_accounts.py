@@ -122,10 +122,10 @@ def test_a_second_approval_changes_nothing(visit: Visit, admin: Visitor, name: s
 
 def test_several_students_are_approved_at_once(visit: Visit, admin: Visitor, name: str) -> None:
     names = [f"{name}-{i}" for i in range(3)]
-    for each in names:
-        visit().sign_up(each)
+    for username in names:
+        visit().sign_up(username)
     assert page_messages(admin.act("approve", *names)).startswith("Approved: ")
-    assert all(is_approved(admin, each) for each in names)
+    assert all(is_approved(admin, username) for username in names)
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,8 @@ def test_an_instructor_approves_all_by_keyboard(
     open_page: Callable[..., Page], visit: Visit, admin: Visitor, admin_credentials: tuple[str, str], name: str
 ) -> None:
     names = [f"{name}-{i}" for i in range(2)]
-    for each in names:
-        visit().sign_up(each)
+    for username in names:
+        visit().sign_up(username)
     page = open_page()
     sign_in(page, *admin_credentials)
     page.get_by_role("link", name="Accounts").focus()
@@ -111,7 +111,7 @@ def test_an_instructor_approves_all_by_keyboard(
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_text("Approved: ").wait_for()
-    assert all(is_approved(admin, each) for each in names)
+    assert all(is_approved(admin, username) for username in names)
 
 
 def test_everything_works_without_javascript(

@@ -124,21 +124,21 @@ def test_a_new_password_from_the_instructor_ends_the_lockout(
 
 def test_forty_wrong_logins_do_not_stall_the_hub(visit: Visit, name: str, figure: Callable[[str], None]) -> None:
     people = [visit() for _ in range(40)]
-    for each in people:
-        each.get("/hub/login")
+    for person in people:
+        person.get("/hub/login")
     bystander = visit()
     waits: list[float] = []
     with ThreadPoolExecutor(len(people)) as pool:
         tries = [
-            pool.submit(each.post, "/hub/login", {"username": f"{name}-{i}", "password": "wrong"})
-            for i, each in enumerate(people)
+            pool.submit(person.post, "/hub/login", {"username": f"{name}-{i}", "password": "wrong"})
+            for i, person in enumerate(people)
         ]
-        while not all(each.done() for each in tries):
+        while not all(attempt.done() for attempt in tries):
             start = time.perf_counter()
             assert bystander.get("/hub/health").status_code == 200
             waits.append(time.perf_counter() - start)
             time.sleep(0.02)
-    assert {each.result().status_code for each in tries} == {403}
+    assert {attempt.result().status_code for attempt in tries} == {403}
     figure(f"during 40 wrong logins {len(waits)} other requests were answered, the slowest in {max(waits):.2f} s")
     assert max(waits) < 1.5
 

@@ -159,8 +159,8 @@ def test_a_taken_name_is_refused(visit: Visit, name: str) -> None:
 
 def test_one_of_two_concurrent_sign_ups_is_told_that_the_name_is_taken(visit: Visit, admin: Visitor, name: str) -> None:
     people = [visit() for _ in range(6)]
-    for each in people:
-        each.get("/hub/signup")
+    for person in people:
+        person.get("/hub/signup")
     with ThreadPoolExecutor(len(people)) as pool:
         answers = list(pool.map(lambda i: people[i].sign_up(name, f"{PASSWORD} {i}"), range(len(people))))
     won = [answer.url.path == "/hub/waiting" for answer in answers]

@@ -13,7 +13,7 @@ from behaviour.terminal import Terminal
 def test_the_list_has_memory_cpu_and_start_of_each_server(terminal: Terminal, mine: Server) -> None:
     with mine.kernel() as kernel:
         kernel.run("held = bytearray(200_000_000)")
-        [found] = [each for each in terminal.ask("servers", "list") if each["name"] == mine.name]
+        [found] = [row for row in terminal.ask("servers", "list") if row["name"] == mine.name]
         kernel.end()
     assert (found["state"], found["gpus"]) == ("running", [])
     assert 200_000_000 < found["memory"] < found["memory_limit"]

@@ -64,7 +64,7 @@ def class_list(names: list[str], group: str = "") -> str:
 
 
 def accounts(terminal: Terminal) -> dict[str, dict[str, object]]:
-    return {each["name"]: each for each in terminal.ask("users", "list")}
+    return {row["name"]: row for row in terminal.ask("users", "list")}
 
 
 def must_choose(visit: Visit, name: str, password: str) -> bool:
@@ -185,7 +185,7 @@ def test_a_removed_students_home_is_archived_and_not_inherited(
     done = terminal.run("users", "remove", "--yes", student.name)
     assert (done.returncode, done.stdout) == (0, f"Removed: {student.name}.\n")
     assert student.name not in accounts(terminal)
-    assert student.name not in {each["name"] for each in terminal.ask("servers", "list")}
+    assert student.name not in {server["name"] for server in terminal.ask("servers", "list")}
     [made] = terminal.ask("users", "add", student.name)
     other = Server(visit(), student.name)
     answer = other.visitor.sign_in(student.name, made["password"])
@@ -216,7 +216,7 @@ def test_a_code_admits_one_student_without_approval(
     found = accounts(terminal)[name]
     assert (found["state"], found["groups"]) == ("approved", ["invited"])
     assert "used already" in page_messages(sign_up_with(visit(), f"{name}-2", first["code"]))
-    numbers = {each["hint"]: each for each in terminal.ask("users", "codes")}
+    numbers = {code["hint"]: code for code in terminal.ask("users", "codes")}
     assert numbers[first["code"][:4]]["used_by"] == name
     terminal.run("users", "codes", "--revoke", str(second["id"]))
     assert "no longer valid" in page_messages(sign_up_with(visit(), f"{name}-3", second["code"]))
@@ -273,7 +273,7 @@ def test_an_instructors_token_can_use_the_api(admin: Visitor, url: str) -> None:
     token = api(admin, "POST", "users/teacher/tokens", {}).json()["token"]
     headers = {"Authorization": f"token {token}"}
     answer = httpx.get(f"{url}/hub/api/classroom/accounts", headers=headers)
-    assert "teacher" in {each["name"] for each in answer.json()["accounts"]}
+    assert "teacher" in {account["name"] for account in answer.json()["accounts"]}
     for body in ("", "[]", "{", '{"accounts": []}', '{"accounts": [{"nme": "x"}]}', '{"accounts": [{"name": 1}]}'):
         answer = httpx.post(f"{url}/hub/api/classroom/accounts", headers=headers, content=body)
         assert (answer.status_code, bool(answer.json()["message"])) == (400, True), body

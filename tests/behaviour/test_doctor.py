@@ -32,16 +32,18 @@ class Doctor:
         script = 'status=0; classroom doctor --json --settings "$1" || status=$?; echo "$status"'
         answer, _, status = self.sh(script, settings or self.settings).rstrip().rpartition("\n")
         data = json.loads(answer)
-        assert data["well"] == (status == "0") == all(each["state"] != "wrong" for each in data["findings"])
+        assert data["well"] == (status == "0") == all(finding["state"] != "wrong" for finding in data["findings"])
         found: dict[str, list[dict[str, Any]]] = {}
-        for each in data["findings"]:
-            found.setdefault(each["about"], []).append(each)
+        for finding in data["findings"]:
+            found.setdefault(finding["about"], []).append(finding)
         return found
 
     def wrong(self, settings: str = "") -> dict[str, str]:
         """Return the messages of the problems by subject."""
         found = self.look(settings)
-        return {about: each["says"] for about, all_ in found.items() for each in all_ if each["state"] == "wrong"}
+        return {
+            about: finding["says"] for about, all_ in found.items() for finding in all_ if finding["state"] == "wrong"
+        }
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def other(doctor: Doctor) -> Iterator[Callable[..., str]]:
 
 def test_a_healthy_class_is_well(doctor: Doctor) -> None:
     found = doctor.look()
-    odd = {about: all_ for about, all_ in found.items() if any(each["state"] != "ok" for each in all_)}
+    odd = {about: all_ for about, all_ in found.items() if any(finding["state"] != "ok" for finding in all_)}
     assert set(odd) <= OF_THE_MACHINE, odd
     looked_at = {"settings", "hub", "proxy", "Nginx", "websockets", "engine", "engine's settings", "image"}
     assert looked_at | {"class bridge", "firewall", "GPUs", "disk", "clock", "secrets", "database"} <= set(found)
@@ -130,7 +132,7 @@ def test_changed_parts_are_found_and_the_command_fixes_them(harms: tuple[str, ..
     found = doctor.look()
     for harm in harms:
         _, about, message = HARM[harm]
-        (bad,) = [each for each in found[about] if message in each["says"]]
+        (bad,) = [finding for finding in found[about] if message in finding["says"]]
         assert bad["state"] == "wrong"
         doctor.sh(bad["mend"])
     assert set(doctor.wrong()) <= OF_THE_MACHINE
@@ -159,7 +161,7 @@ def test_an_engine_whose_restart_would_end_students_work_is_found(doctor: Doctor
     try:
         # The engine has not read the changed file yet.
         found = doctor.look()["engine's settings"]
-        assert [each["state"] for each in found] == ["warning"]
+        assert [finding["state"] for finding in found] == ["warning"]
         assert "has changed since the engine started" in found[0]["says"]
         doctor.sh(reload, file)
         for _ in range(50):

@@ -44,7 +44,7 @@ def upload_as_jupyterlab_does(server: Server, path: str, size: int) -> None:
 
 
 def test_a_new_home_has_the_welcome_notebook(mine: Server) -> None:
-    names = [each["name"] for each in mine.get("api/contents/").json()["content"]]
+    names = [entry["name"] for entry in mine.get("api/contents/").json()["content"]]
     assert names == ["Welcome.ipynb"]
 
 

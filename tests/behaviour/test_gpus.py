@@ -29,8 +29,8 @@ def test_each_student_gets_a_gpu_and_the_next_may_start_without_one(room: Class)
     assert room.sees(late) == "none"
     late.open()
     with late.kernel() as kernel:
-        said = kernel.run("from classroom.student.gpu import describe; print(describe())")
-    assert "You chose to start without a GPU." in said
+        output = kernel.run("from classroom.student.gpu import describe; print(describe())")
+    assert "You chose to start without a GPU." in output
     late.stop()
     first[0].stop()
     start(late)
@@ -139,8 +139,8 @@ def test_without_a_driver_students_start_and_read_the_reason_and_so_does_the_ins
     assert seen == "none"
     student.open()
     with student.kernel() as kernel:
-        said = kernel.run("from classroom.student.gpu import describe; print(describe())")
-    assert "No GPU is available to the class now." in said
+        output = kernel.run("from classroom.student.gpu import describe; print(describe())")
+    assert "No GPU is available to the class now." in output
     home = admin.get("/hub/home").text
     assert "nvidia.json: not valid JSON" in home
     assert "students start without one" in home
@@ -166,8 +166,8 @@ def test_a_device_unknown_to_the_engine_prevents_no_start(room: Class) -> None:
     assert seen == "none"
     student.open()
     with student.kernel() as kernel:
-        said = kernel.run("from classroom.student.gpu import describe; print(describe())")
-    assert "The GPU could not be attached." in said
+        output = kernel.run("from classroom.student.gpu import describe; print(describe())")
+    assert "The GPU could not be attached." in output
     assert room.holders() == {"9": []}
 
 

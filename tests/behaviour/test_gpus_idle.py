@@ -35,8 +35,14 @@ def measure(room: Class) -> Iterator[Callable[..., str]]:
     def write(*, watched: float = 3600, ago: float = 0, card: str = "Test Card", **idle: float) -> str:
         containers = {_container(room, name): {"idle": seconds, "memory": 0} for name, seconds in idle.items()}
         cards = [CARD | {"index": "0", "name": card}]
-        said = {"version": 1, "taken": time.time() - ago, "watched": watched, "cards": cards, "containers": containers}
-        room.server("exec", "sh", "-c", 'printf %s "$1" > "$2.new"; mv "$2.new" "$2"', "sh", json.dumps(said), file)
+        sample = {
+            "version": 1,
+            "taken": time.time() - ago,
+            "watched": watched,
+            "cards": cards,
+            "containers": containers,
+        }
+        room.server("exec", "sh", "-c", 'printf %s "$1" > "$2.new"; mv "$2.new" "$2"', "sh", json.dumps(sample), file)
         return file
 
     yield write

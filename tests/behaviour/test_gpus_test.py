@@ -15,8 +15,8 @@ pytestmark = pytest.mark.timeout(300)
 def trial(room: Class, *words: str) -> tuple[int, str]:
     """Return the exit status and output."""
     command = 'classroom gpus test --settings "$0" "$@"; echo "status $?"'
-    said = room.server("exec", "sh", "-c", f"({command}) 2>&1", room.server("settings").strip(), *words)
-    text, _, status = said.rpartition("status ")
+    output = room.server("exec", "sh", "-c", f"({command}) 2>&1", room.server("settings").strip(), *words)
+    text, _, status = output.rpartition("status ")
     return int(status), text
 
 
@@ -25,8 +25,8 @@ def test_each_gpu_is_tested_in_a_container_that_is_removed(room: Class) -> None:
     status, text = trial(room, "--json")
     found: list[dict[str, Any]] = json.loads(text)
     assert status == 1
-    assert [each["device"] for each in found] == ["0", "2"]
-    assert all("PyTorch is not installed in this image." in each["said"] for each in found)
+    assert [result["device"] for result in found] == ["0", "2"]
+    assert all("PyTorch is not installed in this image." in result["said"] for result in found)
     assert room.server("docker", "ps", "--all", "--quiet", "--filter", "label=org.classroom.trial") == ""
 
 

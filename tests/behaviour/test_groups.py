@@ -52,7 +52,7 @@ class Course:
         """Return the names that the file browser shows in `shared`; empty if the folder does not exist."""
         student.open()
         answer = student.get("api/contents/shared")
-        return [each["name"] for each in answer.json()["content"]] if answer.status_code == 200 else []
+        return [entry["name"] for entry in answer.json()["content"]] if answer.status_code == 200 else []
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +112,11 @@ def test_a_student_of_a_group_gets_its_settings_and_another_does_not(
     assert course.sees(other) == []
     with other.kernel() as kernel:
         assert not kernel.ask("__import__('os').path.lexists('/srv/shared')")
-    found = {each["name"]: each for each in terminal.ask("servers", "list")}
+    found = {row["name"]: row for row in terminal.ask("servers", "list")}
     assert (found[course.member.name]["groups"], found[course.member.name]["image"]) == (["vision"], IMAGE)
     assert found[other.name]["groups"] == []
     assert "vision" in terminal.run("servers", "list").stdout
-    assert [each["name"] for each in terminal.ask("users", "list", "--group", "vision")] == [course.member.name]
+    assert [account["name"] for account in terminal.ask("users", "list", "--group", "vision")] == [course.member.name]
 
 
 def test_a_shared_folder_is_read_and_not_written(course: Course) -> None:
@@ -172,10 +172,12 @@ def test_a_missing_shared_folder_is_reported_to_the_student_and_by_doctor(course
     try:
         with pytest.raises(CodeError, match="The shared folder faces is not on this machine"):
             course.member.start()
-        said = {each["about"]: each for each in json.loads(terminal.run("doctor", "--json").stdout)["findings"]}
-        assert said["shared folders"]["state"] == "wrong"
+        findings = {
+            finding["about"]: finding for finding in json.loads(terminal.run("doctor", "--json").stdout)["findings"]
+        }
+        assert findings["shared folders"]["state"] == "wrong"
         missing = f"{course.place}/faces is not on this machine: no student of vision can start a server."
-        assert missing in said["shared folders"]["says"]
+        assert missing in findings["shared folders"]["says"]
     finally:
         course.sh("mv away faces")
     course.member.start()

@@ -112,7 +112,7 @@ def test_a_program_with_the_setuid_bit_gains_nothing(kernel: Kernel) -> None:
 
 def test_no_socket_of_the_server_is_in_the_container(kernel: Kernel) -> None:
     sockets = kernel.run("!find / -xdev -type s 2>/dev/null; find /run /var /home /tmp -type s 2>/dev/null").split()
-    assert [each for each in sockets if not each.startswith("/tmp/jupyter/")] == []
+    assert [path for path in sockets if not path.startswith("/tmp/jupyter/")] == []
     listening = kernel.run("print(open('/proc/net/unix').read())")
     assert "docker" not in listening
     assert "proxy" not in listening
@@ -128,12 +128,12 @@ def test_a_student_sees_only_their_own_processes(mine: Server, kernel: Kernel, s
 def test_no_device_of_the_machine_is_in_the_container(kernel: Kernel) -> None:
     devices = set(kernel.run("!find /dev -type b -o -type c").split())
     harmless = {"null", "zero", "full", "random", "urandom", "tty", "console", "pts/0", "pts/ptmx", "ptmx"}
-    assert {each.removeprefix("/dev/") for each in devices} <= harmless
+    assert {device.removeprefix("/dev/") for device in devices} <= harmless
 
 
 def test_the_home_is_the_only_thing_of_the_machine_in_the_container(kernel: Kernel, server: Verb, mine: Server) -> None:
     found = containers.inspect(server, mine.name)
-    assert [(each["Type"], each["Destination"]) for each in found["Mounts"]] == [("volume", "/home/jovyan")]
+    assert [(mount["Type"], mount["Destination"]) for mount in found["Mounts"]] == [("volume", "/home/jovyan")]
     writable = kernel.run("!find / -xdev -writable -not -path '/proc/*' -not -type l 2>/dev/null").split()
     assert set(writable) == {"/tmp", "/home/jovyan"}
 
@@ -168,7 +168,7 @@ def test_the_container_has_the_limits_of_the_settings(server: Verb, mine: Server
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
     assert host["CapAdd"] is None
-    assert "no-new-privileges" in [each.partition(":")[0] for each in host["SecurityOpt"]]
+    assert "no-new-privileges" in [option.partition(":")[0] for option in host["SecurityOpt"]]
     assert host["Privileged"] is False
     assert (host["PidMode"], host["IpcMode"], host["UTSMode"]) == ("", "private", "")
     assert host["Init"] is True

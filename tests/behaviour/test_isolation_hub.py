@@ -46,7 +46,7 @@ def ask(kernel: Kernel) -> Callable[..., tuple[int, Any]]:
     kernel.run(ASK)
 
     def send(method: str, path: str, *more: object, **headers: str) -> tuple[int, Any]:
-        words = [repr(each) for each in (method, path, *more)] + [
+        words = [repr(word) for word in (method, path, *more)] + [
             f"{name}={value!r}" for name, value in headers.items()
         ]
         status, text = kernel.ask(f"ask({', '.join(words)})")
@@ -115,7 +115,7 @@ def test_a_servers_token_lists_no_other_student(
     ask: Callable[..., tuple[int, Any]], mine: Server, other: Server
 ) -> None:
     status, found = ask("GET", "/hub/api/users")
-    assert status == 403 or [each["name"] for each in found] == [mine.name]
+    assert status == 403 or [user["name"] for user in found] == [mine.name]
     assert other.name not in json.dumps(found)
 
 
@@ -216,7 +216,7 @@ def test_a_student_chooses_neither_image_nor_command_nor_mounts(
     assert found["Config"]["User"] == "1000:100"
     assert found["HostConfig"]["Privileged"] is False
     assert "evil" not in json.dumps(found)
-    assert [each["Destination"] for each in found["Mounts"]] == ["/home/jovyan"]
+    assert [mount["Destination"] for mount in found["Mounts"]] == ["/home/jovyan"]
     mine.stop()
 
 

@@ -22,19 +22,19 @@ def own(new_student: Callable[[], Server]) -> Iterator[Server]:
 
 def install(server: Server, package: str = "classroom-example==1.0") -> str:
     with server.kernel() as kernel:
-        said = kernel.run(f"%pip install --upgrade {package}", bound=90)
+        output = kernel.run(f"%pip install --upgrade {package}", bound=90)
         kernel.end()
-    assert f"Successfully installed {package.replace('==', '-')}" in said, said
-    assert "ERROR" not in said
-    return said
+    assert f"Successfully installed {package.replace('==', '-')}" in output, output
+    assert "ERROR" not in output
+    return output
 
 
 def runs(server: Server, code: str) -> str:
     """Run code in a new kernel and return its output."""
     with server.kernel() as kernel:
-        said: str = kernel.run(code, bound=90)
+        output: str = kernel.run(code, bound=90)
         kernel.end()
-    return said
+    return output
 
 
 VERSION = "import classroom_example; print(classroom_example.VERSION)"
@@ -79,9 +79,9 @@ def test_a_package_that_prevents_kernels_from_starting_is_reported_and_can_be_re
     own.stop()
     own.start()
     with own.kernel() as kernel:
-        said = kernel.run("%pip uninstall --yes traitlets", bound=90)
-        assert "traitlets 99 is of no use" in said, said
-        assert "Successfully uninstalled traitlets-99.0" in said, said
+        output = kernel.run("%pip uninstall --yes traitlets", bound=90)
+        assert "traitlets 99 is of no use" in output, output
+        assert "Successfully uninstalled traitlets-99.0" in output, output
     assert runs(own, "import traitlets, sys; print(traitlets.__version__ > '4', sys.flags.no_user_site)") == "True 0\n"
 
 
@@ -122,7 +122,7 @@ def test_the_server_loads_no_package_of_the_home_and_kernels_do(own: Server) -> 
     with own.kernel() as kernel:
         kernel.run(PLANT)
         site = kernel.ask("__import__('site').getusersitepackages()")
-        for path in (each.format(site=site) for each in CODE):
+        for path in (template.format(site=site) for template in CODE):
             mark = f"import os; os.close(os.open('/home/jovyan/loaded-' + {path!r}.replace('/', '-'), os.O_CREAT))\n"
             kernel.run(f"plant({path!r}, {mark!r})")
         for folder in ENABLED:
@@ -132,15 +132,15 @@ def test_the_server_loads_no_package_of_the_home_and_kernels_do(own: Server) -> 
     own.start()
 
     def loaded() -> list[str]:
-        names = [each["name"] for each in own.get("api/contents/").json()["content"]]
-        return [each for each in names if each.startswith("loaded-")]
+        names = [entry["name"] for entry in own.get("api/contents/").json()["content"]]
+        return [file for file in names if file.startswith("loaded-")]
 
     assert loaded() == []
     with own.kernel() as kernel:
-        said = kernel.run("1 + 1")
-        assert said.endswith("2")
-        assert "No module named 'tornado.ioloop'" in said  # the planted module is empty: a kernel loads it
-    assert any(each.endswith("evil.pth") for each in loaded()), "no kernel loads the file, so the test is void"
+        output = kernel.run("1 + 1")
+        assert output.endswith("2")
+        assert "No module named 'tornado.ioloop'" in output  # the planted module is empty: a kernel loads it
+    assert any(file.endswith("evil.pth") for file in loaded()), "no kernel loads the file, so the test is void"
 
 
 def test_a_variable_that_a_student_sets_reaches_no_server(own: Server) -> None:

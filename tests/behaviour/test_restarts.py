@@ -182,7 +182,7 @@ def test_the_homepage_answers_while_the_engine_is_away(student: Visitor, server:
 def test_secrets_of_hub_and_proxy_are_not_visible_to_others(server: Verb) -> None:
     folder = json.loads(server("exec", "cat", server("settings").strip()))["paths"]["state"] + "/secrets"
     names = server("exec", "ls", folder).split()
-    secrets = [server("exec", "cat", f"{folder}/{each}").strip() for each in names]
+    secrets = [server("exec", "cat", f"{folder}/{name}").strip() for name in names]
     assert {"cookie-secret", "crypt-key", "proxy-token", "cli-token"} <= set(names)
     shown = (
         server("exec", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")

@@ -25,7 +25,9 @@ def load(seconds: float = 2.0) -> float:
     """Return the fraction of all cores in use (proc_stat(5))."""
 
     def ticks() -> tuple[int, int]:
-        numbers = [int(each) for each in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]]
+        numbers = [
+            int(number) for number in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]
+        ]
         return sum(numbers), numbers[3] + numbers[4]
 
     before = ticks()

@@ -27,8 +27,8 @@ def learner(new_student: Callable[[], Server]) -> Iterator[Server]:
         advice = kernel.run("from classroom.student.gpu import describe; print(describe())")
         assert "PyTorch is not installed" in advice
         command = advice.strip().splitlines()[-1].strip()
-        said = kernel.run(command, bound=1500)
-        assert "Successfully installed" in said, said[-2000:]
+        output = kernel.run(command, bound=1500)
+        assert "Successfully installed" in output, output[-2000:]
         kernel.end()
     yield mine
     mine.stop()

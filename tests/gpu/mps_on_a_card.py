@@ -90,24 +90,24 @@ class Card:
             [*inside, *program], env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
 
-    def said(self, client: subprocess.Popen[str]) -> str:
+    def output_of(self, client: subprocess.Popen[str]) -> str:
         text, _ = client.communicate(timeout=60)
         return text.strip()[-600:]
 
     def attaches(self) -> str:
-        text = self.said(self.client(1, 1, bound=True, shared=True))
+        text = self.output_of(self.client(1, 1, bound=True, shared=True))
         log = (self.mps.folder / "log/control.log").read_text()
         self.attached = "done" in text and "NEW CLIENT" in log.upper()
         return f"{text} | log: {log[-600:]}"
 
     def attaches_with_shm_of_its_own(self) -> str:
-        return self.said(self.client(1, 1, bound=True, shared=False))
+        return self.output_of(self.client(1, 1, bound=True, shared=False))
 
     def attaches_where_it_may_change_the_pipes(self) -> str:
-        return self.said(self.client(1, 1, bound=True, shared=True, fixed=False))
+        return self.output_of(self.client(1, 1, bound=True, shared=True, fixed=False))
 
     def bound_holds_without_the_variable(self) -> str:
-        text = self.said(self.client(4, 1, bound=False, shared=True))
+        text = self.output_of(self.client(4, 1, bound=False, shared=True))
         self.bounded = "out of memory" in text
         return text
 
@@ -118,10 +118,10 @@ class Card:
             driver.read()
             time.sleep(2)
             found = [process for reading in driver.read() for process in reading.processes]
-        names = {each.pid: _name(each.pid) for each in found}
+        names = {process.pid: _name(process.pid) for process in found}
         return {
-            "processes": [f"{names[each.pid]}: {each.memory} bytes, use {each.use}" for each in found],
-            "said": [self.said(client) for client in clients],
+            "processes": [f"{names[process.pid]}: {process.memory} bytes, use {process.use}" for process in found],
+            "said": [self.output_of(client) for client in clients],
         }
 
     def a_student_gives_orders(self) -> str:

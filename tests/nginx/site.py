@@ -153,11 +153,11 @@ def proxy_program() -> str:
 
 def seen(answer: httpx.Response) -> dict[str, Any]:
     """Return the request that reached the upstream, with its headers as a dictionary of lists."""
-    said: dict[str, Any] = answer.json()
+    request: dict[str, Any] = answer.json()
     headers: dict[str, list[str]] = {}
-    for name, value in said["headers"]:
+    for name, value in request["headers"]:
         headers.setdefault(name.lower(), []).append(value)
-    return {**said, "headers": headers}
+    return {**request, "headers": headers}
 
 
 def raw(site: Site, request: str) -> str:

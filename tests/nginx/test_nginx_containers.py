@@ -24,8 +24,8 @@ def container(site: Site, address: str, headers: dict[str, str] | None = None) -
 )
 def test_a_container_reaches_the_api_of_the_hub(site: Site, path: str) -> None:
     with container(site, "127.0.0.20") as server:
-        said = seen(server.get(path))
-    assert (said["server"], said["uri"]) == ("hub", path)
+        request = seen(server.get(path))
+    assert (request["server"], request["uri"]) == ("hub", path)
 
 
 @pytest.mark.parametrize(

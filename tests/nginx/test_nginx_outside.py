@@ -167,14 +167,14 @@ def test_http_2_as_on_nixos_keeps_host_and_limits(
         return text.replace(" ssl;", " ssl http2;")
 
     with serving(directory, "http2", hub.address, proxy.address, amend=amend, certificate=chain, key=key) as site:
-        said, version, status = ask(site, "/user/alice/lab")
+        body, version, status = ask(site, "/user/alice/lab")
         assert (version, status) == ("2", "200")
-        assert dict(json.loads(said)["headers"])["Host"] == f"class.example.org:{site.front.listen[0].split(':')[1]}"
+        assert dict(json.loads(body)["headers"])["Host"] == f"class.example.org:{site.front.listen[0].split(':')[1]}"
         large = ("-H", "Sec-Fetch-Mode: navigate", "--data-binary", "@-")
         page, _, status = ask(site, "/hub/signup", *large, body=b"x" * 2_000_000)
         assert status == "413"
         assert "at most 1 MB" in page
-        told, _, status = ask(site, "/hub/api/users", "--data-binary", "@-", body=b"x" * 2_000_000)
-        assert (status, json.loads(told)["status"]) == ("413", 413)
+        body, _, status = ask(site, "/hub/api/users", "--data-binary", "@-", body=b"x" * 2_000_000)
+        assert (status, json.loads(body)["status"]) == ("413", 413)
         _, _, status = ask(site, "/user/alice/x", *large, body=b"x" * 2_000_000)
         assert status == "200"

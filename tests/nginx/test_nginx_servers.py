@@ -43,9 +43,9 @@ def test_a_kernel_is_reached_through_the_real_proxy(
             kernel.send("1 + 1")
             assert kernel.recv(10) == "alice: 1 + 1"
         with site.client("127.0.0.7", headers={"X-Forwarded-For": "203.0.113.9", "X-Scheme": "https"}) as browser:
-            said = browser.get("/user/alice/a%2Fb").json()
-        assert said["uri"] == "/user/alice/a%2Fb"
-        headers = dict(said["headers"])
+            request = browser.get("/user/alice/a%2Fb").json()
+        assert request["uri"] == "/user/alice/a%2Fb"
+        headers = dict(request["headers"])
         # The proxy appends "undefined" and its own scheme to X-Forwarded-*; Tornado takes these first.
         assert headers["X-Real-Ip"] == "127.0.0.7"
         assert headers["X-Scheme"] == "http"

@@ -79,7 +79,7 @@ class Echo(tornado.web.RequestHandler):
         self.set_status(reply.get("status", 200))
         for name, value in reply.get("headers", {}).items():
             self.set_header(name, value)
-        said = {
+        received = {
             "server": self.upstream.name,
             "method": request.method,
             "uri": request.uri,
@@ -88,7 +88,7 @@ class Echo(tornado.web.RequestHandler):
             "size": len(request.body),
             "peer": id(getattr(request.connection, "stream", None)),  # the same for as long as the connection
         }
-        self.finish(reply.get("body", said))
+        self.finish(reply.get("body", received))
 
     get = post = put = delete = patch = head = options = answer
 

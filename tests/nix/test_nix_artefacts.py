@@ -116,8 +116,8 @@ def verify(units: list[Path], record_property: Callable[[str, object], None]) ->
     """Check that systemd accepts the units and rates their exposure as low."""
     verified = subprocess.run(["systemd-analyze", "verify", *units], check=False, text=True, capture_output=True)
     # NixOS units that these units name do not exist on this machine.
-    said = [line for line in verified.stderr.splitlines() if "classroom" in line and "not found" not in line]
-    assert said == []
+    errors = [line for line in verified.stderr.splitlines() if "classroom" in line and "not found" not in line]
+    assert errors == []
     for unit in units:
         bound = EXPOSURE.get(unit.name, 2.0)
         answer = subprocess.run(

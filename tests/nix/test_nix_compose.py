@@ -126,17 +126,17 @@ def test_the_doctor_checks_the_machine_and_prints_commands_that_exist(compose: C
     odd = {"clock", "disk"}  # the machine of the tests
 
     def look(*words: str) -> dict[str, dict[str, Any]]:
-        return {each["about"]: each for each in json.loads(compose(*words, "--json"))["findings"]}
+        return {finding["about"]: finding for finding in json.loads(compose(*words, "--json"))["findings"]}
 
     found = look("run", "--rm", "doctor")
-    assert {about for about, each in found.items() if each["state"] != "ok"} <= odd | {"backup"}, found
+    assert {about for about, finding in found.items() if finding["state"] != "ok"} <= odd | {"backup"}, found
     assert {"firewall", "GPUs", "engine's settings", "image", "websockets", "database"} <= set(found)
     assert found["backup"]["mend"] == "docker compose run --rm backup create /backups/classroom"
     assert "homes" in found["disk"]["says"]
     assert "has not changed since" in found["engine's settings"]["says"]
     inside = look("exec", "-T", "hub", "classroom", "doctor")
-    hidden = {about for about, each in inside.items() if each["mend"] == "docker compose run --rm doctor"}
-    assert {about for about, each in inside.items() if each["state"] != "ok"} <= odd | {"backup"} | hidden, inside
+    hidden = {about for about, finding in inside.items() if finding["mend"] == "docker compose run --rm doctor"}
+    assert {about for about, finding in inside.items() if finding["state"] != "ok"} <= odd | {"backup"} | hidden, inside
     assert {"firewall", "driver"} <= hidden
 
 

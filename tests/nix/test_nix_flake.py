@@ -77,7 +77,7 @@ def test_the_overlay_contains_the_command() -> None:
 
 def test_every_release_output_exists() -> None:
     jobs = yaml.safe_load((REPOSITORY / ".github/workflows/release.yml").read_text())["jobs"]
-    released = {each["output"] for each in jobs["images"]["strategy"]["matrix"]["include"]}
+    released = {image["output"] for image in jobs["images"]["strategy"]["matrix"]["include"]}
     assert released == {"hubImage", "studentImage", "studentImageCpu"}
     assert {f"{name}Archive" for name in released} <= names("packages.x86_64-linux")
 

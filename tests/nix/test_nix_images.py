@@ -87,8 +87,8 @@ def test_an_image_works_below_a_read_only_root(archive: Path, loaded: str, serve
     if archive.stem == "hubImage":
         settings = tmp_path / "settings.json"
         settings.write_text('{"admins": ["teacher"]}')
-        said = server(*run, "--interactive", loaded, "schema")
-        assert json.loads(said)["title"] == "Settings"
+        output = server(*run, "--interactive", loaded, "schema")
+        assert json.loads(output)["title"] == "Settings"
         return
     program = (
         "import os, ssl, sys, time, zoneinfo, pwd, json; print(json.dumps([sys.executable, sys.prefix, os.getuid(), "

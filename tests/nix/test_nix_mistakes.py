@@ -175,7 +175,7 @@ def answers() -> dict[str, Any]:
 
 
 @pytest.fixture
-def said(answers: dict[str, Any]) -> dict[str, list[str]]:
+def messages(answers: dict[str, Any]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = answers["said"]
     return found
 
@@ -185,8 +185,8 @@ def test_every_assertion_fires_in_a_case(answers: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", ASSERTIONS)
-def test_a_mistake_is_reported_with_the_line_to_write(said: dict[str, list[str]], case: str) -> None:
-    assert any(ASSERTIONS[case][1] in message for message in said[case]), said[case]
+def test_a_mistake_is_reported_with_the_line_to_write(messages: dict[str, list[str]], case: str) -> None:
+    assert any(ASSERTIONS[case][1] in message for message in messages[case]), messages[case]
 
 
 @pytest.mark.parametrize("case", TYPES)

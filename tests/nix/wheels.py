@@ -54,7 +54,7 @@ def _needs(wheel: Path) -> set[str]:
         metadata = HeaderParser().parsestr(archive.read(name).decode())
     requirements = map(Requirement, metadata.get_all("Requires-Dist") or [])
     return {
-        canonicalize_name(each.name)
-        for each in requirements
-        if each.marker is None or each.marker.evaluate({"extra": ""})
+        canonicalize_name(requirement.name)
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
     }

@@ -50,7 +50,9 @@ def fake(count: int) -> dict[str, Any]:
 
 def inventory(*specs: dict[str, Any]) -> Inventory:
     """Return the inventory of a machine with these CDI specifications."""
-    return discover(device for each in specs for device in parse_specification(json.dumps(each), is_yaml=False))
+    return discover(
+        device for specification in specs for device in parse_specification(json.dumps(specification), is_yaml=False)
+    )
 
 
 def lease(name: str, *numbers: int, gpu: Gpu = _EXCLUSIVE, since: int = 0) -> Lease:

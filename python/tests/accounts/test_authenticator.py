@@ -231,10 +231,10 @@ async def test_hashing_does_not_block_the_event_loop() -> None:
     hasher = hashing.Hasher(rounds=11)
     work = [asyncio.ensure_future(hasher.verify("wrong", None)) for _ in range(8)]
     longest, last = 0.0, time.perf_counter()
-    while not all(each.done() for each in work):
+    while not all(task.done() for task in work):
         await asyncio.sleep(0.005)
         longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
-    assert [each.result() for each in work] == [False] * 8
+    assert [task.result() for task in work] == [False] * 8
     assert longest < 0.2
 
 

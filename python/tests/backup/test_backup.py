@@ -152,9 +152,9 @@ def test_one_students_home_is_restored_alone(school: Class, place: list[str]) ->
     (school.home("bob") / "notes.txt").write_text("newer")
     (school.home("ada") / "notes.txt").write_text("spoilt")
     (school.home("ada") / "more.txt").write_text("of today")
-    said = school.refused("restore", *place, "--student=ada", **PASSWORD)
-    assert "ada has files here" in said
-    assert "--overwrite" in said
+    message = school.refused("restore", *place, "--student=ada", **PASSWORD)
+    assert "ada has files here" in message
+    assert "--overwrite" in message
     assert (school.home("ada") / "notes.txt").read_text() == "spoilt"
     school.done("restore", *place, "--student=ada", "--overwrite", **PASSWORD)
     assert tree(school.home("ada")).keys() == {".", "notes.txt"}
@@ -177,10 +177,10 @@ def test_a_restored_database_has_no_running_servers(school: Class, elsewhere: Cl
 def test_nothing_is_overwritten_without_the_option(school: Class, archive: list[str]) -> None:
     school.done("create", *archive)
     (school.home("ada") / "notes.txt").write_text("newer")
-    said = school.refused("restore", *archive)
-    assert "9 accounts" in said
-    assert "2 homes with files" in said
-    assert "--overwrite" in said
+    message = school.refused("restore", *archive)
+    assert "9 accounts" in message
+    assert "2 homes with files" in message
+    assert "--overwrite" in message
     assert (school.home("ada") / "notes.txt").read_text() == "newer"
     done = school.done("restore", *archive, "--overwrite")
     assert (school.home("ada") / "notes.txt").read_text() == "of ada"
@@ -221,8 +221,8 @@ def test_a_second_backup_at_the_same_time_is_refused(school: Class, archive: lis
     )
     with holder:
         holder.stdout.readline()
-        said = school.refused("create", *archive)
-        assert f"A backup (process {holder.pid}) is under way" in said
+        message = school.refused("create", *archive)
+        assert f"A backup (process {holder.pid}) is under way" in message
         holder.stdin.close()
     school.done("create", *archive)
 
@@ -252,8 +252,8 @@ def test_a_restore_onto_a_full_disk_leaves_what_was_there(
     elsewhere.state.symlink_to(small_disk)
     assert "the disk is full" in elsewhere.refused("restore", *place, **PASSWORD)
     assert not (elsewhere.state / "jupyterhub.sqlite").exists()
-    said = elsewhere.refused("restore", *place, "--student=ada", **PASSWORD)
-    assert "the disk is full" in said
+    message = elsewhere.refused("restore", *place, "--student=ada", **PASSWORD)
+    assert "the disk is full" in message
     assert not elsewhere.home("ada").exists()
 
 
@@ -335,7 +335,7 @@ def test_the_second_backup_stores_what_is_new(school: Class, repository: str) ->
     second = school.done("create", repository, **PASSWORD)
     assert first["added"] > 5_000_000
     assert second["added"] < 1_000_000
-    assert [each["homes"] for each in school.done("list", repository, **PASSWORD)] == [2, 3]
+    assert [backup["homes"] for backup in school.done("list", repository, **PASSWORD)] == [2, 3]
 
 
 def test_old_backups_are_removed_by_the_settings(school: Class, repository: str) -> None:
@@ -357,8 +357,8 @@ def test_a_password_is_created_once_and_printed(school: Class, elsewhere: Class,
     assert file.stat().st_mode & 0o777 == 0o600
     again = school.run("create", repository)
     assert again.stderr == ""
-    said = elsewhere.refused("restore", repository)
-    assert "--password-file" in said
+    message = elsewhere.refused("restore", repository)
+    assert "--password-file" in message
     elsewhere.done("restore", repository, f"--password-file={file}")
     assert elsewhere.done("list", repository), "the backup contains the password"
 
@@ -368,9 +368,9 @@ def test_a_wrong_password_is_reported(school: Class, repository: str, tmp_path: 
     wrong = tmp_path / "wrong"
     wrong.write_text("another\n")
     for command in ("create", "list", "restore"):
-        said = school.refused(command, repository, f"--password-file={wrong}")
-        assert "the password is not this repository's" in said
-        assert "--password-file" in said
+        message = school.refused(command, repository, f"--password-file={wrong}")
+        assert "the password is not this repository's" in message
+        assert "--password-file" in message
     assert "none: cannot be read" in school.refused("create", repository, f"--password-file={tmp_path / 'none'}")
 
 
@@ -407,8 +407,8 @@ def test_missing_programs_are_named(school: Class, tmp_path: Path) -> None:
 
 def test_a_class_that_never_ran_has_no_backup(elsewhere: Class, tmp_path: Path) -> None:
     need("zstd")
-    said = elsewhere.refused("create", "--archive", str(tmp_path / "a.tar.zst"))
-    assert str(elsewhere.state) in said
+    message = elsewhere.refused("create", "--archive", str(tmp_path / "a.tar.zst"))
+    assert str(elsewhere.state) in message
 
 
 def test_the_backup_of_several_machines_must_be_named(school: Class, repository: str, elsewhere: Class) -> None:
@@ -417,8 +417,8 @@ def test_the_backup_of_several_machines_must_be_named(school: Class, repository:
     folder.mkdir()
     foreign = ["restic", f"--repo={repository}", "backup", "--host=other", "--tag=classroom", str(folder)]
     subprocess.run(foreign, env=os.environ | PASSWORD, check=True, capture_output=True)
-    said = elsewhere.refused("restore", repository, **PASSWORD)
-    assert "Several machines store here" in said
+    message = elsewhere.refused("restore", repository, **PASSWORD)
+    assert "Several machines store here" in message
     first = school.done("list", repository, **PASSWORD)[0]["id"]
     elsewhere.done("restore", repository, f"--id={first[:8]}", **PASSWORD)
 
@@ -514,16 +514,16 @@ def test_an_unmounted_disk_is_an_error(school: Class, folders: Path, archive: li
     school.done("create", *archive)
     folders.rename(folders.with_name("elsewhere"))
     for words in (["create", "--overwrite"], ["restore", "--overwrite"]):
-        said = school.refused(*words, *archive)
-        assert f"storage.path {folders} cannot be opened" in said or "only it knows whose servers run" in said
+        message = school.refused(*words, *archive)
+        assert f"storage.path {folders} cannot be opened" in message or "only it knows whose servers run" in message
 
 
 def test_a_stopped_engine_is_reported(school: Class, folders: Path, archive: list[str], tmp_path: Path) -> None:
     school.done("create", *archive)
     for words in (["restore", "--overwrite"], ["restore", "--student=ada", "--overwrite"]):
-        said = school.refused(*words, *archive)
-        assert "only it knows whose servers run: systemctl start docker" in said
+        message = school.refused(*words, *archive)
+        assert "only it knows whose servers run: systemctl start docker" in message
     assert (folders / "classroom-home-ada/notes.txt").read_text() == "of ada"
     school.configure(spawner="docker", docker={"host": f"unix://{tmp_path}/engine.sock"})
-    said = school.refused("create", *archive, "--overwrite")
-    assert "only it knows where homes are: systemctl start docker" in said
+    message = school.refused("create", *archive, "--overwrite")
+    assert "only it knows where homes are: systemctl start docker" in message

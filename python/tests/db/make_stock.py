@@ -66,7 +66,7 @@ def sign_in(client: httpx.Client, name: str) -> None:
 
 def post(client: httpx.Client, path: str, fields: dict[str, str]) -> httpx.Response:
     client.get(path)
-    token = next(each.value for each in client.cookies.jar if each.name == "_xsrf")
+    token = next(cookie.value for cookie in client.cookies.jar if cookie.name == "_xsrf")
     return client.post(path, data={"_xsrf": token or "", **fields}, follow_redirects=True)
 
 

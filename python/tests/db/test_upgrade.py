@@ -62,11 +62,11 @@ def test_accounts_passwords_and_homes_of_a_stock_site_survive(state: Path) -> No
     assert kept is not None
     assert (kept.reason, kept.revisions) == ("upgrade", STOCK)
     auth = authenticator(state)
-    found = {each.name: each for each in service.list_accounts(auth.db)}
-    assert {name: each.state.value for name, each in found.items()} == {
+    found = {account.name: account for account in service.list_accounts(auth.db)}
+    assert {name: account.state.value for name, account in found.items()} == {
         name: "approved" if account["approved"] else "waiting" for name, account in PEOPLE.items()
     }
-    assert {name for name, each in found.items() if each.is_admin} == {"teacher"}
+    assert {name for name, account in found.items() if account.is_admin} == {"teacher"}
     for name, account in PEOPLE.items():
         info, _ = service.find_account(auth.db, name) or pytest.fail(name)
         assert bcrypt.checkpw(str(account["password"]).encode(), info.password), name
@@ -87,7 +87,7 @@ def test_a_rollback_gives_the_old_hub_its_data(state: Path) -> None:
     put_back = upgrade.roll_back(state)
     assert put_back.revisions == STOCK
     assert dump(state / "jupyterhub.sqlite") == before
-    assert [each.reason for each in upgrade.inspect_database(state).copies] == ["rollback", "upgrade"]
+    assert [copy.reason for copy in upgrade.inspect_database(state).copies] == ["rollback", "upgrade"]
     assert upgrade.inspect_database(state).must_migrate
     forth = upgrade.roll_back(state)
     assert forth.reason == "rollback", "a second rollback returns to the migrated database"
@@ -148,7 +148,7 @@ def test_copies_are_bounded_and_the_last_of_each_form_is_kept(state: Path) -> No
     kept = upgrade.list_copies(state)
     assert len(kept) == upgrade.KEPT_COPIES + 1
     assert kept[-1].revisions == STOCK
-    assert all(each.file.stat().st_mode & 0o777 == 0o600 for each in kept)
+    assert all(copy.file.stat().st_mode & 0o777 == 0o600 for copy in kept)
     assert (state / upgrade.COPIES_DIRECTORY).stat().st_mode & 0o777 == 0o700
 
 

@@ -21,7 +21,7 @@ RESOLVER = IPv4Address("10.99.0.53")
 def _reaches(network: Network, address: str, port: int, resolvers: tuple[IPv4Address, ...] = ()) -> bool:
     """Return what the chain from_student decides about a new TCP connection; rules are evaluated as in nft."""
     text = firewall_rules(network, resolvers).partition("chain from_student {")[2].partition("}\n    chain")[0]
-    for line in (each.strip() for each in text.splitlines()):
+    for line in (part.strip() for part in text.splitlines()):
         if line.startswith("ct state") or not line:
             continue
         nets, _, rest = (
@@ -109,7 +109,7 @@ def test_nft_accepts_the_rules_twice_in_a_namespace(*, internet: bool) -> None:
     script = "nft -f - <<'E'\n" + text + "E\nnft -f - <<'E'\n" + text + "E\nnft -j list tables\n"
     done = subprocess.run(["unshare", "--net", "sh", "-ec", script], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    tables = [each["table"]["name"] for each in json.loads(done.stdout)["nftables"] if "table" in each]
+    tables = [item["table"]["name"] for item in json.loads(done.stdout)["nftables"] if "table" in item]
     assert tables == ["classroom_classroom0", "classroom_classroom0"]
 
 
@@ -126,4 +126,4 @@ def test_the_machines_name_servers_are_found(tmp_path: Path, stub: str, uplink: 
     files = [tmp_path / "resolv.conf", tmp_path / "uplink.conf"]
     for file, text in zip(files, (stub, uplink), strict=True):
         file.write_text(text)
-    assert machine_resolvers([*files, tmp_path / "absent"]) == tuple(IPv4Address(each) for each in found)
+    assert machine_resolvers([*files, tmp_path / "absent"]) == tuple(IPv4Address(address) for address in found)

@@ -40,8 +40,8 @@ GOOD = {"LiveRestoreEnabled": True, "CDISpecDirs": ["/etc/cdi"]}
 def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gpus: bool) -> None:
     found = list(engine.inspect_engine_settings(info, wants_gpus=wants_gpus, file=Path("/etc/docker/daemon.json")))
     assert len(found) == len(says)
-    assert all(text in each.message and each.state is WRONG for text, each in zip(says, found, strict=True))
-    assert all("/etc/docker/daemon.json" in (each.remedy or "") for each in found)
+    assert all(text in finding.message and finding.state is WRONG for text, finding in zip(says, found, strict=True))
+    assert all("/etc/docker/daemon.json" in (finding.remedy or "") for finding in found)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,10 @@ def test_a_container_without_the_machines_files_reports_none_as_missing(
     (tmp_path / "nvidia.json").write_text(SPECIFICATION)
     monkeypatch.setenv("CLASSROOM_CONTAINER", "1")
     monkeypatch.setattr(engine, "find_process", lambda _host: None)  # the machine of the tests may have an engine
-    assert [(each.about, each.state) for each in gpus.check_gpus(settings)] == [("GPUs", OK), ("driver", WARNING)]
+    assert [(finding.about, finding.state) for finding in gpus.check_gpus(settings)] == [
+        ("GPUs", OK),
+        ("driver", WARNING),
+    ]
     with pytest.raises(PermissionError):
         list(shared_folders.check_shared_directories(settings))
 
@@ -98,7 +101,7 @@ def test_a_file_that_is_newer_than_the_engine_waits_for_a_restart(tmp_path: Path
     os.utime(file, (999, 999))
     assert list(engine.inspect_settings_file(process)) == []
     os.utime(file, (1100, 1100))
-    assert [each.state for each in engine.inspect_settings_file(process)] == [WARNING]
+    assert [finding.state for finding in engine.inspect_settings_file(process)] == [WARNING]
     assert list(engine.inspect_settings_file(dataclasses.replace(process, file=tmp_path / "none"))) == []
     assert list(engine.inspect_settings_file(None)) == []
 
@@ -138,7 +141,7 @@ def test_a_file_system_without_a_limit_of_files_has_space() -> None:
 
 def test_directories_on_one_file_system_are_one_finding(tmp_path: Path) -> None:
     found = list(machine.disks({"state": tmp_path, "homes": tmp_path, "gone": tmp_path / "none"}))
-    assert [each.what for each in found] == ["state, homes"]
+    assert [disk.what for disk in found] == ["state, homes"]
 
 
 def test_the_clock_is_checked() -> None:
@@ -201,7 +204,7 @@ def test_a_shared_folder_exists_and_students_can_read_it(
         os.chown(folder, *owner) if not os.geteuid() else None
     found = list(shared_folders.inspect_shared_directory(Path("/srv/faces"), "ml", tmp_path))
     assert len(found) == len(says)
-    assert all(text in each.message and each.state is WRONG for text, each in zip(says, found, strict=True))
+    assert all(text in finding.message and finding.state is WRONG for text, finding in zip(says, found, strict=True))
 
 
 LISTED = """\
@@ -213,11 +216,11 @@ man-db.service loaded failed failed Daily man-db regeneration
 
 def test_failed_units_of_the_class_are_reported_and_others_are_not() -> None:
     found = list(units.inspect_units(LISTED))
-    assert [each.remedy for each in found] == [
+    assert [finding.remedy for finding in found] == [
         "journalctl -b -e -u classroom-hub.service",
         "journalctl -b -e -u nvidia-container-toolkit-cdi-generator.service",
     ]
-    assert [each.state for each in units.inspect_units("")] == [OK]
+    assert [finding.state for finding in units.inspect_units("")] == [OK]
 
 
 NVRM = (
@@ -245,9 +248,9 @@ def test_versions_of_driver_and_libraries_are_compared(
         (tmp_path / kept_in).write_text(NVRM if kept_in.startswith("proc") else f"{module}\n")
     folder = tmp_path / "run/opengl-driver/lib"
     folder.mkdir(parents=True)
-    for name in ("libcuda.so", "libcuda.so.1", *(f"libcuda.so.{each}" for each in libraries)):
+    for name in ("libcuda.so", "libcuda.so.1", *(f"libcuda.so.{number}" for number in libraries)):
         (folder / name).touch()
-    assert [each.state for each in gpus.check_driver(tmp_path)] == states
+    assert [finding.state for finding in gpus.check_driver(tmp_path)] == states
 
 
 @pytest.mark.parametrize(
@@ -263,23 +266,23 @@ def test_versions_of_driver_and_libraries_are_compared(
 def test_an_idle_limit_without_measurements_is_reported(tmp_path: Path, data: dict[str, Any], asks: str | None) -> None:
     samples = {"samples": str(tmp_path / "sample.json"), "cdiDirs": [str(tmp_path)]}
     settings = Settings.model_validate(data | {"gpu": data["gpu"] | samples}, by_name=False)
-    said = [each.message for each in gpus.check_gpus(settings, tmp_path) if "idle GPUs" in each.message]
-    assert (asks in said[0]) if asks else said == []
+    messages = [finding.message for finding in gpus.check_gpus(settings, tmp_path) if "idle GPUs" in finding.message]
+    assert (asks in messages[0]) if asks else messages == []
 
 
 def test_a_stopped_mps_daemon_is_reported(tmp_path: Path) -> None:
     mps = {"enable": True, "memory": "8G", "folder": "/run/mps"}
     settings = Settings.model_validate({"gpu": {"policy": "shared", "mps": mps}}, by_name=False)
     pipe = tmp_path / "run/mps/pipe"
-    (said,) = gpus.check_mps(settings, tmp_path)
-    assert "Its daemon does not run" in said.message
+    (finding,) = gpus.check_mps(settings, tmp_path)
+    assert "Its daemon does not run" in finding.message
     pipe.mkdir(parents=True)
     (pipe / "nvidia-cuda-mps-control.pid").write_text("17\n")
-    (said,) = gpus.check_mps(settings, tmp_path)
-    assert "Its daemon does not run" in said.message, "a process file without a process"
+    (finding,) = gpus.check_mps(settings, tmp_path)
+    assert "Its daemon does not run" in finding.message, "a process file without a process"
     (tmp_path / "proc/17").mkdir(parents=True)
-    (said,) = gpus.check_mps(settings, tmp_path)
-    assert said.message == "Its daemon runs; a program may take 8G."
+    (finding,) = gpus.check_mps(settings, tmp_path)
+    assert finding.message == "Its daemon runs; a program may take 8G."
     assert list(gpus.check_mps(Settings(), tmp_path)) == []
 
 
@@ -287,5 +290,5 @@ def test_a_device_without_its_file_is_reported(tmp_path: Path) -> None:
     inventory = discover(parse_specification(SPECIFICATION, is_yaml=False))
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/nvidia0").touch()
-    (said,) = gpus.missing_device_files(inventory, tmp_path)
-    assert said.startswith("nvidia.com/gpu=1: /dev/nvidia1 is missing")
+    (message,) = gpus.missing_device_files(inventory, tmp_path)
+    assert message.startswith("nvidia.com/gpu=1: /dev/nvidia1 is missing")

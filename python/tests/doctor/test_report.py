@@ -32,7 +32,7 @@ def test_findings_are_in_the_order_of_the_checks_and_a_hanging_check_delays_no_o
     )
     never.set()
     assert time.monotonic() - begin < 5
-    assert [(each.about, each.state) for each in found] == [("hangs", State.WRONG), ("well", State.OK)]
+    assert [(finding.about, finding.state) for finding in found] == [("hangs", State.WRONG), ("well", State.OK)]
     assert "0.2 seconds" in found[0].message
 
 

@@ -32,7 +32,7 @@ def gpu(policy: str, **more: Any) -> Gpu:
 
 
 def held(*devices: str, exclusive: bool = False, limit: int = 0) -> Lease:
-    return Lease("ada", tuple(f"nvidia.com/gpu={each}" for each in devices), exclusive=exclusive, limit=limit)
+    return Lease("ada", tuple(f"nvidia.com/gpu={name}" for name in devices), exclusive=exclusive, limit=limit)
 
 
 def short(placement: Allocation) -> list[str] | str:
@@ -102,7 +102,7 @@ def test_a_vanished_device_blocks_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "machine", "said"),
+    ("rules", "machine", "messages"),
     [
         (gpu("none"), Inventory(problems=("broken",)), []),
         (gpu("exclusive"), FOUR, []),
@@ -114,10 +114,12 @@ def test_a_vanished_device_blocks_nobody() -> None:
     ],
     ids=["none", "right", "just right", "too many", "no such device", "no driver", "broken file"],
 )
-def test_settings_that_the_machine_cannot_satisfy_are_problems(rules: Gpu, machine: Inventory, said: list[str]) -> None:
+def test_settings_that_the_machine_cannot_satisfy_are_problems(
+    rules: Gpu, machine: Inventory, messages: list[str]
+) -> None:
     found = gpu_problems(rules, machine)
-    assert len(found) == len(said)
-    assert all(part in whole for part, whole in zip(said, found, strict=True))
+    assert len(found) == len(messages)
+    assert all(part in whole for part, whole in zip(messages, found, strict=True))
 
 
 RULES = st.one_of(
@@ -167,7 +169,7 @@ class Class:
         mine = [device for device in self.machine.devices if after.count(device) > before.count(device)]
         assert not any(before.is_exclusive(device) for device in mine), "an exclusive device was allocated"
         for device in mine:
-            promises = [each.limit for each in [*others, lease] if each.limit and device.identity in on(self, each)]
+            promises = [other.limit for other in [*others, lease] if other.limit and device.identity in on(self, other)]
             assert after.count(device) <= min(promises, default=99), "more students than a rule allows"
         if rules.policy == "exclusive":
             assert len(mine) == rules.per_student
@@ -218,7 +220,7 @@ def test_ten_thousand_random_sequences_with_crashes_and_restarts_keep_the_rules(
     dice = random.Random(4)  # noqa: S311
     machines = [inventory(nvidia(n)) for n in (1, 2, 4, 8)]
     policies = [gpu("exclusive"), gpu("exclusive", per_student=2), gpu("shared"), gpu("shared", students_per_device=3)]
-    mixed = [*([each] for each in policies), policies[:3], policies[1:], [gpu("all"), policies[2]]]
+    mixed = [*([policy] for policy in policies), policies[:3], policies[1:], [gpu("all"), policies[2]]]
     for _ in range(10_000):
         room = Class(dice.choice(mixed), dice.choice(machines))
         for _ in range(dice.randint(4, 16)):

@@ -11,7 +11,9 @@ OLD = {ADA.key: 9000.0, BEN.key: 9000.0}
 
 
 def sample(watched: float, **idle: float) -> Sample:
-    return Sample(taken=0, watched=watched, containers={name: ContainerUse(idle=each) for name, each in idle.items()})
+    return Sample(
+        taken=0, watched=watched, containers={name: ContainerUse(idle=seconds) for name, seconds in idle.items()}
+    )
 
 
 @pytest.mark.parametrize(

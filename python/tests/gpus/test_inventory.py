@@ -69,7 +69,7 @@ def test_a_device_is_found_by_each_of_its_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "suffix", "said"),
+    ("text", "suffix", "message"),
     [
         ("{", "json", "not valid JSON"),
         ("a: [", "yaml", "not valid YAML (line "),
@@ -93,10 +93,10 @@ def test_a_device_is_found_by_each_of_its_names() -> None:
         ("!!python/object/apply:os.system ['true']", "yaml", "not valid YAML"),
     ],
 )
-def test_a_malformed_file_is_reported_with_its_error(text: str, suffix: str, said: str) -> None:
+def test_a_malformed_file_is_reported_with_its_error(text: str, suffix: str, message: str) -> None:
     with pytest.raises(ClassroomError) as error:
         parse_specification(text, is_yaml=suffix == "yaml")
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_identities_are_those_on_the_labels_of_running_containers() -> None:

@@ -35,15 +35,15 @@ def test_only_students_who_share_a_gpu_are_clients(policy: str, *, enable: bool,
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"policy": "exclusive", "mps": {"enable": True}}, "nobody shares a GPU"),
         ({"policy": "shared", "mps": {"memory": "8G"}}, "write enable = true"),
         ({"policy": "shared", "mps": {"enable": True, "memory": "1K"}}, "greater than or equal to 1048576"),
     ],
 )
-def test_a_problem_is_a_sentence(given: object, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_problem_is_a_sentence(given: object, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Settings.model_validate({"gpu": given})
 
 
@@ -154,10 +154,10 @@ def test_clients_may_connect_after_the_limit_is_set_and_the_daemon_gets_the_end(
 
 def test_a_refused_limit_lets_no_client_connect(machine: Path) -> None:
     process = start(machine, "GPU-bad")
-    _, said = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "refused" in said
-    assert "Device not found" in said
+    assert "refused" in errors
+    assert "Device not found" in errors
     assert (machine / "mps/pipe").stat().st_mode & 0o777 == 0o700
 
 

@@ -33,7 +33,7 @@ def demand(*rules: Gpu) -> Demand:
 
 def preempted(held: list[Lease], overdue: int, *rules: Gpu, claims: tuple[Claim, ...] = ()) -> list[str]:
     """Return the students whose leases end, where the first `overdue` leases have lasted long enough."""
-    return [each.holder for each in leases_to_preempt(held[:overdue], held, demand(*rules), TWO, claims)]
+    return [lease.holder for lease in leases_to_preempt(held[:overdue], held, demand(*rules), TWO, claims)]
 
 
 FULL = [lease("ada", 0), lease("ben", 1)]
@@ -88,7 +88,7 @@ def test_a_clearing_reservation_ends_leases_of_any_age() -> None:
     first = frozenset({TWO.devices[0].identity})
     for members, clear, goes in [({"cem"}, True, ["ada"]), ({"cem"}, False, []), ({"ada"}, True, [])]:
         found = leases_to_clear(FULL, TWO, [Claim(frozenset(members), first, clear=clear)])
-        assert [each.holder for each in found] == goes
+        assert [lease.holder for lease in found] == goes
 
 
 def test_no_lease_ends_for_a_gpu_that_would_stay_closed_for_a_pair() -> None:
@@ -117,11 +117,11 @@ def test_each_ended_lease_serves_another_student(data: st.DataObject) -> None:
     assert set(goes) <= set(overdue)
 
     def served(without: list[Lease]) -> int:
-        return found.served([each for each in held if each not in without])
+        return found.served([lease for lease in held if lease not in without])
 
     assert served(list(goes)) >= served(list(overdue)), "every student who can be served is served"
-    for each in goes:
-        assert served([other for other in goes if other != each]) < served(list(goes)), "the lease was necessary"
+    for ended in goes:
+        assert served([other for other in goes if other != ended]) < served(list(goes)), "the lease was necessary"
 
 
 def test_a_clock_jump_makes_no_lease_too_old() -> None:

@@ -338,7 +338,7 @@ def test_no_entry_starves_whatever_newcomers_get(data: st.DataObject) -> None:
     running: dict[str, tuple[int, Lease]] = {}
 
     def start(name: str, gpu: Gpu, second: int) -> bool:
-        gpus = GpuSnapshot(gpu, machine, tuple(each for _, each in running.values()), tuple(waiters), rules)
+        gpus = GpuSnapshot(gpu, machine, tuple(held for _, held in running.values()), tuple(waiters), rules)
         if not isinstance(granted := gpus.allocate(name), Granted):
             return False
         exclusive = gpu.policy == "exclusive"
@@ -349,7 +349,7 @@ def test_no_entry_starves_whatever_newcomers_get(data: st.DataObject) -> None:
         start(f"before {number}", crowd[number % len(crowd)], number % stay)
     waiters[:] = [entry(name) for name in rules]
     for second in range(stay, 60 * stay):
-        running = {name: each for name, each in running.items() if second - each[0] < stay}
+        running = {name: held for name, held in running.items() if second - held[0] < stay}
         for gpu in crowd:
             start(f"new {second} {gpu}", gpu, second)
         waiters = [entry for entry in waiters if not start(entry.name, rules[entry.name], second)]

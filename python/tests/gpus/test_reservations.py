@@ -143,11 +143,11 @@ def test_a_group_gets_devices_that_only_it_can_use_and_leaves_those_that_others_
     check_reservation(one, [site], NOON, pools)
     with pytest.raises(ReservationError, match=r"Only 2 GPUs .* for group lab, .* number 7 \(2\)\. Reserve fewer"):
         check_reservation(lab, [replace(site, id=7)], NOON, pools)
-    for group, said in (
+    for group, message in (
         ("lab", "Only 2 GPUs can be reserved for group lab."),
         ("none", "No GPU can be reserved for group none."),
     ):
-        with pytest.raises(ReservationError, match=said):
+        with pytest.raises(ReservationError, match=message):
             check_reservation(replace(reservation_of(3), group=group), [], NOON, pools)
 
 
@@ -161,8 +161,10 @@ def test_all_requests_are_satisfied_where_possible_and_earlier_ones_lose_nothing
     assert len(frozenset[str]().union(*found)) == sum(map(len, found)), "no device twice"
     assert all(mine <= set(fit) for mine, (_, fit) in zip(found, requests, strict=True))
     # Hall's theorem: all are satisfied if every subset of requests fits at least as many devices as it needs.
-    some = [each for size in range(1, len(requests) + 1) for each in combinations(requests, size)]
-    can_be = all(sum(count for count, _ in each) <= len(set[str]().union(*(fit for _, fit in each))) for each in some)
+    some = [subset for size in range(1, len(requests) + 1) for subset in combinations(requests, size)]
+    can_be = all(
+        sum(count for count, _ in subset) <= len(set[str]().union(*(fit for _, fit in subset))) for subset in some
+    )
     assert can_be == all(len(mine) == count for mine, (count, _) in zip(found, requests, strict=True))
     for number in range(len(requests)):
         assert [len(mine) for mine in match_devices(requests[:number])] == [len(mine) for mine in found[:number]]
@@ -187,7 +189,7 @@ def test_no_start_gets_a_device_that_is_reserved_for_others(data: st.DataObject)
         match data.draw(st.sampled_from(["start", "start", "start", "stop", "reserve", "cancel"])):
             case "start":
                 name = data.draw(st.sampled_from(names))
-                others = [each for each in running.values() if each.holder != name]
+                others = [lease for lease in running.values() if lease.holder != name]
                 claimed = claims_of(own.__getitem__, machine, others, reservations)
                 answer = allocate(rules[name], machine, others, name, claimed)
                 running.pop(name, None)
@@ -196,8 +198,8 @@ def test_no_start_gets_a_device_that_is_reserved_for_others(data: st.DataObject)
                     made = Lease(name, answer.names, answer.identities, exclusive, limit=student_limit(rules[name]))
                     mine = leased_identities(machine, made)
                     running[name] = made
-                    foreign = [each for each in claimed if name not in each.members]
-                    assert not any(mine & each.identities for each in foreign)
+                    foreign = [claim for claim in claimed if name not in claim.members]
+                    assert not any(mine & claim.identities for claim in foreign)
             case "stop":
                 running.pop(data.draw(st.sampled_from(names)), None)
             case "reserve":
@@ -223,7 +225,7 @@ def test_no_start_gets_a_device_that_is_reserved_for_others(data: st.DataObject)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "others", "said"),
+    ("wanted", "others", "message"),
     [
         (reservation_of(4), [], None),
         (reservation_of(5), [], "Only 4 GPUs can be reserved for group lab."),
@@ -254,14 +256,14 @@ def test_no_start_gets_a_device_that_is_reserved_for_others(data: st.DataObject)
     ],
 )
 def test_an_impossible_reservation_is_refused_with_its_reason(
-    wanted: Reservation, others: list[Reservation], said: str | None
+    wanted: Reservation, others: list[Reservation], message: str | None
 ) -> None:
-    if said is None:
+    if message is None:
         check_reservation(wanted, others, NOON, everything)
         return
     with pytest.raises(ReservationError) as refused:
         check_reservation(wanted, others, NOON, everything)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def people(db: Session, **groups: list[str]) -> None:
@@ -269,7 +271,7 @@ def people(db: Session, **groups: list[str]) -> None:
         db.add(orm.User(name=name, admin=name == "teacher"))
     db.flush()
     for group, names in groups.items():
-        users = [each for each in db.query(orm.User) if each.name in names]
+        users = [user for user in db.query(orm.User) if user.name in names]
         db.add(orm.Group(name=group, users=users))
     db.commit()
 
@@ -284,9 +286,9 @@ def test_a_stored_reservation_is_for_the_current_members(db: Session) -> None:
     second = store.create_reservation(db, replace(wish(2), clear=True), everything)
     assert (first.clear, second.clear) == (False, True)
     db.expire_all()
-    assert [each.members for each in store.list_reservations(db)] == [{"ada", "ben"}, {"teacher"}]
+    assert [reservation.members for reservation in store.list_reservations(db)] == [{"ada", "ben"}, {"teacher"}]
     assert store.cancel_reservations(db, [first.id, 99]) == (first.id,)
-    assert [each.id for each in store.list_reservations(db)] == [second.id]
+    assert [reservation.id for reservation in store.list_reservations(db)] == [second.id]
     assert store.list_reservations(db, utc_now() + 2 * HOUR) == ()
 
 
@@ -295,13 +297,16 @@ def test_a_group_of_the_settings_has_its_configured_members(db: Session) -> None
     groups = {"lab": ("ben",), "staff": ("kim",)}
     for name, members in (("lab", {"ada", "ben"}), ("staff", {"kim"})):
         assert store.create_reservation(db, wish(1, name), everything, groups).members == members
-    assert [each.members for each in store.list_reservations(db, named=groups)] == [{"ada", "ben"}, {"kim"}]
+    assert [reservation.members for reservation in store.list_reservations(db, named=groups)] == [
+        {"ada", "ben"},
+        {"kim"},
+    ]
 
 
-@pytest.mark.parametrize(("group", "said"), [("nobody's", "There is no group nobody's. Groups: lab, other.")])
-def test_an_unknown_group_is_refused(db: Session, group: str, said: str) -> None:
+@pytest.mark.parametrize(("group", "message"), [("nobody's", "There is no group nobody's. Groups: lab, other.")])
+def test_an_unknown_group_is_refused(db: Session, group: str, message: str) -> None:
     people(db, lab=["ada"], other=[])
-    with pytest.raises(ReservationError, match=said):
+    with pytest.raises(ReservationError, match=message):
         store.create_reservation(db, wish(1, group), everything)
 
 
@@ -312,7 +317,7 @@ def test_a_clock_jump_loses_no_reservation(db: Session) -> None:
 
 
 def snapshot_of(leases: list[Lease], *reservations: Reservation, when: datetime = NOON, **more: Any) -> GpuSnapshot:
-    in_force = [each for each in reservations if each.holds(when)]
+    in_force = [reservation for reservation in reservations if reservation.holds(when)]
     claimed = claims_of(everything, FOUR, leases, in_force)
     given: dict[str, Any] = {"reservations": reservations, "claims": claimed, "pools": everything} | more
     return GpuSnapshot(ALONE, FOUR, tuple(leases), **given)
@@ -324,9 +329,9 @@ def test_students_see_reservations_and_their_end() -> None:
     assert isinstance(answer, Busy)
     assert answer.reason == "All GPUs are in use or reserved."
     assert isinstance(found.allocate("ada"), Granted)
-    (said,) = queue_notes(found, "ben", NOON)
-    assert said == f"2 GPUs are reserved until {local_time(NOON + 3.5 * HOUR, NOON)}."
-    assert queue_notes(found, "ada", NOON) == [said.replace("reserved", "reserved for you")]
+    (note,) = queue_notes(found, "ben", NOON)
+    assert note == f"2 GPUs are reserved until {local_time(NOON + 3.5 * HOUR, NOON)}."
+    assert queue_notes(found, "ada", NOON) == [note.replace("reserved", "reserved for you")]
     assert [row["use"] for row in device_rows(found, "ben")[2:]] == ["reserved", "reserved"]
     assert [row["use"] for row in device_rows(found, "ada")[2:]] == ["free", "free"]
 

@@ -72,19 +72,19 @@ def test_activity_is_reported_often_enough_for_the_culler(idle: object, interval
 
 def test_the_culler_may_stop_servers_and_nothing_else() -> None:
     c = made(culling={"idle": "30m"})
-    (service,) = [each for each in c.JupyterHub.services if each["name"] == "culler"]
-    (role,) = [each for each in c.JupyterHub.load_roles if each["name"] == "culler"]
+    (service,) = [service for service in c.JupyterHub.services if service["name"] == "culler"]
+    (role,) = [role for role in c.JupyterHub.load_roles if role["name"] == "culler"]
     assert "--timeout=1800" in service["command"]
     assert "delete:servers" in role["scopes"]
     assert not any(scope.startswith("admin") for scope in role["scopes"])
 
 
 def test_without_culling_there_is_no_culler() -> None:
-    assert [each["name"] for each in made(culling={"enable": False}).JupyterHub.services] == ["cli", "metrics"]
+    assert [service["name"] for service in made(culling={"enable": False}).JupyterHub.services] == ["cli", "metrics"]
 
 
 def test_a_collector_reads_metrics_and_nothing_else() -> None:
-    (role,) = [each for each in made().JupyterHub.load_roles if each["services"] == ["metrics"]]
+    (role,) = [role for role in made().JupyterHub.load_roles if role["services"] == ["metrics"]]
     assert role["scopes"] == ["read:metrics"]
 
 

@@ -15,7 +15,7 @@ def test_a_home_in_the_record_is_complete(tmp_path: Path) -> None:
     completed_homes.mark_unpacked(tmp_path, "classroom-home-bob", Path("/srv/bob"))
     completed_homes.mark_completed(tmp_path, "classroom-home-ada")
     assert {
-        home: (each["from"], "done" in each) for home, each in completed_homes.read_completed(tmp_path).items()
+        home: (record["from"], "done" in record) for home, record in completed_homes.read_completed(tmp_path).items()
     } == {
         "classroom-home-ada": ("/srv/ada", True),
         "classroom-home-bob": ("/srv/bob", False),

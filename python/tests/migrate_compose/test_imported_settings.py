@@ -111,7 +111,7 @@ USERS = "# Admin users (one per line)\n{admins}\n\n# Regular users (optional)\n{
 
 
 @pytest.mark.parametrize(
-    ("admins", "students", "wanted", "said"),
+    ("admins", "students", "wanted", "message"),
     [
         ("teacher", "", ["teacher"], ""),
         ("", "", ["teacher"], ""),
@@ -123,13 +123,13 @@ USERS = "# Admin users (one per line)\n{admins}\n\n# Regular users (optional)\n{
     ids=["both", "the database", "not yet signed up", "a student", "a new student", "an odd name"],
 )
 def test_admins_of_jupyterhub_become_instructors(
-    folder: Path, admins: str, students: str, wanted: list[str], said: str
+    folder: Path, admins: str, students: str, wanted: list[str], message: str
 ) -> None:
     """JupyterHub used its database; config/users.txt also lists students and gives no rights."""
     (folder / "config/users.txt").write_text(USERS.format(admins=admins, students=students))
     found = read(folder)
     assert found.settings["admins"] == wanted
-    assert said in "\n".join(found.notes)
+    assert message in "\n".join(found.notes)
 
 
 def test_without_a_database_the_files_name_the_instructors(folder: Path) -> None:

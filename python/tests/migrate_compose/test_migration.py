@@ -47,7 +47,7 @@ def test_a_dry_run_needs_no_hub(folder: Path, settings_file: Path) -> None:
 def test_a_dry_run_prints_json(folder: Path, settings_file: Path) -> None:
     found = json.loads(adopt(folder, "--dry-run", "--json", "--settings", settings_file).stdout)
     assert found["dryRun"]
-    files = {each["name"]: each["files"] for each in found["people"]}
+    files = {person["name"]: person["files"] for person in found["people"]}
     assert (files["ada"], files["grace"], files["eve"]) == (1, 1, 0)
     assert found["settings"] == {"admins": ["teacher"]}
     assert found["original"]["database"] == str(folder / "data/jupyterhub.sqlite")

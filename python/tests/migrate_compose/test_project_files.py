@@ -67,7 +67,7 @@ def mistaken(folder: Path, wrong: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ("no such folder", "there is no such directory; name the one of the docker-compose project"),
         ("a loop", "there is no such directory"),
@@ -82,8 +82,8 @@ def mistaken(folder: Path, wrong: str) -> Path:
         ("secrets elsewhere", "a link out of the directory, to /etc/shadow; put the file itself there"),
     ],
 )
-def test_a_wrong_directory_is_refused_with_the_remedy(folder: Path, wrong: str, said: str) -> None:
-    with pytest.raises(ClassroomError, match=said):
+def test_a_wrong_directory_is_refused_with_the_remedy(folder: Path, wrong: str, message: str) -> None:
+    with pytest.raises(ClassroomError, match=message):
         find_project(mistaken(folder, wrong), None, None, None)
 
 
@@ -113,7 +113,7 @@ def test_directories_are_found_by_the_names_that_the_spawner_mounted(folder: Pat
 
 
 @pytest.mark.parametrize(
-    ("folders", "accounts", "said"),
+    ("folders", "accounts", "message"),
     [
         (["Ada"], ["ada"], "Ada: no account has this name, and ada differs from it by capital letters only"),
         (["Zoe", "zoe"], [], "Zoe: differs from zoe by capital letters only"),
@@ -126,11 +126,11 @@ def test_directories_are_found_by_the_names_that_the_spawner_mounted(folder: Pat
     ids=["an account", "two folders", "two of one student"],
 )
 def test_colliding_names_are_reported_with_the_remedy(
-    folder: Path, folders: list[str], accounts: list[str], said: str
+    folder: Path, folders: list[str], accounts: list[str], message: str
 ) -> None:
     fill(folder, *folders)
     _, left = names(folder, *accounts)
-    assert said in "\n".join(left)
+    assert message in "\n".join(left)
     assert "run this again" in left[0]
 
 
@@ -140,5 +140,5 @@ def test_links_and_files_among_the_directories_are_not_migrated(folder: Path) ->
     (notebooks / "README.md").write_text("not a student")
     found, left = names(folder, "ada", "eve")
     assert "eve" not in found
-    assert sorted(each.partition(":")[0] for each in left) == ["README.md", "eve"]
+    assert sorted(note.partition(":")[0] for note in left) == ["README.md", "eve"]
     assert "a link to /etc; put the directory itself there" in "\n".join(left)

@@ -15,11 +15,11 @@ from classroom.migrate_compose import stock_accounts
 def test_accounts_of_jupyterhub_5_are_read_with_their_passwords(
     folder: Path, stock: dict[str, dict[str, object]]
 ) -> None:
-    found = {each.name: each for each in stock_accounts.read_accounts(folder / "data/jupyterhub.sqlite")}
-    assert {name: each.authorized for name, each in found.items()} == {
-        name: each["approved"] for name, each in stock.items()
+    found = {account.name: account for account in stock_accounts.read_accounts(folder / "data/jupyterhub.sqlite")}
+    assert {name: account.authorized for name, account in found.items()} == {
+        name: account["approved"] for name, account in stock.items()
     }
-    assert [name for name, each in found.items() if each.admin] == ["teacher"]
+    assert [name for name, account in found.items() if account.admin] == ["teacher"]
     assert not found["eve"].known
     for name in ("grace", "müller"):
         assert bcrypt.checkpw(str(stock[name]["password"]).encode(), found[name].password.encode())
@@ -42,7 +42,7 @@ def test_the_database_is_only_read_together_with_its_write_ahead_log(folder: Pat
     writing.commit()
     before = {path.name: path.read_bytes() for path in file.parent.glob("jupyterhub.sqlite*")}
     assert "jupyterhub.sqlite-wal" in before
-    assert all(each.authorized for each in stock_accounts.read_accounts(file))
+    assert all(account.authorized for account in stock_accounts.read_accounts(file))
     assert {path.name: path.read_bytes() for path in file.parent.glob("jupyterhub.sqlite*")} == before
     writing.close()
 
@@ -52,13 +52,13 @@ def test_a_second_factor_is_kept(folder: Path) -> None:
         opened.execute("UPDATE users_info SET has_2fa = 1, email = 'ada@example.org' WHERE username = 'ada'")
         opened.execute("UPDATE users_info SET email = 'no address' WHERE username = 'grace'")
     opened.close()
-    found = {each.name: each for each in stock_accounts.read_accounts(folder / "data/jupyterhub.sqlite")}
+    found = {account.name: account for account in stock_accounts.read_accounts(folder / "data/jupyterhub.sqlite")}
     assert (found["ada"].second_factor, found["ada"].email) == ("KRSDR6IUOQQWZHFA", "ada@example.org")
     assert (found["grace"].second_factor, found["grace"].email) == (None, None)
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         ("half", "damaged or incomplete .*docker compose cp"),
         ("text", "damaged or incomplete"),
@@ -66,7 +66,7 @@ def test_a_second_factor_is_kept(folder: Path) -> None:
         ("another", "holds no accounts of NativeAuthenticator"),
     ],
 )
-def test_an_incomplete_database_is_an_error(folder: Path, damage: str, said: str) -> None:
+def test_an_incomplete_database_is_an_error(folder: Path, damage: str, message: str) -> None:
     file = folder / "data/jupyterhub.sqlite"
     match damage:
         case "half":
@@ -80,5 +80,5 @@ def test_an_incomplete_database_is_an_error(folder: Path, damage: str, said: str
             with sqlite3.connect(file) as made:
                 made.execute("CREATE TABLE users (name TEXT)")
             made.close()
-    with pytest.raises(ClassroomError, match=said):
+    with pytest.raises(ClassroomError, match=message):
         stock_accounts.read_accounts(file)

@@ -83,11 +83,11 @@ def test_any_other_request_is_an_error_and_creates_nothing(helper: Path, store: 
 
 def test_a_silent_client_delays_nobody(helper: Path) -> None:
     silent = [socket.socket(socket.AF_UNIX) for _ in range(3)]
-    for each in silent:
-        each.connect(str(helper))
+    for client in silent:
+        client.connect(str(helper))
     assert say(helper, b'{"action": "check"}\n') == {"mistakes": []}
-    for each in silent:
-        each.close()
+    for client in silent:
+        client.close()
 
 
 def test_many_simultaneous_requests_are_answered(helper: Path, store: Path) -> None:
@@ -112,8 +112,8 @@ connection.connect({str(helper)!r})
 connection.sendall({request!r}.encode() + b"\\n")
 print(connection.recv(1000).decode())
 """
-    said = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True).stdout
-    assert json.loads(said) == {"error": "user 65534 may not ask for homes"}
+    output = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True).stdout
+    assert json.loads(output) == {"error": "user 65534 may not ask for homes"}
     assert list(store.iterdir()) == []
 
 

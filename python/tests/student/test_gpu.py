@@ -36,7 +36,7 @@ def torch_with(cuda: str | None = "13.0", hint: str = "", **functions: Any) -> S
     )
 
 
-def said(devices: Path, torch: object) -> str:
+def text_with(devices: Path, torch: object) -> str:
     return describe(lambda _: torch, devices)
 
 
@@ -54,7 +54,7 @@ def one(tmp_path: Path) -> Path:
 
 def test_a_server_that_was_started_without_a_gpu_says_why(none: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLASSROOM_NO_GPU", "You chose to start without a GPU.")
-    for text in (said(none, torch_with()), describe(raising(ModuleNotFoundError("torch")), none)):
+    for text in (text_with(none, torch_with()), describe(raising(ModuleNotFoundError("torch")), none)):
         assert "No GPU is attached to this server. You chose to start without a GPU." in text
 
 
@@ -66,7 +66,7 @@ def test_without_pytorch_the_text_says_how_to_install_it(none: Path, one: Path) 
 
 def test_without_a_gpu_the_text_explains_why(tmp_path: Path) -> None:
     assert "No GPU is attached to this server." in describe(raising(ModuleNotFoundError("torch")), tmp_path)
-    assert "No GPU is attached to this server. Everything else works" in said(tmp_path, torch_with())
+    assert "No GPU is attached to this server. Everything else works" in text_with(tmp_path, torch_with())
 
 
 def test_a_pytorch_that_does_not_load(none: Path) -> None:
@@ -76,30 +76,30 @@ def test_a_pytorch_that_does_not_load(none: Path) -> None:
 
 
 def test_a_pytorch_for_the_processor(one: Path) -> None:
-    assert "build for the processor only" in said(one, torch_with(cuda=None))
-    assert "image with CUDA" in said(one, torch_with(cuda=None))
+    assert "build for the processor only" in text_with(one, torch_with(cuda=None))
+    assert "image with CUDA" in text_with(one, torch_with(cuda=None))
 
 
 def test_a_gpu_that_cuda_cannot_use(one: Path) -> None:
-    text = said(one, torch_with(hint="The NVIDIA driver on your system is too old"))
+    text = text_with(one, torch_with(hint="The NVIDIA driver on your system is too old"))
     assert "driver on your system is too old" in text
     assert "show this text to your instructor" in text
 
 
 def test_a_gpu_that_is_hidden(one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert "One GPU could be used, but your code sets CUDA_VISIBLE_DEVICES=''" in said(one, torch_with())
+    assert "One GPU could be used, but your code sets CUDA_VISIBLE_DEVICES=''" in text_with(one, torch_with())
 
 
 def test_a_gpu_whose_memory_is_taken(one: Path) -> None:
     torch = torch_with(get_device_name=lambda _: "NVIDIA H100", mem_get_info=lambda _: (2**20, 80 * 2**30))
-    text = said(one, torch)
+    text = text_with(one, torch)
     assert "It sees one GPU." in text
     assert "NVIDIA H100: its memory is in use" in text
 
 
 def test_a_gpu_that_fails(one: Path) -> None:
     torch = torch_with(get_device_name=raising(RuntimeError("CUDA error: device-side assert\nmore lines")))
-    text = said(one, torch)
+    text = text_with(one, torch)
     assert "GPU 0: a computation failed: CUDA error: device-side assert" in text
     assert "more lines" not in text

@@ -15,4 +15,4 @@ def test_a_closed_account_leaves_the_gpu_queue(db: Session) -> None:
     for name in ("ada", "ben"):
         queue.join_queue(db, name)
     asyncio.run(stop_servers(SimpleNamespace(db=db), SimpleNamespace(name="ada", spawners={})))
-    assert [each.name for each in queue.read_queue(db)] == ["ben"]
+    assert [entry.name for entry in queue.read_queue(db)] == ["ben"]

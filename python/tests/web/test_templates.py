@@ -51,8 +51,8 @@ def test_an_error_page_is_in_plain_english(pages: Environment, status: int, mess
 
 
 def test_a_message_of_ours_is_shown_once(pages: Environment) -> None:
-    said = "This class uses no GPUs."
-    assert render(pages, "error.html", status_code=404, status_message=said, message=said).count(said) == 1
+    message = "This class uses no GPUs."
+    assert render(pages, "error.html", status_code=404, status_message=message, message=message).count(message) == 1
 
 
 def test_a_failed_start_shows_the_spawners_message(pages: Environment) -> None:

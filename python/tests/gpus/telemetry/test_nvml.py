@@ -81,7 +81,7 @@ class Library:
         return listed(self.clients, count, found)
 
     def _nvmlDeviceGetProcessUtilization(self, _handle: Any, found: Any, count: Any, since: Any) -> int:
-        new = [each for each in self.samples if each[1] > since.value]
+        new = [sample for sample in self.samples if sample[1] > since.value]
         if not new:
             return NOT_FOUND
         if found is None or count._obj.value < len(new) + self.later:
@@ -170,8 +170,8 @@ def test_instances_replace_their_card(library: Library) -> None:
     library.instances, library.processes, library.samples = 2, [(7, 100)], [(7, 1, 30)]
     with driver() as opened:
         found = opened.read()
-    assert [each.index for each in found] == ["0:0", "0:1"]
-    assert {each.use for each in found} == {None}
+    assert [reading.index for reading in found] == ["0:0", "0:1"]
+    assert {reading.use for reading in found} == {None}
     assert found[0].processes == (Process(7, 100, None),), "the driver does not measure instances"
 
 

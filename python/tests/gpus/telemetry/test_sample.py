@@ -120,9 +120,9 @@ def test_a_card_is_found_by_its_index_its_uuid_or_its_instance() -> None:
 
     sample = Sample(taken=NOON, watched=1, cards=(card("0:1", "MIG-1"), card("5", "GPU-00000001")))
     found = {
-        name: each.name for name, each in cards_by_device(sample, inventory(nvidia(2, uuids=True)).devices).items()
+        name: card.name for name, card in cards_by_device(sample, inventory(nvidia(2, uuids=True)).devices).items()
     }
     assert found == {"nvidia.com/gpu=1": "GPU-00000001"}
-    divided = {name: each.name for name, each in cards_by_device(sample, inventory(with_mig(2, 2)).devices).items()}
+    divided = {name: card.name for name, card in cards_by_device(sample, inventory(with_mig(2, 2)).devices).items()}
     assert divided == {"nvidia.com/gpu=0:1": "MIG-1"}
     assert cards_by_device(None, ()) == {}
