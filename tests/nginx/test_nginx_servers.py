@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,7 +19,6 @@ from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from nginx.site import RealProxy, Site
 
@@ -116,6 +118,66 @@ def test_a_program_of_a_student_cannot_control_nginx(site: Site) -> None:
     with site.client(headers={REPLY: json.dumps(orders)}) as browser:
         answer = browser.get("/user/alice/lab")
     assert (answer.status_code, answer.text) == (200, "mine")
+
+
+def test_a_large_answer_to_a_slow_reader_is_not_stored_on_the_disk(site: Site) -> None:
+    """Also if the answer asks for it: files of a gigabyte each would fill the machine's disk."""
+    reply = json.dumps({"headers": {"X-Accel-Buffering": "yes"}, "size": 200_000_000})
+    with site.client(headers={REPLY: reply}) as browser, browser.stream("GET", "/user/alice/lab") as answer:
+        pieces = answer.iter_raw(65536)
+        for _ in range(100):
+            assert next(pieces)
+            time.sleep(0.005)  # a slow reader
+        assert not [file for file in open_files() if str(site.directory / "proxy_temp") in file]
+
+
+def open_files() -> Iterator[str]:
+    """Yield the names of files that processes of this machine have open, with those that are deleted."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            yield str(link.readlink())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Service-Worker-Allowed", "Clear-Site-Data", "NEL", "Report-To", "Reporting-Endpoints", "Alt-Svc", "Accept-CH",
+        "Critical-CH", "Origin-Agent-Cluster", "Speculation-Rules",
+    ],
+)  # fmt: skip
+def test_a_program_of_a_student_cannot_control_the_browser_for_the_whole_site(site: Site, name: str) -> None:
+    with site.client(headers={REPLY: json.dumps({"headers": {name: "1"}})}) as browser:
+        assert name not in browser.get("/user/alice/lab").headers
+
+
+@pytest.mark.parametrize("page", ["/user/alice/files/worker.js", "/hub/logo", "/"])
+def test_no_page_installs_a_service_worker(site: Site, page: str) -> None:
+    with site.client(headers={"Service-Worker": "script"}) as browser:
+        assert browser.get(page).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("cookie", "received"),
+    [
+        ("a=1; Path=/", "a=1; Path=/user/alice/"),
+        ("a=1; path=/hub/; HttpOnly", "a=1; path=/user/alice/; HttpOnly"),
+        ("a=1; Path=/; Path=/hub/", "a=1; Path=/user/alice/; Path=/user/alice/"),
+        ("a=1; Path=/user/bob/", "a=1; Path=/user/alice/"),
+        ("a=1; Path=/user/alice/; Secure", "a=1; Path=/user/alice/; Secure"),
+        ("a=1; Domain=example.org; Path=/", "a=1; Domain=127.0.0.1; Path=/user/alice/"),
+        ("a=1", "a=1"),  # browsers take the path of the request
+    ],
+)
+def test_a_cookie_of_a_students_server_is_for_this_server_only(site: Site, cookie: str, received: str) -> None:
+    with site.client(headers={REPLY: json.dumps({"headers": {"Set-Cookie": cookie}})}) as browser:
+        assert browser.get("/user/alice/a/b").headers["Set-Cookie"] == received
+        assert browser.get("/hub/login").headers["Set-Cookie"] == cookie
+
+
+def test_a_server_is_at_an_address_with_a_slash_so_that_its_cookies_are_its_own(site: Site) -> None:
+    with site.client() as browser:
+        answer = browser.get("/user/alice%2Db?token=1")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/user/alice%2Db/?token=1")
 
 
 def test_a_refused_websocket_keeps_its_status(site: Site) -> None:

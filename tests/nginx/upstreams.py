@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REPLY = "X-Test-Reply"
-"""A request header, JSON: status, headers and body of the answer."""
+"""A request header, JSON: status, headers, body and size of the answer."""
 
 
 class Upstream:
@@ -88,7 +88,7 @@ class Echo(tornado.web.RequestHandler):
             "size": len(request.body),
             "peer": id(getattr(request.connection, "stream", None)),  # the same for as long as the connection
         }
-        self.finish(reply.get("body", received))
+        self.finish("x" * reply["size"] if "size" in reply else reply.get("body", received))
 
     get = post = put = delete = patch = head = options = answer
 
