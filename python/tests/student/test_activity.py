@@ -87,12 +87,12 @@ def test_output_without_a_request_is_not_work() -> None:
 
 
 def test_a_busy_kernel_counts_as_now() -> None:
-    assert last_work(NOW, busy=True, seen=[]) == NOW
+    assert last_work(NOW, busy=True, times=[]) == NOW
 
 
 def test_otherwise_the_latest_time_counts() -> None:
     earlier = NOW - timedelta(hours=1)
-    assert last_work(NOW, busy=False, seen=[earlier, None, earlier - timedelta(1)]) == earlier
+    assert last_work(NOW, busy=False, times=[earlier, None, earlier - timedelta(1)]) == earlier
 
 
 @pytest.mark.parametrize(
