@@ -143,7 +143,7 @@ def test_without_a_driver_students_start_and_read_the_reason_and_so_does_the_ins
     assert "No GPU is available to the class now." in output
     home = admin.get("/hub/home").text
     assert "nvidia.json: not valid JSON" in home
-    assert "students start without one" in home
+    assert "Students start without one" in home
     assert "nvidia-ctk" not in student.visitor.get("/hub/home").text
 
 

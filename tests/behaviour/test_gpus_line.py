@@ -296,7 +296,7 @@ def test_a_queue_of_two_hundred_answers_at_once_and_the_least_use_goes_first(
         with ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(stands, [busy, idle] * 50))
         took = (time.monotonic() - begin) / len(answers)
-        figure(f"place in a line of {CROWD}: one answer takes {1000 * took:.0f} ms, 4 asking at once")
+        figure(f"position in a queue of {CROWD}: one answer takes {1000 * took:.0f} ms, with 4 requests at once")
         assert (answers[-2]["place"], answers[-1]["place"]) == (CROWD + 2, CROWD + 1)
         assert "Yours: 2 h 1 min." in answers[-2]["notes"][0]
         assert took < 0.1
