@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: `python3 -m images.student`, in the repository's root."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from images.student.wheels import download
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make what the arguments say; an error is a message on standard error and status 1."""
+    """Run a command and return its status; an error is a message on standard error and status 1."""
     options = _parser().parse_args(arguments)
     try:
         options.act(options)
@@ -54,25 +54,25 @@ def _report(number: int, count: int, text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="images/student", description="Makes the students' image with Debian's and PyPI's packages."
+        prog="python3 -m images.student", description="Builds the students' image where Docker reaches no registry."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     image = commands.add_parser(
         "image",
-        help="make the students' image in a Docker engine",
-        description="Makes the students' image in a Docker engine. Prints a line 'step NUMBER/COUNT TEXT' for each "
-        "step; does nothing if the engine has the image and nothing in it has changed.",
+        help="build the students' image in a Docker engine",
+        description="Builds the students' image in a Docker engine. Prints a line 'step NUMBER/COUNT TEXT' for each "
+        "step. Does nothing if the engine has the image and nothing in it has changed.",
     )
     image.add_argument(
         "--base-image",
         metavar="IMAGE",
         help="build on this image of Debian or Ubuntu, such as debian:trixie, instead of a Debian made by "
-        "debootstrap: needs neither root nor debootstrap; pulled if the engine has it not",
+        "debootstrap. This needs neither root nor debootstrap. The engine pulls an image that it does not have.",
     )
     image.set_defaults(act=_image)
     content = commands.add_parser(
         "key",
-        help="print a name for what the image would hold",
+        help="print a name of the content that the image would have",
         description="Prints a text that changes when, and only when, the image would change.",
     )
     content.add_argument("--base-image", metavar="IMAGE", help="as for the image")
@@ -91,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--docker", default="docker", metavar="COMMAND", help="Docker's client (%(default)s)")
     root = commands.add_parser(
         "root",
-        help="make a Debian root file system in a folder",
-        description="Makes a minimal Debian in a folder, with the packages named; does nothing if the folder is there.",
+        help="make a Debian root file system in a directory",
+        description="Makes a minimal Debian with these packages in a directory. Does nothing if the directory exists.",
     )
     root.add_argument("directory", type=Path)
     root.add_argument("packages", nargs="*", metavar="PACKAGE")

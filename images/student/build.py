@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,10 +114,4 @@ def _import_base(plan: Plan, docker: Docker, report: Callable[[int, int, str], N
         debian.make_root(root, _PACKAGES.read_text(encoding="ascii").split())
         remove_others(root)
     report(1, STEPS, f"loading Debian {debian.SUITE} into the engine")
-    excluded = [f"--exclude=./{name}/*" for name in ("dev", "proc", "sys", "tmp")]
-    command: list[str | Path] = ["tar", "--numeric-owner", *excluded, "-C", root, "-cf", "-", "."]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
-        label = f"--change=LABEL org.classroom.key={plan.base_key}"
-        docker.call("import", label, "-", _BASE, failure=f"{root} could not be loaded", stdin=tar.stdout or -1)
-    if tar.returncode:
-        raise ImageError(f"tar ended with {tar.returncode}; is the disk full?")
+    docker.import_root(root, _BASE, plan.base_key)

@@ -15,16 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def download_lock(wanted: Mapping[str, Any]) -> Path:
+def download_lock(wanted: Mapping[str, Any], name: str = "wheels") -> Path:
     """Download the wheels of a lock by their hashes, and return their directory.
 
     Args:
-        wanted: what `inside.tags` returns.
-
-    Returns:
-        the directory in the cache.
+        wanted: what `tags.tags` returns.
+        name: of the directory in the cache.
     """
-    directory = cache_directory() / f"wheels-{key([json.dumps(wanted)], {})}"
+    directory = cache_directory() / f"{name}-{key([json.dumps(wanted)], {})}"
     if directory.exists():
         return directory
     partial = directory.with_name(directory.name + ".partial")
@@ -49,7 +47,7 @@ def download(wanted: Mapping[str, Any], requirements: Sequence[str], directory: 
     the image's version has must be named.
 
     Args:
-        wanted: what `inside.tags` returns.
+        wanted: what `tags.tags` returns.
         requirements: the packages.
         directory: a directory that is made.
     """
