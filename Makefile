@@ -32,7 +32,7 @@ test-torch: $(VENV)/ready $(NODE)/ready  ## slow: PyTorch from PyPI in a student
 	PYTHONPATH=tests CLASSROOM_TEST_TORCH=1 $(VENV)/bin/python -m stack run --torch -- $(PYTEST) tests/behaviour -k torch $(ARGS)
 
 test-nix: $(VENV)/ready $(NODE)/ready .cache/compose  ## slow: build and use the images and files of Nix (Debian 12, <nixpkgs>)
-	PYTHONPATH=tests $(VENV)/bin/python -c 'from nix import image_build; image_build.expression()'
+	PYTHONPATH=tests $(VENV)/bin/python -c 'from nix import hub_dockerfile, image_build; image_build.expression(); hub_dockerfile.fetch()'
 	PYTHONPATH=tests CLASSROOM_TEST_NIX=1 $(VENV)/bin/python -m stack run -- $(PYTEST) tests/nix $(ARGS)
 
 test-quota: $(VENV)/ready  ## slow: quotas of homes on ext4 and XFS, in a QEMU machine (Debian 12, as root)

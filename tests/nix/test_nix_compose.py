@@ -1,4 +1,4 @@
-"""images/compose/compose.yaml: a class on a real engine with the image of images/hub.nix."""
+"""images/compose/compose.yaml: a class on a real engine with the images of hub.nix and hub/Dockerfile."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pytest
 
 from behaviour.people import PASSWORD, Visitor
 from behaviour.servers import enrol
+from images.student.docker import Docker
+from nix import hub_dockerfile
 from nix.evaluation import REPOSITORY, slow
 from nix.image_build import configuration, stream
 from support.http import answers
@@ -37,17 +39,20 @@ def docker_compose() -> list[str]:
     return [str(loader), "--library-path", str(libraries), str(program)]
 
 
-@pytest.fixture(scope="module")
-def compose(
-    docker_compose: list[str],
-    images: str,
-    server: Verb,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Compose]:
-    """Run `docker compose` in a copy of images/compose, in place of the stack's hub, proxy and Nginx."""
+@pytest.fixture(scope="module", params=["Nix", "Dockerfile"])
+def hub_image(request: pytest.FixtureRequest, server: Verb, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the name of the hub's image in the engine."""
+    if request.param == "Dockerfile":
+        return hub_dockerfile.build(Docker(f"{os.environ['CLASSROOM_SERVER']} docker"))
     archive = tmp_path_factory.mktemp("hub") / "hubImage.tar"
-    stream(f"{images}.hubImage", archive)
+    stream(f"{request.getfixturevalue('images')}.hubImage", archive)
     server("docker", "load", stdin=archive)
+    return configuration(archive)[0]
+
+
+@pytest.fixture(scope="module")
+def compose(docker_compose: list[str], hub_image: str, server: Verb) -> Iterator[Compose]:
+    """Run `docker compose` in a copy of images/compose, in place of the stack's hub, proxy and Nginx."""
     settings = Path(server("settings").strip())
     before = json.loads(settings.read_text())
     folder = settings.parent / "compose"  # the engine sees it too
@@ -67,7 +72,7 @@ def compose(
         "DOCKER_HOST": before["docker"]["host"],
         "DOCKER_SOCKET": str(socket),
         "DOCKER_GROUP": str(socket.stat().st_gid),
-        "CLASSROOM_HUB_IMAGE": configuration(archive)[0],
+        "CLASSROOM_HUB_IMAGE": hub_image,
         "CLASSROOM_LISTEN": "0.0.0.0:8000",
         "CLASSROOM_HOMES": f"{folder}/homes",
         "CLASSROOM_BACKUPS": f"{folder}/backups",
@@ -93,6 +98,7 @@ def compose(
         run("down", "--volumes", "--timeout=5")
         for name in server("docker", "ps", "--all", "--quiet", "--filter=name=^compose-").split():
             server("docker", "rm", "--force", name)
+        shutil.rmtree(folder)
         for part in reversed(PARTS):
             server("start", part)
 
