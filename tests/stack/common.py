@@ -1,4 +1,4 @@
-"""Errors, subprocesses and directories that all modules of the stack share."""
+"""Errors, subprocesses and paths that all modules of the stack share."""
 
 from __future__ import annotations
 
@@ -40,14 +40,6 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
     if done.returncode:
         raise StackError(f"{' '.join(arguments)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
     return done.stdout
-
-
-def cache_directory() -> Path:
-    """Return the directory of downloads and root file systems between runs (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    directory = Path(base) / "classroom"
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
 
 
 def search_path() -> str:

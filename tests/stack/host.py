@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from images.student.common import cache_directory, locked
 from stack import deployment, roots, templates
-from stack.common import REPOSITORY, StackError, cache_directory, run, search_path
+from stack.common import REPOSITORY, StackError, run, search_path
 from stack.control import ask
 from stack.layout import Layout
 from stack.requirements import missing
@@ -158,7 +159,7 @@ def _start_holder(
             start_new_session=True,  # Ctrl-C reaches the process that started the stack, which then ends it
             env={
                 **os.environ,
-                "PYTHONPATH": str(REPOSITORY / "tests"),
+                "PYTHONPATH": f"{REPOSITORY}/tests:{REPOSITORY}",
                 "PATH": search_path(),
                 INDEX: str(cache_directory() / "index"),
             },
@@ -214,7 +215,7 @@ def stack(*, parts: Sequence[str] = PARTS, packages: Sequence[str] = (), keep: b
     if reasons := missing():
         raise StackError("\n".join(reasons))
     root = roots.engine_root()
-    with roots.locked("stacks"):
+    with locked("stacks"):
         for layout in Layout.all():
             if layout.stale:
                 layout.remove()

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.common import cache_directory
+from images.student.common import cache_directory
 
 _RUNTIME = Path("/run/classroom-stack")  # short: the path of a Unix socket has at most 107 bytes
 

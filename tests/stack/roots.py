@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from stack.common import REPOSITORY, StackError, cache_directory, run, search_path
+from images.student.common import cache_directory, locked
+from stack.common import REPOSITORY, StackError, run, search_path
 from stack.requirements import MAKES_PROXY, node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _PACKAGES = ("ca-certificates", "docker-cli", "docker.io", "iproute2", "iptables", "nftables", "nginx", "procps")
@@ -55,11 +53,3 @@ def proxy_command() -> list[str]:
             run([npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", partial])
             partial.rename(directory)
     return [*program, str(directory / "node_modules/configurable-http-proxy/bin/configurable-http-proxy")]
-
-
-@contextlib.contextmanager
-def locked(name: str) -> Iterator[None]:
-    """Let one process at a time make the part of the cache called `name`."""
-    with (cache_directory() / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

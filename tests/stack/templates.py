@@ -11,7 +11,8 @@ import fcntl
 import shutil
 from typing import TYPE_CHECKING
 
-from stack.common import cache_directory, run
+from images.student.common import cache_directory
+from stack.common import run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -48,7 +48,7 @@ class Class:
 
     def ask(self, *words: str, check: bool = True) -> str:
         command = [sys.executable, "-m", "stack", "ctl", str(self.made.layout.directory), *words]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests")}
+        environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}/tests:{REPOSITORY}"}
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=120)
         assert done.returncode == 0 or not check, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from images.student import build
+from images.student.common import cache_directory
 from images.student.docker import Docker
 from stack import missing, world
-from stack.common import REPOSITORY, cache_directory
+from stack.common import REPOSITORY
 from stack.deployment import merge
 from stack.host import Stack, stack
 from stack.layout import Layout
