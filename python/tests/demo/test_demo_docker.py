@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.common import cache_directory
+from images.student.common import cache_directory
 from support.demo_user import STUDENTS, Demo, Person, copy_checkout, teacher_with_a_password
 from support.network import free_port
 
