@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PYTHON_PATH = f"{REPOSITORY}/tests:{REPOSITORY}"
+"""PYTHONPATH of a process that imports the stack from any directory: the tests' packages and the images."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from images.student.common import cache_directory, locked
 from stack import deployment, roots, templates
-from stack.common import REPOSITORY, StackError, run, search_path
+from stack.common import PYTHON_PATH, REPOSITORY, StackError, run, search_path
 from stack.control import ask
 from stack.layout import Layout
 from stack.requirements import missing
@@ -159,7 +159,7 @@ def _start_holder(
             start_new_session=True,  # Ctrl-C reaches the process that started the stack, which then ends it
             env={
                 **os.environ,
-                "PYTHONPATH": f"{REPOSITORY}/tests:{REPOSITORY}",
+                "PYTHONPATH": PYTHON_PATH,
                 "PATH": search_path(),
                 INDEX: str(cache_directory() / "index"),
             },

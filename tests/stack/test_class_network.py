@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stack import missing
-from stack.common import REPOSITORY
+from stack.common import PYTHON_PATH
 from stack.host import Stack, stack
 from stack.world import ADDRESSES, GATEWAY, UPLINK
 from support.processes import classroom
@@ -48,7 +48,7 @@ class Class:
 
     def ask(self, *words: str, check: bool = True) -> str:
         command = [sys.executable, "-m", "stack", "ctl", str(self.made.layout.directory), *words]
-        environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}/tests:{REPOSITORY}"}
+        environment = {**os.environ, "PYTHONPATH": PYTHON_PATH}
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=120)
         assert done.returncode == 0 or not check, done.stdout + done.stderr
         return done.stdout + done.stderr

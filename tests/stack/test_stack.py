@@ -19,7 +19,7 @@ from images.student import build
 from images.student.common import cache_directory
 from images.student.docker import Docker
 from stack import missing, world
-from stack.common import REPOSITORY
+from stack.common import PYTHON_PATH, REPOSITORY
 from stack.deployment import merge
 from stack.host import Stack, stack
 from stack.layout import Layout
@@ -34,7 +34,7 @@ IMAGE = "classroom-student:latest"
 
 def ctl(made: Stack, *words: str) -> str:
     command = [sys.executable, "-m", "stack", "ctl", str(made.layout.directory), *words]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests")}
+    environment = {**os.environ, "PYTHONPATH": PYTHON_PATH}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -133,7 +133,7 @@ def test_the_image_is_made_on_a_base_image_too_and_only_once(
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     plan = build.Plan("on-a-base:1", "somebodys-debian:1", lock=tmp_path / "lock.txt")
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "tests"))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
     docker = Docker(engine.docker)
     steps: list[str] = []
     assert build.build(plan, docker, lambda number, count, _: steps.append(f"{number}/{count}"))
@@ -160,7 +160,7 @@ def test_a_course_extends_the_image_by_a_dockerfile(
         f"FROM {IMAGE}\nUSER root\nCOPY {name} /tmp/\n"
         f"RUN python -I -m pip install --no-index /tmp/{name}\nUSER 1000:100\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "tests"))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
     context = {path.name: path for path in tmp_path.iterdir()}
     Docker(engine.docker).build(context, "--network=none", "--tag=course")
     program = "import classroom_example; print(classroom_example.__file__)"
@@ -196,7 +196,7 @@ def _left(layout: Layout) -> list[str]:
 @needs_stack
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
 def test_a_stopped_run_is_removed_completely(number: signal.Signals) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests"), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONPATH": PYTHON_PATH, "PYTHONUNBUFFERED": "1"}
     command = f"$CLASSROOM_SERVER docker run -d {IMAGE} sleep 1000; echo ${{CLASSROOM_SERVER##* }}; sleep 1000"
     process = subprocess.Popen(
         [sys.executable, "-m", "stack", "run", "--parts", "engine", "--", "sh", "-c", command],
@@ -252,7 +252,7 @@ def test_the_outside_name_server_answers_every_name_with_the_internet_host() -> 
 
 def test_where_the_stack_cannot_run_the_command_gets_the_reasons(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stack", "run", "--", "/bin/sh", "-c", 'echo "$CLASSROOM_SKIP"; exit 3']
-    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY / "tests")}
+    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": PYTHON_PATH}
     program = (
         "import runpy, stack.common; stack.common.SYSTEM_PATH = ''; runpy.run_module('stack', run_name='__main__')"
     )
