@@ -44,11 +44,6 @@ def test_a_cell_with_endless_output_is_throttled_and_can_be_interrupted(mine: Se
     assert kernel.run("1 + 1") == "2"
 
 
-def test_a_cell_that_is_silent_for_a_minute_gives_its_output(kernel: Kernel) -> None:
-    # Many proxies close connections that are silent for a minute.
-    assert kernel.run("import time; time.sleep(65); print('done')", bound=90) == "done\n"
-
-
 def test_an_endless_cell_can_be_interrupted(mine: Server, kernel: Kernel) -> None:
     cell = kernel.send("print('begun', flush=True)\nwhile True: pass")
     assert kernel.begun(cell) == "begun\n"
