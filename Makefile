@@ -10,6 +10,9 @@ LINTED := python/src python/tests tests images demo docs
 # Measures what the tests' own process runs; the hub and the servers are processes of their own.
 COVERAGE := --cov=classroom --cov-report=json:.cache/coverage.json --cov-fail-under=1
 
+# The tests that share the running class in one process, all others in a second one.
+SUITES := -p support.suites --numprocesses=2 --dist=loadscope
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-remove test test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
 
@@ -23,7 +26,7 @@ demo-remove:  ## remove everything that the demo made, including its containers,
 	@exec $(PYTHON) -m demo remove
 
 test: $(VENV)/ready $(NODE)/ready  ## all tests, with real components (as root for Docker); a skipped test says why
-	PYTHONPATH=tests $(VENV)/bin/python -m stack run -- $(PYTEST) $(COVERAGE) $(TESTS) $(ARGS)
+	PYTHONPATH=tests $(VENV)/bin/python -m stack run -- $(PYTEST) $(SUITES) $(COVERAGE) $(TESTS) $(ARGS)
 
 test-unit: $(VENV)/ready  ## tests that need no engine, browser or network namespace
 	$(PYTEST) $(COVERAGE) python/tests $(ARGS)

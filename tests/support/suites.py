@@ -1,0 +1,29 @@
+"""Two processes for `make test`: one for the suites that share the running class, one for all others.
+
+A plugin for pytest with pytest-xdist (`-p support.suites --numprocesses=2 --dist=loadscope`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    import pytest
+    from xdist.remote import Producer
+
+CLASS = ("tests/stack/", "tests/behaviour/", "python/tests/demo/test_demo_docker")
+"""Tests that use the running class, or measure time."""
+
+
+class SuiteScheduling(LoadScopeScheduling):
+    """Schedules the tests of a suite in one process, in their order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "class" if nodeid.startswith(CLASS) else "others"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SuiteScheduling:
+    """Return the scheduler in place of the one that `--dist` names."""
+    return SuiteScheduling(config, log)
