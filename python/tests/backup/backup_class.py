@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ import pytest
 
 from classroom.cli.main import main
 from support.processes import classroom
+
+PASSWORD = {"RESTIC_PASSWORD": "of = these tests"}
+
+KINDS = ["repository", "archive"]
 
 
 @dataclass(frozen=True)
@@ -110,3 +115,15 @@ def need(*programs: str) -> None:
     for program in programs:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed (make test-packages)")
+
+
+def tree(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Return owner, mode, time and content or target of a directory and its entries."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in (folder, *sorted(folder.rglob("*"))):
+        status = path.lstat()
+        is_file = stat.S_ISREG(status.st_mode)
+        content = path.readlink() if path.is_symlink() else path.read_bytes() if is_file else b""
+        time_ = status.st_mtime_ns if is_file else 0
+        found[str(path.relative_to(folder))] = (status.st_uid, status.st_gid, status.st_mode, time_, content)
+    return found

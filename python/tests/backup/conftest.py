@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from backup.backup_class import Class
+from backup.backup_class import KINDS, PASSWORD, Class, need
+from backup.quick_key import make_quick
 from classroom.db import upgrade
 
 STOCK = Path(__file__).parents[1] / "db" / "stock.sql"
@@ -48,3 +51,34 @@ def elsewhere(tmp_path: Path) -> Class:
     made = Class(tmp_path / "elsewhere")
     made.configure()
     return made
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest) -> list[str]:
+    """Return the target of a backup, as the operator writes it."""
+    if request.param == "archive":
+        found: list[str] = request.getfixturevalue("archive")
+        return found
+    return [request.getfixturevalue("repository")]
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> list[str]:
+    """Return an archive as target, for tests in which the kind of target does not matter."""
+    need("tar", "zstd")
+    return ["--archive", str(tmp_path / "class.tar.zst")]
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository without a backup."""
+    need("restic")
+    made = tmp_path_factory.mktemp("empty") / "repository"
+    subprocess.run(["restic", f"--repo={made}", "init"], env=os.environ | PASSWORD, check=True, capture_output=True)
+    make_quick(made, PASSWORD["RESTIC_PASSWORD"])
+    return made
+
+
+@pytest.fixture
+def repository(tmp_path: Path, empty: Path) -> str:
+    return str(shutil.copytree(empty, tmp_path / "backups"))

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,47 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from backup.backup_class import Class, need
-from backup.quick_key import make_quick
+from backup.backup_class import KINDS, PASSWORD, Class, need, tree
 from classroom.backup.target import LastBackup, read_last_backup
 from classroom.storage.quota import PROJECT_ATTRIBUTE
 from support.processes import classroom
 from support.waiting import wait_until
-
-PASSWORD = {"RESTIC_PASSWORD": "of = these tests"}
-
-KINDS = ["repository", "archive"]
-
-
-@pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest) -> list[str]:
-    """Return the target of a backup, as the operator writes it."""
-    if request.param == "archive":
-        found: list[str] = request.getfixturevalue("archive")
-        return found
-    return [request.getfixturevalue("repository")]
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> list[str]:
-    """Return an archive as target, for tests in which the kind of target does not matter."""
-    need("tar", "zstd")
-    return ["--archive", str(tmp_path / "class.tar.zst")]
-
-
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository without a backup."""
-    need("restic")
-    made = tmp_path_factory.mktemp("empty") / "repository"
-    subprocess.run(["restic", f"--repo={made}", "init"], env=os.environ | PASSWORD, check=True, capture_output=True)
-    make_quick(made, PASSWORD["RESTIC_PASSWORD"])
-    return made
-
-
-@pytest.fixture
-def repository(tmp_path: Path, empty: Path) -> str:
-    return str(shutil.copytree(empty, tmp_path / "backups"))
 
 
 @pytest.fixture
@@ -72,18 +35,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("no small file system can be mounted here")
     yield folder
     subprocess.run(["umount", folder], check=True)
-
-
-def tree(folder: Path) -> dict[str, tuple[object, ...]]:
-    """Return owner, mode, time and content or target of a directory and its entries."""
-    found: dict[str, tuple[object, ...]] = {}
-    for path in (folder, *sorted(folder.rglob("*"))):
-        status = path.lstat()
-        is_file = stat.S_ISREG(status.st_mode)
-        content = path.readlink() if path.is_symlink() else path.read_bytes() if is_file else b""
-        time_ = status.st_mtime_ns if is_file else 0
-        found[str(path.relative_to(folder))] = (status.st_uid, status.st_gid, status.st_mode, time_, content)
-    return found
 
 
 def test_a_class_comes_back_on_another_machine(school: Class, elsewhere: Class, place: list[str]) -> None:

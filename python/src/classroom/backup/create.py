@@ -80,15 +80,15 @@ def create_backup(
             homes=inventory.homes,
         )
         _copy_state(directory, manifest, settings_file, state)
-        paths = [directory, *(home.path for home in inventory.homes)]
+        paths = [home.path for home in inventory.homes]
         accounts = len(sqlite.select_rows(copy, "SELECT 1 FROM users_info"))
         if isinstance(target, archive.Archive):
-            size = target.write(paths)
+            size = target.write([directory, *paths])
             result = BackupResult(
                 str(target.file), str(target.file), len(inventory.homes), accounts, None, size, 0, inventory.problems
             )
         else:
-            stored = target.backup(paths, progress)
+            stored = target.backup(directory, paths, progress)
             unreadable = tuple(f"{path}: could not be read" for path in stored.unreadable)
             result = BackupResult(
                 target.location,

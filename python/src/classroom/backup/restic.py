@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from classroom.backup import vault
 from classroom.backup.manifest import BACKUP_DIRECTORY
 from classroom.errors import ClassroomError
 
@@ -112,8 +113,8 @@ class Repository:
         done = self._run("init")
         self._check(done.returncode, done.stderr)
 
-    def backup(self, paths: Sequence[Path], progress: Callable[[float], None]) -> StoredSnapshot:
-        """Store these directories as one snapshot. Symbolic links are stored, never followed.
+    def backup(self, directory: Path, homes: Sequence[Path], progress: Callable[[float], None]) -> StoredSnapshot:
+        """Store a directory and homes as one snapshot. restic reads the homes in a vault (`classroom.backup.vault`).
 
         Raises:
             ClassroomError: nothing was stored: the disk is full, or the repository cannot be reached.
@@ -123,9 +124,10 @@ class Repository:
         arguments = ["backup", "--json", f"--tag={TAG}", *(f"--parent={snapshot.id}" for snapshot in parent)]
         summary: dict[str, Any] = {}
         with tempfile.NamedTemporaryFile() as paths_file, tempfile.TemporaryFile("w+", errors="replace") as stderr:
-            paths_file.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
+            paths_file.write(b"".join(os.fsencode(path) + b"\0" for path in (directory, *homes)))
             paths_file.flush()
-            with self._start(*arguments, f"--files-from-raw={paths_file.name}", stderr=stderr) as process:
+            arguments.append(f"--files-from-raw={paths_file.name}")
+            with self._start(*arguments, stderr=stderr, homes=homes) as process:
                 for message in _json_messages(process.stdout):
                     if message.get("message_type") == "status":
                         progress(float(message.get("percent_done", 0)))
@@ -133,6 +135,8 @@ class Repository:
                         summary = message
             stderr.seek(0)
             errors = stderr.readlines()
+        if process.returncode == vault.REFUSED:
+            raise ClassroomError(errors[-1].strip())
         if process.returncode != _INCOMPLETE or "snapshot_id" not in summary:
             self._check(process.returncode, "".join(errors))
         vanished, unreadable = _sort_errors(errors)
@@ -189,10 +193,12 @@ class Repository:
         done = self._run("forget", "--tag", TAG, "--group-by=host,tags", "--prune", *options)
         self._check(done.returncode, done.stderr)
 
-    def _start(self, *arguments: str, stderr: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
+    def _start(
+        self, *arguments: str, stderr: IO[str] | int = subprocess.PIPE, homes: Sequence[Path] = ()
+    ) -> subprocess.Popen[str]:
         try:
             return subprocess.Popen(
-                ["restic", f"--repo={self.location}", *arguments],
+                vault.confine(["restic", f"--repo={self.location}", *arguments], homes),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
