@@ -135,6 +135,10 @@ def test_an_unusable_name_is_refused_with_a_remedy(db: Session, name: str, messa
     assert message in refusal(db, StockUser(name, HASH, authorized=True))
 
 
-@pytest.mark.parametrize("hashed", ["", "plain text", "$1$abc$def", HASH + "x", HASH[:-1]])
+@pytest.mark.parametrize(
+    "hashed",
+    ["", "plain text", "$1$abc$def", HASH + "x", HASH[:-1]],
+    ids=["empty", "plain text", "another algorithm", "too long", "too short"],
+)
 def test_an_invalid_hash_is_refused(db: Session, hashed: str) -> None:
     assert "classroom users add ada" in refusal(db, StockUser("ada", hashed, authorized=True))
