@@ -44,7 +44,9 @@ def test_a_student_is_jovyan_and_has_no_capability(status: dict[str, str]) -> No
         assert int(status[kind], 16) == 0, kind
 
 
-def test_a_student_gains_no_privilege_and_is_under_seccomp(status: dict[str, str]) -> None:
+def test_a_student_gains_no_privilege_and_is_under_seccomp(
+    status: dict[str, str],
+) -> None:
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"
 
@@ -127,7 +129,18 @@ def test_a_student_sees_only_their_own_processes(mine: Server, kernel: Kernel, s
 
 def test_no_device_of_the_machine_is_in_the_container(kernel: Kernel) -> None:
     devices = set(kernel.run("!find /dev -type b -o -type c").split())
-    harmless = {"null", "zero", "full", "random", "urandom", "tty", "console", "pts/0", "pts/ptmx", "ptmx"}
+    harmless = {
+        "null",
+        "zero",
+        "full",
+        "random",
+        "urandom",
+        "tty",
+        "console",
+        "pts/0",
+        "pts/ptmx",
+        "ptmx",
+    }
     assert {device.removeprefix("/dev/") for device in devices} <= harmless
 
 
@@ -156,10 +169,56 @@ def test_the_cookie_secret_of_a_server_is_not_in_the_home(kernel: Kernel) -> Non
     assert kept == ""
 
 
-@pytest.mark.parametrize("module", ["classroom.spawner.docker", "classroom.accounts", "nativeauthenticator", "docker"])
+@pytest.mark.parametrize(
+    "module",
+    ["classroom.spawner.docker", "classroom.accounts", "nativeauthenticator", "docker"],
+)
 def test_the_hubs_side_of_the_program_is_not_in_the_image(module: str, kernel: Kernel) -> None:
     with pytest.raises(CodeError, match="ModuleNotFoundError"):
         kernel.run(f"import {module}")
+
+
+def test_a_program_that_crashes_gives_the_host_no_core_dump(kernel: Kernel) -> None:
+    ended = kernel.run(
+        "import os, resource, signal\n"
+        "child = os.fork()\n"
+        "if child == 0: os.abort()\n"
+        "status = os.waitpid(child, 0)[1]\n"
+        "print(os.WTERMSIG(status) == signal.SIGABRT, os.WCOREDUMP(status), resource.getrlimit(resource.RLIMIT_CORE))"
+    )
+    assert ended.strip() == "True False (0, 0)"
+    with pytest.raises(CodeError, match=r"not allowed|exceed"):
+        kernel.run("resource.setrlimit(resource.RLIMIT_CORE, (1, 1))")
+
+
+def test_code_in_a_notebook_neither_reads_nor_changes_the_memory_of_the_server(
+    kernel: Kernel,
+) -> None:
+    for mode in ("rb", "r+b"):
+        with pytest.raises(CodeError, match="PermissionError"):
+            kernel.run(f"import os; open(f'/proc/{{os.getppid()}}/mem', {mode!r})")
+    with pytest.raises(CodeError, match="PermissionError"):
+        kernel.run("open(f'/proc/{os.getppid()}/environ').read()")
+
+
+def test_files_of_the_home_neither_run_in_the_server_nor_get_its_origin(mine: Server, kernel: Kernel) -> None:
+    notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    mine.put("api/contents/e.ipynb", json={"type": "notebook", "content": notebook})
+    expected = mine.get("nbconvert/html/e.ipynb").text
+    kernel.run(
+        "import os, pathlib\n"
+        "for name in ('lab/index.html.j2', 'lab/conf.json', '.local/share/jupyter/kernels/evil/kernel.json',\n"
+        "             '.local/share/jupyter/kernels/evil/x.html'):\n"
+        "    file = pathlib.Path.home() / name\n"
+        "    file.parent.mkdir(parents=True, exist_ok=True)\n"
+        "    file.write_text('{}' if name.endswith('json') else '<b>planted</b>')\n"
+        "(pathlib.Path.home() / '.local/share/jupyter/kernels/evil/kernel.json').write_text('{\"argv\": []}')"
+    )
+    assert mine.get("nbconvert/html/e.ipynb").text == expected
+    answer = mine.get("kernelspecs/evil/x.html")
+    assert "planted" in answer.text
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    kernel.run("!rm -r ~/lab ~/.local/share/jupyter/kernels/evil ~/e.ipynb")
 
 
 def test_the_container_has_the_limits_of_the_settings(server: Verb, mine: Server) -> None:

@@ -31,6 +31,7 @@ def test_the_limits_are_those_of_the_settings() -> None:
     assert (host["CpuQuota"], host["CpuPeriod"]) == (150_000, 100_000)
     assert host["ShmSize"] == 512 * 1024**2
     assert host["PidsLimit"] == 100
+    assert host["Ulimits"] == [{"Name": "core", "Soft": 0, "Hard": 0}]
     assert f"size={256 * 1024**2}" in host["Tmpfs"]["/tmp"]
 
 

@@ -6,6 +6,8 @@ The addresses of servers go to $ROUTES instead of a proxy, and tests use them di
 import json
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,9 @@ class Routes(Proxy):
 
 
 class Spawner(SimpleLocalProcessSpawner):
-    def make_preexec_fn(self, _: str) -> None:
-        pass
+    def make_preexec_fn(self, name: str) -> Callable[[], None]:
+        # The working directory of a container is the home.
+        return partial(os.chdir, STATE / "homes" / name)
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
         return env

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,99 @@ def test_code_planted_in_the_home_is_not_loaded_by_the_server(hub: Hub, spawn: C
     assert not list(home.glob("trapped-*"))
     answer = httpx.get(server.url + "api", headers={"Origin": "http://evil.example"})
     assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+NOTEBOOK = {"type": "notebook", "content": {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}}
+TEMPLATE_NAMES = {"html": "lab/index.html.j2", "markdown": "markdown/index.md.j2", "python": "python/index.py.j2"}
+
+
+@pytest.mark.parametrize("exporter", TEMPLATE_NAMES)
+@pytest.mark.parametrize("place", ["", ".local/share/jupyter/", ".local/share/jupyter/nbconvert/templates/"])
+def test_no_template_of_the_home_runs_in_the_server(place: str, exporter: str, server: Server) -> None:
+    server.request("PUT", "api/contents/e.ipynb", json=NOTEBOOK).raise_for_status()
+    before = server.get(f"nbconvert/{exporter}/e.ipynb").text
+    folder, template = (server.home / place / TEMPLATE_NAMES[exporter]).parent, Path(TEMPLATE_NAMES[exporter]).name
+    folder.mkdir(parents=True, exist_ok=True)
+    imports = json.dumps({"preprocessors": {"1": {"type": "planted"}}, "base_template": "planted"})
+    files = {folder / template: "planted", folder.parent / template: "planted"}
+    files |= {folder / "conf.json": imports, folder.parent / "conf.json": imports}
+    for file, text in files.items():
+        file.write_text(text)
+    try:
+        assert server.get(f"nbconvert/{exporter}/e.ipynb").text == before
+        assert "planted" not in server.request("POST", f"nbconvert/{exporter}", json=NOTEBOOK).raise_for_status().text
+    finally:
+        for file in files:
+            file.unlink()
+
+
+def test_files_of_the_home_are_in_a_sandbox_wherever_they_are_served(server: Server) -> None:
+    page = "<script>document.title = origin</script>"
+    kernel = server.home / ".local" / "share" / "jupyter" / "kernels" / "evil"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps({"argv": ["false"], "display_name": "x"}))
+    (kernel / "x.html").write_text(page)
+    (server.home / "x.html").write_text(page)
+    for path in ("kernelspecs/evil/x.html", "files/x.html"):
+        answer = server.get(path)
+        assert answer.text == page
+        words = answer.headers["Content-Security-Policy"].replace(";", " ").split()
+        assert "sandbox" in words
+        assert "allow-same-origin" not in words
+    shutil.rmtree(kernel)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ".jupyter/custom/x.html static/custom/x.html",
+        ".jupyter/custom/x.html custom/x.html",
+        ".local/share/jupyter/labextensions/x/x.html lab/extensions/x/x.html",
+        ".local/share/jupyter/lab/static/x.html static/lab/x.html",
+        ".local/share/jupyter/lab/themes/x.html lab/api/themes/x.html",
+        ".local/share/jupyter/lab/extensions/x.html lab/extensions/x.html",
+        ".local/share/jupyter/nbextensions/x.html nbextensions/x.html",
+        "lab/extensions/x.html lab/extensions/x.html",
+        "static/x.html static/x.html",
+    ],
+)
+def test_no_other_folder_of_the_home_is_served(place: str, server: Server) -> None:
+    path, address = place.split()
+    file = server.home / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("planted")
+    assert "planted" not in server.request("GET", address).text
+
+
+def test_a_home_turns_extensions_off_but_names_no_address_of_scripts(server: Server) -> None:
+    folder = server.home / ".jupyter" / "labconfig"
+    folder.mkdir(parents=True)
+    planted = dict.fromkeys(("fullLabextensionsUrl", "fullMathjaxUrl", "baseUrl"), "https://planted.example")
+    (folder / "page_config.json").write_text(json.dumps(planted | {"disabledExtensions": {"unwanted": True}}))
+    page = server.get("lab").text
+    shutil.rmtree(folder)
+    assert "planted" not in page
+    assert '"unwanted"' in page
+    assert "@jupyterlab/apputils-extension:announcements" in page
+
+
+@pytest.mark.parametrize(
+    ("request_", "directory"),
+    [({}, ""), ({"cwd": ""}, ""), ({"cwd": "terminals"}, "terminals"), ({"cwd": "@classroom"}, "@classroom")],
+)
+def test_terminals_start_in_the_home(request_: dict[str, str], directory: str, server: Server) -> None:
+    (server.home / directory).mkdir(exist_ok=True)
+    before = set(psutil.Process(server.pid).children())
+    terminal = server.request("POST", "api/terminals", json=request_).raise_for_status().json()["name"]
+    (shell,) = set(psutil.Process(server.pid).children()) - before
+    wait_until(lambda: shell.exe() != psutil.Process(server.pid).exe(), "the shell starts")
+    assert shell.cwd() == str(server.home / directory)
+    server.request("DELETE", f"api/terminals/{terminal}")
+
+
+def test_a_kernel_without_a_notebook_starts_in_the_home(server: Server) -> None:
+    with server.kernel() as kernel:
+        assert kernel.run("import os; print(os.getcwd())").strip() == str(server.home)
 
 
 def test_the_first_page_is_the_welcome_notebook_and_later_what_was_open(

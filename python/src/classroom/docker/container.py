@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from docker.types import DeviceRequest, HostConfig, LogConfig, Mount
+from docker.types import DeviceRequest, HostConfig, LogConfig, Mount, Ulimit
 
 from classroom.docker.client import API_VERSION
 
@@ -32,6 +32,11 @@ GROUPS = LABEL + "groups"
 """The groups of the student at the start, separated by commas."""
 
 _CPU_PERIOD = 100_000  # microseconds, the kernel's default (Documentation/scheduler/sched-bwc.rst)
+
+# With a core_pattern that begins with a pipe (systemd-coredump), the host runs a program of root on each core dump and
+# stores it outside the student's limits (core(5)). Two limits are left out: an engine whose own limit of open files is
+# lower would start no container, and the kernel counts processes by user, who is the same for all students.
+_ULIMITS = [Ulimit(name="core", soft=0, hard=0)]
 
 # A server's own files are on the tmpfs: a server with a full home still starts, and no home keeps a cookie secret.
 ENVIRONMENT = {
@@ -120,6 +125,7 @@ def sandbox(
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
         pids_limit=student.processes,
+        ulimits=_ULIMITS,
         mem_limit=student.memory,
         memswap_limit=student.memory,
         cpu_period=_CPU_PERIOD,

@@ -6,10 +6,13 @@ started without it and do see what the student installed.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import sys
 from pathlib import Path
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def main() -> None:
@@ -21,14 +24,26 @@ def main() -> None:
 
     os.environ.update(paths.default_variables(os.environ))
     paths.make_scratch_directories(os.environ)
+    _hide_memory()
+    os.chdir(paths.SERVER_DIRECTORY)
     if shared := os.environ.get("CLASSROOM_SHARED"):
         paths.link_shared_directory(Path(os.environ["HOME"]), Path(shared))
     # Nothing that an import makes is garbage: a sixth of the time. `StudentServerApp.start` turns collection on again.
     gc.disable()
     with import_stubs.stubbed_imports():
+        from classroom.student import home_files  # noqa: PLC0415
         from classroom.student.server import StudentServer  # noqa: PLC0415
     import_stubs.disable_lab_builds()
+    home_files.limit_page_config()
     StudentServer.launch_instance()
+
+
+def _hide_memory() -> None:
+    """Refuse students' code, which has the same user, the memory of this process and its core dumps (prctl(2)).
+
+    The process holds tokens of the users who open the server. Kernels and terminals are other programs and keep theirs.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 if __name__ == "__main__":

@@ -101,6 +101,9 @@ def _server(c: Config, environment: ServerEnvironment) -> None:
     c.ContentsManager.allow_hidden = False
     c.FileContentsManager.delete_to_trash = False
     c.ServerApp.terminals_enabled = True
+    # Upstream's default is the working directory; `paths.SERVER_DIRECTORY` is for the exporters that upstream makes
+    # without this configuration.
+    c.TemplateExporter.extra_template_basedirs = []
     c.TerminalsExtensionApp.terminal_manager_class = "classroom.student.terminals.StudentTerminalManager"
 
 

@@ -11,6 +11,7 @@ from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpec
 from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from jupyter_server.utils import ApiPath
 
 from classroom.student.activity import KernelActivity
 
@@ -19,6 +20,12 @@ _LAUNCHER = "classroom.student.kernel"
 
 class StudentKernelManager(AsyncMappingKernelManager):
     """Upstream's manager with a correct `execution_state` and `last_activity`; its culler and the hub read both."""
+
+    async def _async_start_kernel(self, *, path: str | None = None, **kwargs: Any) -> str:  # noqa: ANN401
+        """Start a kernel in the folder of its notebook, or in the home: not in the server's working directory."""
+        return await super()._async_start_kernel(path=ApiPath(path or ""), **kwargs)
+
+    start_kernel = _async_start_kernel  # type: ignore[assignment]
 
     def start_watching_activity(self, kernel_id: str) -> None:
         """Let upstream open its IOPub stream, then handle the messages here."""

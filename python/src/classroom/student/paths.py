@@ -26,6 +26,12 @@ _HOME = {
     "TORCH_HOME": ".cache/torch",
 }
 
+SERVER_DIRECTORY = Path(__file__).parent / "lab" / "extensions"
+"""Working directory of the server process: nobody can write there, and it has no files.
+
+nbconvert takes templates, which are code, and names of classes to import from the working directory.
+"""
+
 
 def default_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that the spawner did not set, with a value that works anywhere."""
@@ -55,6 +61,22 @@ def link_shared_directory(home: Path, shared: Path) -> None:
             link.unlink()
         elif shared.is_dir() and not os.path.lexists(link):
             link.symlink_to(shared)
+
+
+def start_directory(requested: str | None, home: Path) -> Path:
+    """Return the directory in which a terminal starts.
+
+    Args:
+        requested: the directory that the browser asked for. Upstream resolves "" and names of folders against the
+            server's working directory if they exist there; they mean the home.
+        home: the student's home.
+    """
+    if requested is None:
+        return home
+    directory = Path(requested)
+    if directory.is_relative_to(SERVER_DIRECTORY.resolve()):
+        directory = home / directory.relative_to(SERVER_DIRECTORY.resolve())
+    return directory if directory.is_dir() else home
 
 
 def is_writable(directory: Path) -> bool:

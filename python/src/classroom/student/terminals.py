@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server_terminals.terminalmanager import TerminalManager
 
+from classroom.student.paths import start_directory
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -29,6 +31,11 @@ class StudentTerminalManager(TerminalManager):
         """Record the time of output, which includes the echo of typed text; an open tab is not necessary."""
         super().pre_pty_read_hook(ptywclients)
         self.last_output = datetime.now(UTC)
+
+    def new_named_terminal(self, **kwargs: Any) -> Any:  # noqa: ANN401 - upstream's signature
+        """Start a terminal in the requested directory, or in the home."""
+        directory = start_directory(kwargs.get("cwd"), Path(os.environ["HOME"]))
+        return super().new_named_terminal(**kwargs | {"cwd": str(directory)})
 
     def shells(self) -> set[int]:
         """Return the process ids of the shells; each leads a session, to which its background jobs belong too."""
