@@ -240,3 +240,23 @@ def test_a_collector_on_the_server_reads_metrics_by_a_token_that_does_nothing_el
     assert "jupyterhub_running_servers" in server("exec", "python3", "-c", get, f"{hub}/hub/metrics", token)
     refused = server("exec", "sh", "-c", f'python3 -c "{get}" {hub}/hub/api/users {token} 2>&1 || true')
     assert "403" in refused
+
+
+def test_a_students_report_writes_neither_much_nor_control_characters_into_the_hubs_log(
+    mine: Server, server: Verb
+) -> None:
+    visitor = mine.visitor
+    headers = {"X-XSRFToken": visitor.xsrf or "", "Referer": f"{visitor.url}/hub/home"}
+    mark = f"report of {mine.name}"
+    text = f"{mark}\x1b[2J\nforged line of {mine.name}\u202e" + "x" * 10_000
+    answer = visitor.web.post("/hub/security/csp-report", content=text, headers=headers)
+    assert answer.status_code == 200, answer.text
+    lines = wait_until(
+        lambda: [line for line in server("logs", "hub").splitlines() if mark in line], "the report is logged"
+    )
+    assert len(lines) == 1
+    assert len(lines[0]) < 1000
+    assert f"{mark}\\x1b[2J\\nforged line of {mine.name}\\u202exxx" in lines[0]
+    large = visitor.web.post("/hub/security/csp-report", content="x" * 10**6, headers=headers)
+    assert large.status_code == 413
+    assert "x" * 1000 not in server("logs", "hub")

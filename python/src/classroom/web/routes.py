@@ -14,6 +14,7 @@ from classroom.web.api.servers import Servers, ServersStopped
 from classroom.web.api.signup_codes import Codes, CodesRevoked
 from classroom.web.pages.approve import ApprovePage
 from classroom.web.pages.base import MethodNotAllowed, StaticFiles
+from classroom.web.pages.csp_report import CspReport
 from classroom.web.pages.gpus import GpuPage, QueuePage
 from classroom.web.pages.login import LoginPage, WaitingPage
 from classroom.web.pages.password import ChangePasswordPage, ResetPasswordPage
@@ -28,6 +29,7 @@ PAGES: list[tuple[Any, ...]] = [
     (r"/gpu-line/([^/]+)", QueuePage),
     (r"/change-password", ChangePasswordPage),
     (r"/change-password/([^/]+)", ResetPasswordPage),
+    (r"/security/csp-report", CspReport),
     # Upstream approves and discards by GET under these: a link or an image in a notebook could.
     (r"/authorize/([^/]*)", MethodNotAllowed),
     (r"/discard/([^/]*)", MethodNotAllowed),
