@@ -17,7 +17,7 @@ from classroom.migrate_compose.project_files import ComposeProject
 def test_a_backup_has_its_keys() -> None:
     result = BackupResult("/backup", "4f2a", homes=1, accounts=1, files=9, added=100, vanished=0, problems=())
     assert sorted(result.as_data()) == [
-        "accounts", "added", "files", "homes", "id", "problems", "vanished", "where",
+        "accounts", "added", "files", "homes", "id", "left_out", "problems", "vanished", "where",
     ]  # fmt: skip
 
 

@@ -66,3 +66,16 @@ def test_a_wrong_directory_is_one_sentence(folder: Path, settings_file: Path, wr
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "; name the " in done.stderr
+
+
+def test_names_of_files_do_not_control_the_operators_terminal(folder: Path, settings_file: Path) -> None:
+    name = "\x1b[2J\nEverything has been migrated.\u202e"
+    notebooks = folder / "data/student-notebooks"
+    (notebooks / name).write_text("")
+    os.mkfifo(notebooks / "ada" / name)
+    (notebooks / "ada" / f"link{name}").symlink_to(f"/etc/{name}")
+    done = adopt(folder, "--dry-run", "--settings", settings_file)
+    assert r"\x1b[2J\nEverything has been migrated.\u202e: a file and not a directory" in done.stderr
+    assert r"\x1b[2J\nEverything has been migrated.\u202e is not a file, folder or link" in done.stdout
+    assert not set(done.stdout + done.stderr) & set("\x1b\u202e")
+    assert not [line for line in done.stdout.splitlines() if line.startswith("Everything")]

@@ -18,12 +18,15 @@ from classroom.files import stage
 from classroom.secrets import GIVEN, credential
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from classroom.backup.archive import Archive
     from classroom.backup.restic import Repository
     from classroom.settings.models import Settings
+
+_SHOWN = 20  # paths
+_LONGEST = 300  # characters of a path that is shown
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class BackupResult:
     """Files deleted before they were read: somebody was working."""
     problems: tuple[str, ...]
     """What the backup lacks, a sentence each."""
+    left_out: tuple[str, ...] = ()
+    """What no backup can store, a sentence each. Students cause it, so it does not make a backup fail."""
 
     def as_data(self) -> dict[str, Any]:
         """Return the data of `--json`."""
@@ -89,7 +94,6 @@ def create_backup(
             )
         else:
             stored = target.backup(directory, paths, progress)
-            unreadable = tuple(f"{path}: could not be read" for path in stored.unreadable)
             result = BackupResult(
                 target.location,
                 stored.snapshot[:8],
@@ -98,11 +102,26 @@ def create_backup(
                 stored.files,
                 stored.added,
                 stored.vanished,
-                inventory.problems + unreadable,
+                inventory.problems + _describe(stored.unreadable, "could not be read"),
+                _describe(stored.overlong, "left out, because a path has at most 4096 bytes; its student can move it"),
             )
         is_archive = result.files is None
-        record_last_backup(state, LastBackup(manifest.made, result.where, is_archive, result.problems))
+        record_last_backup(
+            state, LastBackup(manifest.made, result.where, is_archive, result.problems + result.left_out)
+        )
     return result
+
+
+def _describe(paths: Sequence[str], reason: str) -> tuple[str, ...]:
+    """Return a sentence for each of the first paths, shortened, and the number of the others."""
+    sentences = [f"{_shorten(path)}: {reason}" for path in paths[:_SHOWN]]
+    if len(paths) > _SHOWN:
+        sentences.append(f"{len(paths) - _SHOWN} more: {reason}")
+    return tuple(sentences)
+
+
+def _shorten(path: str) -> str:
+    return path if len(path) <= _LONGEST else f"{path[:_LONGEST]}... ({len(path)} characters)"
 
 
 def _copy_state(directory: Path, manifest: Manifest, settings_file: Path, state: Path) -> None:

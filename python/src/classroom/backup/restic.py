@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from classroom.backup import vault
 from classroom.backup.manifest import BACKUP_DIRECTORY
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TAG = "classroom"
 _INCOMPLETE = 3  # exit status of `restic backup` when some files could not be read
 _GONE = ("no such file or directory", "file does not exist")
+_OVERLONG = "file name too long"
 
 _MEANINGS = (
     ("no space left on device", "the disk is full: free space there, or name another place, and run this again"),
@@ -66,7 +67,9 @@ class StoredSnapshot:
     vanished: int
     """Files deleted before they were read."""
     unreadable: tuple[str, ...]
-    """Files that exist and could not be read."""
+    """Files that exist and could not be read, printable."""
+    overlong: tuple[str, ...] = ()
+    """Paths of more than 4096 bytes, which no program can name, printable. Any student can make them."""
 
 
 @dataclass(frozen=True)
@@ -139,13 +142,14 @@ class Repository:
             raise ClassroomError(errors[-1].strip())
         if process.returncode != _INCOMPLETE or "snapshot_id" not in summary:
             self._check(process.returncode, "".join(errors))
-        vanished, unreadable = _sort_errors(errors)
+        vanished, unreadable, overlong = _sort_errors(errors)
         return StoredSnapshot(
             snapshot=summary["snapshot_id"],
             files=summary["total_files_processed"],
             added=summary["data_added"],
             vanished=vanished,
-            unreadable=tuple(unreadable),
+            unreadable=unreadable,
+            overlong=overlong,
         )
 
     def snapshots(self) -> list[Snapshot]:
@@ -225,7 +229,7 @@ class Repository:
             if words in lowered:
                 raise ClassroomError(f"{target or self.location}: {meaning}")
         last = next((line for line in reversed(output.splitlines()) if line.strip()), f"restic ended with {status}")
-        raise ClassroomError(f"{target or self.location}: {_message_text(last)}")
+        raise ClassroomError(f"{target or self.location}: {printable(_message_text(last))}")
 
 
 def _is_absent(output: str) -> bool:
@@ -240,10 +244,11 @@ def _json_messages(lines: Iterable[str] | None) -> Iterable[dict[str, Any]]:
             continue
 
 
-def _sort_errors(errors: Iterable[str]) -> tuple[int, list[str]]:
-    """Return the number of files deleted meanwhile, and the others that could not be read."""
+def _sort_errors(errors: Iterable[str]) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """Return the number of files deleted meanwhile, the files that could not be read, and the overlong paths."""
     deleted: set[str] = set()
-    unreadable: list[str] = []
+    unreadable: set[str] = set()
+    overlong: set[str] = set()
     for line in errors:
         try:
             message = json.loads(line)
@@ -252,12 +257,27 @@ def _sort_errors(errors: Iterable[str]) -> tuple[int, list[str]]:
             continue
         if message.get("message_type") != "error":
             continue
-        text = json.dumps(message.get("error")).lower()
-        if any(words in text for words in _GONE) or re.search(r'"err": 2\b', text):
-            deleted.add(message.get("item", ""))
+        reason = _error_reason(message.get("error"))
+        item = printable(message.get("item", "") or reason)
+        if reason.endswith(_GONE):
+            deleted.add(item)
+        elif reason.endswith(_OVERLONG):
+            overlong.add(item)
         else:
-            unreadable.append(message.get("item", "") or text)
-    return len(deleted), sorted(set(unreadable))
+            unreadable.add(item)
+    return len(deleted), tuple(sorted(unreadable)), tuple(sorted(overlong))
+
+
+def _error_reason(error: Any) -> str:  # noqa: ANN401 - restic's
+    """Return the system's reason in lower case, at the end of the text.
+
+    Paths are students' texts, so a reason that occurs in the middle says nothing.
+    """
+    if isinstance(error, dict) and isinstance(error.get("Err"), int):
+        return os.strerror(error["Err"]).lower()  # before 0.17
+    if isinstance(error, dict) and "message" in error:
+        error = error["message"]
+    return str(error if isinstance(error, str) else json.dumps(error)).lower().rstrip('"}')
 
 
 def _escape_pattern(path: str) -> str:

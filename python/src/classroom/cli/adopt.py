@@ -14,6 +14,7 @@ from classroom.cli.output import (
     build_table,
     print_json,
     print_result,
+    print_text,
     show_progress,
 )
 from classroom.settings.file import load_settings
@@ -66,11 +67,11 @@ def adopt(  # noqa: PLR0913, PLR0917 - options of a command
     else:
         _print_report(report, dry_run=dry_run)
         if report.settings:
-            typer.echo(f"\nThe project's settings that {settings_file} does not have; write what you want to keep:")
+            print_text(f"\nThe project's settings that {settings_file} does not have; write what you want to keep:")
             for line in format_settings(report.settings, _settings_syntax(settings_file)):
-                typer.echo(f"    {line}")
+                print_text(f"    {line}")
         if dry_run:
-            typer.echo("\nNothing was done: this was a dry run.")
+            print_text("\nNothing was done: this was a dry run.")
     if report.problems and not dry_run:
         raise typer.Exit(1)
 
@@ -80,11 +81,11 @@ def _print_report(report: MigrationReport, *, dry_run: bool) -> None:
     if report.accounts:
         print_result(build_table("Name", "Account", "Files", rows=rows), None, as_json=False)
     for note in report.notes:
-        typer.echo(f"{note}.")
+        print_text(f"{note}.")
     for message in report.problems:
-        typer.secho(f"Not migrated: {message}.", err=True)
+        print_text(f"Not migrated: {message}.", err=True)
     if not dry_run and all(row.action == "nothing" for row in report.accounts) and not report.problems:
-        typer.echo("Everything has been migrated.")
+        print_text("Everything has been migrated.")
 
 
 def _account_text(row: MigratedAccount) -> str:

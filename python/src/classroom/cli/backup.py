@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, build_table, print_result, show_progress
+from classroom.cli.output import (
+    DEFAULT_SETTINGS,
+    AsJson,
+    SettingsFile,
+    build_table,
+    print_result,
+    print_text,
+    show_progress,
+)
 from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
 from classroom.settings.models import Settings
@@ -75,6 +83,9 @@ def create(  # noqa: PLR0913, PLR0917 - options of a command
             keep = settings.backup.keep
             repository.forget({"daily": keep.daily, "weekly": keep.weekly, "monthly": keep.monthly})
     print_result(Text(_backup_text(result)), result.as_data(), as_json=as_json)
+    if not as_json:
+        for sentence in result.left_out:
+            print_text(sentence, err=True)
     if result.problems:
         raise ClassroomError("\n".join(["The backup is complete except for:", *result.problems]))
 
@@ -179,7 +190,7 @@ def _saved_settings(source: RepositoryBackup | ArchiveBackup, manifest: Manifest
 
 def _print_password(file: Path) -> None:
     secret = file.read_text(encoding="utf-8").strip() if sys.stderr.isatty() else f"in {file}"
-    typer.secho(
+    print_text(
         f"The backups are encrypted with a new password: {secret}\n"
         f"Keep a copy outside this machine: without it nobody can restore them. On this machine it is in {file}.",
         err=True,

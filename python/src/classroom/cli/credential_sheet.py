@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from classroom.cli.output import build_table, print_result
+from classroom.cli.output import build_table, print_result, print_text
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
@@ -126,7 +124,7 @@ def deliver_passwords(
         note = "Log in with this password once; then you choose your own."
         files.write(("name", "full_name", "password"), accounts, CredentialSheet(site.title, note, tuple(cards)))
         if not as_json:
-            typer.echo(f"{len(accounts)} one-time passwords are in {files.paths[0]}; to print: {files.paths[1]}")
+            print_text(f"{len(accounts)} one-time passwords are in {files.paths[0]}; to print: {files.paths[1]}")
     elif accounts and not as_json:
         rows = ((account["name"], account["password"]) for account in accounts)
         print_result(build_table("Name", "One-time password", rows=rows), accounts, as_json=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, print_result
+from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, print_result, print_text
 from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
 from classroom.settings.groups import settings_for_group
@@ -35,7 +35,7 @@ def gpus(
     print_result(report.as_table(), report.as_data(), as_json=as_json)
     if not as_json:
         for problem in report.problems:
-            typer.secho(problem, err=True)
+            print_text(problem, err=True)
 
 
 @app.command("test")

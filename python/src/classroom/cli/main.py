@@ -11,6 +11,7 @@ import typer
 
 from classroom.cli import backup, gpus, reports, reservations, servers, services, signup_codes, upgrade, users
 from classroom.cli.adopt import adopt
+from classroom.cli.output import print_text
 from classroom.errors import ClassroomError
 from classroom.settings.file import json_schema, load_settings
 from classroom.settings.models import Settings
@@ -44,7 +45,7 @@ def main() -> None:
     try:
         app()
     except ClassroomError as error:
-        typer.secho(str(error), err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+        print_text(str(error), err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
         raise SystemExit(error.exit_status) from error
 
 
@@ -52,7 +53,7 @@ def main() -> None:
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="The settings file.")]) -> None:
     """Check a settings file. Print each mistake and what to write instead."""
     settings = load_settings(file)
-    typer.echo(f"{file}: valid. {_summary(settings)}")
+    print_text(f"{file}: valid. {_summary(settings)}")
 
 
 @app.command(rich_help_panel=MACHINE)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from classroom.errors import printable
 from classroom.settings.file import load_settings
 from classroom.settings.models import Settings
 
@@ -33,10 +35,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Usernames.", show_default=False)]
 NamesOrAll = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Usernames.", show_default=False)]
 
+_LAYOUT = "\n\t"
+"""Characters that are not printable and stay in our own texts."""
+
 
 def print_json(data: object) -> None:
     """Print data for programs."""
     typer.echo(json.dumps(data, indent=2, default=str))
+
+
+def print_text(text: str, *, err: bool = False, nl: bool = True, fg: str | None = None) -> None:
+    """Print text for people. What it quotes from students cannot control the terminal (`classroom.errors.printable`).
+
+    Line breaks stay: the text is ours. A quoted name is made printable where it becomes part of the text.
+    """
+    typer.secho(printable(text, keep=_LAYOUT), err=err, nl=nl, fg=fg)
 
 
 def print_result(text: RenderableType, data: object, *, as_json: bool) -> None:
@@ -44,7 +57,12 @@ def print_result(text: RenderableType, data: object, *, as_json: bool) -> None:
     if as_json:
         print_json(data)
     else:
-        Console().print(text)
+        console = Console()
+        segments = (
+            Segment(printable(segment.text, keep=_LAYOUT), segment.style, segment.control)
+            for segment in console.render(text)
+        )
+        console.print(Segments(segments), end="")
 
 
 def connect_to_hub(settings_file: Path) -> tuple[Settings, HubClient]:
@@ -60,10 +78,10 @@ def connect_to_hub(settings_file: Path) -> tuple[Settings, HubClient]:
 
 
 def build_table(*headings: str, rows: Iterable[Iterable[str]]) -> Table:
-    """Return a plain table. Its cells come from people, so no cell is read as markup."""
+    """Return a plain table. Its cells come from people, so no cell is read as markup or has line breaks."""
     table = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 
@@ -88,13 +106,13 @@ def print_outcome(answer: Mapping[str, Any], done: str, unchanged: str, *, as_js
         print_json(answer)
     else:
         if changed := answer.get("changed"):
-            typer.echo(f"{done}: {', '.join(changed)}.")
+            print_text(f"{done}: {', '.join(changed)}.")
         for name in answer["unchanged"]:
-            typer.echo(f"{name}: {unchanged}.")
+            print_text(f"{name}: {unchanged}.")
         for name in answer["unknown"]:
-            typer.echo(f"{name}: there is no such account. See: classroom users list", err=True)
+            print_text(f"{name}: there is no such account. See: classroom users list", err=True)
         for name, reason in answer["refused"].items():
-            typer.echo(f"{name}: {reason}", err=True)
+            print_text(f"{name}: {reason}", err=True)
     if answer["unknown"] or answer["refused"]:
         raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, print_result
+from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, print_result, print_text
 from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
 
@@ -44,4 +44,4 @@ def storage(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = Fa
     print_result(report.as_table(), report.as_data(), as_json=as_json)
     if not as_json:
         for problem in report.problems:
-            typer.secho(problem, err=True)
+            print_text(problem, err=True)

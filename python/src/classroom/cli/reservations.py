@@ -16,6 +16,7 @@ from classroom.cli.output import (
     format_time,
     print_json,
     print_result,
+    print_text,
 )
 from classroom.cli.time_args import parse_time
 
@@ -50,7 +51,7 @@ def reserve(  # noqa: PLR0913, PLR0917 - options of a command
     gpus = "1 GPU" if count == 1 else f"{count} GPUs"
     members = f"group {group}" if group else "the instructors"
     time = f"{format_time(reservation['begins'])} to {format_time(reservation['ends'])}"
-    typer.echo(f"Number {reservation['id']}: {gpus} for {members}, {time}.")
+    print_text(f"Number {reservation['id']}: {gpus} for {members}, {time}.")
 
 
 def reservations(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
@@ -70,7 +71,7 @@ def reservations(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson
     )
     print_result(build_table("Number", "GPUs", "Group", "From", "To", "", rows=rows), listed, as_json=as_json)
     if not listed and not as_json:
-        typer.echo("Nothing is reserved.")
+        print_text("Nothing is reserved.")
 
 
 def cancel(
@@ -83,8 +84,8 @@ def cancel(
     _, hub = connect_to_hub(settings_file)
     answer = hub.post("classroom/reservations/cancel", {"ids": numbers})
     if answer["cancelled"]:
-        typer.echo(f"Cancelled: {', '.join(map(str, answer['cancelled']))}.")
+        print_text(f"Cancelled: {', '.join(map(str, answer['cancelled']))}.")
     for number in answer["unknown"]:
-        typer.echo(f"{number}: there is no such reservation. See: classroom gpus reservations", err=True)
+        print_text(f"{number}: there is no such reservation. See: classroom gpus reservations", err=True)
     if answer["unknown"]:
         raise typer.Exit(1)

@@ -17,6 +17,7 @@ from classroom.cli.output import (
     print_json,
     print_outcome,
     print_result,
+    print_text,
 )
 from classroom.settings.file import load_settings
 
@@ -49,7 +50,7 @@ def list_(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = Fals
         rows = [[*row, ", ".join(server.groups)] for row, server in zip(rows, servers, strict=True)]
     print_result(build_table(*headings, rows=rows), [server.as_data() for server in servers], as_json=as_json)
     if not servers and not as_json:
-        typer.echo("No server runs.")
+        print_text("No server runs.")
 
 
 @app.command()
@@ -65,7 +66,7 @@ def stop(
     _, hub = connect_to_hub(settings_file)
     answer = hub.post("classroom/servers/stop", {"names": names or [], "all": everyone})
     if everyone and not as_json and not answer["changed"] and not answer["refused"]:
-        typer.echo("No server runs.")
+        print_text("No server runs.")
     print_outcome(answer, "Stopped", "has no server", as_json=as_json)
 
 
@@ -83,7 +84,7 @@ def logs(
     if as_json:
         print_json({"name": name, "lines": text.splitlines()})
     else:
-        typer.echo(text, nl=False)
+        print_text(text, nl=False)
 
 
 def announce(
@@ -105,6 +106,6 @@ def announce(
     if as_json:
         print_json(announcement)
     elif announcement["text"]:
-        typer.echo(f"Shown on every page since {format_time(announcement['since'])}: {announcement['text']}")
+        print_text(f"Shown on every page since {format_time(announcement['since'])}: {announcement['text']}")
     else:
-        typer.echo("No announcement is set.")
+        print_text("No announcement is set.")

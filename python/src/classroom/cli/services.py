@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from classroom.cli.output import DEFAULT_SETTINGS, SettingsFile
+from classroom.cli.output import DEFAULT_SETTINGS, SettingsFile, print_text
 from classroom.settings.file import load_settings
 
 network = typer.Typer(help="The class's bridge and its firewall rules.", no_args_is_help=True)
@@ -18,7 +18,7 @@ def hub(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Run the hub in the foreground."""
     from classroom.hub.launch import run_hub  # noqa: PLC0415 - JupyterHub takes a second to import
 
-    run_hub(settings_file, lambda text: typer.secho(text, err=True))
+    run_hub(settings_file, lambda text: print_text(text, err=True))
 
 
 def proxy(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
@@ -64,7 +64,7 @@ def up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
 
     settings = load_settings(settings_file)
     network_up(settings.network, settings.docker.host)
-    typer.echo(
+    print_text(
         f"{settings.network.name}: containers on {settings.network.subnet} reach {settings.network.gateway}:"
         f"{settings.network.api_port} of this machine" + (" and the internet" * settings.network.internet) + "."
     )

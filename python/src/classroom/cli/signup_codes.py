@@ -17,6 +17,7 @@ from classroom.cli.output import (
     format_time,
     print_json,
     print_result,
+    print_text,
 )
 from classroom.cli.time_args import parse_lifetime
 from classroom.cli.users import CredentialOutput
@@ -47,12 +48,12 @@ def invite(  # noqa: PLR0913, PLR0917 - options of a command
     if as_json:
         print_json(created)
         return
-    typer.echo(f"{count} codes work until {format_time(created[0]['expires'])}, once each.")
+    print_text(f"{count} codes work until {format_time(created[0]['expires'])}, once each.")
     if files:
-        typer.echo(f"They are in {files.paths[0]}; to print: {files.paths[1]}")
+        print_text(f"They are in {files.paths[0]}; to print: {files.paths[1]}")
         return
     for code in created:
-        typer.echo(f"{code['code']}  {code['link']}")
+        print_text(f"{code['code']}  {code['link']}")
 
 
 def codes(
@@ -68,9 +69,9 @@ def codes(
     _, hub = connect_to_hub(settings_file)
     if revoke or revoke_all:
         count = hub.post("classroom/codes/revoke", {"ids": revoke or [], "all": revoke_all})["revoked"]
-        typer.echo(f"Revoked: {count}.", err=as_json)
+        print_text(f"Revoked: {count}.", err=as_json)
     if forget:
-        typer.echo(f"Forgotten: {hub.call('DELETE', 'classroom/codes')['forgotten']}.", err=as_json)
+        print_text(f"Forgotten: {hub.call('DELETE', 'classroom/codes')['forgotten']}.", err=as_json)
     listed = hub.get("classroom/codes")["codes"]
     rows = (
         (str(code["id"]), f"{code['hint']}…", _code_state(code), code["group"], format_time(code["expires"]))

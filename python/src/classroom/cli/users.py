@@ -21,6 +21,7 @@ from classroom.cli.output import (
     print_json,
     print_outcome,
     print_result,
+    print_text,
 )
 from classroom.settings.file import load_settings
 
@@ -105,7 +106,7 @@ def add(  # noqa: PLR0913, PLR0917 - options of a command
         print_json(accounts)
     for account in () if as_json else accounts:
         if not account["password"]:
-            typer.echo(f"{account['name']}: {_OUTCOMES[account['deed']]}.", err=account["deed"] in _FAILED)
+            print_text(f"{account['name']}: {_OUTCOMES[account['deed']]}.", err=account["deed"] in _FAILED)
     _exit_if_failed(accounts)
 
 
@@ -122,7 +123,7 @@ def approve(
     _, hub = connect_to_hub(settings_file)
     answer = hub.post("classroom/accounts/approve", {"names": names or [], "all": everyone})
     if everyone and not answer["changed"] and not as_json:
-        typer.echo("Nobody is waiting.")
+        print_text("Nobody is waiting.")
     print_outcome(answer, "Approved", "approved already", as_json=as_json)
 
 
@@ -179,7 +180,7 @@ def admin(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = Fals
     print_result(build_table("Instructor", "", rows=rows), data, as_json=as_json)
     if not as_json:
         quoted = ", ".join(f'"{name}"' for name in (*settings.admins, "NAME"))
-        typer.echo(
+        print_text(
             f"\nInstructors come from the settings. To add one, write in {settings_file}\n"
             f"  admins = [{quoted}]\n"
             f"(on NixOS: services.classroom.admins = [ {quoted.replace(',', '')} ]) and restart the hub: it writes a\n"
@@ -220,7 +221,7 @@ def import_(
     if dry_run:
         _print_import(planned, as_json=as_json)
         if not as_json:
-            typer.echo("Nothing was done: this was a dry run.")
+            print_text("Nothing was done: this was a dry run.")
         return
     needs_passwords = any(account["deed"] in _WITH_PASSWORD for account in planned)
     stem = output or (None if as_json else f"{file.stem}-passwords")
@@ -238,7 +239,7 @@ def _print_import(accounts: list[dict[str, Any]], *, as_json: bool) -> None:
         print_result(build_table("Name", "Full name", "Group", "", rows=rows), accounts, as_json=as_json)
     if not as_json:
         counts = Counter(account["deed"] for account in accounts)
-        typer.echo("; ".join(f"{count} {_COUNTED_OUTCOMES[outcome]}" for outcome, count in counts.items()) + ".")
+        print_text("; ".join(f"{count} {_COUNTED_OUTCOMES[outcome]}" for outcome, count in counts.items()) + ".")
 
 
 def _exit_if_failed(accounts: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from classroom.backup.target import LastBackup, read_last_backup
 from classroom.db import sqlite, upgrade
 from classroom.doctor import units
 from classroom.doctor.checks import ok, warning, wrong
+from classroom.errors import printable
 from classroom.units import format_bytes
 
 if TYPE_CHECKING:
@@ -95,5 +96,5 @@ def inspect_backup(last: LastBackup | None, repository: str | None, now: datetim
     if age > _OLD:
         return warning(BACKUP, f"The last one is {old} old ({last.where}).", command)
     if last.problems:
-        return warning(BACKUP, f"The last one is incomplete: {last.problems[0]}", command)
+        return warning(BACKUP, f"The last one is incomplete: {printable(last.problems[0])}", command)
     return ok(BACKUP, f"The last one is {old} old ({last.where}).")

@@ -12,7 +12,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, printable
 from classroom.storage.home_directories import OWNER
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _content(entry: _Entry, info: tarfile.TarInfo) -> Iterator[bytes]:
     try:
         opened = os.open(entry.name, _FILE, dir_fd=entry.parent)
     except OSError as error:
-        raise ClassroomError(f"{entry.path}: cannot be read ({error.strerror}); run this as root") from error
+        raise ClassroomError(f"{printable(entry.path)}: cannot be read ({error.strerror}); run this as root") from error
     with os.fdopen(opened, "rb") as file:
         info.size = os.fstat(opened).st_size
         yield _header(info)
@@ -117,7 +117,8 @@ def _content(entry: _Entry, info: tarfile.TarInfo) -> Iterator[bytes]:
             chunk = file.read(min(remaining, _CHUNK))
             if not chunk:
                 raise ClassroomError(
-                    f"{entry.path}: changed while it was read; stop the docker-compose project and run this again"
+                    f"{printable(entry.path)}: changed while it was read; stop the docker-compose project and run this "
+                    "again"
                 )
             remaining -= len(chunk)
             yield chunk

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from classroom.accounts.names import follows_username_rule
 from classroom.docker.client import ENGINE_ERRORS, shared_engine
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, printable
 from classroom.hub_api import HubAwayError, HubClient, NoTokenError
 from classroom.migrate_compose import (
     completed_homes,
@@ -272,7 +272,13 @@ class Migration:
     def _report(
         self, rows: Sequence[MigratedAccount], problems: Sequence[str], notes: Sequence[str]
     ) -> MigrationReport:
-        return MigrationReport(self.project, tuple(rows), tuple(problems), tuple(notes), self.imported.settings)
+        return MigrationReport(
+            self.project,
+            tuple(rows),
+            tuple(map(printable, problems)),
+            tuple(map(printable, notes)),
+            self.imported.settings,
+        )
 
 
 def _copy(settings: Settings, row: MigratedAccount) -> None:

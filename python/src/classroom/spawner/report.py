@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from classroom.docker.client import ENGINE_ERRORS, connect
 from classroom.docker.container import GROUPS, LABEL, split_label
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, printable
 from classroom.gpus.leases import LEASE
 from classroom.units import format_bytes
 
@@ -103,8 +103,8 @@ def read_server_log(settings: Settings, name: str, lines: int) -> str:
 
 
 def strip_escapes(text: str) -> str:
-    """Return text without escape sequences and control characters, except line breaks and tabs."""
-    return _ESCAPES.sub("", text.replace("\r\n", "\n"))
+    """Return text without escape sequences, and printable except for its line breaks and tabs."""
+    return printable(_ESCAPES.sub("", text.replace("\r\n", "\n")), keep="\n\t")
 
 
 def read_stats(stats: Mapping[str, Any]) -> tuple[int | None, int | None, float | None]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from classroom.db.sqlite import database_file, open_database
 from classroom.docker.client import connect
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, printable
 from classroom.storage import home_directories
 from classroom.storage.client import call_helper
 from classroom.units import format_bytes
@@ -94,7 +94,7 @@ class StorageReport:
                 _local_time(row.archived)[:10],
                 row.home,
             )
-            table.add_row(*(Text(cell) for cell in cells))
+            table.add_row(*(Text(printable(cell)) for cell in cells))
         return table
 
 
