@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from behaviour.people import PASSWORD, Visitor, api, page_messages, shown_password
+from behaviour.servers import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +73,31 @@ def test_a_one_time_password_only_allows_the_choice_of_a_new_one(
     assert answer.url.path == "/hub/home"
     assert visitor.is_signed_in
     assert visit().sign_in(name, password).status_code == 403
+
+
+def test_a_reset_password_ends_everything_that_the_old_one_opened(
+    admin: Visitor, new_student: Callable[[], Server], url: str
+) -> None:
+    student = new_student()
+    student.start()
+    api_token = api(student.visitor, "POST", f"users/{student.name}/tokens", {}).json()["token"]
+    token = {"Authorization": f"token {api_token}"}
+    assert httpx.get(f"{url}/hub/api/user", headers=token).status_code == 200
+    with student.kernel() as kernel:
+        assert kernel.run("print(1)") == "1\n"
+        password = shown_password(admin.post(f"/hub/change-password/{student.name}", {}))
+        with pytest.raises(ConnectionClosed):
+            kernel.run("print(2)")
+    assert student.get("api/contents").status_code == 403
+    assert httpx.get(f"{url}/hub/api/user", headers=token).status_code == 403
+    assert httpx.get(f"{url}{student.base}api/contents", headers=token).status_code == 403
+    again = Server(Visitor(url), student.name)
+    answer = again.visitor.sign_in(student.name, password)
+    new = "another set of words"
+    again.visitor.post(str(answer.url), {"new_password": new, "new_password_confirmation": new})
+    again.open()
+    assert len(again.get("api/kernels").json()) == 1, "running code goes on"
+    again.stop()
 
 
 def test_a_user_of_the_admin_page_gets_a_password_that_works(visit: Visit, admin: Visitor, name: str) -> None:

@@ -180,9 +180,9 @@ def test_the_hubs_side_of_the_program_is_not_in_the_image(module: str, kernel: K
 
 def test_a_program_that_crashes_gives_the_host_no_core_dump(kernel: Kernel) -> None:
     ended = kernel.run(
-        "import os, resource, signal\n"
-        "child = os.fork()\n"
-        "if child == 0: os.abort()\n"
+        "import os, resource, signal, sys\n"
+        "command = [sys.executable, '-c', 'import os; os.abort()']\n"
+        "child = os.posix_spawn(sys.executable, command, os.environ)\n"
         "status = os.waitpid(child, 0)[1]\n"
         "print(os.WTERMSIG(status) == signal.SIGABRT, os.WCOREDUMP(status), resource.getrlimit(resource.RLIMIT_CORE))"
     )

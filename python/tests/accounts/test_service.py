@@ -83,17 +83,34 @@ def test_revoking_ends_sessions_and_tokens_but_not_of_instructors(db: Session) -
     assert states(db)["ada"] is AccountState.APPROVED
 
 
-def test_a_new_password_ends_the_other_sessions_but_not_the_servers_token(db: Session) -> None:
+def test_a_new_password_ends_all_sessions_and_tokens_but_the_own_one_and_the_servers(db: Session) -> None:
     service.create_account(db, "ada", HASH, approved_by="teacher")
     user = orm.User.find(db, "ada")
     for session in (None, "mine", "elsewhere"):
         user.new_api_token(session_id=session)
+    user.new_api_token(note="Server at /user/ada/")
+    servers = user.new_api_token(note="renamed")
+    db.add(orm.Spawner(name="", user=user, state={"api_token": servers}))
+    db.commit()
     service.set_password(db, "ada", passwords.hash_password("new", 4), must_change=True, keep_session="mine")
     db.refresh(user)
-    assert {token.session_id for token in user.api_tokens} == {None, "mine"}
+    assert {(token.session_id, token.note) for token in user.api_tokens} == {("mine", ""), (None, "renamed")}
     assert service.list_accounts(db)[0].must_change
     with pytest.raises(AccountError, match="no account named nobody"):
         service.set_password(db, "nobody", HASH, must_change=False)
+
+
+def test_a_new_password_does_not_break_a_server_that_starts(db: Session) -> None:
+    service.create_account(db, "ada", HASH, approved_by="teacher")
+    user = orm.User.find(db, "ada")
+    for _ in range(2):
+        user.new_api_token(note="Server at /user/ada/")
+    newest = user.api_tokens[-1]
+    db.add(orm.Spawner(name="", user=user, server=orm.Server()))
+    db.commit()
+    service.set_password(db, "ada", passwords.hash_password("new", 4), must_change=True)
+    db.refresh(user)
+    assert user.api_tokens == [newest]
 
 
 def test_stock_accounts_are_adopted_and_removed_ones_deleted(db: Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -12,12 +13,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import httpx
 import psutil
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from support.http import answers
 from support.network import free_port
@@ -60,6 +63,36 @@ def test_another_student_is_refused(hub: Hub, server: Server) -> None:
     client = log_in(hub, server, "eve")
     assert client.answer.status_code == 403  # type: ignore[attr-defined]
     assert client.get(server.url + "api/contents").status_code == 403
+
+
+def wait_closed(socket: Any) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            socket.recv(timeout=10)
+
+
+def test_logins_that_the_hub_ended_are_over_at_once_with_their_websockets(hub: Hub, server: Server) -> None:
+    client = log_in(hub, server, "ann")
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar)
+    tokens = hub.get("users/ann/tokens").json()["api_tokens"]
+    with server.kernel() as kernel:
+        own = kernel.run("import os; print(os.environ['JUPYTERHUB_API_TOKEN'])").strip()
+        address = f"{server.url.replace('http', 'ws', 1)}api/kernels/{kernel.id}/channels"
+        with connect(address, additional_headers={"Cookie": cookies}) as socket, kernel.channels() as others:
+            for token in tokens:
+                if token["session_id"]:
+                    hub.request("DELETE", f"users/ann/tokens/{token['id']}")
+            assert client.get(server.url + "api/contents").status_code == 200, "the server has cached the login"
+            assert httpx.delete(server.url + "api/classroom/logins").status_code == 403
+            assert server.request("DELETE", "api/classroom/logins").status_code == 403, "another token"
+            headers = {"Authorization": f"token {own}"}
+            assert httpx.delete(server.url + "api/classroom/logins", headers=headers).status_code == 204
+            for ended in (socket, others.socket):
+                wait_closed(ended)
+        assert client.get(server.url + "api/contents").status_code == 403
+        with pytest.raises(InvalidStatus):
+            connect(address, additional_headers={"Cookie": cookies})
+        assert kernel.run("print(1)") == "1\n", "others connect again"
 
 
 def test_a_request_without_login_is_refused(server: Server) -> None:
@@ -240,7 +273,7 @@ def test_terminals_start_in_the_home(request_: dict[str, str], directory: str, s
     before = set(psutil.Process(server.pid).children())
     terminal = server.request("POST", "api/terminals", json=request_).raise_for_status().json()["name"]
     (shell,) = set(psutil.Process(server.pid).children()) - before
-    wait_until(lambda: shell.exe() != psutil.Process(server.pid).exe(), "the shell starts")
+    wait_until(lambda: shell.name() == "bash", "the shell starts")
     assert shell.cwd() == str(server.home / directory)
     server.request("DELETE", f"api/terminals/{terminal}")
 

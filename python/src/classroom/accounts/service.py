@@ -17,6 +17,7 @@ from jupyterhub.utils import new_token
 from nativeauthenticator.orm import UserInfo
 from sqlalchemy import delete, event, func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import object_session
 from tornado import web
 
 from classroom.accounts import passwords
@@ -222,14 +223,14 @@ def revoke_accounts(db: Session, names: Iterable[str], admins: Collection[str]) 
             return False
         info.is_authorized = False
         account.revoked_at = utc_now()
-        _end_sessions(db, account.name, tokens_too=True)
+        _end_sessions(db, account.name, keep_servers=False)
         return True
 
     return _change_each(db, names, revoke)
 
 
 def set_password(db: Session, name: str, hashed: bytes, *, must_change: bool, keep_session: str | None = None) -> None:
-    """Set the password of an account and end its other sessions.
+    """Set the password of an account, and end its other sessions and its tokens except for its servers'.
 
     Args:
         db: the hub's session.
@@ -336,15 +337,31 @@ def _join_group(db: Session, name: str, group_name: str) -> None:
     group.users.append(orm.User.find(db, name))
 
 
-def _end_sessions(db: Session, name: str, *, keep_session: str | None = None, tokens_too: bool = False) -> None:
+def _end_sessions(db: Session, name: str, *, keep_session: str | None = None, keep_servers: bool = True) -> None:
+    """Delete the sessions and tokens of a user, except for one session and the tokens of running servers."""
     user = orm.User.find(db, name)
     if user is None:
         return
     user.cookie_id = new_token()
+    kept = _server_tokens(user) if keep_servers else set()
     for token in list(user.api_tokens):
-        # A token with a session belongs to a browser at the student's server; others are the server's or manual ones.
-        if tokens_too or (token.session_id and token.session_id != keep_session):
+        # A token with a session belongs to a browser at a student's server.
+        is_own_browser = keep_session is not None and token.session_id == keep_session
+        if not is_own_browser and token not in kept:
             db.delete(token)
+
+
+def _server_tokens(user: orm.User) -> set[orm.APIToken]:
+    """Return the tokens by which the user's servers call the hub. Notes of tokens prove nothing: users write them."""
+    db, tokens = object_session(user), set()
+    for spawner in user.orm_spawners.values():
+        if secret := (spawner.state or {}).get("api_token"):
+            tokens.add(orm.APIToken.find(db, secret))
+        elif spawner.server is not None:
+            # While a server starts, the hub has not stored its state: the token is the newest one for it.
+            own = [token for token in user.api_tokens if (token.note or "").startswith("Server at ")]
+            tokens.add(max(own, key=lambda token: token.id, default=None))
+    return tokens - {None}
 
 
 @contextlib.contextmanager

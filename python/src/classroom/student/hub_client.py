@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
+from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
 from jupyterhub.services.auth import HubOAuth
 from jupyterhub.singleuser.extension import JupyterHubIdentityProvider
 from tornado import web
 from tornado.web import HTTPError
+from tornado.websocket import WebSocketHandler
 from traitlets import default
 
 if TYPE_CHECKING:
@@ -33,6 +37,11 @@ class CachingHubOAuth(HubOAuth):
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
         super().__init__(**kwargs)
         self._known: dict[str, tuple[float, dict[str, Any]]] = {}
+
+    def forget_logins(self) -> None:
+        """Forget all logins, those for a time without the hub too."""
+        self.cache.clear()
+        self._known.clear()
 
     async def _check_hub_authorization(
         self,
@@ -62,11 +71,47 @@ def _hub_is_away(error: HTTPError) -> bool:
 
 
 class StudentIdentityProvider(JupyterHubIdentityProvider):
-    """Upstream's provider with the client above."""
+    """Upstream's provider with the client above, and with a list of the open websockets."""
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
+        super().__init__(**kwargs)
+        self._sockets: WeakSet[WebSocketHandler] = WeakSet()
 
     @default("hub_auth")
     def _default_hub_auth(self) -> HubOAuth:
         return CachingHubOAuth(parent=self)
+
+    async def get_user(self, handler: Any) -> Any:  # noqa: ANN401 - upstream's signature
+        """Return the user of a request, and remember it if it opens a websocket."""
+        if isinstance(handler, WebSocketHandler):
+            self._sockets.add(handler)
+        return await super().get_user(handler)
+
+    def end_logins(self) -> None:
+        """Ask the hub about each login again, and close all websockets. A browser with a valid login reconnects."""
+        self.hub_auth.forget_logins()
+        for socket in list(self._sockets):
+            socket.close()
+
+
+class LoginsHandler(web.RequestHandler):
+    """`DELETE api/classroom/logins`: the hub ended sessions. It sends the server's own token."""
+
+    def initialize(self, provider: StudentIdentityProvider) -> None:
+        """Store the provider."""
+        self._provider = provider
+
+    def check_xsrf_cookie(self) -> None:
+        """Check nothing: the request needs the token, which no browser sends by itself."""
+
+    @allow_unauthenticated
+    def delete(self) -> None:
+        """End the cached logins and the websockets."""
+        expected = f"token {self._provider.hub_auth.api_token}"
+        if not hmac.compare_digest(self.request.headers.get("Authorization", "").encode(), expected.encode()):
+            raise HTTPError(403)
+        self._provider.end_logins()
+        self.set_status(204)
 
 
 class NoticeHandler(APIHandler):

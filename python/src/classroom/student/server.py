@@ -20,7 +20,7 @@ from traitlets import default
 from classroom.student.activity import activity_body, is_contents_write, last_work, report_activity
 from classroom.student.config import EXTENSIONS, default_url, read_environment, server_config
 from classroom.student.home_files import KERNEL_FILES, KernelFileHandler
-from classroom.student.hub_client import NoticeHandler, StudentIdentityProvider
+from classroom.student.hub_client import LoginsHandler, NoticeHandler, StudentIdentityProvider
 from classroom.student.paths import is_writable, memory_limit
 from classroom.student.terminals import CpuTime
 
@@ -96,7 +96,8 @@ class StudentServer(JupyterHubSingleUser):
         self.serverapp.web_app.settings["log_function"] = self._log_request
 
     def initialize_handlers(self) -> None:
-        """Add the address from which open notebooks read notices of the hub, and replace one of upstream's."""
+        """Add the addresses of notices for open notebooks and of ended logins, and replace one of upstream's."""
+        self.handlers.append((r"/api/classroom/logins", LoginsHandler, {"provider": self.serverapp.identity_provider}))
         self.handlers.append((KERNEL_FILES, KernelFileHandler))
         self.handlers.append((r"/api/classroom/notice", NoticeHandler, {"fetch_notice": self._fetch_notice}))
 

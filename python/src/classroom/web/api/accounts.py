@@ -16,6 +16,7 @@ from classroom.accounts.bulk_import import NEEDS_PASSWORD, ImportAction, ImportR
 from classroom.accounts.errors import AccountError
 from classroom.settings.groups import configured_members
 from classroom.web.api.base import MAX_NAMES_PER_REQUEST, ApiHandler, NamesBody, RequestBody, json_time
+from classroom.web.end_logins import end_logins
 from classroom.web.stop_servers import stop_servers
 from classroom.web.text import join_names
 
@@ -154,6 +155,7 @@ class AccountAction(ApiHandler):
                 refused[name] = "Only an instructor can reset the password of an instructor."
             else:
                 generated[name] = await self.authenticator.set_one_time_password(name)
+        await end_logins(self, generated)
         return {
             "changed": list(generated),
             "unchanged": [],

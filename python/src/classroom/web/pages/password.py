@@ -10,6 +10,7 @@ from classroom.accounts import admin_password_file, service
 from classroom.accounts.authenticator import LoginOutcome
 from classroom.accounts.errors import AccountError
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
+from classroom.web.end_logins import end_logins
 from classroom.web.pages.base import Page, fingerprint
 from classroom.web.pages.login import CHANGE_TICKET
 
@@ -60,6 +61,7 @@ class ChangePasswordPage(Page):
         )
         admin_password_file.delete_admin_password(auth.secrets_dir, name)
         self.log.info("%s changed their password", name)
+        await end_logins(self, [name])
         if first:
             self.clear_ticket(CHANGE_TICKET)
             user = await self.login_user({"username": name, "password": new})
@@ -127,6 +129,7 @@ class ResetPasswordPage(Page):
             await self.send_page("reset-password.html", error.status, account_name=name, password="", error=str(error))
             return
         self.log.info("%s set a one-time password for %s", self.current_user.name, name)
+        await end_logins(self, [name])
         self.set_header("Cache-Control", "no-store")
         await self.send_page("reset-password.html", account_name=name, password=password)
 
