@@ -27,8 +27,8 @@ in
     services.nginx = {
       enable = true;
 
-      # An open notebook needs about six connections, each of them twice. Nginx's default is 512.
-      eventsConfig = lib.mkDefault "worker_connections 4096;";
+      # The sum is in nginx.conf.j2 of the Python package. NixOS runs one worker. Nginx's default is 512.
+      eventsConfig = lib.mkDefault "worker_connections 98304;";
 
       upstreams = {
         classroom_hub = {
@@ -104,8 +104,12 @@ in
       };
     };
 
-    # The group of the proxy's sockets.
-    systemd.services.nginx.serviceConfig.SupplementaryGroups = [ "classroom" ];
+    systemd.services.nginx.serviceConfig = {
+      # The group of the proxy's sockets.
+      SupplementaryGroups = [ "classroom" ];
+      # One for each of worker_connections, and for files.
+      LimitNOFILE = lib.mkDefault 102400;
+    };
 
     # Nginx may start before Docker has created the bridge with its listen address.
     boot.kernel.sysctl."net.ipv4.ip_nonlocal_bind" = lib.mkDefault 1;
