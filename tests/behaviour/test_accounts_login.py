@@ -180,3 +180,19 @@ def test_a_login_leads_a_student_to_their_server(visit: Callable[..., Visitor], 
     again.get("/hub/login")
     answer = again.post("/hub/login", {"username": name, "password": PASSWORD}, follow=False)
     assert answer.headers["location"] in {"/hub/", "/hub/spawn", f"/hub/user/{name}/", f"/user/{name}/"}
+
+
+def test_a_copy_of_a_cookie_is_worth_nothing_after_sign_out(visit: Visit, student: Visitor) -> None:
+    thief = visit()
+    thief.web.cookies.update(student.web.cookies)
+    assert thief.is_signed_in
+    student.get("/hub/logout")
+    assert not student.is_signed_in
+    assert not thief.is_signed_in
+
+
+def test_a_link_on_another_site_does_not_sign_other_browsers_out(visit: Visit, student: Visitor, name: str) -> None:
+    elsewhere = visit()
+    elsewhere.sign_in(name)
+    student.web.get("/hub/logout", headers={"Sec-Fetch-Site": "cross-site"})
+    assert elsewhere.is_signed_in

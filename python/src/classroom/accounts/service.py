@@ -252,6 +252,14 @@ def set_password(db: Session, name: str, hashed: bytes, *, must_change: bool, ke
         _end_sessions(db, name, keep_session=keep_session)
 
 
+def end_cookies(db: Session, name: str) -> None:
+    """End the hub's cookies of a user in all browsers. Tokens stay, and so do sessions at servers."""
+    user = orm.User.find(db, name)
+    if user is not None:
+        with transaction(db):
+            user.cookie_id = new_token()
+
+
 def remove_account(db: Session, name: str) -> None:
     """Remove an account, if it exists, and archive its home."""
     archive_home(db, name)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TIMEOUT = 5  # seconds
 
 
-async def end_logins(handler: BaseHandler, names: Iterable[str]) -> None:
+async def end_logins(handler: BaseHandler, names: Iterable[str], *, visited_too: bool = True) -> None:
     """Make servers ask the hub about each login again, and close their websockets.
 
     Call this after the sessions and tokens were deleted. It waits until the servers have answered, some seconds at
@@ -24,10 +24,11 @@ async def end_logins(handler: BaseHandler, names: Iterable[str]) -> None:
 
     Args:
         handler: of the request that ended the sessions.
-        names: of the users. A student opens the own server only, an instructor may have opened any.
+        names: of the users.
+        visited_too: also the servers of others, if one of the users is an instructor, who may have opened any.
     """
     users = [user for name in names if (user := handler.find_user(name)) is not None]
-    if any(user.admin for user in users):
+    if visited_too and any(user.admin for user in users):
         users = list(handler.users.values())
     servers = [spawner for user in users for spawner in user.spawners.values() if spawner.ready]
     await asyncio.gather(*(_tell(handler, spawner) for spawner in servers))

@@ -17,11 +17,13 @@ from classroom.web.pages.base import MethodNotAllowed, StaticFiles
 from classroom.web.pages.csp_report import CspReport
 from classroom.web.pages.gpus import GpuPage, QueuePage
 from classroom.web.pages.login import LoginPage, WaitingPage
+from classroom.web.pages.logout import LogoutPage
 from classroom.web.pages.password import ChangePasswordPage, ResetPasswordPage
 from classroom.web.pages.signup import SignUpPage
 
 PAGES: list[tuple[Any, ...]] = [
     (r"/login", LoginPage),
+    (r"/logout", LogoutPage),
     (r"/signup", SignUpPage),
     (r"/waiting", WaitingPage),
     (r"/authorize", ApprovePage),
