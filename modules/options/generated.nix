@@ -117,7 +117,7 @@ in
     internet = mkOption {
       type = types.bool;
       default = true;
-      description = "Containers may reach public addresses. They never reach cloud metadata, and private networks only by `allow`.";
+      description = "Containers may reach public addresses. They never reach cloud metadata, and private networks only by `allow`. If false, they find no names either, except by `resolvers`.";
     };
     allow = mkOption {
       type = types.listOf own.ipv4Network;
@@ -129,7 +129,7 @@ in
       type = types.listOf own.ipv4;
       default = [ ];
       example = [ "192.168.1.1" ];
-      description = "Name servers for the containers. Empty: the machine's.";
+      description = "Name servers for the containers. Empty: the machine's, or none without `internet`.";
     };
   };
   student = {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ def test_the_limits_are_those_of_the_settings() -> None:
     assert host["PidsLimit"] == 100
     assert host["Ulimits"] == [{"Name": "core", "Soft": 0, "Hard": 0}]
     assert f"size={256 * 1024**2}" in host["Tmpfs"]["/tmp"]
+
+
+def test_without_internet_the_engine_asks_no_name_server_of_the_machine() -> None:
+    def asked(network: Network) -> list[str] | None:
+        dns: list[str] | None = create_arguments(ORDER, Student(), network)["host_config"].get("Dns")
+        return dns
+
+    resolver = IPv4Address("10.0.5.53")
+    assert asked(Network()) is None
+    assert asked(Network(internet=False)) == ["10.213.0.1"]
+    assert asked(Network(internet=False, resolvers=(resolver,))) == [str(resolver)]
 
 
 def test_the_home_is_a_named_volume_and_nothing_else_is_mounted() -> None:

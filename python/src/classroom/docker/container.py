@@ -14,6 +14,7 @@ from classroom.docker.client import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from ipaddress import IPv4Address
     from pathlib import Path
 
     from classroom.settings.models import Mps, Network, Student
@@ -76,7 +77,7 @@ class Order:
 def create_arguments(order: Order, student: Student, network: Network) -> dict[str, Any]:
     """Return the arguments of `docker.APIClient.create_container` for a student's container."""
     mounts = [home_mount(order.home, order.user), *map(_shared_mount, order.shared)]
-    dns = [str(address) for address in network.resolvers] or None
+    dns = [str(address) for address in name_servers(network)] or None
     host = sandbox(student, order.devices, mounts, order.mps, auto_remove=True, network_mode=network.name, dns=dns)
     return {
         "name": order.name,
@@ -94,6 +95,17 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
         "stop_timeout": student.stop_timeout,
         "host_config": host,
     }
+
+
+def name_servers(network: Network) -> tuple[IPv4Address, ...]:
+    """Return the name servers that the engine's own one in a container asks; empty: those of the machine.
+
+    A name server on the machine's loopback is asked by the engine, from the machine, which no rule of the bridge stops:
+    names would carry data out of a class without internet. There, the gateway takes the place, which refuses port 53.
+    """
+    if network.resolvers or network.internet:
+        return network.resolvers
+    return (network.gateway,)
 
 
 def sandbox(

@@ -136,11 +136,12 @@ class Network(_Section):
     api_port: int = Field(default=8081, ge=1, le=65535)
     """Port on the bridge's gateway where containers reach `/hub/api/`, and nothing else of this machine."""
     internet: bool = True
-    """Containers may reach public addresses. They never reach cloud metadata, and private networks only by `allow`."""
+    """Containers may reach public addresses. They never reach cloud metadata, and private networks only by `allow`.
+    If false, they find no names either, except by `resolvers`."""
     allow: tuple[IPv4Network, ...] = Field(default=(), examples=[["10.0.5.0/24"]])
     """Private networks that containers may reach, such as those of a licence server or a data store."""
     resolvers: tuple[IPv4Address, ...] = Field(default=(), examples=[["192.168.1.1"]])
-    """Name servers for the containers. Empty: the machine's."""
+    """Name servers for the containers. Empty: the machine's, or none without `internet`."""
 
     @property
     def gateway(self) -> IPv4Address:
