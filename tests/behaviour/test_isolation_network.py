@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from behaviour import containers
+from behaviour.people import Visitor
 from behaviour.servers import Kernel, Server
 
 Verb = Callable[..., str]
@@ -100,6 +102,35 @@ def test_of_the_server_itself_only_the_hubs_api_is_open(
     ports = sorted(listening | {22, 53, 80, 111, 443, 2375, 2376, 3000, 5432, 8000, 8001, 9090, 9100})
     doors = [(address, port) for address in (gateway, outside["uplink"]) for port in ports]
     assert knock(kernel, doors) == [(gateway, api_port)]
+
+
+# Opens connections and sends half a request on each, until none is left to get; prints their number.
+HALF_REQUESTS = """
+import socket
+held = []
+for number in range(9000):
+    try:
+        held.append(socket.create_connection(({address!r}, {port}), timeout=2))
+        held[-1].sendall(b"GET /hub/api/user HTTP/1.1\\r\\nHost: x\\r\\n")
+    except OSError:
+        break
+print(len(held))
+"""
+
+
+def test_half_requests_from_a_container_delay_no_page(
+    mine: Server, kernel: Kernel, gateway: str, api_port: int
+) -> None:
+    held = int(kernel.run(HALF_REQUESTS.format(address=gateway, port=api_port)))
+    try:
+        assert held <= 64
+        for _ in range(5):
+            browser = Visitor(mine.visitor.url)
+            begin = time.monotonic()
+            assert browser.get("/hub/login").status_code == 200
+            assert time.monotonic() - begin < 2
+    finally:
+        kernel.run("for connection in held: connection.close()")
 
 
 @pytest.mark.parametrize("host", ["metadata", "private", "private2", "shared"])

@@ -27,6 +27,7 @@ SERVE = (
     "class H(s.BaseRequestHandler):\n"
     "    def handle(self): self.request.sendall(b'here')\n"
     "s.TCPServer.allow_reuse_address = True\n"
+    "s.TCPServer.request_queue_size = 512\n"
     "s.ThreadingTCPServer(('{address}', {port}), H).serve_forever()\n"
 )
 CONNECT = (
@@ -38,6 +39,51 @@ CONNECT = (
     "    return True\n"
     "print(json.dumps({each: reached(each) for each in sys.argv[1:]}))\n"
 )
+# Sends datagrams to more ports than a container may have flows, faster than any program needs.
+FLOOD = (
+    "import contextlib, socket\n"
+    "out = socket.socket(type=socket.SOCK_DGRAM)\n"
+    "for port in range(2000, 22000):\n"
+    "    with contextlib.suppress(OSError): out.sendto(b'x', ('{address}', port))\n"
+)
+# Holds as many connections as it gets at once, then prints their number.
+HOLD = (
+    "import socket\n"
+    "held = []\n"
+    "for number in range({number}):\n"
+    "    try: held.append(socket.create_connection(('{address}', {port}), 5))\n"
+    "    except OSError: break\n"
+    "print(len(held))\n"
+)
+# A server outside that accepts any number of connections at once.
+ACCEPT = (
+    "import socket\n"
+    "server = socket.create_server(('{address}', 7000), backlog=4096)\n"
+    "held = []\n"
+    "while True: held.append(server.accept())\n"
+)
+START = "import subprocess as s, sys; s.Popen(sys.argv[1:], stdout=s.DEVNULL, stderr=s.DEVNULL)"
+# The machine's own name server, on loopback only (as systemd-resolved and dnsmasq are).
+LOOPBACK_NAMES = (
+    "from stack import world\n"
+    "import socketserver\n"
+    "socketserver.ThreadingUDPServer(('127.0.0.1', 53), world._DatagramNames).serve_forever()\n"
+)
+# Creates a student's container as the hub does, and starts it.
+CREATE = (
+    "import docker, os, sys\n"
+    "from classroom.docker.container import Order, create_arguments\n"
+    "from classroom.settings.models import Network, Student\n"
+    "client = docker.APIClient(os.environ['DOCKER_HOST'], version='auto')\n"
+    "network = Network(internet=sys.argv[2] == 'internet')\n"
+    "order = Order(name=sys.argv[1], user=sys.argv[1], home='home-' + sys.argv[1], environment={},\n"
+    "              command=('sleep', '600'))\n"
+    "client.start(client.create_container(**create_arguments(order, Student(), network))['Id'])\n"
+)
+LOOK_UP = (
+    "import socket\ntry: print(socket.gethostbyname('answers-of-an-exam.example'))\nexcept OSError: print('nothing')\n"
+)
+FLOWS = 1000  # of TCP, and as many of everything else
 
 
 class Class:
@@ -70,6 +116,13 @@ class Class:
         answer: dict[str, bool] = json.loads(self.ask("docker", "exec", student, "python", "-c", CONNECT, *targets))
         return answer
 
+    def flows(self) -> int:
+        """Return the number of flows in the machine's table of connections."""
+        return int(self.ask("exec", "cat", "/proc/sys/net/netfilter/nf_conntrack_count"))
+
+    def run(self, student: str, code: str) -> str:
+        return self.ask("docker", "exec", student, "python", "-c", code).strip()
+
 
 @pytest.fixture(scope="module")
 def bridge() -> Iterator[Class]:
@@ -81,8 +134,9 @@ def bridge() -> Iterator[Class]:
             here.ask("docker", "run", "-d", f"--name={student}", "--network=classroom", "--cap-drop=ALL", IMAGE, *serve)
         for port in (8081, 8000):
             serve = [sys.executable, "-c", SERVE.format(address="0.0.0.0", port=port)]  # noqa: S104 - in the namespace
-            start = "import subprocess as s, sys; s.Popen(sys.argv[1:], stdout=s.DEVNULL, stderr=s.DEVNULL)"
-            here.ask("exec", sys.executable, "-c", start, *serve)
+            here.ask("exec", sys.executable, "-c", START, *serve)
+        accept = [sys.executable, "-c", ACCEPT.format(address=ADDRESSES["internet"])]
+        here.ask("outside", sys.executable, "-c", START, *accept)
         yield here
 
 
@@ -166,6 +220,41 @@ def test_allow_never_opens_metadata(bridge: Class) -> None:
     bridge.settings(allow=["0.0.0.0/0"])
     expected = {f"{ADDRESSES['metadata']}:80": False, f"{ADDRESSES['private2']}:80": True}
     assert bridge.reaches(*expected) == expected
+
+
+def test_a_flood_of_datagrams_fills_no_table_and_stops_nobodys_connections(bridge: Class) -> None:
+    before = bridge.flows()
+    bridge.run("ada", FLOOD.format(address=ADDRESSES["internet"]))
+    assert bridge.flows() - before <= FLOWS + 100
+    web = f"{ADDRESSES['internet']}:80"
+    assert bridge.reaches(web, f"{ADDRESSES['resolver']}:53", student="ben") == dict.fromkeys(
+        (web, f"{ADDRESSES['resolver']}:53"), True
+    )
+    assert bridge.reaches(web) == {web: True}
+
+
+def test_a_program_with_900_connections_at_once_works_and_one_with_3000_is_stopped(bridge: Class) -> None:
+    assert bridge.run("ben", HOLD.format(number=900, address=ADDRESSES["internet"], port=7000)) == "900"
+    held = int(bridge.run("ada", HOLD.format(number=3000, address=ADDRESSES["internet"], port=7000)))
+    assert FLOWS - 100 <= held <= FLOWS + 10
+
+
+def test_one_student_holds_a_bounded_number_of_connections_to_the_hub(bridge: Class) -> None:
+    assert 50 <= int(bridge.run("ada", HOLD.format(number=300, address=BRIDGE, port=8081))) <= 64
+    hub = f"{BRIDGE}:8081"
+    assert bridge.reaches(hub, student="ben") == {hub: True}
+
+
+def test_without_internet_the_machines_own_name_server_answers_no_student(bridge: Class) -> None:
+    bridge.ask("exec", sys.executable, "-c", START, sys.executable, "-c", LOOPBACK_NAMES)
+    root = "nsenter --target=$(pidof dockerd) --mount"
+    bridge.ask("exec", "sh", "-c", f"{root} sh -c 'echo nameserver 127.0.0.1 > /run/resolv.conf'")
+    answers = {}
+    for student, kind in (("cy", "internet"), ("dee", "none")):
+        bridge.ask("exec", sys.executable, "-c", CREATE, student, kind)
+        answers[kind] = bridge.run(student, LOOK_UP)
+        bridge.ask("docker", "rm", "-f", student)
+    assert answers == {"internet": ADDRESSES["internet"], "none": "nothing"}
 
 
 def test_the_hubs_port_is_open_where_the_machines_firewall_drops_by_default(bridge: Class) -> None:

@@ -22,7 +22,7 @@ def _reaches(network: Network, address: str, port: int, resolvers: tuple[IPv4Add
     """Return what the chain from_student decides about a new TCP connection; rules are evaluated as in nft."""
     text = firewall_rules(network, resolvers).partition("chain from_student {")[2].partition("}\n    chain")[0]
     for line in (part.strip() for part in text.splitlines()):
-        if line.startswith("ct state") or not line:
+        if line.startswith(("ct state", "jump limits")) or not line:
             continue
         nets, _, rest = (
             line.removeprefix("ip daddr { ").partition(" } ") if line.startswith("ip daddr") else ("", "", line)
@@ -85,9 +85,13 @@ def test_without_internet_only_allowed_addresses_are_reached() -> None:
 def test_of_the_machine_only_the_api_port_of_the_gateway_is_open() -> None:
     text = firewall_rules(Network(api_port=9081), ()).partition("chain to_machine {")[2].partition("}\n")[0]
     decisions = [line.strip() for line in text.splitlines() if line.strip()]
+    api = "ip daddr 10.213.0.1 tcp dport 9081"
     assert decisions == [
         "ct state established,related accept",
-        "ip daddr 10.213.0.1 tcp dport 9081 accept",
+        f"{api} update @new_api {{ ip saddr limit rate over 100/second burst 1000 packets }} drop",
+        f"{api} add @open_api {{ ip saddr ct count over 64 }} reject with tcp reset",
+        f"{api} accept",
+        "jump limits",
         "reject with icmpx admin-prohibited",
     ]
     assert "-d 10.213.0.1 -p tcp --dport 9081 -j ACCEPT" in opening(Network(api_port=9081))

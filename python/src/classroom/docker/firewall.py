@@ -36,6 +36,18 @@ _PRIVATE = (
     "198.18.0.0/15",
     "224.0.0.0/3",
 )
+# Limits of one container, for TCP and for everything else (UDP) apart, so that a flood of one leaves the other. The
+# table of connections is the whole machine's (net.netfilter.nf_conntrack_max, by default 262,144 entries), and each
+# datagram to another port is an entry for 30 seconds. 100 containers with all their flows take 200,000 entries; pip,
+# git, a browser or a data loader opens far fewer than 1,000 at once. Closed TCP connections stay in the table for two
+# minutes and are not counted: at 100 new ones a second at most 12,000, which the kernel removes first when the table is
+# nearly full.
+_OPEN_FLOWS = 1000
+_NEW_FLOWS = "100/second burst 1000 packets"
+# A server sends the hub a few requests at a time. Nginx accepts 32 at once (modules/nginx/containers.conf), and twice
+# as many connections leave room for those that are closing. Nginx has room for 250 such servers (worker_connections).
+_API_CONNECTIONS = 64
+_SETS = ("new_api", "new_tcp", "new_other", "open_api", "open_tcp", "open_other")
 # A program gets an error at once, not after a timeout.
 _REFUSE = "reject with icmpx admin-prohibited"
 
@@ -84,8 +96,10 @@ def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
     """
     bridge = network.bridge
     to_resolvers = _to(resolvers, "meta l4proto { tcp, udp } th dport 53 accept")
+    to_hub = f"ip daddr {network.gateway} tcp dport {network.api_port}"
     forward = [
         "ct state established,related accept",
+        "jump limits",
         *to_resolvers,
         *_to(_METADATA, _REFUSE),
         *_to(network.allow, "accept"),
@@ -94,7 +108,11 @@ def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
     ]
     to_machine = [
         "ct state established,related accept",
-        f"ip daddr {network.gateway} tcp dport {network.api_port} accept",
+        # Before the other limits: a program that has used up those does not end the server's contact with the hub.
+        f"{to_hub} update @new_api {{ ip saddr limit rate over {_NEW_FLOWS} }} drop",
+        f"{to_hub} add @open_api {{ ip saddr ct count over {_API_CONNECTIONS} }} reject with tcp reset",
+        f"{to_hub} accept",
+        "jump limits",
         *to_resolvers,
         _REFUSE,
     ]
@@ -104,6 +122,8 @@ def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
         table=table_name(network),
         bridge=bridge,
         subnet=network.subnet,
+        sets=_SETS,
+        limits=_limits(),
         from_student=forward,
         to_machine=to_machine,
     )
@@ -133,6 +153,20 @@ def machine_resolvers(
                 with contextlib.suppress(AddressValueError):  # an IPv6 address: containers have no IPv6
                     addresses.append(IPv4Address(words[1]))
     return tuple(dict.fromkeys(address for address in addresses if not address.is_loopback))
+
+
+def _limits() -> list[str]:
+    """Return the rules on new flows of one container.
+
+    The rate comes first, because the packets of a flood would fill the list that `ct count` searches. They are dropped,
+    not refused: a program that is only fast repeats them a second later and succeeds.
+    """
+    rules = []
+    for kind, match in (("tcp", "meta l4proto tcp"), ("other", "meta l4proto != tcp")):
+        new = f"ct state new {match}"
+        rules.append(f"{new} update @new_{kind} {{ ip saddr limit rate over {_NEW_FLOWS} }} drop")
+        rules.append(f"{new} add @open_{kind} {{ ip saddr ct count over {_OPEN_FLOWS} }} {_REFUSE}")
+    return rules
 
 
 def _to(addresses: Iterable[IPv4Address | IPv4Network | str], verdict: str) -> list[str]:
