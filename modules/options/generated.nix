@@ -53,12 +53,12 @@ in
       tries = mkOption {
         type = types.ints.positive;
         default = 5;
-        description = "Wrong passwords for one name from one address before that pair is locked.";
+        description = "Wrong passwords for one name from one address before that pair is locked. A browser in which the person has logged in before counts as an address of its own.";
       };
       addressTries = mkOption {
         type = types.ints.positive;
         default = 100;
-        description = "Wrong passwords from one address, for any names. A whole class may share one address.";
+        description = "Wrong passwords from one address, for any names that have an account. A whole class may share one address.";
       };
       duration = mkOption {
         type = own.duration;

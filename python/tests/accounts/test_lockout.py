@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, select, update
 
 from classroom.accounts import lockout as module
-from classroom.accounts.lockout import Lockout
+from classroom.accounts.lockout import ANY_CODE, DEVICE, Lockout
 from classroom.db.models import FailedLogin, utc_now
 
 if TYPE_CHECKING:
@@ -21,17 +21,18 @@ def lockout(db: Session) -> Lockout:
     return Lockout(db, tries=3, address_tries=10, duration=timedelta(minutes=10))
 
 
-def fail(lockout: Lockout, name: str, address: str, times: int = 1) -> None:
+def fail(lockout: Lockout, name: str, address: str, times: int = 1, **options: Any) -> None:
     for _ in range(times):
-        assert lockout.begin(name, address)
-        lockout.fail(name, address)
+        attempt = lockout.begin(name, address, **options)
+        assert attempt
+        lockout.fail(attempt)
 
 
 def may(lockout: Lockout, name: str, address: str) -> bool:
-    allowed = lockout.begin(name, address)
-    if allowed:
-        lockout.cancel(name, address)
-    return allowed
+    attempt = lockout.begin(name, address)
+    if attempt:
+        lockout.cancel(attempt)
+    return attempt is not None
 
 
 def rows(db: Session) -> int:
@@ -52,25 +53,66 @@ def test_an_address_is_locked_out_after_many_more_failures(lockout: Lockout) -> 
     assert may(lockout, "bob", THERE)
 
 
+def test_invented_names_do_not_lock_out_the_address(lockout: Lockout) -> None:
+    for i in range(40):
+        fail(lockout, f"invented-{i}", HERE, known=False)
+    assert may(lockout, "bob", HERE)
+    running = [lockout.begin(f"invented-{i}-now", HERE, known=False) for i in range(40)]
+    assert all(running)
+    assert may(lockout, "bob", HERE)
+
+
+def test_a_locked_address_gives_the_same_answer_to_names_without_an_account(lockout: Lockout) -> None:
+    for i in range(10):
+        fail(lockout, f"guess-{i}", HERE)
+    assert lockout.begin("invented", HERE, known=False) is None
+
+
+def test_wrong_passwords_from_its_address_do_not_lock_out_a_known_device(lockout: Lockout) -> None:
+    fail(lockout, "ada", HERE, 3)
+    for i in range(7):
+        fail(lockout, f"guess-{i}", HERE)
+    assert not may(lockout, "ada", HERE)
+    assert may(lockout, "ada", f"{DEVICE}laptop")
+
+
+def test_guesses_on_a_known_device_lock_it_out_for_that_name_only(lockout: Lockout) -> None:
+    fail(lockout, "ada", f"{DEVICE}laptop", 3)
+    assert not may(lockout, "ada", f"{DEVICE}laptop")
+    assert may(lockout, "ada", HERE)
+    assert may(lockout, "bob", f"{DEVICE}laptop")
+
+
+def test_guesses_of_sign_up_codes_do_not_lock_out_logins(lockout: Lockout) -> None:
+    for i in range(10):
+        fail(lockout, f"code of guess-{i}", HERE, total=ANY_CODE)
+    assert lockout.begin("code of bob", HERE, total=ANY_CODE) is None
+    assert may(lockout, "bob", HERE)
+
+
 def test_thirty_right_logins_from_one_address_cause_no_lockout(lockout: Lockout, db: Session) -> None:
     for i in range(30):
-        assert lockout.begin(f"student-{i}", HERE)
-        lockout.succeed(f"student-{i}", HERE)
+        attempt = lockout.begin(f"student-{i}", HERE)
+        assert attempt
+        lockout.succeed(attempt)
     assert may(lockout, "student-0", HERE)
     assert rows(db) == 0
 
 
 def test_concurrent_attempts_count_from_their_start(lockout: Lockout) -> None:
-    assert [lockout.begin("ada", HERE) for _ in range(5)] == [True, True, True, False, False]
-    for _ in range(3):
-        lockout.fail("ada", HERE)
+    attempts = [lockout.begin("ada", HERE) for _ in range(5)]
+    assert attempts[3:] == [None, None]
+    for attempt in attempts[:3]:
+        assert attempt
+        lockout.fail(attempt)
     assert not may(lockout, "ada", HERE)
 
 
 def test_a_right_password_clears_the_pair_but_not_the_address(lockout: Lockout, db: Session) -> None:
     fail(lockout, "ada", HERE, 2)
-    assert lockout.begin("ada", HERE)
-    lockout.succeed("ada", HERE)
+    attempt = lockout.begin("ada", HERE)
+    assert attempt
+    lockout.succeed(attempt)
     fail(lockout, "ada", HERE, 2)
     assert may(lockout, "ada", HERE)
     assert db.get_one(FailedLogin, ("", HERE)).count == 4

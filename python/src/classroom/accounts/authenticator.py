@@ -21,7 +21,7 @@ from traitlets import Bool, Integer, Unicode
 from classroom.accounts import admin_password_file, passwords, service, signup_codes
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.hashing import Hasher
-from classroom.accounts.lockout import Lockout
+from classroom.accounts.lockout import ANY_CODE, Lockout, network_of
 from classroom.accounts.names import MAX_USERNAME, follows_username_rule, new_username
 from classroom.db import migrations
 from classroom.errors import ClassroomError
@@ -89,13 +89,18 @@ class ClassroomAuthenticator(NativeAuthenticator):
     # -- login -----------------------------------------------------------------------------------------------------
 
     async def authenticate(self, handler: RequestHandler, data: dict[str, Any]) -> str | None:
-        """Return the name if it may log in; otherwise None, and set `handler.login_outcome`."""
+        """Return the name if it may log in; otherwise None, and set `handler.login_outcome`.
+
+        The login page sets `handler.login_device`.
+        """
         name, password = data.get("username"), data.get("password")
         if not isinstance(name, str) or not isinstance(password, str):
             return None
         name = self.normalize_username(name.strip())
         try:
-            outcome = await self.check_login(name, password, handler.request.remote_ip or "", data.get("otp"))
+            # The device is never in `data`, which a request to the API can set.
+            address = getattr(handler, "login_device", "") or handler.request.remote_ip or ""
+            outcome = await self.check_login(name, password, address, data.get("otp"))
         except AccountError as error:
             raise web.HTTPError(error.status, str(error)) from error
         handler.login_outcome = outcome  # type: ignore[attr-defined]
@@ -109,28 +114,29 @@ class ClassroomAuthenticator(NativeAuthenticator):
         Args:
             name: normalized username.
             password: as typed.
-            address: of the client.
+            address: of the client, or the known device, `lockout.DEVICE` and an identifier.
             otp: the second factor, for accounts of a stock site that have one.
             signed_in: the session exists already, so the second factor is not checked again.
 
         Raises:
             AccountError: too many logins wait for a hash.
         """
-        if not self.lockout.begin(name, address):
-            return LoginOutcome.LOCKED
         record = service.find_account(self.db, name) if len(name) <= MAX_USERNAME else None
+        attempt = self.lockout.begin(name, address, known=record is not None)
+        if attempt is None:
+            return LoginOutcome.LOCKED
         hashed = None if record is None else record.info.password
         try:
-            is_correct = await self.hasher.verify(password, hashed)
+            is_correct = await self.hasher.verify(password, hashed, attempt.origin)
         except BaseException:
-            self.lockout.cancel(name, address)
+            self.lockout.cancel(attempt)
             raise
         # Someone may have removed the account or changed its password meanwhile.
         record = service.find_account(self.db, name) if is_correct else None
         if record is None or record.info.password != hashed or not (signed_in or _second_factor(record.info, otp)):
-            self.lockout.fail(name, address)
+            self.lockout.fail(attempt)
             return LoginOutcome.WRONG
-        self.lockout.succeed(name, address)
+        self.lockout.succeed(attempt)
         if passwords.rounds_of(record.info.password) != self.bcrypt_rounds and not record.account.must_change:
             # The settings changed the cost. A one-time password is about to be replaced anyway.
             await self._rehash(record.info, password)
@@ -200,7 +206,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
             raise NameTakenError(name)
         if code:
             self._check_signup_code(name, code, address)
-        hashed = await self.hasher.hash(password)
+        hashed = await self.hasher.hash(password, network_of(address))
         # Checked again: another sign-up may have used the name or the code during the hash.
         if service.find_account(self.db, name) is not None:
             raise NameTakenError(name)
@@ -211,18 +217,18 @@ class ClassroomAuthenticator(NativeAuthenticator):
 
     def _check_signup_code(self, name: str, code: str, address: str) -> None:
         # No username contains a space, so this counter is separate. A class behind one address shares one counter.
-        guesser = f"code of {name}"
-        if not self.lockout.begin(guesser, address):
+        attempt = self.lockout.begin(f"code of {name}", address, total=ANY_CODE)
+        if attempt is None:
             raise AccountError("Too many wrong sign-up codes. Wait some minutes, then try again.", 429)
         try:
             signup_codes.find_open_code(self.db, code)
         except AccountError as error:
             if error.status == 404:
-                self.lockout.fail(guesser, address)
+                self.lockout.fail(attempt)
             else:
-                self.lockout.cancel(guesser, address)
+                self.lockout.cancel(attempt)
             raise
-        self.lockout.succeed(guesser, address)
+        self.lockout.succeed(attempt)
 
     def require_good_password(self, name: str, password: str) -> None:
         """Check a new password.

@@ -1,9 +1,15 @@
 """Lockout after too many wrong passwords.
 
 It counts each pair of name and address, so nobody can lock out the instructor from another address. It also counts
-each address alone, with a much higher limit: a class of thirty behind one address logs in within a minute. An attempt
-counts from its start, so concurrent attempts do not bypass the limit, and stops counting when the password was right.
-Failures are in the database, so they survive a restart of the hub.
+each address alone, with a much higher limit: a class of thirty behind one address logs in within a minute. Names
+without an account do not count for the address: who invents names must not lock out the class.
+
+A browser in which somebody has logged in before keeps a signed cookie, its device (see the OWASP's "Slow Down Online
+Guessing Attacks with Device Cookies"). For that person's name it has a counter of its own and is not stopped by what
+others at its address did: wrong passwords from the room's address do not lock out an instructor's own laptop.
+
+An attempt counts from its start, so concurrent attempts do not bypass the limit, and stops counting when the password
+was right. Failures are in the database, so they survive a restart of the hub.
 """
 
 from __future__ import annotations
@@ -25,7 +31,31 @@ if TYPE_CHECKING:
 MAX_FAILED_LOGINS = 20_000
 """Rows that the table holds; the oldest are deleted first."""
 
-_ANY_NAME = ""
+ANY_NAME = ""
+ANY_CODE = "any code"  # no username contains a space
+"""What an address counts for all names, and for all sign-up codes."""
+DEVICE = "device "
+"""Begins what stands for the address of a known device."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A login that is being checked, by the keys of the rows that it counts for."""
+
+    pair: tuple[str, str]
+    """Name, and address or device."""
+    address: tuple[str, str] | None
+    """None if it does not count for the address."""
+
+    @property
+    def origin(self) -> str:
+        """Return the address, its IPv6 network or the device."""
+        return self.pair[1]
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Return the keys that the attempt counts for."""
+        return [self.pair, self.address] if self.address else [self.pair]
 
 
 @dataclass
@@ -44,19 +74,28 @@ class Lockout:
     duration: timedelta
     _running: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
 
-    def begin(self, name: str, address: str) -> bool:
-        """Start an attempt; return False if it is locked out. Otherwise call `succeed`, `fail` or `cancel` later."""
-        keys = _keys(name, address)
-        for key, limit in zip(keys, (self.tries, self.address_tries), strict=True):
-            if limit and self._count(key) + self._running[key] >= limit:
-                return False
-        self._running.update(keys)
-        return True
+    def begin(self, name: str, address: str, *, known: bool = True, total: str = ANY_NAME) -> Attempt | None:
+        """Start an attempt; return None if it is locked out. Otherwise call `succeed`, `fail` or `cancel` later.
 
-    def fail(self, name: str, address: str) -> None:
+        Args:
+            name: what was typed.
+            address: of the client; `DEVICE` and an identifier for a browser in which this person has logged in before.
+            known: the name has an account. The address does not count others, but locks them out like this one.
+            total: what the address counts, `ANY_NAME` or `ANY_CODE`.
+        """
+        origin = address[:64] if address.startswith(DEVICE) else network_of(address)
+        pair, whole = (name[:128], origin), (total, origin)  # as long as the columns; no account has a longer name
+        if self._is_full(pair, self.tries) or self._is_full(whole, self.address_tries):
+            return None
+        attempt = Attempt(pair, whole if known else None)
+        self._running.update(attempt.keys)
+        return attempt
+
+    def fail(self, attempt: Attempt) -> None:
         """Count a wrong password."""
         moment = utc_now()
-        for key in self._end(name, address):
+        self.cancel(attempt)
+        for key in attempt.keys:
             row = self.db.get(FailedLogin, key)
             if row is None:
                 row = FailedLogin(name=key[0], address=key[1], count=0, expires=moment)
@@ -66,34 +105,27 @@ class Lockout:
         self._prune(moment)
         self.db.commit()
 
-    def succeed(self, name: str, address: str) -> None:
+    def succeed(self, attempt: Attempt) -> None:
         """Delete the failures of the pair after a right password; those of the address stay."""
-        pair, _ = self._end(name, address)
-        row = self.db.get(FailedLogin, pair)
+        self.cancel(attempt)
+        row = self.db.get(FailedLogin, attempt.pair)
         if row is not None:
             self.db.delete(row)
             self.db.commit()
 
-    def cancel(self, name: str, address: str) -> None:
+    def cancel(self, attempt: Attempt) -> None:
         """End an attempt without a checked password."""
-        self._end(name, address)
+        self._running -= Counter(attempt.keys)  # no entry stays at zero
 
     def forget(self, name: str) -> None:
         """End the lockouts of a name at all addresses, since an instructor set a new password."""
         self.db.execute(delete(FailedLogin).where(FailedLogin.name == name))
         self.db.commit()
 
-    def _end(self, name: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
-        keys = _keys(name, address)
-        for key in keys:
-            self._running[key] -= 1
-            if self._running[key] <= 0:
-                del self._running[key]
-        return keys
-
-    def _count(self, key: tuple[str, str]) -> int:
+    def _is_full(self, key: tuple[str, str], limit: int) -> bool:
         row = self.db.get(FailedLogin, key)
-        return row.count if row is not None and row.expires > utc_now() else 0
+        count = row.count if row is not None and row.expires > utc_now() else 0
+        return bool(limit) and count + self._running[key] >= limit
 
     def _prune(self, moment: datetime) -> None:
         self.db.execute(delete(FailedLogin).where(FailedLogin.expires <= moment))
@@ -109,13 +141,7 @@ class Lockout:
             self.db.execute(delete(FailedLogin).where(FailedLogin.expires < limit))
 
 
-def _keys(name: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    # As long as the column; no account has a longer name.
-    network = _network(address)
-    return (name[:128], network), (_ANY_NAME, network)
-
-
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """Return the address, or for IPv6 its /64, which belongs to one household."""
     try:
         parsed = ip_address(address)

@@ -74,9 +74,10 @@ class Lockout(_Section):
     """Lock of a login after wrong passwords."""
 
     tries: int = Field(default=5, ge=1)
-    """Wrong passwords for one name from one address before that pair is locked."""
+    """Wrong passwords for one name from one address before that pair is locked. A browser in which the person has
+    logged in before counts as an address of its own."""
     address_tries: int = Field(default=100, ge=1)
-    """Wrong passwords from one address, for any names. A whole class may share one address."""
+    """Wrong passwords from one address, for any names that have an account. A whole class may share one address."""
     duration: Duration = 600
     """How long a lock lasts."""
 

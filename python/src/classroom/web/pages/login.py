@@ -17,6 +17,7 @@ from classroom.accounts.errors import AccountError
 from classroom.accounts.names import MAX_USERNAME
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES
 from classroom.web.pages.base import Page, fingerprint
+from classroom.web.pages.device import read_device, remember_device
 from classroom.web.text import plural, time_ago
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class LoginPage(Page, LoginHandler):
     """The page /hub/login."""
 
     login_outcome: LoginOutcome | None = None
+    login_device: str = ""
 
     def _render(self, login_error: str | None = None, username: str | None = None, **names: object) -> Awaitable[str]:
         names.setdefault("notice", self._pop_flash())
@@ -49,10 +51,14 @@ class LoginPage(Page, LoginHandler):
             name = self.field("username", "The username", MAX_USERNAME).strip()
             password = self.field("password", "The password", MAX_PASSWORD_BYTES)
             data = {"username": name, "password": password, "otp": self.field("otp", "The code", 16)}
+            person = self.authenticator.normalize_username(name)
+            self.login_device = read_device(self, person)
             user = await self.login_user(data)
         except AccountError as error:
             await self._refuse(str(error), name, error.status)
             return
+        if self.login_outcome in {LoginOutcome.OK, LoginOutcome.MUST_CHANGE}:
+            remember_device(self, person)
         if user is not None:
             self._jupyterhub_user = user
             self.redirect(self.get_next_url(user))

@@ -50,9 +50,9 @@ class ChangePasswordPage(Page):
         before = service.find_account(self.db, name)
         if not first:
             await self._require_current_password(name, old)
-        elif before is not None and await auth.hasher.verify(new, before.info.password):
+        elif before is not None and await auth.hasher.verify(new, before.info.password, name):
             raise AccountError("This is the one-time password. Choose another one.")
-        hashed = await auth.hasher.hash(new)
+        hashed = await auth.hasher.hash(new, name)
         after = service.find_account(self.db, name)
         if before is None or after is None or (first and self._first_login_name() != name):
             raise service.account_not_found(name)

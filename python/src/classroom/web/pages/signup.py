@@ -14,6 +14,7 @@ from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.names import MAX_USERNAME, USERNAME_RULE
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
 from classroom.web.pages.base import STALE_FORM, Page
+from classroom.web.pages.device import remember_device
 from classroom.web.pages.login import remember_waiting
 
 
@@ -43,6 +44,7 @@ class SignUpPage(Page):
         except AccountError as error:
             await self._form(error, **typed)
             return
+        remember_device(self, name)
         if approved:
             self.flash("Your account is ready. Sign in with your username and password.")
             self.redirect(url_path_join(self.hub.base_url, "login") + "?" + urlencode({"username": name}))
