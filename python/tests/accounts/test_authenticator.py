@@ -234,7 +234,9 @@ async def test_a_stock_account_still_needs_its_second_factor(
     assert auth.request_otp
     assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.WRONG
     assert await auth.check_login("ada", PASSWORD, HERE, "000000") is LoginOutcome.WRONG
-    assert await auth.check_login("ada", PASSWORD, HERE, f"{onetimepass.get_totp(secret):06d}") is LoginOutcome.OK
+    # The half minute of a code may end during the check, not during two.
+    outcomes = [await auth.check_login("ada", PASSWORD, HERE, f"{onetimepass.get_totp(secret):06d}") for _ in range(2)]
+    assert LoginOutcome.OK in outcomes
 
 
 async def test_a_login_replaces_a_hash_of_another_cost(auth: ClassroomAuthenticator, db: Session) -> None:
