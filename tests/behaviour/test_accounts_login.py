@@ -184,7 +184,7 @@ def test_a_flood_of_wrong_logins_does_not_delay_another_address(
     assert student.is_signed_in
     figure(f"a login during {FLOOD} wrong logins at once: {seconds:.2f} s; alone {alone:.2f} s")
     # On a busy machine each hash takes longer. In the order of arrival it would be thirty times as long as alone.
-    assert seconds < max(2, 6 * alone)
+    assert seconds < max(2, 10 * alone)
 
 
 def test_twenty_concurrent_sign_ups_and_logins_succeed(
