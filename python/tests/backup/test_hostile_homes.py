@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from backup.backup_class import PASSWORD, Class, tree
-from classroom.backup import vault
+from classroom.backup import sparse, vault
 from support.processes import classroom
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root reads the homes of others")
@@ -64,7 +66,7 @@ def test_a_backup_of_one_home_never_contains_the_files_of_another(
     prepare_folders(school.home("bob"), school.home("ada"))
     with exchanging(school.home("bob")):
         for _ in range(3):
-            school.run("create", "--overwrite", *place, **PASSWORD)
+            school.done("create", "--overwrite", *place, **PASSWORD)
             elsewhere.done("restore", "--overwrite", *place, **PASSWORD)
             stored = {file.read_text() for file in files_named(elsewhere.home("bob"), "exam.txt")}
             assert "secret of ada" not in stored
@@ -128,3 +130,73 @@ def test_a_backup_without_the_right_to_mount_is_refused(school: Class, repositor
     assert ended.returncode == 1
     assert "homes cannot be mounted separately (Operation not permitted); run this as root with CAP_SYS" in ended.stderr
     assert school.done("list", repository, **PASSWORD) == []
+
+
+def make_sparse(file: Path, size: int) -> None:
+    file.touch()
+    os.truncate(file, size)
+
+
+@pytest.fixture
+def sparse_place(place: list[str], tmp_path: Path) -> list[str]:
+    """Return the target of a backup of files with holes."""
+    make_sparse(tmp_path / "probe", 1 << 40)
+    if (tmp_path / "probe").stat().st_blocks:
+        pytest.skip("this file system stores holes")
+    return place
+
+
+def test_a_file_with_holes_costs_what_it_holds(school: Class, elsewhere: Class, sparse_place: list[str]) -> None:
+    make_sparse(school.home("bob") / "huge [1] *.img", 10 << 40)
+    make_sparse(school.home("bob") / "small.img", 64 << 20)
+    began = time.monotonic()
+    ended = school.run("create", "--json", *sparse_place, **PASSWORD)
+    assert time.monotonic() - began < 20
+    assert ended.returncode == 0, "a student does not make the backup fail"
+    left_out = json.loads(ended.stdout)["left_out"]
+    if sparse_place[0] == "--archive":
+        assert left_out == [], "tar stores holes as holes"
+    else:
+        assert len(left_out) == 1
+        assert "huge [1] *.img: left out, because 10T of it are holes" in left_out[0]
+        elsewhere.done("restore", *sparse_place, **PASSWORD)
+        assert {path.name for path in elsewhere.home("bob").iterdir()} == {"notes.txt", "small.img"}
+        assert (elsewhere.home("ada") / "notes.txt").read_text() == "of ada"
+
+
+def test_a_home_of_countless_files_with_holes_is_left_out_alone(
+    school: Class, elsewhere: Class, repository: str
+) -> None:
+    for number in range(150):
+        make_sparse(school.home("bob") / f"{number}.img", 1 << 36)
+    (reason,) = school.done("create", repository, **PASSWORD)["left_out"]
+    assert "classroom-home-bob: left out, because more than 100 files have 9.3T of holes" in reason
+    assert elsewhere.done("restore", repository, **PASSWORD)["homes"] == ["classroom-home-ada"]
+
+
+# The first look at the home is over when its directory is closed.
+GROW = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+watch = libc.inotify_init()
+libc.inotify_add_watch(watch, sys.argv[1].encode(), 0x10)  # IN_CLOSE_NOWRITE
+print(flush=True)
+os.read(watch, 4096)
+os.truncate(sys.argv[1] + "/grows.img", 10 << 40)
+"""
+
+
+@needs_root
+def test_a_file_that_gets_holes_during_the_backup_costs_its_own_home_alone(
+    school: Class, elsewhere: Class, repository: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sparse, "_MAX_SECONDS", 1)
+    (school.home("bob") / "grows.img").touch()
+    with subprocess.Popen([sys.executable, "-c", GROW, school.home("bob")], stdout=subprocess.PIPE) as growing:
+        growing.stdout.readline()
+        began = time.monotonic()
+        (reason,) = school.done("create", repository, **PASSWORD)["left_out"]
+        assert time.monotonic() - began < 20
+    assert "classroom-home-bob: left out, because grows.img got 10T of holes during the backup" in reason
+    assert elsewhere.done("restore", repository, **PASSWORD)["homes"] == ["classroom-home-ada"]
+    assert subprocess.run(["pgrep", "-fx", f"restic --repo={repository}.*"], check=False).returncode == 1

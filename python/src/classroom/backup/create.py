@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shutil
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from classroom.backup import archive, homes
+from classroom.backup import archive, homes, sparse
 from classroom.backup.manifest import BACKUP_DIRECTORY, MANIFEST_FILE, Manifest
+from classroom.backup.restic import ExcessError
 from classroom.backup.target import LastBackup, record_last_backup
 from classroom.db import sqlite, state_lock
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, printable
 from classroom.files import stage
 from classroom.secrets import GIVEN, credential
 
@@ -85,31 +86,53 @@ def create_backup(
             homes=inventory.homes,
         )
         _copy_state(directory, manifest, settings_file, state)
-        paths = [home.path for home in inventory.homes]
         accounts = len(sqlite.select_rows(copy, "SELECT 1 FROM users_info"))
         if isinstance(target, archive.Archive):
-            size = target.write([directory, *paths])
+            size = target.write([directory, *(home.path for home in inventory.homes)])
             result = BackupResult(
                 str(target.file), str(target.file), len(inventory.homes), accounts, None, size, 0, inventory.problems
             )
         else:
-            stored = target.backup(directory, paths, progress)
-            result = BackupResult(
-                target.location,
-                stored.snapshot[:8],
-                len(inventory.homes),
-                accounts,
-                stored.files,
-                stored.added,
-                stored.vanished,
-                inventory.problems + _describe(stored.unreadable, "could not be read"),
-                _describe(stored.overlong, "left out, because a path has at most 4096 bytes; its student can move it"),
-            )
+            result = _store(target, manifest, accounts, inventory.problems, progress)
         is_archive = result.files is None
         record_last_backup(
             state, LastBackup(manifest.made, result.where, is_archive, result.problems + result.left_out)
         )
     return result
+
+
+def _store(
+    target: Repository, manifest: Manifest, accounts: int, problems: tuple[str, ...], progress: Callable[[float], None]
+) -> BackupResult:
+    """Store directory and homes of a manifest in a repository, without the files that have too many holes."""
+    excess = sparse.find_excess([home.path for home in manifest.homes])
+    while True:
+        left_out = {item.path for item in excess}
+        kept = tuple(home for home in manifest.homes if home.path not in left_out)
+        if len(kept) < len(manifest.homes):
+            manifest = replace(manifest, homes=kept)
+            _write_manifest(manifest)
+        try:
+            stored = target.backup(manifest.folder, [home.path for home in kept], progress, left_out)
+            break
+        except ExcessError as error:
+            excess.append(error.excess)
+    return BackupResult(
+        target.location,
+        stored.snapshot[:8],
+        len(kept),
+        accounts,
+        stored.files,
+        stored.added,
+        stored.vanished,
+        problems + _describe(stored.unreadable, "could not be read"),
+        _describe(stored.overlong, "left out, because a path has at most 4096 bytes; its student can move it")
+        + _limit([f"{_shorten(printable(str(item.path)))}: {printable(item.reason)}" for item in excess]),
+    )
+
+
+def _write_manifest(manifest: Manifest) -> None:
+    (manifest.folder / MANIFEST_FILE).write_text(manifest.as_json(), encoding="utf-8")
 
 
 def _describe(paths: Sequence[str], reason: str) -> tuple[str, ...]:
@@ -120,6 +143,11 @@ def _describe(paths: Sequence[str], reason: str) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def _limit(sentences: Sequence[str]) -> tuple[str, ...]:
+    more = [f"{len(sentences) - _SHOWN} more files or homes were left out"] if len(sentences) > _SHOWN else []
+    return (*sentences[:_SHOWN], *more)
+
+
 def _shorten(path: str) -> str:
     return path if len(path) <= _LONGEST else f"{path[:_LONGEST]}... ({len(path)} characters)"
 
@@ -127,7 +155,7 @@ def _shorten(path: str) -> str:
 def _copy_state(directory: Path, manifest: Manifest, settings_file: Path, state: Path) -> None:
     """Copy manifest, settings and secrets into the directory of a backup."""
     try:
-        (directory / MANIFEST_FILE).write_text(manifest.as_json(), encoding="utf-8")
+        _write_manifest(manifest)
         (directory / "settings").mkdir()
         shutil.copyfile(settings_file, directory / "settings" / settings_file.name)
         secrets = directory / "secrets"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from classroom.backup import vault
+from classroom.backup import sparse, vault
 from classroom.backup.manifest import BACKUP_DIRECTORY
 from classroom.errors import ClassroomError, printable
 
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 
 TAG = "classroom"
 _INCOMPLETE = 3  # exit status of `restic backup` when some files could not be read
-_GONE = ("no such file or directory", "file does not exist")
+# In a vault the last two are of a folder that its student exchanged for a link or a file meanwhile.
+_GONE = (
+    "no such file or directory",
+    "file does not exist",
+    "too many levels of symbolic links",
+    "not a directory",
+)
 _OVERLONG = "file name too long"
 
 _MEANINGS = (
@@ -72,6 +79,14 @@ class StoredSnapshot:
     """Paths of more than 4096 bytes, which no program can name, printable. Any student can make them."""
 
 
+class ExcessError(Exception):
+    """A home in which a file got too many holes while restic read it."""
+
+    def __init__(self, excess: sparse.Excess) -> None:
+        super().__init__(f"{excess.home}: {excess.reason}")
+        self.excess = excess
+
+
 @dataclass(frozen=True)
 class Repository:
     """A repository of restic: a directory, or anything else that restic reaches."""
@@ -116,10 +131,23 @@ class Repository:
         done = self._run("init")
         self._check(done.returncode, done.stderr)
 
-    def backup(self, directory: Path, homes: Sequence[Path], progress: Callable[[float], None]) -> StoredSnapshot:
+    def backup(
+        self,
+        directory: Path,
+        homes: Sequence[Path],
+        progress: Callable[[float], None],
+        excluded: Iterable[Path] = (),
+    ) -> StoredSnapshot:
         """Store a directory and homes as one snapshot. restic reads the homes in a vault (`classroom.backup.vault`).
 
+        Args:
+            directory: the one with the manifest.
+            homes: directories of students.
+            progress: called with the fraction done, from 0 to 1.
+            excluded: files of the homes that are left out.
+
         Raises:
+            ExcessError: nothing was stored, because restic would read the holes of a file for hours.
             ClassroomError: nothing was stored: the disk is full, or the repository cannot be reached.
         """
         parent = self.snapshots()[-1:]
@@ -129,11 +157,16 @@ class Repository:
         with tempfile.NamedTemporaryFile() as paths_file, tempfile.TemporaryFile("w+", errors="replace") as stderr:
             paths_file.write(b"".join(os.fsencode(path) + b"\0" for path in (directory, *homes)))
             paths_file.flush()
+            arguments += [f"--exclude={_escape_pattern(str(path))}" for path in excluded]
             arguments.append(f"--files-from-raw={paths_file.name}")
+            watch = sparse.HoleWatch(homes)
             with self._start(*arguments, stderr=stderr, homes=homes) as process:
                 for message in _json_messages(process.stdout):
                     if message.get("message_type") == "status":
                         progress(float(message.get("percent_done", 0)))
+                        if excess := watch.exceeded(process.pid):
+                            _stop(process)
+                            raise ExcessError(excess)
                     elif message.get("message_type") == "summary":
                         summary = message
             stderr.seek(0)
@@ -230,6 +263,15 @@ class Repository:
                 raise ClassroomError(f"{target or self.location}: {meaning}")
         last = next((line for line in reversed(output.splitlines()) if line.strip()), f"restic ended with {status}")
         raise ClassroomError(f"{target or self.location}: {printable(_message_text(last))}")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Stop restic, so that it removes its lock."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _is_absent(output: str) -> bool:
