@@ -46,6 +46,21 @@ while not os.path.exists('stop'):
 print(state)
 """
 
+# Folders with a file of a known name, exchanged with links to the home of somebody else until the kernel ends.
+EXCHANGE = """
+import ctypes, os, threading
+libc, pairs = ctypes.CDLL(None), []
+for number in range(200):
+    os.makedirs(f'x/d{number}')
+    with open(f'x/d{number}/exam.txt', 'w') as file: file.write('own')
+    os.symlink(TARGET, f'x/link{number}')
+    pairs.append((f'x/d{number}'.encode(), f'x/link{number}'.encode()))
+def exchange():
+    while True:
+        for folder, link in pairs: libc.renameat2(-100, folder, -100, link, 2)
+threading.Thread(target=exchange, daemon=True).start()
+"""
+
 TREE = """
 cd "$1"
 find . -type d -printf '%p %m %U:%G\\n'
@@ -210,3 +225,19 @@ def test_a_student_gets_the_files_of_the_backup(saved: Saved, server: Verb, term
     with saved.ada.kernel() as kernel:
         assert kernel.ask("len(__import__('os').listdir('data/raw'))") == 200
     saved.ada.stop()
+
+
+def test_a_backup_gives_nobody_the_files_of_another_student(saved: Saved, server: Verb, terminal: Terminal) -> None:
+    """Exchange folders for links in a container while restic reads, then restore that home and look into it."""
+    saved.bob.start()
+    assert saved.bob.write("exam.txt", "secret of bob").status_code == 201
+    saved.bob.stop()
+    saved.ada.start()
+    with saved.ada.kernel() as kernel:
+        kernel.run(EXCHANGE.replace("TARGET", repr(volume(server, saved.bob))))
+        terminal.run("backup", "create", saved.place)
+    saved.ada.stop()
+    terminal.ask("backup", "restore", saved.place, "--student", saved.ada.name, "--overwrite")
+    texts = server("exec", "grep", "--recursive", "--no-filename", "", f"{volume(server, saved.ada)}/x").splitlines()
+    assert texts
+    assert set(texts) == {"own"}
