@@ -17,6 +17,8 @@ from tornado.web import HTTPError
 from tornado.websocket import WebSocketHandler
 from traitlets import default
 
+from classroom.student import logins
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -95,19 +97,19 @@ class StudentIdentityProvider(JupyterHubIdentityProvider):
 
 
 class LoginsHandler(web.RequestHandler):
-    """`DELETE api/classroom/logins`: the hub ended sessions. It sends the server's own token."""
+    """`DELETE api/classroom/logins`: the hub ended sessions. It proves that it knows the server's own token."""
 
     def initialize(self, provider: StudentIdentityProvider) -> None:
         """Store the provider."""
         self._provider = provider
 
     def check_xsrf_cookie(self) -> None:
-        """Check nothing: the request needs the token, which no browser sends by itself."""
+        """Check nothing: the request needs the proof, which no browser sends by itself."""
 
     @allow_unauthenticated
     def delete(self) -> None:
         """End the cached logins and the websockets."""
-        expected = f"token {self._provider.hub_auth.api_token}"
+        expected = logins.proof(self._provider.hub_auth.api_token)
         if not hmac.compare_digest(self.request.headers.get("Authorization", "").encode(), expected.encode()):
             raise HTTPError(403)
         self._provider.end_logins()

@@ -17,6 +17,7 @@ from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
 from tornado.log import app_log
 from traitlets import default
 
+from classroom.student import logins
 from classroom.student.activity import activity_body, is_contents_write, last_work, report_activity
 from classroom.student.config import EXTENSIONS, default_url, read_environment, server_config
 from classroom.student.home_files import KERNEL_FILES, KernelFileHandler
@@ -97,7 +98,7 @@ class StudentServer(JupyterHubSingleUser):
 
     def initialize_handlers(self) -> None:
         """Add the addresses of notices for open notebooks and of ended logins, and replace one of upstream's."""
-        self.handlers.append((r"/api/classroom/logins", LoginsHandler, {"provider": self.serverapp.identity_provider}))
+        self.handlers.append((f"/{logins.PATH}", LoginsHandler, {"provider": self.serverapp.identity_provider}))
         self.handlers.append((KERNEL_FILES, KernelFileHandler))
         self.handlers.append((r"/api/classroom/notice", NoticeHandler, {"fetch_notice": self._fetch_notice}))
 

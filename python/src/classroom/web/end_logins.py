@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from jupyterhub.utils import url_path_join
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
+from classroom.student import logins
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -36,9 +38,9 @@ async def end_logins(handler: BaseHandler, names: Iterable[str], *, visited_too:
 
 async def _tell(handler: BaseHandler, spawner: Any) -> None:  # noqa: ANN401 - JupyterHub's spawners are untyped
     request = HTTPRequest(
-        url_path_join(spawner.server.url, "api/classroom/logins"),
+        url_path_join(spawner.server.url, logins.PATH),
         method="DELETE",
-        headers={"Authorization": f"token {spawner.api_token}"},
+        headers={"Authorization": logins.proof(spawner.api_token)},
         connect_timeout=_TIMEOUT,
         request_timeout=_TIMEOUT,
         # A student's code may answer in place of the server.
