@@ -163,8 +163,7 @@ def test_a_students_program_does_not_fill_the_disk_with_the_servers_log(
     server: Verb, mine: Server, kernel: Kernel
 ) -> None:
     kernel.run(
-        "with open('/proc/1/fd/1', 'w') as out:\n"
-        "    for _ in range(40_000): print('x' * 1000, file=out)",
+        "with open('/proc/1/fd/1', 'w') as out:\n    for _ in range(40_000): print('x' * 1000, file=out)",
         bound=120,
     )
     kept = server("docker", "logs", containers.identifier(server, mine.name))
