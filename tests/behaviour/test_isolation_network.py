@@ -11,7 +11,7 @@ import pytest
 
 from behaviour import containers
 from behaviour.people import Visitor
-from behaviour.servers import Kernel, Server
+from behaviour.servers import CodeError, Kernel, Server
 
 Verb = Callable[..., str]
 
@@ -74,6 +74,18 @@ def test_a_student_reaches_no_other_students_container(
         assert knock(kernel, [(own, 8888), (own, 5000)]) == [(own, 8888), (own, 5000)]
         assert knock(kernel, [(theirs, 8888), (theirs, 5000)]) == []
         assert knock(opened, [(own, 8888), (own, 5000)]) == []
+
+
+def test_names_in_the_network_do_not_say_who_works(mine: Server, kernel: Kernel, other: Server, server: Verb) -> None:
+    theirs = containers.address(server, other.name)
+    found = kernel.ask(f"str(__import__('socket').gethostbyaddr({theirs!r}))")
+    assert theirs in found
+    assert other.name not in found
+    container = containers.inspect(server, mine.name)["Name"]
+    assert mine.name not in container
+    guess = f"__import__('socket').getaddrinfo('classroom-{other.name}', 80)"
+    with pytest.raises(CodeError, match="gaierror"):
+        kernel.ask(guess)
 
 
 def test_a_student_sends_no_datagram_to_another_students_container(kernel: Kernel, other: Server, server: Verb) -> None:

@@ -79,6 +79,11 @@ class ClassroomSpawner(DockerSpawner):
     def _default_options_from_form(self) -> Callable[[Mapping[str, list[str]]], dict[str, object]]:
         return options_from_form
 
+    @default("object_name")
+    def _object_name_default(self) -> str:
+        """Return the container's name. Each container can look up the names of all: they do not say who works."""
+        return f"{self.prefix}-{self.user.id}"
+
     @property
     def engine(self) -> Engine:
         """Return the class's engine."""
