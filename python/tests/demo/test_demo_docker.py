@@ -51,8 +51,8 @@ def test_students_get_containers_that_are_gone_after_ctrl_c_and_homes_that_stay(
     teacher_with_a_password(demo).send("hub/authorize", name="ada", action="approve")
     student.sign_in("ada", STUDENTS)
     student.start_server("ada")
-    name = f"{prefix}-ada"
-    assert name in docker("ps", "--format", "{{.Names}}").split()
+    (name,) = docker("ps", "--filter=label=org.classroom.user=ada", "--format={{.Names}}").split()
+    assert name.startswith(f"{prefix}-")
     assert docker("exec", name, "ls").split() == ["Welcome.ipynb"]
     docker("exec", name, "touch", "mine")
 
