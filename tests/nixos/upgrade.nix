@@ -5,7 +5,7 @@
   nodes.machine = {
     imports = [ ./common/class.nix ];
     # The database of a real hub; stock.json next to it lists its accounts.
-    environment.etc."stock.sql".source = ../../python/tests/upgrade/stock.sql;
+    environment.etc."stock.sql".source = ../../python/tests/db/stock.sql;
   };
   testScript = ''
     import json
