@@ -200,7 +200,7 @@ def _nft(text: str) -> None:
 def _run(command: list[str], *, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
     done = process.run(command, stdin=stdin, check=False)
     if check and done.returncode:
-        output = (done.stderr or done.stdout).strip()
+        output = (done.stderr or done.stdout).strip() or f"it ended with status {done.returncode}"
         advice = "; run this as root" if "ermitted" in output or "ermission" in output else ""
         raise ClassroomError(f"{command[0]} failed: {output}{advice}")
     return done
