@@ -127,7 +127,10 @@ def _store(
         stored.vanished,
         problems + _describe(stored.unreadable, "could not be read"),
         _describe(stored.overlong, "left out, because a path has at most 4096 bytes; its student can move it")
-        + _limit([f"{_shorten(printable(str(item.path)))}: {printable(item.reason)}" for item in excess]),
+        + _limit(
+            [f"{_shorten(printable(str(item.path)))}: {printable(item.reason)}" for item in excess],
+            " files or homes were left out",
+        ),
     )
 
 
@@ -137,15 +140,13 @@ def _write_manifest(manifest: Manifest) -> None:
 
 def _describe(paths: Sequence[str], reason: str) -> tuple[str, ...]:
     """Return a sentence for each of the first paths, shortened, and the number of the others."""
-    sentences = [f"{_shorten(path)}: {reason}" for path in paths[:_SHOWN]]
-    if len(paths) > _SHOWN:
-        sentences.append(f"{len(paths) - _SHOWN} more: {reason}")
-    return tuple(sentences)
+    return _limit([f"{_shorten(path)}: {reason}" for path in paths], f": {reason}")
 
 
-def _limit(sentences: Sequence[str]) -> tuple[str, ...]:
-    more = [f"{len(sentences) - _SHOWN} more files or homes were left out"] if len(sentences) > _SHOWN else []
-    return (*sentences[:_SHOWN], *more)
+def _limit(sentences: Sequence[str], others: str) -> tuple[str, ...]:
+    """Return the first sentences, and the number of the others with what is so about them."""
+    count = len(sentences) - _SHOWN
+    return (*sentences[:_SHOWN], *([f"{count} more{others}"] if count > 0 else []))
 
 
 def _shorten(path: str) -> str:
