@@ -44,9 +44,7 @@ def test_a_student_is_jovyan_and_has_no_capability(status: dict[str, str]) -> No
         assert int(status[kind], 16) == 0, kind
 
 
-def test_a_student_gains_no_privilege_and_is_under_seccomp(
-    status: dict[str, str],
-) -> None:
+def test_a_student_gains_no_privilege_and_is_under_seccomp(status: dict[str, str]) -> None:
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"
 
@@ -129,18 +127,7 @@ def test_a_student_sees_only_their_own_processes(mine: Server, kernel: Kernel, s
 
 def test_no_device_of_the_machine_is_in_the_container(kernel: Kernel) -> None:
     devices = set(kernel.run("!find /dev -type b -o -type c").split())
-    harmless = {
-        "null",
-        "zero",
-        "full",
-        "random",
-        "urandom",
-        "tty",
-        "console",
-        "pts/0",
-        "pts/ptmx",
-        "ptmx",
-    }
+    harmless = {"null", "zero", "full", "random", "urandom", "tty", "console", "pts/0", "pts/ptmx", "ptmx"}
     assert {device.removeprefix("/dev/") for device in devices} <= harmless
 
 
@@ -169,10 +156,7 @@ def test_the_cookie_secret_of_a_server_is_not_in_the_home(kernel: Kernel) -> Non
     assert kept == ""
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["classroom.spawner.docker", "classroom.accounts", "nativeauthenticator", "docker"],
-)
+@pytest.mark.parametrize("module", ["classroom.spawner.docker", "classroom.accounts", "nativeauthenticator", "docker"])
 def test_the_hubs_side_of_the_program_is_not_in_the_image(module: str, kernel: Kernel) -> None:
     with pytest.raises(CodeError, match="ModuleNotFoundError"):
         kernel.run(f"import {module}")
@@ -191,9 +175,7 @@ def test_a_program_that_crashes_gives_the_host_no_core_dump(kernel: Kernel) -> N
         kernel.run("resource.setrlimit(resource.RLIMIT_CORE, (1, 1))")
 
 
-def test_code_in_a_notebook_neither_reads_nor_changes_the_memory_of_the_server(
-    kernel: Kernel,
-) -> None:
+def test_code_in_a_notebook_neither_reads_nor_changes_the_memory_of_the_server(kernel: Kernel) -> None:
     for mode in ("rb", "r+b"):
         with pytest.raises(CodeError, match="PermissionError"):
             kernel.run(f"import os; open(f'/proc/{{os.getppid()}}/mem', {mode!r})")
