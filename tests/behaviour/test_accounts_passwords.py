@@ -56,6 +56,40 @@ def test_an_invalid_password_change_changes_nothing(
     assert visitor.is_signed_in
 
 
+def test_a_neighbours_wrong_passwords_do_not_keep_a_student_from_changing_theirs(
+    visit: Visit, student: Visitor, name: str
+) -> None:
+    if student.address is None:
+        pytest.skip("the site is not on this machine: all tests come from one address")
+    neighbour = visit(student.address)
+    assert [neighbour.sign_in(name, f"wrong {i}").status_code for i in range(6)][-1] == 429
+    new = "another set of words"
+    answer = student.post(
+        "/hub/change-password", {"old_password": PASSWORD, "new_password": new, "new_password_confirmation": new}
+    )
+    assert "Your password is changed" in page_messages(answer)
+
+
+def test_wrong_current_passwords_are_counted_in_a_known_browser_too(student: Visitor) -> None:
+    fields: dict[str, str | list[str]] = dict.fromkeys(
+        ("new_password", "new_password_confirmation"), "another set of words"
+    )
+    statuses = [
+        student.post("/hub/change-password", {"old_password": f"wrong {i}", **fields}).status_code for i in range(6)
+    ]
+    assert statuses == [403] * 5 + [429]
+
+
+def test_a_neighbours_wrong_passwords_do_not_disturb_a_second_click_on_sign_up(visit: Visit, name: str) -> None:
+    person = visit()
+    if person.address is None:
+        pytest.skip("the site is not on this machine: all tests come from one address")
+    person.sign_up(name)
+    neighbour = visit(person.address)
+    assert [neighbour.sign_in(name, f"wrong {i}").status_code for i in range(6)][-1] == 429
+    assert person.sign_up(name).url.path == "/hub/waiting"
+
+
 def test_a_one_time_password_only_allows_the_choice_of_a_new_one(
     visit: Visit, admin: Visitor, student: Visitor, name: str
 ) -> None:

@@ -25,6 +25,11 @@ def read_device(page: Page, name: str) -> str:
     return DEVICE + identifier if _digest(identifier, name) in people else ""
 
 
+def client_of(page: Page, name: str) -> str:
+    """Return what the lockout counts a person's attempts by: the known device, otherwise the address."""
+    return read_device(page, name) or page.request.remote_ip or ""
+
+
 def remember_device(page: Page, name: str) -> None:
     """Let this browser be a known device of a person for a year."""
     identifier, people = _read(page)

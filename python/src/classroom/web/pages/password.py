@@ -12,6 +12,7 @@ from classroom.accounts.errors import AccountError
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
 from classroom.web.end_logins import end_logins
 from classroom.web.pages.base import Page, fingerprint
+from classroom.web.pages.device import client_of
 from classroom.web.pages.login import CHANGE_TICKET
 
 _CHANGE_MINUTES = 15
@@ -19,6 +20,8 @@ _CHANGE_MINUTES = 15
 
 class ChangePasswordPage(Page):
     """/hub/change-password: for users who are logged in, or who just typed their one-time password."""
+
+    login_device: str = ""
 
     async def get(self) -> None:
         """Show the form."""
@@ -64,6 +67,7 @@ class ChangePasswordPage(Page):
         await end_logins(self, [name])
         if first:
             self.clear_ticket(CHANGE_TICKET)
+            self.login_device = client_of(self, name)
             user = await self.login_user({"username": name, "password": new})
             if user is None:
                 self.flash("Your password is changed. Sign in with it.")
@@ -77,7 +81,7 @@ class ChangePasswordPage(Page):
         self.redirect(self.request.path)
 
     async def _require_current_password(self, name: str, old: str) -> None:
-        outcome = await self.authenticator.check_login(name, old, self.request.remote_ip or "", signed_in=True)
+        outcome = await self.authenticator.check_login(name, old, client_of(self, name), signed_in=True)
         if outcome is LoginOutcome.LOCKED:
             raise AccountError("Too many wrong passwords. Wait some minutes, then try again.", 429)
         if outcome is LoginOutcome.WRONG:

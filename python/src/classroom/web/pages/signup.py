@@ -14,7 +14,7 @@ from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.names import MAX_USERNAME, USERNAME_RULE
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
 from classroom.web.pages.base import STALE_FORM, Page
-from classroom.web.pages.device import remember_device
+from classroom.web.pages.device import client_of, remember_device
 from classroom.web.pages.login import remember_waiting
 
 
@@ -72,7 +72,7 @@ class SignUpPage(Page):
         except NameTakenError:
             # The same person again (a double click, the back button): the same password gives the same answer.
             name = auth.normalize_username(username)
-            outcome = await auth.check_login(name, password, address)
+            outcome = await auth.check_login(name, password, client_of(self, name))
             if outcome is LoginOutcome.WAITING or (code and outcome is LoginOutcome.OK):
                 return name, outcome is LoginOutcome.OK
             raise
