@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stack import missing
-from stack.common import PYTHON_PATH
+from stack.common import PYTHON_PATH, search_path
 from stack.host import Stack, stack
 from stack.world import ADDRESSES, GATEWAY, UPLINK
 from support.processes import classroom
@@ -83,6 +84,7 @@ CREATE = (
 LOOK_UP = (
     "import socket\ntry: print(socket.gethostbyname('answers-of-an-exam.example'))\nexcept OSError: print('nothing')\n"
 )
+MACHINES_NFT = shutil.which("nft", path=search_path())
 FLOWS = 1000  # of TCP, and as many of everything else
 
 
@@ -243,6 +245,13 @@ def test_one_student_holds_a_bounded_number_of_connections_to_the_hub(bridge: Cl
     assert 50 <= int(bridge.run("ada", HOLD.format(number=300, address=BRIDGE, port=8081))) <= 64
     hub = f"{BRIDGE}:8081"
     assert bridge.reaches(hub, student="ben") == {hub: True}
+
+
+@pytest.mark.skipif(not MACHINES_NFT, reason="the machine has no nft of its own (apt-get install nftables)")
+def test_an_nft_of_another_version_reads_the_rules(bridge: Class) -> None:
+    # The rules were loaded by the nft of the engine's root, which is newer than Debian 12's.
+    versions = bridge.ask("exec", "nft", "--version"), bridge.ask("exec", str(MACHINES_NFT), "--version")
+    assert "set new_api" in bridge.ask("exec", str(MACHINES_NFT), "list", "ruleset"), versions
 
 
 def test_without_internet_the_machines_own_name_server_answers_no_student(bridge: Class) -> None:
