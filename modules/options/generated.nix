@@ -445,4 +445,11 @@ in
       };
     };
   };
+  audit = {
+    keep = mkOption {
+      type = own.duration;
+      default = "180d";
+      description = "How long the hub keeps an event. `classroom audit` shows them.";
+    };
+  };
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from behaviour import containers
-from behaviour.people import api
+from behaviour.people import Visitor, api
 from behaviour.servers import Kernel, Server
 from support.waiting import wait_until
 
@@ -260,3 +261,21 @@ def test_a_students_report_writes_neither_much_nor_control_characters_into_the_h
     large = visitor.web.post("/hub/security/csp-report", content="x" * 10**6, headers=headers)
     assert large.status_code == 413
     assert "x" * 1000 not in server("logs", "hub")
+
+
+@pytest.mark.parametrize("minutes", [58, 2])
+def test_a_report_from_the_future_does_not_put_off_the_end_of_an_idle_server(
+    mine: Server, admin: Visitor, ask: Callable[..., tuple[int, Any]], minutes: int
+) -> None:
+    ahead = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
+    report = {"last_activity": ahead, "servers": {"": {"last_activity": ahead}}}
+    status, _ = ask("POST", f"/hub/api/users/{mine.name}/activity", report)
+    assert status == 200
+    user = api(admin, "GET", f"users/{mine.name}").json()
+    latest = max(user["last_activity"], user["servers"][""]["last_activity"])
+    assert datetime.fromisoformat(latest) <= datetime.now(UTC)
+
+
+def test_a_report_that_is_no_time_is_refused(mine: Server, ask: Callable[..., tuple[int, Any]]) -> None:
+    assert ask("POST", f"/hub/api/users/{mine.name}/activity", {"last_activity": "soon"})[0] == 400
+    assert ask("POST", f"/hub/api/users/{mine.name}/activity", {"servers": [1]})[0] == 400

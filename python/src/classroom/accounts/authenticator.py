@@ -21,8 +21,10 @@ from traitlets import Bool, Integer, Unicode
 from classroom.accounts import admin_password_file, passwords, service, signup_codes
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.hashing import Hasher
-from classroom.accounts.lockout import ANY_CODE, Lockout, network_of
+from classroom.accounts.lockout import ANY_CODE, Attempt, Lockout, network_of
 from classroom.accounts.names import MAX_USERNAME, follows_username_rule, new_username
+from classroom.audit import events
+from classroom.audit.events import THE_HUB, Action
 from classroom.db import migrations
 from classroom.errors import ClassroomError
 
@@ -134,7 +136,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         # Someone may have removed the account or changed its password meanwhile.
         record = service.find_account(self.db, name) if is_correct else None
         if record is None or record.info.password != hashed or not (signed_in or _second_factor(record.info, otp)):
-            self.lockout.fail(attempt)
+            self._record_failure(name, attempt)
             return LoginOutcome.WRONG
         self.lockout.succeed(attempt)
         if passwords.rounds_of(record.info.password) != self.bcrypt_rounds and not record.account.must_change:
@@ -144,6 +146,14 @@ class ClassroomAuthenticator(NativeAuthenticator):
             is_waiting = record.state is service.AccountState.WAITING
             return LoginOutcome.WAITING if is_waiting else LoginOutcome.REVOKED
         return LoginOutcome.MUST_CHANGE if record.account.must_change else LoginOutcome.OK
+
+    def _record_failure(self, name: str, attempt: Attempt) -> None:
+        is_locked = self.lockout.fail(attempt)
+        # People type passwords into the field of the name.
+        known = name if attempt.address else ""
+        events.record(Action.LOGIN_FAILED, known)
+        if is_locked:
+            events.record(Action.LOCKED, known, detail=f"for {self.seconds_before_next_try} s")
 
     async def _rehash(self, info: UserInfo, password: str) -> None:
         before = info.password
@@ -213,6 +223,9 @@ class ClassroomAuthenticator(NativeAuthenticator):
         row = signup_codes.find_open_code(self.db, code) if code else None
         by = f"sign-up code {row.hint}…" if row else "open sign-up" if approved else None
         service.create_account(self.db, name, hashed, full_name=full_name, approved_by=by, code=row)
+        events.record(Action.SIGN_UP, name, detail="" if approved else "waits for approval")
+        if row is not None:
+            events.record(Action.CODE_USED, name, detail=f"number {row.id}")
         return name, approved
 
     def _check_signup_code(self, name: str, code: str, address: str) -> None:
@@ -258,6 +271,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
             (hashed,) = await self.hasher.hash_generated([password])
         service.set_password(self.db, name, hashed, must_change=True)
         admin_password_file.delete_admin_password(self.secrets_dir, name)
+        events.record(Action.PASSWORD_RESET, name)
         return password
 
     async def add_user(self, user: User | orm.User) -> None:
@@ -277,6 +291,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
             service.create_account(
                 self.db, user.name, passwords.no_password(self.bcrypt_rounds), approved_by="the admin page"
             )
+            events.record(Action.ACCOUNT_CREATED, user.name)
 
     async def _provision_admin(self, name: str) -> None:
         record = service.find_account(self.db, name)
@@ -293,6 +308,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
             )
             return
         hashed = await self.hasher.hash(password)
+        events.record(Action.PASSWORD_RESET, name, by=THE_HUB, detail="an instructor of the settings")
         if record is None:
             service.create_account(self.db, name, hashed, approved_by="the settings", must_change=True)
         else:
@@ -306,6 +322,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         service.remove_account(self.db, user.name)
         admin_password_file.delete_admin_password(self.secrets_dir, user.name)
         self.allowed_users.discard(user.name)
+        events.record(Action.REMOVED, user.name)
 
 
 def _second_factor(info: UserInfo, otp: object) -> bool:

@@ -91,10 +91,11 @@ class Lockout:
         self._running.update(attempt.keys)
         return attempt
 
-    def fail(self, attempt: Attempt) -> None:
-        """Count a wrong password."""
+    def fail(self, attempt: Attempt) -> bool:
+        """Count a wrong password; return whether the next attempt of this name or address will be locked out."""
         moment = utc_now()
         self.cancel(attempt)
+        is_locked = False
         for key in attempt.keys:
             row = self.db.get(FailedLogin, key)
             if row is None:
@@ -102,8 +103,11 @@ class Lockout:
                 self.db.add(row)
             row.count = 1 if row.expires <= moment else row.count + 1
             row.expires = moment + self.duration
+            limit = self.tries if key == attempt.pair else self.address_tries
+            is_locked = is_locked or 0 < limit <= row.count
         self._prune(moment)
         self.db.commit()
+        return is_locked
 
     def succeed(self, attempt: Attempt) -> None:
         """Delete the failures of the pair after a right password; those of the address stay."""

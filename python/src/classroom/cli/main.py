@@ -11,6 +11,7 @@ import typer
 
 from classroom.cli import backup, gpus, reports, reservations, servers, services, signup_codes, upgrade, users
 from classroom.cli.adopt import adopt
+from classroom.cli.audit import audit
 from classroom.cli.output import print_text
 from classroom.errors import ClassroomError
 from classroom.settings.file import json_schema, load_settings
@@ -30,6 +31,7 @@ gpus.app.command()(reservations.reserve)
 gpus.app.command()(reservations.reservations)
 gpus.app.command()(reservations.cancel)
 app.command(rich_help_panel=CLASS)(reports.storage)
+app.command(rich_help_panel=CLASS)(audit)
 app.command(rich_help_panel=MACHINE)(reports.doctor)
 app.add_typer(backup.app, name="backup", rich_help_panel=MACHINE)
 app.add_typer(upgrade.app, name="upgrade", rich_help_panel=MACHINE)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlparse
 
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
+from tornado.web import Application
 from traitlets import Instance
 
+from classroom.audit import events
+from classroom.audit.events import THE_HUB, Action
+from classroom.audit.log import AuditFile, AuditLog
 from classroom.docker.client import EngineAwayError, shared_engine
 from classroom.docker.container import LABEL
 from classroom.gpus.autostart import Autostart
@@ -23,6 +28,7 @@ from classroom.settings.models import Settings
 from classroom.spawner.docker import ClassroomSpawner
 from classroom.storage.client import StorageMonitor
 from classroom.web.pages.base import template_vars
+from classroom.web.requester import requester_of
 from classroom.web.routes import ROUTES
 
 if TYPE_CHECKING:
@@ -32,6 +38,16 @@ _START_PAUSE = 2.0  # seconds between two tries while the engine is away
 
 _starts = ThreadPoolExecutor(64, thread_name_prefix="start")
 """Their own: a start needs asyncio's threads to come to an end, and would wait for those that wait for it."""
+
+
+class HubApplication(Application):
+    """Tornado's application. Each of its requests names the audit log who made it."""
+
+    def get_handler_delegate(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as upstream's
+        """Return what handles a request."""
+        delegate = super().get_handler_delegate(*args, **kwargs)
+        events.begin_request(lambda: requester_of(delegate.handler))
+        return delegate
 
 
 class ClassroomHub(JupyterHub):
@@ -84,6 +100,7 @@ class ClassroomHub(JupyterHub):
             has_stopped = False
         if has_stopped:
             self.log.warning("%s stopped while the hub was away", spawner._log_name)  # noqa: SLF001
+            events.record(Action.SERVER_ENDED, user.name, by=THE_HUB, detail="while the hub was away")
             await self._forget(user, name)
         else:
             spawner.add_poll_callback(self._stopped, user, name)
@@ -108,6 +125,7 @@ class ClassroomHub(JupyterHub):
 
     async def _stopped(self, user: User, name: str) -> None:
         self.log.warning("%s's server stopped", user.name)
+        events.record(Action.SERVER_ENDED, user.name, by=THE_HUB)
         await self.proxy.delete_user(user, name)
         await self._forget(user, name)
 
@@ -142,6 +160,17 @@ class ClassroomHub(JupyterHub):
         """Put our pages and API before JupyterHub's own of the same paths."""
         super().init_handlers()
         self.handlers[:0] = self.add_url_prefix(self.hub_prefix, list(ROUTES))
+
+    def init_eventlog(self) -> None:
+        """Begin the audit log."""
+        super().init_eventlog()
+        settings = self.class_settings
+        file = AuditFile(settings.paths.state / "audit", settings.audit.keep)
+        events.connect(AuditLog(self.eventlog, file, logging.StreamHandler()))
+
+    def init_tornado_application(self) -> None:
+        """Create the application of all pages and the API."""
+        self.tornado_application = HubApplication(self.handlers, **self.tornado_settings)
 
     def init_tornado_settings(self) -> None:
         """Create the GPU scheduler, and set the variables of the templates."""
@@ -183,6 +212,7 @@ class ClassroomHub(JupyterHub):
         if user is None or not user.spawner.active or user.spawner.pending:
             return False
         self.log.warning("%s's server is stopped. %s", name, reason)
+        events.record(Action.SERVER_STOPPED, name, by=THE_HUB, detail=reason)
         self.notices.record_stop(name, reason)
         await self.proxy.delete_user(user, "")
         await self._forget(user, "")

@@ -435,6 +435,13 @@ class Backup(_Section):
     keep: Keep = Keep()
 
 
+class Audit(_Section):
+    """The audit log: sign-ups, logins, starts, and actions of instructors."""
+
+    keep: Duration = Field(default=180 * 86400, ge=86400)
+    """How long the hub keeps an event. `classroom audit` shows them."""
+
+
 class Settings(_Section):
     """All settings of a class."""
 
@@ -466,6 +473,7 @@ class Settings(_Section):
     """Groups of students with settings of their own, by name (docs/how-to/groups.md)."""
     culling: Culling = Culling()
     backup: Backup = Backup()
+    audit: Audit = Audit()
 
     @model_validator(mode="after")
     def _homes_of_processes(self) -> Self:

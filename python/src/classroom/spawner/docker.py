@@ -13,6 +13,7 @@ from traitlets import Instance, Tuple, Unicode, default
 
 from classroom.accounts.groups import account_settings
 from classroom.accounts.homes import home_location
+from classroom.audit.events import Action, record
 from classroom.docker.client import Engine, EngineAwayError, is_device_error, missing_mount_source, shared_engine
 from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, create_arguments
 from classroom.errors import ClassroomError
@@ -201,6 +202,8 @@ class ClassroomSpawner(DockerSpawner):
                 raise self._failure(f"{allocation.reason} {WITHOUT_GPU}", "gpus-in-use")
             await self._create(allocation, home, rules)
             self.user.settings["app"].notices.record_start(self.user.name)
+            if isinstance(allocation, Granted) and allocation.names:
+                record(Action.LEASE, self.user.name, detail=", ".join(allocation.names))
         if is_empty:
             await copy_image_home(self.engine, rules.student.image, self.object_id)
         self.stage = (30, "Starting your container")

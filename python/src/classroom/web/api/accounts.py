@@ -14,6 +14,7 @@ from sqlalchemy.orm import selectinload
 from classroom.accounts import bulk_import, passwords, service
 from classroom.accounts.bulk_import import NEEDS_PASSWORD, ImportAction, ImportRow
 from classroom.accounts.errors import AccountError
+from classroom.audit.events import Action, record
 from classroom.settings.groups import configured_members
 from classroom.web.api.base import MAX_NAMES_PER_REQUEST, ApiHandler, NamesBody, RequestBody, json_time
 from classroom.web.end_logins import end_logins
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _IS_INSTRUCTOR = "An instructor in the settings. Remove the name from admins there first, and restart the hub."
+
+
+_RECORDED = {"approve": Action.APPROVED, "revoke": Action.CLOSED}
+"""The others are recorded where they happen."""
 
 
 class _Row(RequestBody):
@@ -67,6 +72,8 @@ class Accounts(ApiHandler):
             rows = bulk_import.apply_import(self.db, rows, dict(zip(generated, hashes, strict=True)), self.actor)
             added = [row.name for row in rows if row.action is ImportAction.ADD]
             self.log.info("%s: added %s", self.actor, join_names(added) or "nobody")
+            for name in added:
+                record(Action.ACCOUNT_CREATED, name)
         accounts = [
             {
                 "name": row.name,
@@ -105,6 +112,9 @@ class AccountAction(ApiHandler):
             answer = await self._reset_passwords(names)
         changed = answer["changed"]
         self.log.info("%s: %s %s", self.actor, action, join_names(changed) if isinstance(changed, list) else "")
+        if recorded := _RECORDED.get(action):
+            for name in changed if isinstance(changed, list) else ():
+                record(recorded, name)
         self.send_json(answer)
 
     async def _revoke(self, names: tuple[str, ...]) -> dict[str, object]:
@@ -135,6 +145,7 @@ class AccountAction(ApiHandler):
         user = self.find_user(name)
         if user is None:
             service.remove_account(self.db, name)
+            record(Action.REMOVED, name)
             return ""
         await stop_servers(self, user)
         if user.spawner.pending:

@@ -9,6 +9,7 @@ from pydantic import Field
 from sqlalchemy import delete, select
 
 from classroom.accounts.errors import AccountError
+from classroom.audit.events import Action, record
 from classroom.db.models import Announcement
 from classroom.web.api.base import ApiHandler, RequestBody, json_time
 
@@ -44,6 +45,7 @@ class AnnouncementApi(ApiHandler):
         self.db.add(Announcement(text=text, made_by=self.actor))
         self.db.commit()
         self.log.info("%s set the announcement %r", self.actor, text)
+        record(Action.ANNOUNCED, detail=text)
         self._send_current()
 
     @needs_scope("admin:users")
@@ -51,6 +53,7 @@ class AnnouncementApi(ApiHandler):
         """Clear the announcement."""
         self.db.execute(delete(Announcement))
         self.db.commit()
+        record(Action.ANNOUNCED, detail="cleared")
         self._send_current()
 
     def _send_current(self) -> None:

@@ -9,6 +9,7 @@ from jupyterhub.scopes import needs_scope
 from pydantic import AwareDatetime, Field
 
 from classroom.accounts import bulk_import
+from classroom.audit.events import Action, record
 from classroom.db.models import utc_now
 from classroom.gpus.reservations import store
 from classroom.gpus.reservations.policy import Reservation, ReservationError, device_pools
@@ -63,6 +64,9 @@ class Reservations(ApiHandler):
         requested = Reservation(body.count, begins, ends, body.group, made_by=self.actor, clear=body.clear)
         created = store.create_reservation(self.db, requested, pools, configured_members(settings))
         self.log.info("%s reserves %s GPUs, number %s", self.actor, created.count, created.id)
+        record(
+            Action.RESERVED, detail=f"number {created.id}: {created.count} GPUs for {created.group or 'instructors'}"
+        )
         self.send_json({"reservation": _described(created)})
 
 
@@ -75,6 +79,8 @@ class ReservationsCancelled(ApiHandler):
         ids = self.parse_body(_Cancelled).ids
         cancelled = store.cancel_reservations(self.db, ids)
         self.log.info("%s cancels reservations: %s", self.actor, cancelled)
+        if cancelled:
+            record(Action.CANCELLED, detail="reservations " + ", ".join(map(str, cancelled)))
         self.send_json({"cancelled": list(cancelled), "unknown": [row for row in ids if row not in cancelled]})
 
 

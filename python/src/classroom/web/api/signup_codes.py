@@ -10,6 +10,7 @@ from pydantic import Field
 
 from classroom.accounts import bulk_import, signup_codes
 from classroom.accounts.errors import AccountError
+from classroom.audit.events import Action, record
 from classroom.web.api.base import ApiHandler, RequestBody, RowId, json_time
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Codes(ApiHandler):
         )
         self.log.info("%s created %s sign-up codes", self.actor, len(codes))
         rows = signup_codes.list_codes(self.db)[-len(codes) :]
+        record(Action.CODES_CREATED, detail=f"{len(codes)}, numbers {rows[0].id} to {rows[-1].id}")
         self.send_json({"codes": [_code_json(row) | {"code": code} for row, code in zip(rows, codes, strict=True)]})
 
     @needs_scope("admin:users")
@@ -68,6 +70,7 @@ class CodesRevoked(ApiHandler):
             raise AccountError("The request names no code.")
         count = signup_codes.revoke_codes(self.db, None if body.all else body.ids)
         self.log.info("%s revoked %s sign-up codes", self.actor, count)
+        record(Action.CODES_REVOKED, detail=str(count))
         self.send_json({"revoked": count})
 
 

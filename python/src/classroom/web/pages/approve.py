@@ -12,6 +12,7 @@ from tornado import web
 from classroom.accounts import service
 from classroom.accounts.errors import AccountError
 from classroom.accounts.names import MAX_USERNAME
+from classroom.audit.events import Action, record
 from classroom.web.pages.base import Page
 from classroom.web.stop_servers import stop_servers
 from classroom.web.text import join_names, time_ago
@@ -26,6 +27,9 @@ _RESULTS = {
     "reject": ("Rejected", "does not wait for approval, so nothing was rejected"),
     "revoke": ("Closed", "is not open, or is an instructor in the settings, so nothing was changed"),
 }
+
+
+_RECORDED = {"approve": Action.APPROVED, "reject": Action.REJECTED, "revoke": Action.CLOSED}
 
 
 class ApprovePage(Page):
@@ -66,6 +70,8 @@ class ApprovePage(Page):
             result = service.revoke_accounts(self.db, names, self.authenticator.admin_users)
             self._stop_servers(result.changed)
         self.log.info("%s: %s %s", self.current_user.name, action, join_names(result.changed) or "nobody")
+        for name in result.changed:
+            record(_RECORDED[action], name)
         if result.unknown and not result.changed:
             raise service.account_not_found(result.unknown[0])
         return _message(action, result)

@@ -16,6 +16,8 @@ from classroom.accounts.authenticator import LoginOutcome
 from classroom.accounts.errors import AccountError
 from classroom.accounts.names import MAX_USERNAME
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES
+from classroom.audit import events
+from classroom.audit.events import Action
 from classroom.web.pages.base import Page, fingerprint
 from classroom.web.pages.device import read_device, remember_device
 from classroom.web.text import plural, time_ago
@@ -61,6 +63,7 @@ class LoginPage(Page, LoginHandler):
             remember_device(self, person)
         if user is not None:
             self._jupyterhub_user = user
+            events.record(Action.LOGIN, user.name)
             self.redirect(self.get_next_url(user))
             return
         await self._explain(name)

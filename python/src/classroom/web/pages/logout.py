@@ -5,6 +5,7 @@ from __future__ import annotations
 from jupyterhub.handlers.login import LogoutHandler
 
 from classroom.accounts import service
+from classroom.audit.events import Action, record
 from classroom.web.end_logins import end_logins
 
 
@@ -18,6 +19,8 @@ class LogoutPage(LogoutHandler):
         must not sign the others out.
         """
         user = self.current_user
+        if user is not None:
+            record(Action.SIGN_OUT, user.name)
         if user is None or self.request.headers.get("Sec-Fetch-Site") == "cross-site":
             return
         service.end_cookies(self.db, user.name)

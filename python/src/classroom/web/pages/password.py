@@ -10,6 +10,8 @@ from classroom.accounts import admin_password_file, service
 from classroom.accounts.authenticator import LoginOutcome
 from classroom.accounts.errors import AccountError
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
+from classroom.audit import events
+from classroom.audit.events import Action
 from classroom.web.end_logins import end_logins
 from classroom.web.pages.base import Page, fingerprint
 from classroom.web.pages.device import client_of
@@ -64,6 +66,7 @@ class ChangePasswordPage(Page):
         )
         admin_password_file.delete_admin_password(auth.secrets_dir, name)
         self.log.info("%s changed their password", name)
+        events.record(Action.PASSWORD_CHANGED, name)
         await end_logins(self, [name])
         if first:
             self.clear_ticket(CHANGE_TICKET)
@@ -74,6 +77,7 @@ class ChangePasswordPage(Page):
                 self.redirect(self.get_login_url())
                 return
             self._jupyterhub_user = user
+            events.record(Action.LOGIN, name)
             self.redirect(self.get_next_url(user))
             return
         self.set_login_cookie(self.current_user)
