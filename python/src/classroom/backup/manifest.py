@@ -85,7 +85,7 @@ def parse_manifest(text: str) -> Manifest:
             settings=data["settings"],
             homes=tuple(SavedHome(**home | {"path": Path(home["path"])}) for home in data["homes"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ClassroomError(f"The manifest of this backup cannot be read ({error}); restore another one.") from error
 
 

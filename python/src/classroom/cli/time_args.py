@@ -12,6 +12,7 @@ from classroom.errors import ClassroomError
 _DURATION = re.compile(r"(\d{1,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_LONGEST = 10  # characters of a lifetime
 _LIFETIME_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -50,7 +51,7 @@ def parse_lifetime(text: str, option: str) -> int:
     Raises:
         BadParameter: the text is no such lifetime.
     """
-    if not (text[:-1].isdecimal() and text[-1] in _LIFETIME_UNITS):
+    if not (len(text) <= _LONGEST and text[:-1].isdecimal() and text[-1] in _LIFETIME_UNITS):
         raise typer.BadParameter("write a duration such as 12h or 7d", param_hint=option)
     seconds = int(text[:-1]) * _LIFETIME_UNITS[text[-1]]
     if not 60 <= seconds <= 366 * 86400:

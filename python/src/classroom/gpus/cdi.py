@@ -19,6 +19,8 @@ from classroom.errors import ClassroomError
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's loader where it exists: NVIDIA's specifications have thousands of lines, 1 s in Python alone."""
+_DEEPEST = 50
+"""Levels of a specification; the format has seven."""
 
 _KIND = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z][A-Za-z0-9_-]*$"
 _NAME = r"^[A-Za-z0-9]([A-Za-z0-9_.:-]*[A-Za-z0-9])?$"
@@ -122,6 +124,8 @@ def parse_specification(text: str, *, is_yaml: bool) -> tuple[CdiDevice, ...]:
         ClassroomError: what is wrong with it, without the file's name.
     """
     try:
+        if is_yaml:
+            _refuse_deep_nesting(text)
         # The loader is a safe one in both cases.
         data: Any = yaml.load(text, Loader=_Loader) if is_yaml else json.loads(text)  # noqa: S506
         specification = _Specification.model_validate(data)
@@ -137,6 +141,15 @@ def parse_specification(text: str, *, is_yaml: bool) -> tuple[CdiDevice, ...]:
     if twice := next((name for name, count in counts.items() if count > 1), None):
         raise ClassroomError(f"it names device {twice} twice")
     return tuple(device.in_kind(specification.kind) for device in specification.devices)
+
+
+def _refuse_deep_nesting(text: str) -> None:
+    """Raise ClassroomError where the loader, which is recursive and in C, would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ClassroomError(f"not valid YAML (more than {_DEEPEST} levels)")
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -40,7 +40,7 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
         raise ClassroomError(f"{path}: cannot be read ({error}); name a readable settings file") from error
     try:
         data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
         raise ClassroomError(f"{path}: not valid {kind}: {error}") from error
     if not isinstance(data, dict):
