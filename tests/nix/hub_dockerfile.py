@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from images.student.docker import Docker
 
 _BASE = "classroom-hub-base:latest"
-_CACHE = REPOSITORY / ".cache/hub-dockerfile"
+_CACHE = (REPOSITORY / ".cache/hub-dockerfile").resolve()  # npm refuses a directory behind a link
 _SOURCES = {"onetimepass"}
 _DIRECTORIES = ("images/hub", "modules/nginx", "python/locks", "python/src/classroom")
 
