@@ -5,7 +5,7 @@ VENV := .venv
 NODE := .cache/node
 DEBIAN_PACKAGES := chromium curl debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nftables nginx-light python3-dev python3-venv restic zstd
 PYTEST := $(VENV)/bin/python -m pytest -c python/pyproject.toml --rootdir=.
-TESTS := python/tests tests/nginx tests/stack tests/nix tests/quota tests/behaviour
+TESTS := python/tests tests/nginx tests/stack tests/nix tests/quota tests/behaviour tests/redteam
 LINTED := python/src python/tests tests images demo docs
 # Measures what the tests' own process runs; the hub and the servers are processes of their own.
 COVERAGE := --cov=classroom --cov-report=json:.cache/coverage.json --cov-fail-under=1
@@ -63,7 +63,7 @@ locks: $(VENV)/ready  ## compile python/locks/*.in
 
 docs: $(VENV)/ready  ## generate docs/reference and the NixOS options from the code
 	$(VENV)/bin/classroom settings-doc > docs/reference/settings.md
-	$(VENV)/bin/python -m docs.generate
+	PYTHONPATH=tests $(VENV)/bin/python -m docs.generate
 	$(VENV)/bin/python -m classroom.settings.nix_options modules/options/generated.nix
 	PYTHONPATH=tests $(VENV)/bin/python -m nix.options_page docs/reference/options.md
 

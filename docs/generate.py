@@ -1,4 +1,4 @@
-"""Generator of the reference pages for commands, pages and metrics (`make docs`)."""  # noqa: INP001 - a directory of pages, no package
+"""Generator of the reference pages for commands, pages and metrics, and of the page of attacks (`make docs`)."""  # noqa: INP001 - a directory of pages, no package
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from classroom.cli.main import app
 from classroom.cli.manual import STATUSES, argument_names, subcommands, visible_options
 from classroom.gpus import metrics
 from classroom.web.routes import API, PAGES
+from docs.attacks import PAGE, security_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,3 +100,4 @@ def _cell(text: str) -> str:
 if __name__ == "__main__":
     for file_name, text in reference_pages().items():
         (REFERENCE / file_name).write_text(text, encoding="utf-8")
+    PAGE.write_text(security_page(), encoding="utf-8")

@@ -59,6 +59,7 @@ def test_a_rejected_request_is_gone_and_the_name_is_free(visit: Visit, admin: Vi
     assert visit().sign_up(name).url.path == "/hub/waiting"
 
 
+@pytest.mark.attack(52)
 @pytest.mark.parametrize("path", ["authorize", "discard"])
 def test_a_link_or_an_image_cannot_approve_or_remove(visit: Visit, admin: Visitor, name: str, path: str) -> None:
     visit().sign_up(name)
@@ -68,6 +69,7 @@ def test_a_link_or_an_image_cannot_approve_or_remove(visit: Visit, admin: Visito
     assert is_waiting(admin, name)
 
 
+@pytest.mark.attack(48)
 @pytest.mark.parametrize("token", ["", "forged", "2|0:1|1:1|"])
 def test_a_form_from_another_site_does_nothing(visit: Visit, admin: Visitor, name: str, token: str) -> None:
     visit().sign_up(name)
@@ -148,6 +150,7 @@ def test_an_invalid_action_is_refused_with_the_reason(
     assert words in page_messages(answer)
 
 
+@pytest.mark.attack(54)
 def test_a_closed_account_loses_its_sessions_and_can_be_reopened(
     visit: Visit, admin: Visitor, student: Visitor, name: str
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_closed_account_loses_its_sessions_and_can_be_reopened(
     assert again.is_signed_in
 
 
+@pytest.mark.attack(54)
 @pytest.mark.parametrize("ready", [True, False], ids=["ready", "starting"])
 def test_closing_an_account_stops_its_server(admin: Visitor, student: Visitor, name: str, *, ready: bool) -> None:
     del student
@@ -182,6 +186,7 @@ def look_alikes(name: str) -> list[str]:
     return [name, name.upper(), f" {name} ", wide, *cyrillic, *near]
 
 
+@pytest.mark.attack(43)
 def test_nobody_can_sign_up_with_a_name_like_an_instructors(
     visit: Visit, admin_credentials: tuple[str, str], admin: Visitor
 ) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FLOOD = 60
 
 
+@pytest.mark.attack(45)
 @pytest.mark.parametrize(
     "target",
     [
@@ -46,6 +47,7 @@ def test_a_login_never_leads_to_another_site(visit: Visit, student: Visitor, nam
     assert not answer.headers["Location"].startswith(("//", "/\\"))
 
 
+@pytest.mark.attack(41)
 def test_unknown_and_known_names_get_the_same_answer(visit: Visit, student: Visitor, name: str) -> None:
     del student
     known, unknown = visit().sign_in(name, "wrong password"), visit().sign_in(f"{name}-x", "wrong password")
@@ -53,6 +55,7 @@ def test_unknown_and_known_names_get_the_same_answer(visit: Visit, student: Visi
     assert page_messages(known) == page_messages(unknown) == "Wrong username or password."
 
 
+@pytest.mark.attack(41)
 def test_unknown_and_known_names_take_the_same_time(
     visit: Visit, student: Visitor, name: str, figure: Callable[[str], None]
 ) -> None:
@@ -91,6 +94,7 @@ def test_five_wrong_passwords_lock_out_the_name_at_that_address_only(visit: Visi
     assert student.is_signed_in
 
 
+@pytest.mark.attack(38)
 def test_wrong_passwords_from_the_rooms_address_do_not_lock_out_a_browser_known_to_the_class(
     visit: Visit, student: Visitor, name: str
 ) -> None:
@@ -159,6 +163,7 @@ def test_forty_wrong_logins_do_not_stall_the_hub(visit: Visit, name: str, figure
     assert max(waits) < 1.5
 
 
+@pytest.mark.attack(76)
 def test_a_flood_of_wrong_logins_does_not_delay_another_address(
     visit: Visit, student: Visitor, name: str, figure: Callable[[str], None]
 ) -> None:
@@ -226,6 +231,7 @@ def test_a_login_leads_a_student_to_their_server(visit: Callable[..., Visitor], 
     assert answer.headers["location"] in {"/hub/", "/hub/spawn", f"/hub/user/{name}/", f"/user/{name}/"}
 
 
+@pytest.mark.attack(55)
 def test_a_copy_of_a_cookie_is_worth_nothing_after_sign_out(visit: Visit, student: Visitor) -> None:
     thief = visit()
     thief.web.cookies.update(student.web.cookies)
@@ -235,6 +241,7 @@ def test_a_copy_of_a_cookie_is_worth_nothing_after_sign_out(visit: Visit, studen
     assert not thief.is_signed_in
 
 
+@pytest.mark.attack(51)
 def test_a_link_on_another_site_does_not_sign_other_browsers_out(visit: Visit, student: Visitor, name: str) -> None:
     elsewhere = visit()
     elsewhere.sign_in(name)

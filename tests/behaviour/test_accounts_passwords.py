@@ -109,6 +109,7 @@ def test_a_one_time_password_only_allows_the_choice_of_a_new_one(
     assert visit().sign_in(name, password).status_code == 403
 
 
+@pytest.mark.attack(53, 92)
 def test_a_reset_password_ends_everything_that_the_old_one_opened(
     admin: Visitor, new_student: Callable[[], Server], url: str
 ) -> None:

@@ -64,6 +64,7 @@ def test_spaces_at_the_ends_and_any_letters_count(visit: Visit, admin: Visitor, 
 HOSTILE = "<script>alert(1)</script>"
 
 
+@pytest.mark.attack(44)
 @pytest.mark.parametrize(
     "typed",
     [
@@ -136,6 +137,7 @@ def test_a_broken_form_causes_no_server_error(visit: Visit, path: str) -> None:
     assert "</html>" in answer.text, "a server error"
 
 
+@pytest.mark.attack(47)
 def test_a_name_in_the_list_is_escaped(visit: Visit, admin: Visitor, name: str) -> None:
     visit().sign_up(name, full_name=HOSTILE)
     page = admin.get("/hub/authorize").text
@@ -150,6 +152,7 @@ def test_signing_up_twice_with_the_same_password_leads_to_the_same_place(visit: 
     assert student.sign_up(name).url.path == "/hub/waiting"
 
 
+@pytest.mark.attack(42)
 def test_a_taken_name_is_refused(visit: Visit, name: str) -> None:
     visit().sign_up(name)
     answer = visit().sign_up(name, "another password of mine")

@@ -227,6 +227,7 @@ def test_a_student_gets_the_files_of_the_backup(saved: Saved, server: Verb, term
     saved.ada.stop()
 
 
+@pytest.mark.attack(57, 58)
 def test_a_backup_gives_nobody_the_files_of_another_student(saved: Saved, server: Verb, terminal: Terminal) -> None:
     """Exchange folders for links in a container while restic reads, then restore that home and look into it."""
     saved.bob.start()

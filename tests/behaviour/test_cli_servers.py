@@ -6,6 +6,8 @@ import os
 import uuid
 from collections.abc import Callable
 
+import pytest
+
 from behaviour.servers import Server
 from behaviour.terminal import Terminal
 
@@ -23,6 +25,7 @@ def test_the_list_has_memory_cpu_and_start_of_each_server(terminal: Terminal, mi
     assert max(map(len, shown.splitlines())) <= 80
 
 
+@pytest.mark.attack(61)
 def test_the_log_is_limited_and_has_no_control_characters(
     terminal: Terminal, mine: Server, server: Callable[..., str]
 ) -> None:

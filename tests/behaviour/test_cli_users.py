@@ -223,6 +223,7 @@ def test_a_code_admits_one_student_without_approval(
     assert f"{name}-3" not in accounts(terminal)
 
 
+@pytest.mark.attack(90)
 def test_guessing_codes_is_stopped(visit: Visit, name: str) -> None:
     guesser = visit()
     answers = [page_messages(sign_up_with(guesser, name, f"guess-{number}")) for number in range(7)]
@@ -235,6 +236,7 @@ def sign_up_with(visitor: Visitor, name: str, code: str) -> httpx.Response:
     return visitor.post("/hub/signup", {"username": name, "code": code, **fields})
 
 
+@pytest.mark.attack(47)
 def test_an_announcement_is_on_every_page_as_text_until_it_is_removed(
     terminal: Terminal, admin: Visitor, visit: Visit
 ) -> None:
@@ -261,6 +263,7 @@ def test_a_student_is_refused_by_every_endpoint(student: Visitor, name: str, url
         assert answer.json()["message"]
 
 
+@pytest.mark.attack(49)
 def test_a_cookie_without_xsrf_token_and_an_anonymous_client_are_refused(admin: Visitor, url: str) -> None:
     for method, path, body in ENDPOINTS:
         if method != "GET":

@@ -62,6 +62,7 @@ def test_a_students_server_requires_a_login(mine: Server, visit: Callable[..., V
     assert visit().get(f"{mine.base}api/contents").status_code == 403
 
 
+@pytest.mark.attack(24)
 def test_another_student_cannot_run_code_in_a_students_kernel(mine: Server, kernel: Kernel, student: Visitor) -> None:
     student.get(f"{mine.base}lab")
     with pytest.raises(InvalidStatus) as refused:

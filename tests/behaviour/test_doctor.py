@@ -180,6 +180,7 @@ def test_missing_images_and_devices_of_the_settings_are_found(doctor: Doctor, ot
     assert "17 does not exist" in wrong["GPUs"]
 
 
+@pytest.mark.attack(79)
 def test_a_full_disk_is_found(doctor: Doctor, other: Callable[..., str]) -> None:
     folder = other().rpartition("/")[0] + "/full"
     doctor.sh('mkdir "$1"; mount -t tmpfs -o size=1m none "$1"; cat /dev/zero > "$1/zero" 2>/dev/null || true', folder)

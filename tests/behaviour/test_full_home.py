@@ -64,6 +64,7 @@ def full(
     server("docker", "rm", "--force", holder)
 
 
+@pytest.mark.attack(79)
 def test_a_full_home_still_starts_works_and_can_be_emptied(full: tuple[Server, str]) -> None:
     mine, kind = full
     mine.start()

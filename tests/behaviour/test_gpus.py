@@ -43,6 +43,7 @@ def test_a_shared_gpu_has_no_more_students_than_the_limit(room: Class) -> None:
     assert "All GPUs are in use." in refused(room.student())
 
 
+@pytest.mark.attack(70)
 def test_two_concurrent_starts_never_get_the_same_gpu(room: Class) -> None:
     room.rules("exclusive", devices=["2"])
     both = [room.student(), room.student()]

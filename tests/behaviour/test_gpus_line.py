@@ -307,6 +307,7 @@ def test_a_queue_of_two_hundred_answers_at_once_and_the_least_use_goes_first(
         room.database(_NO_ROWS)
 
 
+@pytest.mark.attack(72)
 def test_only_the_student_sees_and_changes_the_own_queue_entry(room: Class) -> None:
     room.rules("exclusive", devices=["0"])
     one, other = room.student(), room.student()

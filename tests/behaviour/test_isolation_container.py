@@ -37,6 +37,7 @@ def status(kernel: Kernel) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+@pytest.mark.attack(15)
 def test_a_student_is_jovyan_and_has_no_capability(status: dict[str, str]) -> None:
     assert status["Uid"].split() == ["1000"] * 4
     assert status["Gid"].split() == ["100"] * 4
@@ -49,6 +50,7 @@ def test_a_student_gains_no_privilege_and_is_under_seccomp(status: dict[str, str
     assert status["Seccomp"] == "2"
 
 
+@pytest.mark.attack(13, 15, 17)
 @pytest.mark.parametrize(
     "call",
     [
@@ -74,6 +76,7 @@ def test_a_student_cannot(call: str, kernel: Kernel) -> None:
     assert kernel.run(f"print(call({call}))").strip() in DENIED
 
 
+@pytest.mark.attack(16)
 @pytest.mark.parametrize(
     "place",
     [
@@ -118,6 +121,7 @@ def test_no_socket_of_the_server_is_in_the_container(kernel: Kernel) -> None:
     assert "proxy" not in listening
 
 
+@pytest.mark.attack(18)
 def test_a_student_sees_only_their_own_processes(mine: Server, kernel: Kernel, server: Verb) -> None:
     seen = kernel.ask("[int(each) for each in __import__('os').listdir('/proc') if each.isdigit()]")
     own = server("docker", "top", containers.identifier(server, mine.name)).splitlines()[1:]
@@ -125,6 +129,7 @@ def test_a_student_sees_only_their_own_processes(mine: Server, kernel: Kernel, s
     assert kernel.run("print(open('/proc/1/cmdline').read())").startswith(("/sbin/docker-init", "/dev/init"))
 
 
+@pytest.mark.attack(17, 71)
 def test_no_device_of_the_machine_is_in_the_container(kernel: Kernel) -> None:
     devices = set(kernel.run("!find /dev -type b -o -type c").split())
     harmless = {"null", "zero", "full", "random", "urandom", "tty", "console", "pts/0", "pts/ptmx", "ptmx"}
@@ -138,6 +143,7 @@ def test_the_home_is_the_only_thing_of_the_machine_in_the_container(kernel: Kern
     assert set(writable) == {"/tmp", "/home/jovyan"}
 
 
+@pytest.mark.attack(18, 77)
 def test_no_secret_of_the_hub_is_in_a_students_environment(kernel: Kernel, server: Verb) -> None:
     folder = json.loads(server("exec", "cat", server("settings").strip()))["paths"]["state"] + "/secrets"
     names = server("exec", "ls", folder).split()
@@ -162,6 +168,7 @@ def test_the_hubs_side_of_the_program_is_not_in_the_image(module: str, kernel: K
         kernel.run(f"import {module}")
 
 
+@pytest.mark.attack(37)
 def test_a_program_that_crashes_gives_the_host_no_core_dump(kernel: Kernel) -> None:
     ended = kernel.run(
         "import os, resource, signal, sys\n"
@@ -175,6 +182,7 @@ def test_a_program_that_crashes_gives_the_host_no_core_dump(kernel: Kernel) -> N
         kernel.run("resource.setrlimit(resource.RLIMIT_CORE, (1, 1))")
 
 
+@pytest.mark.attack(88)
 def test_code_in_a_notebook_neither_reads_nor_changes_the_memory_of_the_server(kernel: Kernel) -> None:
     for mode in ("rb", "r+b"):
         with pytest.raises(CodeError, match="PermissionError"):
@@ -183,6 +191,7 @@ def test_code_in_a_notebook_neither_reads_nor_changes_the_memory_of_the_server(k
         kernel.run("open(f'/proc/{os.getppid()}/environ').read()")
 
 
+@pytest.mark.attack(2, 63)
 def test_files_of_the_home_neither_run_in_the_server_nor_get_its_origin(mine: Server, kernel: Kernel) -> None:
     notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     mine.put("api/contents/e.ipynb", json={"type": "notebook", "content": notebook})

@@ -74,6 +74,7 @@ def test_a_servers_token_belongs_to_its_student(ask: Callable[..., tuple[int, An
     assert not found.get("admin")
 
 
+@pytest.mark.attack(19)
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
@@ -112,6 +113,7 @@ def test_a_servers_token_cannot(
     assert other.is_known
 
 
+@pytest.mark.attack(19)
 def test_a_servers_token_lists_no_other_student(
     ask: Callable[..., tuple[int, Any]], mine: Server, other: Server
 ) -> None:
@@ -120,6 +122,7 @@ def test_a_servers_token_lists_no_other_student(
     assert other.name not in json.dumps(found)
 
 
+@pytest.mark.attack(20, 21)
 def test_a_student_cannot_create_a_token_with_more_rights(
     ask: Callable[..., tuple[int, Any]], mine: Server, other: Server
 ) -> None:
@@ -138,6 +141,7 @@ def test_a_student_cannot_create_a_token_with_more_rights(
     assert ask("GET", f"/hub/api/users/{other.name}", None, answer.json()["token"])[0] == 404
 
 
+@pytest.mark.attack(67)
 @pytest.mark.parametrize(
     "path",
     [
@@ -168,6 +172,7 @@ def test_a_container_reaches_the_api_and_no_page(path: str, ask: Callable[..., t
     assert "<form" not in str(found)
 
 
+@pytest.mark.attack(40)
 def test_the_hub_sees_a_containers_own_address_despite_headers(
     ask: Callable[..., tuple[int, Any]], mine: Server, server: Verb
 ) -> None:
@@ -183,6 +188,7 @@ def test_the_hub_sees_a_containers_own_address_despite_headers(
     assert forged not in logged()[-1]
 
 
+@pytest.mark.attack(69)
 def test_a_student_chooses_neither_image_nor_command_nor_mounts(
     new_student: Callable[[], Server], server: Verb
 ) -> None:
@@ -221,6 +227,7 @@ def test_a_student_chooses_neither_image_nor_command_nor_mounts(
     mine.stop()
 
 
+@pytest.mark.attack(20, 24)
 def test_a_students_token_opens_no_other_students_server(mine: Server, other: Server, url: str) -> None:
     token = api(mine.visitor, "POST", f"users/{mine.name}/tokens", {"note": "a student's own"}).json()["token"]
     headers = {"Authorization": f"token {token}"}
@@ -228,6 +235,7 @@ def test_a_students_token_opens_no_other_students_server(mine: Server, other: Se
     assert httpx.get(f"{url}{other.base}api/contents", headers=headers).status_code == 403
 
 
+@pytest.mark.attack(22)
 def test_a_student_starts_no_second_server(mine: Server) -> None:
     assert api(mine.visitor, "POST", f"users/{mine.name}/servers/second", {}).status_code == 400
 
@@ -243,6 +251,7 @@ def test_a_collector_on_the_server_reads_metrics_by_a_token_that_does_nothing_el
     assert "403" in refused
 
 
+@pytest.mark.attack(86)
 def test_a_students_report_writes_neither_much_nor_control_characters_into_the_hubs_log(
     mine: Server, server: Verb
 ) -> None:

@@ -62,6 +62,7 @@ def other(new_student: Callable[[], Server]) -> Iterator[Server]:
     made.stop()
 
 
+@pytest.mark.attack(8)
 def test_a_student_reaches_no_other_students_container(
     mine: Server, kernel: Kernel, other: Server, server: Verb
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_student_reaches_no_other_students_container(
         assert knock(opened, [(own, 8888), (own, 5000)]) == []
 
 
+@pytest.mark.attack(14)
 def test_names_in_the_network_do_not_say_who_works(mine: Server, kernel: Kernel, other: Server, server: Verb) -> None:
     theirs = containers.address(server, other.name)
     found = kernel.ask(f"str(__import__('socket').gethostbyaddr({theirs!r}))")
@@ -88,6 +90,7 @@ def test_names_in_the_network_do_not_say_who_works(mine: Server, kernel: Kernel,
     assert theirs not in guess
 
 
+@pytest.mark.attack(8)
 def test_a_student_sends_no_datagram_to_another_students_container(kernel: Kernel, other: Server, server: Verb) -> None:
     theirs = containers.address(server, other.name)
     listen = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('0.0.0.0', 5001)); s.settimeout(3)"
@@ -104,6 +107,7 @@ def test_a_student_sends_no_datagram_to_another_students_container(kernel: Kerne
         assert opened.result(cell) == "nothing\n"
 
 
+@pytest.mark.attack(9)
 def test_of_the_server_itself_only_the_hubs_api_is_open(
     kernel: Kernel, gateway: str, api_port: int, outside: dict[str, str], server: Verb
 ) -> None:
@@ -130,6 +134,7 @@ print(len(held))
 """
 
 
+@pytest.mark.attack(31)
 def test_half_requests_from_a_container_delay_no_page(
     mine: Server, kernel: Kernel, gateway: str, api_port: int
 ) -> None:
@@ -145,6 +150,7 @@ def test_half_requests_from_a_container_delay_no_page(
         kernel.run("for connection in held: connection.close()")
 
 
+@pytest.mark.attack(10, 11)
 @pytest.mark.parametrize("host", ["metadata", "private", "private2", "shared"])
 def test_a_student_does_not_reach(host: str, kernel: Kernel, outside: dict[str, str], server: Verb) -> None:
     door = (outside[host], 80)
@@ -164,6 +170,7 @@ def test_of_the_name_server_a_student_reaches_port_53_only(kernel: Kernel, outsi
     assert knock(kernel, [(resolver, 53), (resolver, 80)]) == [(resolver, 53)]
 
 
+@pytest.mark.attack(12)
 def test_a_container_has_no_second_way_out(kernel: Kernel) -> None:
     # No IPv6, for which there are no rules, and no other interface.
     assert kernel.ask("sorted(__import__('os').listdir('/sys/class/net'))") == ["eth0", "lo"]
@@ -195,6 +202,7 @@ def test_without_the_internet_switch_a_student_reaches_the_hubs_api_alone(
         assert knock(kernel, doors) == [doors[2]]
 
 
+@pytest.mark.attack(10, 11)
 def test_an_allowed_private_network_is_reached_and_metadata_still_is_not(
     reload: Callable[[dict[str, Any]], None], mine: Server, outside: dict[str, str]
 ) -> None:

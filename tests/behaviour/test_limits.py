@@ -55,6 +55,7 @@ print(found, len(children))
 """
 
 
+@pytest.mark.attack(34)
 def test_a_fork_bomb_ends_at_the_limit_and_the_server_still_answers(
     mine: Server, kernel: Kernel, limits: dict[str, Any]
 ) -> None:
@@ -104,6 +105,7 @@ def test_swap_does_not_bypass_the_memory_limit(server: Verb, mine: Server) -> No
     assert host["MemorySwap"] == host["Memory"] > 0
 
 
+@pytest.mark.attack(35)
 @pytest.mark.parametrize(("place", "key"), [("/dev/shm", "sharedMemory"), ("/tmp", "tmp")])
 def test_directories_in_memory_have_limits(place: str, key: str, kernel: Kernel, limits: dict[str, Any]) -> None:
     wanted = size(limits[key])
@@ -153,12 +155,14 @@ def test_a_student_with_half_a_core_gets_half_a_core(
     mine.stop()
 
 
+@pytest.mark.attack(36)
 def test_the_log_of_a_server_has_a_size_limit(server: Verb, mine: Server) -> None:
     log = containers.inspect(server, mine.name)["HostConfig"]["LogConfig"]
     assert log["Type"] == "json-file"
     assert log["Config"] == {"max-size": "5m", "max-file": "2"}
 
 
+@pytest.mark.attack(36)
 def test_a_students_program_does_not_fill_the_disk_with_the_servers_log(
     server: Verb, mine: Server, kernel: Kernel
 ) -> None:

@@ -143,6 +143,7 @@ def test_the_server_loads_no_package_of_the_home_and_kernels_do(own: Server) -> 
     assert any(file.endswith("evil.pth") for file in loaded()), "no kernel loads the file, so the test is void"
 
 
+@pytest.mark.attack(71)
 def test_a_variable_that_a_student_sets_reaches_no_server(own: Server) -> None:
     with own.kernel() as kernel:
         kernel.run(

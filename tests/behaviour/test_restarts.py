@@ -179,6 +179,7 @@ def test_the_homepage_answers_while_the_engine_is_away(student: Visitor, server:
         server("start", "engine")
 
 
+@pytest.mark.attack(77)
 def test_secrets_of_hub_and_proxy_are_not_visible_to_others(server: Verb) -> None:
     folder = json.loads(server("exec", "cat", server("settings").strip()))["paths"]["state"] + "/secrets"
     names = server("exec", "ls", folder).split()

@@ -90,6 +90,7 @@ def test_a_student_reaches_only_their_own_home(homes: Homes, ada: Server) -> Non
                 kernel.run(f"__import__('os').listdir({path!r})")
 
 
+@pytest.mark.attack(60)
 def test_a_planted_link_is_not_followed(homes: Homes, ada: Server) -> None:
     """Count files of the home only, not the target of a link in it."""
     plant = f"""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nginx.site import Site
 
 
+@pytest.mark.attack(40)
 @pytest.mark.parametrize("page", ["/hub/login", "/hub/api/user", "/user/alice/lab", "/services/x/", "/robots.txt"])
 def test_a_client_cannot_lie_about_its_address_or_scheme(site: Site, page: str) -> None:
     with site.client("127.0.0.7", headers=LIES) as browser:

@@ -81,6 +81,7 @@ def test_a_loop_in_one_container_does_not_slow_down_another(site: Site) -> None:
         assert {other.get("/hub/api/user").status_code for _ in range(100)} == {200}
 
 
+@pytest.mark.attack(75)
 def test_a_container_cannot_bypass_the_limit_on_passwords(site: Site) -> None:
     with container(site, "127.0.0.24") as server:
         statuses = [server.post("/hub/api/users/teacher/tokens").status_code for _ in range(60)]

@@ -49,6 +49,7 @@ def closing(connections: list[socket.socket]) -> Iterator[list[socket.socket]]:
             connection.close()
 
 
+@pytest.mark.attack(33)
 @pytest.mark.usefixtures("many_files")
 def test_half_requests_of_one_address_delay_no_page_of_another_and_end_soon(site: Site) -> None:
     begin = time.monotonic()
@@ -64,6 +65,7 @@ def test_half_requests_of_one_address_delay_no_page_of_another_and_end_soon(site
         assert held[0].recv(1) == b"", "Nginx still waits for the rest"
 
 
+@pytest.mark.attack(91)
 @pytest.mark.usefixtures("many_files")
 def test_a_room_behind_one_address_has_its_pages_and_websockets(site: Site) -> None:
     """Let 200 students hold ten websockets each, then load a page."""

@@ -66,6 +66,7 @@ def test_all_forms_share_one_bucket(tunnelled: Site, someone: str) -> None:
     assert tries(tunnelled, someone, 1) == [429]
 
 
+@pytest.mark.attack(83)
 def test_reading_pages_is_never_limited(tunnelled: Site, someone: str) -> None:
     tries(tunnelled, someone, 2 * BURST)
     for page in (*FORMS, "/hub/home", "/user/alice/lab"):
@@ -87,6 +88,7 @@ def test_an_ipv6_network_counts_as_one_client(tunnelled: Site) -> None:
     assert tries(tunnelled, "2001:db8:0:2::1", 5) == [200] * 5
 
 
+@pytest.mark.attack(40)
 def test_forged_addresses_give_no_new_bucket(tunnelled: Site) -> None:
     statuses = []
     for number in range(0, 2 * BURST, 20):

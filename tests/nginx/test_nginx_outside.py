@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nginx.upstreams import Upstream
 
 
+@pytest.mark.attack(67)
 @pytest.mark.parametrize(
     "path",
     [
@@ -54,6 +55,7 @@ def cross_site(mode: str, origin: str) -> dict[str, str]:
     return {"Sec-Fetch-Mode": mode, "Sec-Fetch-Site": origin}
 
 
+@pytest.mark.attack(48, 49)
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("origin", ["cross-site", "same-site"])
 @pytest.mark.parametrize("page", ["/hub/authorize", "/user/alice/api/contents/x"])
@@ -106,6 +108,7 @@ def test_every_answer_carries_each_security_header_once(site: Site, page: str, s
         assert "Cache-Control" not in answer.headers
 
 
+@pytest.mark.attack(77)
 def test_no_query_and_no_referrer_is_logged(site: Site) -> None:
     with site.client(headers={"Referer": "http://x/?token=secret-one"}) as browser:
         browser.get("/hub/login?token=secret-two")

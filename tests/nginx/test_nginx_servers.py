@@ -113,6 +113,7 @@ def test_an_error_of_jupyterlab_or_the_hub_is_shown_unchanged(site: Site, page: 
                 assert answer.headers.get_list("Retry-After") == ["77"]
 
 
+@pytest.mark.attack(30)
 def test_a_program_of_a_student_cannot_control_nginx(site: Site) -> None:
     orders = {"headers": {"X-Accel-Redirect": "/classroom-pages/503.html", "X-Accel-Limit-Rate": "1"}, "body": "mine"}
     with site.client(headers={REPLY: json.dumps(orders)}) as browser:
@@ -120,6 +121,7 @@ def test_a_program_of_a_student_cannot_control_nginx(site: Site) -> None:
     assert (answer.status_code, answer.text) == (200, "mine")
 
 
+@pytest.mark.attack(30)
 def test_a_large_answer_to_a_slow_reader_is_not_stored_on_the_disk(site: Site) -> None:
     """Also if the answer asks for it: files of a gigabyte each would fill the machine's disk."""
     reply = json.dumps({"headers": {"X-Accel-Buffering": "yes"}, "size": 200_000_000})
@@ -138,6 +140,7 @@ def open_files() -> Iterator[str]:
             yield str(link.readlink())
 
 
+@pytest.mark.attack(25, 27, 87)
 @pytest.mark.parametrize(
     "name",
     [
@@ -150,12 +153,14 @@ def test_a_program_of_a_student_cannot_control_the_browser_for_the_whole_site(si
         assert name not in browser.get("/user/alice/lab").headers
 
 
+@pytest.mark.attack(25)
 @pytest.mark.parametrize("page", ["/user/alice/files/worker.js", "/hub/logo", "/"])
 def test_no_page_installs_a_service_worker(site: Site, page: str) -> None:
     with site.client(headers={"Service-Worker": "script"}) as browser:
         assert browser.get(page).status_code == 403
 
 
+@pytest.mark.attack(28)
 @pytest.mark.parametrize(
     ("cookie", "received"),
     [

@@ -139,6 +139,7 @@ def test_a_restart_of_the_engine_or_a_switch_ends_no_server(host: tuple[str, Pat
     assert not re.search(r"^(Requires|BindsTo|PartOf)=.*docker", hub, re.MULTILINE)
 
 
+@pytest.mark.attack(77)
 def test_units_contain_paths_of_secrets_and_never_their_content(host: tuple[str, Path]) -> None:
     name, artefacts = host
     for unit in ("classroom-hub", "classroom-proxy"):

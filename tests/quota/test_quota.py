@@ -33,6 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return answers
 
 
+@pytest.mark.attack(79)
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_a_student_can_store_up_to_the_quota_and_df_shows_it(results: dict[str, Any], kind: str) -> None:
     result = results[kind]

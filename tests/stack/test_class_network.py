@@ -224,6 +224,7 @@ def test_allow_never_opens_metadata(bridge: Class) -> None:
     assert bridge.reaches(*expected) == expected
 
 
+@pytest.mark.attack(32)
 def test_a_flood_of_datagrams_fills_no_table_and_stops_nobodys_connections(bridge: Class) -> None:
     before = bridge.flows()
     bridge.run("ada", FLOOD.format(address=ADDRESSES["internet"]))
@@ -235,12 +236,14 @@ def test_a_flood_of_datagrams_fills_no_table_and_stops_nobodys_connections(bridg
     assert bridge.reaches(web) == {web: True}
 
 
+@pytest.mark.attack(32)
 def test_a_program_with_900_connections_at_once_works_and_one_with_3000_is_stopped(bridge: Class) -> None:
     assert bridge.run("ben", HOLD.format(number=900, address=ADDRESSES["internet"], port=7000)) == "900"
     held = int(bridge.run("ada", HOLD.format(number=3000, address=ADDRESSES["internet"], port=7000)))
     assert FLOWS - 100 <= held <= FLOWS + 10
 
 
+@pytest.mark.attack(31)
 def test_one_student_holds_a_bounded_number_of_connections_to_the_hub(bridge: Class) -> None:
     assert 50 <= int(bridge.run("ada", HOLD.format(number=300, address=BRIDGE, port=8081))) <= 64
     hub = f"{BRIDGE}:8081"
@@ -254,6 +257,7 @@ def test_an_nft_of_another_version_reads_the_rules(bridge: Class) -> None:
     assert "set new_api" in bridge.ask("exec", str(MACHINES_NFT), "list", "ruleset"), versions
 
 
+@pytest.mark.attack(68)
 def test_without_internet_the_machines_own_name_server_answers_no_student(bridge: Class) -> None:
     bridge.ask("exec", sys.executable, "-c", START, sys.executable, "-c", LOOPBACK_NAMES)
     root = "nsenter --target=$(pidof dockerd) --mount"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from xdist.remote import Producer
 
-CLASS = ("tests/stack/", "tests/behaviour/", "python/tests/demo/test_demo_docker")
+CLASS = ("tests/stack/", "tests/behaviour/", "tests/redteam/", "python/tests/demo/test_demo_docker")
 """Tests that use the running class, or measure time."""
 
 

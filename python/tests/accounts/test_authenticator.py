@@ -60,6 +60,7 @@ async def test_a_locked_out_name_is_refused_without_a_check_of_the_password(
     assert await auth.check_login("ada", PASSWORD, "192.0.2.2") is LoginOutcome.WAITING
 
 
+@pytest.mark.attack(39)
 async def test_invented_names_do_not_lock_out_the_class_at_their_address(
     make: Callable[..., ClassroomAuthenticator],
 ) -> None:
@@ -102,6 +103,7 @@ async def test_open_sign_up_needs_no_approval(make: Callable[..., ClassroomAuthe
     assert await auth.check_login("ada", PASSWORD, HERE) is LoginOutcome.OK
 
 
+@pytest.mark.attack(89)
 async def test_a_sign_up_is_refused_when_too_many_wait(make: Callable[..., ClassroomAuthenticator]) -> None:
     auth = make(max_waiting=1)
     await auth.sign_up("ada", PASSWORD, "")
@@ -270,6 +272,7 @@ async def test_logins_are_refused_when_too_many_hashes_wait(monkeypatch: pytest.
     assert await hasher.verify("x", await hasher.hash("x"))
 
 
+@pytest.mark.attack(76)
 async def test_a_login_waits_for_one_hash_of_each_other_client_at_most() -> None:
     hasher = hashing.Hasher(rounds=4)
     done: list[str] = []
@@ -287,6 +290,7 @@ async def test_a_login_waits_for_one_hash_of_each_other_client_at_most() -> None
     assert len(done) == 161
 
 
+@pytest.mark.attack(76)
 async def test_one_client_cannot_take_all_waiting_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashing, "MAX_PENDING_OF_ONE", 2)
     hasher = hashing.Hasher(rounds=4)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from classroom.accounts import service
 from classroom.accounts.homes import archive_home, home_location
 from classroom.db.models import Home
@@ -26,6 +28,7 @@ def test_the_next_account_of_a_name_gets_another_home_each_time(db: Session) -> 
     assert all(home.archived_at is not None for home in db.query(Home))
 
 
+@pytest.mark.attack(80)
 def test_two_names_never_share_a_home(db: Session) -> None:
     places = [
         home_location(db, name, escaped) for name, escaped in [("a", "x"), ("b", "x"), ("x_", "x_"), ("xx", "xx")]

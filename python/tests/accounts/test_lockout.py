@@ -53,6 +53,7 @@ def test_an_address_is_locked_out_after_many_more_failures(lockout: Lockout) -> 
     assert may(lockout, "bob", THERE)
 
 
+@pytest.mark.attack(39)
 def test_invented_names_do_not_lock_out_the_address(lockout: Lockout) -> None:
     for i in range(40):
         fail(lockout, f"invented-{i}", HERE, known=False)
@@ -68,6 +69,7 @@ def test_a_locked_address_gives_the_same_answer_to_names_without_an_account(lock
     assert lockout.begin("invented", HERE, known=False) is None
 
 
+@pytest.mark.attack(38)
 def test_wrong_passwords_from_its_address_do_not_lock_out_a_known_device(lockout: Lockout) -> None:
     fail(lockout, "ada", HERE, 3)
     for i in range(7):

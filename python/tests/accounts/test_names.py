@@ -51,6 +51,7 @@ def test_a_name_that_breaks_the_rule_is_refused(typed: str) -> None:
         new_username(typed, ADMINS)
 
 
+@pytest.mark.attack(43)
 @pytest.mark.parametrize(
     "typed",
     [

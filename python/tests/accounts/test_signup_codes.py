@@ -69,6 +69,7 @@ async def test_a_code_approves_one_sign_up_and_adds_it_to_the_group(auth: Classr
         await auth.sign_up("ada", PASSWORD, "", code=code, address=HERE)
 
 
+@pytest.mark.attack(90)
 async def test_one_of_two_concurrent_sign_ups_gets_the_code(auth: ClassroomAuthenticator, db: Session) -> None:
     (code,) = signup_codes.create_codes(db, 1, WEEK, by="teacher")
     tries = [auth.sign_up(name, PASSWORD, "", code=code, address=HERE) for name in ("ada", "bob")]
@@ -84,6 +85,7 @@ async def test_a_bad_password_does_not_use_the_code_up(auth: ClassroomAuthentica
     assert states(db) == [CodeState.OPEN]
 
 
+@pytest.mark.attack(90)
 async def test_guesses_are_counted_by_name_and_address(auth: ClassroomAuthenticator, db: Session) -> None:
     (code,) = signup_codes.create_codes(db, 1, WEEK, by="teacher")
     for _ in range(5):
@@ -95,6 +97,7 @@ async def test_guesses_are_counted_by_name_and_address(auth: ClassroomAuthentica
     assert await auth.sign_up("bob", PASSWORD, "", code=code, address=HERE) == ("bob", True)
 
 
+@pytest.mark.attack(89)
 async def test_a_code_works_while_sign_up_is_off(make: Callable[..., ClassroomAuthenticator]) -> None:
     auth = make(enable_signup=False)
     (code,) = signup_codes.create_codes(auth.db, 1, WEEK, by="teacher")

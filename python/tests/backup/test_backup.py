@@ -63,6 +63,7 @@ def test_a_class_comes_back_on_another_machine(school: Class, elsewhere: Class, 
     assert not [name for name in left if "restore" in name or name == "classroom-backup"], left
 
 
+@pytest.mark.attack(60)
 def test_links_are_stored_as_links_and_pipes_do_not_block(
     school: Class, elsewhere: Class, place: list[str], tmp_path: Path
 ) -> None:

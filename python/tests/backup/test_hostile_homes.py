@@ -57,6 +57,7 @@ def files_named(home: Path, name: str) -> list[Path]:
     return [Path(folder, name) for folder, _, names in os.walk(home) if name in names]
 
 
+@pytest.mark.attack(57, 82)
 @needs_root
 def test_a_backup_of_one_home_never_contains_the_files_of_another(
     school: Class, elsewhere: Class, place: list[str]
@@ -74,6 +75,7 @@ def test_a_backup_of_one_home_never_contains_the_files_of_another(
     assert (elsewhere.home("ada") / "exam.txt").read_text() == "secret of ada"
 
 
+@pytest.mark.attack(58)
 @needs_root
 def test_a_restore_changes_nothing_outside_the_home(school: Class, place: list[str]) -> None:
     bob = school.home("bob")
@@ -147,6 +149,7 @@ def sparse_place(place: list[str], tmp_path: Path) -> list[str]:
     return place
 
 
+@pytest.mark.attack(59)
 def test_a_file_with_holes_costs_what_it_holds(school: Class, elsewhere: Class, sparse_place: list[str]) -> None:
     make_sparse(school.home("bob") / "huge [1] *.img", 10 << 40)
     make_sparse(school.home("bob") / "small.img", 64 << 20)
@@ -165,6 +168,7 @@ def test_a_file_with_holes_costs_what_it_holds(school: Class, elsewhere: Class, 
         assert (elsewhere.home("ada") / "notes.txt").read_text() == "of ada"
 
 
+@pytest.mark.attack(59)
 def test_a_home_of_countless_files_with_holes_is_left_out_alone(
     school: Class, elsewhere: Class, repository: str
 ) -> None:

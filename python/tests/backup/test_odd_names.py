@@ -39,6 +39,7 @@ def repository(tmp_path: Path) -> str:
     return made
 
 
+@pytest.mark.attack(62)
 def test_an_overlong_path_makes_no_backup_fail_and_controls_no_terminal(
     school: Class, elsewhere: Class, repository: str
 ) -> None:
@@ -60,6 +61,7 @@ def test_an_overlong_path_makes_no_backup_fail_and_controls_no_terminal(
     assert (elsewhere.home("bob") / "notes.txt").read_text() == "of bob"
 
 
+@pytest.mark.attack(62)
 def test_many_overlong_paths_are_counted(school: Class, repository: str) -> None:
     for number in range(30):
         make_deep(school.home("ada"), str(number))

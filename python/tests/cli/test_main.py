@@ -70,6 +70,7 @@ def test_a_missing_proxy_is_reported(tmp_path: Path) -> None:
     assert "no-such-proxy: not found" in done.stderr
 
 
+@pytest.mark.attack(77)
 def test_the_proxys_token_is_not_on_its_command_line(tmp_path: Path) -> None:
     show = tmp_path / "show"
     show.write_text(f'#!{shutil.which("sh")}\necho "arguments: $@"\necho "token: $CONFIGPROXY_AUTH_TOKEN"\n')

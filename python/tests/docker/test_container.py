@@ -5,6 +5,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from classroom.docker.container import MPS, Order, create_arguments
 from classroom.settings.models import Mps, Network, Student
 
@@ -36,6 +38,7 @@ def test_the_limits_are_those_of_the_settings() -> None:
     assert f"size={256 * 1024**2}" in host["Tmpfs"]["/tmp"]
 
 
+@pytest.mark.attack(68)
 def test_without_internet_the_engine_asks_no_name_server_of_the_machine() -> None:
     def asked(network: Network) -> list[str] | None:
         dns: list[str] | None = create_arguments(ORDER, Student(), network)["host_config"].get("Dns")
@@ -89,6 +92,7 @@ def test_settings_cannot_override_the_servers_variables() -> None:
     assert made["A"] == "1"
 
 
+@pytest.mark.attack(71)
 def test_devices_are_requested_by_their_cdi_names() -> None:
     names = ("nvidia.com/gpu=0", "amd.com/gpu=1")
     host = create_arguments(replace(ORDER, devices=names), Student(), Network())["host_config"]

@@ -35,6 +35,7 @@ def _reaches(network: Network, address: str, port: int, resolvers: tuple[IPv4Add
     raise AssertionError("no rule decides")
 
 
+@pytest.mark.attack(10, 11)
 @pytest.mark.parametrize(
     ("address", "port", "reached"),
     [

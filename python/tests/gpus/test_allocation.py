@@ -199,6 +199,7 @@ def on(room: Class, lease: Lease) -> set[str]:
 GROUPS = st.lists(RULES, min_size=1, max_size=3)
 
 
+@pytest.mark.attack(70)
 @given(st.data())
 @settings(max_examples=200, deadline=None)
 def test_any_sequence_of_starts_and_stops_keeps_the_rules(data: st.DataObject) -> None:

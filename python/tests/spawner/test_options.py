@@ -24,6 +24,7 @@ def test_a_start_has_one_option_with_one_value(form: dict[str, list[str]], wants
     assert wants_gpu(options_from_form(form)) is wants
 
 
+@pytest.mark.attack(69)
 @pytest.mark.parametrize("options", [{"gpu": False}, {"gpu": None}, {"gpu": ["no"]}, {"GPU": "no"}, {1: 2}])
 def test_options_of_the_api_are_checked_in_the_same_way(options: dict[str, object]) -> None:
     assert wants_gpu(options) is None

@@ -30,6 +30,7 @@ def test_the_engines_figures_give_used_memory_and_cores(
     assert read_stats(stats) == expected
 
 
+@pytest.mark.attack(61)
 def test_a_log_cannot_control_the_terminal() -> None:
     text = "\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\ttab\r\nnext\x9b5n\x08 line\n"
     assert strip_escapes(text) == "0;titlered\ttab\nnext5n line\n"

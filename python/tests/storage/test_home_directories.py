@@ -97,6 +97,7 @@ def test_a_missing_homes_directory_is_not_created(tmp_path: Path) -> None:
     assert not missing.exists()
 
 
+@pytest.mark.attack(60)
 def test_usage_counts_links_and_not_their_targets(store: Path, tmp_path: Path) -> None:
     home = made(store)
     (tmp_path / "big").write_bytes(os.urandom(1 << 20))

@@ -56,6 +56,7 @@ def test_a_login_is_valid_for_an_hour_without_the_hub_and_new_ones_are_refused(
         hub.start()
 
 
+@pytest.mark.attack(92)
 def test_a_login_that_the_hub_revokes_ends_at_once(hub: Hub) -> None:
     async def scenario() -> None:
         hub.request("POST", "users/guest")

@@ -72,6 +72,7 @@ def wait_closed(socket: Any) -> None:
             socket.recv(timeout=10)
 
 
+@pytest.mark.attack(92)
 def test_logins_that_the_hub_ended_are_over_at_once_with_their_websockets(hub: Hub, server: Server) -> None:
     client = log_in(hub, server, "ann")
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar)
@@ -196,6 +197,7 @@ NOTEBOOK = {"type": "notebook", "content": {"cells": [], "metadata": {}, "nbform
 TEMPLATE_NAMES = {"html": "lab/index.html.j2", "markdown": "markdown/index.md.j2", "python": "python/index.py.j2"}
 
 
+@pytest.mark.attack(2)
 @pytest.mark.parametrize("exporter", TEMPLATE_NAMES)
 @pytest.mark.parametrize("place", ["", ".local/share/jupyter/", ".local/share/jupyter/nbconvert/templates/"])
 def test_no_template_of_the_home_runs_in_the_server(place: str, exporter: str, server: Server) -> None:
@@ -216,6 +218,7 @@ def test_no_template_of_the_home_runs_in_the_server(place: str, exporter: str, s
             file.unlink()
 
 
+@pytest.mark.attack(63)
 def test_files_of_the_home_are_in_a_sandbox_wherever_they_are_served(server: Server) -> None:
     page = "<script>document.title = origin</script>"
     kernel = server.home / ".local" / "share" / "jupyter" / "kernels" / "evil"
@@ -232,6 +235,7 @@ def test_files_of_the_home_are_in_a_sandbox_wherever_they_are_served(server: Ser
     shutil.rmtree(kernel)
 
 
+@pytest.mark.attack(63)
 @pytest.mark.parametrize(
     "place",
     [
