@@ -272,6 +272,7 @@ def test_a_students_report_writes_neither_much_nor_control_characters_into_the_h
     assert "x" * 1000 not in server("logs", "hub")
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize("minutes", [58, 2])
 def test_a_report_from_the_future_does_not_put_off_the_end_of_an_idle_server(
     mine: Server, admin: Visitor, ask: Callable[..., tuple[int, Any]], minutes: int

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from behaviour import containers
-from behaviour.people import api
 from behaviour.servers import CodeError, Kernel, Server
 
 Verb = Callable[..., str]
@@ -165,15 +163,6 @@ def test_a_container_contains_no_token_of_another_server(kernel: Kernel, mine: S
     assert mine.name in seen
     assert theirs not in seen
     assert other.name not in seen
-
-
-@pytest.mark.attack(23)
-def test_activity_far_in_the_future_is_refused(mine: Server) -> None:
-    def report(ahead: timedelta) -> int:
-        body = {"last_activity": (datetime.now(UTC) + ahead).isoformat()}
-        return api(mine.visitor, "POST", f"users/{mine.name}/activity", body).status_code
-
-    assert report(timedelta(hours=2)) == 400
 
 
 @pytest.mark.attack(30)
