@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from classroom.docker.container import MPS, Order, create_arguments
+from classroom.docker.seccomp import seccomp_profile
 from classroom.settings.models import Mps, Network, Student
 
 ORDER = Order(name="classroom-ada", user="ada", home="classroom-home-ada", environment={"HOME": "/evil", "A": "1"})
@@ -20,7 +21,7 @@ def arguments(**student: Any) -> dict[str, Any]:
 def test_a_container_can_only_run_notebooks() -> None:
     host = arguments()["host_config"]
     assert host["CapDrop"] == ["ALL"]
-    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["SecurityOpt"] == ["no-new-privileges", f"seccomp={seccomp_profile()}"]
     assert host["ReadonlyRootfs"] is True
     assert host["Init"] is True
     assert "Privileged" not in host
@@ -34,8 +35,17 @@ def test_the_limits_are_those_of_the_settings() -> None:
     assert (host["CpuQuota"], host["CpuPeriod"]) == (150_000, 100_000)
     assert host["ShmSize"] == 512 * 1024**2
     assert host["PidsLimit"] == 100
-    assert host["Ulimits"] == [{"Name": "core", "Soft": 0, "Hard": 0}]
     assert f"size={256 * 1024**2}" in host["Tmpfs"]["/tmp"]
+
+
+def test_limits_that_the_kernel_counts_by_user_are_lifted_where_the_engine_can() -> None:
+    def limits(order: Order) -> dict[str, int]:
+        found = create_arguments(order, Student(), Network())["host_config"]["Ulimits"]
+        return {limit["Name"]: limit["Hard"] for limit in found}
+
+    shared = {"memlock": -1, "msgqueue": -1, "nproc": -1, "sigpending": -1}
+    assert limits(ORDER) == {"core": 0, **shared}
+    assert limits(replace(ORDER, raises_limits=False)) == {"core": 0}
 
 
 @pytest.mark.attack(68)

@@ -60,6 +60,8 @@ class Engine:
             timeout: seconds after which a call is given up.
         """
         self.client = make_client(host, timeout)
+        self.raises_limits = True
+        """False when the engine is known to lack the right to raise limits of resources (CAP_SYS_RESOURCE)."""
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
 
     async def call(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - docker-py is untyped
@@ -117,6 +119,11 @@ def connect(host: str, timeout: int = 20) -> Iterator[docker.APIClient]:
 def is_device_error(error: docker.errors.APIError) -> bool:
     """Return whether the engine cannot attach a device: CDI is off, or the device is unknown."""
     return "cdi" in str(error.explanation).lower()
+
+
+def is_limit_error(error: docker.errors.APIError) -> bool:
+    """Return whether the engine cannot raise a limit of resources: it lacks the right (CAP_SYS_RESOURCE)."""
+    return "setting rlimit" in str(error.explanation)
 
 
 def missing_mount_source(error: BaseException) -> Path | None:

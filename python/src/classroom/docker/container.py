@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from docker.types import DeviceRequest, HostConfig, LogConfig, Mount, Ulimit
 
 from classroom.docker.client import API_VERSION
+from classroom.docker.seccomp import seccomp_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,9 +36,11 @@ GROUPS = LABEL + "groups"
 _CPU_PERIOD = 100_000  # microseconds, the kernel's default (Documentation/scheduler/sched-bwc.rst)
 
 # With a core_pattern that begins with a pipe (systemd-coredump), the host runs a program of root on each core dump and
-# stores it outside the student's limits (core(5)). Two limits are left out: an engine whose own limit of open files is
-# lower would start no container, and the kernel counts processes by user, who is the same for all students.
-_ULIMITS = [Ulimit(name="core", soft=0, hard=0)]
+# stores it outside the student's limits (core(5)): `_ulimits` sets it to 0. The limit of open files is left out: an
+# engine whose own one is lower would start no container.
+SHARED_LIMITS = ("memlock", "msgqueue", "nproc", "sigpending")
+"""Limits that the kernel counts by user, who is the same for all students (getrlimit(2)): one student would take from
+all. Without them, the memory and the number of processes of each container are the limits."""
 
 # A server's own files are on the tmpfs: a server with a full home still starts, and no home keeps a cookie secret.
 ENVIRONMENT = {
@@ -72,13 +75,16 @@ class Order:
     """CUDA's Multi-Process Service, for its clients."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """In addition to those of every container."""
+    raises_limits: bool = True
+    """As in `sandbox`."""
 
 
 def create_arguments(order: Order, student: Student, network: Network) -> dict[str, Any]:
     """Return the arguments of `docker.APIClient.create_container` for a student's container."""
     mounts = [home_mount(order.home, order.user), *map(_shared_mount, order.shared)]
     dns = [str(address) for address in name_servers(network)] or None
-    host = sandbox(student, order.devices, mounts, order.mps, auto_remove=True, network_mode=network.name, dns=dns)
+    own = {"auto_remove": True, "network_mode": network.name, "dns": dns}
+    host = sandbox(student, order.devices, mounts, order.mps, raises_limits=order.raises_limits, **own)
     return {
         "name": order.name,
         "image": student.image,
@@ -113,6 +119,8 @@ def sandbox(
     devices: Sequence[str],
     mounts: Sequence[Mount] = (),
     mps: Mps | None = None,
+    *,
+    raises_limits: bool = True,
     **own: Any,  # noqa: ANN401 - docker-py is untyped
 ) -> HostConfig:
     """Return the host configuration that limits and isolates a student's programs.
@@ -124,6 +132,7 @@ def sandbox(
         devices: CDI names of the GPUs.
         mounts: those other than the mounts of CUDA's Multi-Process Service.
         mps: that service, for its clients.
+        raises_limits: lift the limits that the kernel counts by user. An engine without CAP_SYS_RESOURCE cannot.
         own: the arguments in which the two differ: network and removal.
     """
     return HostConfig(
@@ -135,9 +144,9 @@ def sandbox(
         shm_size=student.shared_memory,
         init=True,
         cap_drop=["ALL"],
-        security_opt=["no-new-privileges"],
+        security_opt=["no-new-privileges", f"seccomp={seccomp_profile()}"],
         pids_limit=student.processes,
-        ulimits=_ULIMITS,
+        ulimits=_ulimits(raises_limits=raises_limits),
         mem_limit=student.memory,
         memswap_limit=student.memory,
         cpu_period=_CPU_PERIOD,
@@ -149,6 +158,11 @@ def sandbox(
         device_requests=[DeviceRequest(driver="cdi", device_ids=list(devices))] if devices else None,
         **own,
     )
+
+
+def _ulimits(*, raises_limits: bool) -> list[Ulimit]:
+    shared = [Ulimit(name=name, soft=-1, hard=-1) for name in SHARED_LIMITS] if raises_limits else []
+    return [Ulimit(name="core", soft=0, hard=0), *shared]
 
 
 def split_label(labels: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import requests.exceptions
 from rich.table import Table
 from rich.text import Text
 
-from classroom.docker.client import connect
+from classroom.docker.client import connect, is_limit_error
 from classroom.docker.container import ENVIRONMENT, HOME, LABEL, MPS, USER, sandbox
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import device_pool, leased_identities
@@ -130,27 +130,33 @@ def run_selftest(settings: Settings, student: str | None = None) -> Iterator[Tes
             yield TestResult(device.label, works, output, ", ".join(sorted(holders)))
 
 
-def selftest_arguments(settings: Settings, device: str) -> dict[str, Any]:
+def selftest_arguments(settings: Settings, device: str, *, raises_limits: bool = True) -> dict[str, Any]:
     """Return the arguments of `docker.APIClient.create_container` for the test of a device (CDI name).
 
     The container differs from a student's in name, home, network, labels and removal only.
     """
     student, mps = settings.student, settings.gpu.mps
-    is_client = settings.gpu.uses_mps and mps.pipes.is_dir()
+    client = mps if settings.gpu.uses_mps and mps.pipes.is_dir() else None
     return {
         "image": student.image,
         "command": _PROGRAM,
         "user": USER,
         "working_dir": HOME,
-        "environment": dict(student.environment) | ENVIRONMENT | (client_environment(mps, MPS, 1) if is_client else {}),
+        "environment": dict(student.environment) | ENVIRONMENT | (client_environment(mps, MPS, 1) if client else {}),
         "labels": {LABEL + "trial": device},
-        "host_config": sandbox(student, [device], mps=mps if is_client else None, network_mode="none"),
+        "host_config": sandbox(student, [device], mps=client, raises_limits=raises_limits, network_mode="none"),
     }
 
 
-def _test_device(client: Any, settings: Settings, device: str) -> tuple[bool, str]:  # noqa: ANN401 - docker-py is untyped
+def _test_device(
+    client: Any,  # noqa: ANN401 - docker-py is untyped
+    settings: Settings,
+    device: str,
+    *,
+    raises_limits: bool = True,
+) -> tuple[bool, str]:
     try:
-        container = client.create_container(**selftest_arguments(settings, device))
+        container = client.create_container(**selftest_arguments(settings, device, raises_limits=raises_limits))
     except docker.errors.ImageNotFound:
         return False, f"The image {settings.student.image} is not on this machine: load it, or correct student.image."
     try:
@@ -158,6 +164,8 @@ def _test_device(client: Any, settings: Settings, device: str) -> tuple[bool, st
         status = client.wait(container, timeout=_TIMEOUT)["StatusCode"]
         output = client.logs(container).decode(errors="replace").strip()
     except docker.errors.APIError as error:
+        if raises_limits and is_limit_error(error):
+            return _test_device(client, settings, device, raises_limits=False)
         return False, f"The engine cannot attach it: {error.explanation}"
     except requests.exceptions.ConnectionError:
         return False, f"It did not answer within {_TIMEOUT} seconds."

@@ -14,7 +14,14 @@ from traitlets import Instance, Tuple, Unicode, default
 from classroom.accounts.groups import account_settings
 from classroom.accounts.homes import home_location
 from classroom.audit.events import Action, record
-from classroom.docker.client import Engine, EngineAwayError, is_device_error, missing_mount_source, shared_engine
+from classroom.docker.client import (
+    Engine,
+    EngineAwayError,
+    is_device_error,
+    is_limit_error,
+    missing_mount_source,
+    shared_engine,
+)
 from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, create_arguments
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import Busy, Granted, NoGpu, may_queue, student_limit
@@ -207,20 +214,33 @@ class ClassroomSpawner(DockerSpawner):
         if is_empty:
             await copy_image_home(self.engine, rules.student.image, self.object_id)
         self.stage = (30, "Starting your container")
-        try:
-            await self.docker("start", self.object_id)
-        except docker.errors.APIError as error:
-            if isinstance(allocation, NoGpu) or not is_device_error(error):
-                raise
-            self.log.exception("%s: without a GPU, because the engine cannot attach %s", self._log_name, allocation)
-            await self.remove_object()
-            await self._create(NoGpu("The GPU could not be attached. Tell your instructor."), home, rules)
-            await self.docker("start", self.object_id)
+        await self._start_container(allocation, home, rules)
         self.stage = (60, "Starting JupyterLab")
         url = await self.running_url()
         if not url or not await answers(f"{url}{self.server.base_url}api", self._is_gone):
             raise self._failure("The server stopped at once.", "died")
         return url
+
+    async def _start_container(
+        self, gpus: Granted | NoGpu, home: str, rules: StudentRules, *, lower: bool = False
+    ) -> None:
+        """Start the container, or one without what the engine cannot give it: higher limits, or the GPU."""
+        try:
+            await self.docker("start", self.object_id)
+        except docker.errors.APIError as error:
+            if is_limit_error(error) and not lower:
+                self.log.warning("The engine cannot raise limits that students share (classroom doctor): %s", error)
+                self.engine.raises_limits, lower = False, True
+            elif isinstance(gpus, Granted) and is_device_error(error):
+                self.log.exception("%s: without a GPU, because the engine cannot attach %s", self._log_name, gpus)
+                gpus = NoGpu("The GPU could not be attached. Tell your instructor.")
+            else:
+                raise
+        else:
+            return
+        await self.remove_object()
+        await self._create(gpus, home, rules)
+        await self._start_container(gpus, home, rules, lower=lower)
 
     @property
     def location(self) -> str:
@@ -255,6 +275,7 @@ class ClassroomSpawner(DockerSpawner):
             shared=rules.shared,
             labels=lease_labels(names, identities, rules.gpu.policy, student_limit(rules.gpu))
             | {GROUPS: ",".join(rules.groups)},
+            raises_limits=self.engine.raises_limits,
         )
         if names and rules.gpu.uses_mps:
             await self._create_mps_client(order, rules)
