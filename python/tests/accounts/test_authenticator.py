@@ -111,6 +111,40 @@ async def test_a_sign_up_is_refused_when_too_many_wait(make: Callable[..., Class
         await auth.sign_up("bob", PASSWORD, "")
 
 
+@pytest.mark.attack(89)
+async def test_a_flood_of_sign_ups_leaves_places_for_other_addresses(
+    make: Callable[..., ClassroomAuthenticator], db: Session
+) -> None:
+    auth = make(max_waiting=60)
+
+    async def take_all(address: str) -> int:
+        for number in range(61):
+            try:
+                await auth.sign_up(f"{address.replace('.', '-')}-{number}", PASSWORD, "", address=address)
+            except AccountError:
+                return number
+        return 61
+
+    # A lecture room is one address.
+    assert await take_all("192.0.2.1") >= 30
+    for attacker in range(12):
+        await take_all(f"198.51.100.{attacker}")
+    assert service.waiting_count(db) < 60
+    await auth.sign_up("ada", PASSWORD, "", address="203.0.113.7")
+    # A restarted hub does not know where they came from.
+    again = make(max_waiting=60)
+    await again.sign_up("bob", PASSWORD, "", address="203.0.113.7")
+
+
+async def test_an_approved_sign_up_frees_its_place(make: Callable[..., ClassroomAuthenticator], db: Session) -> None:
+    auth = make(max_waiting=2)
+    await auth.sign_up("ada", PASSWORD, "", address="192.0.2.1")
+    with pytest.raises(AccountError, match="Too many sign-ups"):
+        await auth.sign_up("bob", PASSWORD, "", address="192.0.2.1")
+    service.approve_accounts(db, ("ada",), "teacher")
+    await auth.sign_up("bob", PASSWORD, "", address="192.0.2.1")
+
+
 # -- instructors of the settings
 
 

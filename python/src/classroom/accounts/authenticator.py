@@ -23,6 +23,7 @@ from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.hashing import Hasher
 from classroom.accounts.lockout import ANY_CODE, Attempt, Lockout, network_of
 from classroom.accounts.names import MAX_USERNAME, follows_username_rule, new_username
+from classroom.accounts.signup_shares import SignUpShares
 from classroom.audit import events
 from classroom.audit.events import THE_HUB, Action
 from classroom.db import migrations
@@ -73,6 +74,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         service.adopt_stock_accounts(self.db)
         service.refuse_renames()
         self.hasher = Hasher(self.bcrypt_rounds)
+        self.signup_shares = SignUpShares(self.max_waiting)
         self.lockout = Lockout(
             self.db,
             self.allowed_failed_logins,
@@ -210,8 +212,8 @@ class ClassroomAuthenticator(NativeAuthenticator):
         name = new_username(typed_name, self.admin_users)
         self.require_good_password(name, password)
         approved = self.open_signup or bool(code)
-        if not approved and service.waiting_count(self.db) >= self.max_waiting:
-            raise AccountError("Too many sign-ups are waiting. Ask your instructor to approve or reject them.", 503)
+        if not approved:
+            self._require_place(address)
         if service.find_account(self.db, name) is not None:
             raise NameTakenError(name)
         if code:
@@ -223,10 +225,19 @@ class ClassroomAuthenticator(NativeAuthenticator):
         row = signup_codes.find_open_code(self.db, code) if code else None
         by = f"sign-up code {row.hint}…" if row else "open sign-up" if approved else None
         service.create_account(self.db, name, hashed, full_name=full_name, approved_by=by, code=row)
+        if not approved:
+            self.signup_shares.record(name, address)
         events.record(Action.SIGN_UP, name, detail="" if approved else "waits for approval")
         if row is not None:
             events.record(Action.CODE_USED, name, detail=f"number {row.id}")
         return name, approved
+
+    def _require_place(self, address: str) -> None:
+        shares = self.signup_shares
+        if not shares.is_crowded(service.waiting_count(self.db)):
+            return
+        if not shares.has_place(service.waiting_names(self.db), address):
+            raise AccountError("Too many sign-ups are waiting. Ask your instructor to approve or reject them.", 503)
 
     def _check_signup_code(self, name: str, code: str, address: str) -> None:
         # No username contains a space, so this counter is separate. A class behind one address shares one counter.

@@ -141,6 +141,16 @@ def waiting_count(db: Session) -> int:
     return db.scalar(query) or 0
 
 
+def waiting_names(db: Session) -> frozenset[str]:
+    """Return the names of the accounts that wait for approval."""
+    query = (
+        select(Account.name)
+        .join(UserInfo, Account.name == UserInfo.username)
+        .where(UserInfo.is_authorized.is_not(True), Account.revoked_at.is_(None))
+    )
+    return frozenset(db.scalars(query))
+
+
 def create_account(  # noqa: PLR0913
     db: Session,
     name: str,
