@@ -145,7 +145,7 @@ def witness(new_student: Callable[[], Server]) -> str:
 
 @pytest.fixture
 def fuzz(server: Verb) -> Iterator[Callable[[Fuzzer], None]]:
-    """Send requests until the bound; the hub has no traceback in its log afterwards."""
+    """Send requests until the bound; the hub's log has no error that nothing caught afterwards."""
 
     def run(fuzzer: Fuzzer) -> None:
         mark = f"before-{uuid.uuid4().hex}"
@@ -167,7 +167,9 @@ def fuzz(server: Verb) -> Iterator[Callable[[Fuzzer], None]]:
 
         one()
         log = server("logs", "hub").rpartition(mark)[2]
-        assert "Traceback" not in log, log[log.find("Traceback") - 2000 :][:6000]
+        # JupyterHub logs a body that is no JSON with a traceback, and answers 400.
+        uncaught = log.find("Uncaught exception")
+        assert uncaught == -1, log[uncaught - 500 :][:6000]
         assert sum(fuzzer.statuses.values()) > 100, fuzzer.statuses
         assert fuzzer.statuses.get(429, 0) < sum(fuzzer.statuses.values()) / 3, fuzzer.statuses
 
