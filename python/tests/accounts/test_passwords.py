@@ -90,4 +90,5 @@ def test_a_broken_hash_matches_nothing(hashed: bytes) -> None:
 def test_one_time_passwords_differ_and_follow_the_rules() -> None:
     made = {passwords.generate_one_time_password() for _ in range(100)}
     assert len(made) == 100
-    assert all(passwords.password_problem(password, username="ada", minimum=19) is None for password in made)
+    # A name of letters that generated passwords do not have, as ada could be in one by chance.
+    assert all(passwords.password_problem(password, username="oil", minimum=19) is None for password in made)
