@@ -66,6 +66,11 @@ in
         description = "How long a lock lasts.";
       };
     };
+    twoFactor = mkOption {
+      type = types.enum [ "optional" "instructors" ];
+      default = "optional";
+      description = "Who logs in with a code of an app in addition to the password: who has turned it on, or also all instructors, who set it up at their next login.";
+    };
   };
   hub = {
     listen = mkOption {

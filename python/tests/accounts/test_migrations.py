@@ -39,7 +39,7 @@ def test_the_migrations_run_once_and_keep_jupyterhubs_revision(db: Session) -> N
 
 
 def test_the_migrations_can_be_reverted(db: Session) -> None:
-    assert len(ours(db)) == 10
+    assert len(ours(db)) == 12
     migrations.downgrade(db.connection(), "base")
     db.commit()
     assert ours(db) == {migrations.VERSION_TABLE}

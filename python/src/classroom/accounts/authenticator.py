@@ -18,10 +18,10 @@ from sqlalchemy import select
 from tornado import web
 from traitlets import Bool, Integer, Unicode
 
-from classroom.accounts import admin_password_file, passwords, service, signup_codes
+from classroom.accounts import admin_password_file, passwords, service, signup_codes, two_factor
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.hashing import Hasher
-from classroom.accounts.lockout import ANY_CODE, Attempt, Lockout, network_of
+from classroom.accounts.lockout import ANY_ADDRESS, ANY_CODE, DEVICE, Attempt, Lockout, network_of
 from classroom.accounts.names import MAX_USERNAME, follows_username_rule, new_username
 from classroom.accounts.signup_shares import SignUpShares
 from classroom.audit import events
@@ -44,6 +44,10 @@ class LoginOutcome(Enum):
     WAITING = "waiting"
     REVOKED = "revoked"
     MUST_CHANGE = "must-change"
+    NEEDS_CODE = "needs-code"
+    """The password is right, and a code is missing."""
+    NEEDS_SETUP = "needs-setup"
+    """The password is right, and an instructor has to set up two-factor login first."""
 
 
 class ClassroomAuthenticator(NativeAuthenticator):
@@ -64,6 +68,8 @@ class ClassroomAuthenticator(NativeAuthenticator):
     )
     secrets_dir = Unicode("secrets", config=True, help="Directory of the instructors' one-time passwords.")
     max_waiting = Integer(1000, config=True, help="Sign-ups that may wait for approval; more are refused.")
+
+    two_factor_for_admins = Bool(False, config=True, help="Instructors log in with two factors only.")  # noqa: FBT003
 
     def __init__(self, **kwargs: object) -> None:
         # Upstream deprecates the shared session, but NativeAuthenticator needs it.
@@ -95,12 +101,16 @@ class ClassroomAuthenticator(NativeAuthenticator):
     async def authenticate(self, handler: RequestHandler, data: dict[str, Any]) -> str | None:
         """Return the name if it may log in; otherwise None, and set `handler.login_outcome`.
 
-        The login page sets `handler.login_device`.
+        The login page sets `handler.login_device`, and the page for the second factor `handler.proven_name`.
         """
         name, password = data.get("username"), data.get("password")
-        if not isinstance(name, str) or not isinstance(password, str):
+        if not isinstance(name, str):
             return None
         name = self.normalize_username(name.strip())
+        if getattr(handler, "proven_name", None) == name:
+            return name
+        if not isinstance(password, str):
+            return None
         try:
             # The device is never in `data`, which a request to the API can set.
             address = getattr(handler, "login_device", "") or handler.request.remote_ip or ""
@@ -147,7 +157,58 @@ class ClassroomAuthenticator(NativeAuthenticator):
         if record.state is not service.AccountState.APPROVED:
             is_waiting = record.state is service.AccountState.WAITING
             return LoginOutcome.WAITING if is_waiting else LoginOutcome.REVOKED
-        return LoginOutcome.MUST_CHANGE if record.account.must_change else LoginOutcome.OK
+        if not signed_in and two_factor.is_on(self.db, name):
+            if not isinstance(otp, str) or not otp:
+                return LoginOutcome.NEEDS_CODE
+            if (outcome := await self.check_code(name, otp, address)) is not LoginOutcome.OK:
+                return outcome
+        return self.after_second_factor(record, signed_in=signed_in)
+
+    async def check_code(self, name: str, code: str, address: str) -> LoginOutcome:
+        """Check a code of an app or a recovery code: OK, WRONG or LOCKED.
+
+        Who gets here knows the password. So the attempts are counted for the account over all addresses, except in
+        known devices.
+
+        Args:
+            name: of the account.
+            code: as typed.
+            address: as for `check_login`.
+
+        Raises:
+            AccountError: the hub cannot check codes.
+        """
+        origin = address if address.startswith(DEVICE) else ANY_ADDRESS
+        attempt = self.lockout.begin(two_factor.COUNTER + name, origin, known=False)
+        if attempt is None:
+            return LoginOutcome.LOCKED
+        try:
+            kind = await two_factor.use_code(self.db, name, code)
+        except BaseException:
+            self.lockout.cancel(attempt)
+            raise
+        if kind is None:
+            events.record(Action.LOGIN_FAILED, name, detail="code")
+            if self.lockout.fail(attempt):
+                events.record(Action.LOCKED, name, detail=f"code, for {self.seconds_before_next_try} s")
+            return LoginOutcome.WRONG
+        self.lockout.succeed(attempt)
+        if kind == "recovery":
+            events.record(Action.RECOVERY_CODE_USED, name, detail=f"{two_factor.codes_left(self.db, name)} left")
+        return LoginOutcome.OK
+
+    def after_second_factor(self, record: service.AccountRecord, *, signed_in: bool = False) -> LoginOutcome:
+        """Return what a person has to do after password and code: OK, MUST_CHANGE or NEEDS_SETUP."""
+        name = record.account.name
+        if record.account.must_change:
+            return LoginOutcome.MUST_CHANGE
+        if not signed_in and self.requires_two_factor(name) and not two_factor.is_on(self.db, name):
+            return LoginOutcome.NEEDS_SETUP
+        return LoginOutcome.OK
+
+    def requires_two_factor(self, name: str) -> bool:
+        """Return whether the settings require two factors of an account."""
+        return self.two_factor_for_admins and name in self.admin_users
 
     def _record_failure(self, name: str, attempt: Attempt) -> None:
         is_locked = self.lockout.fail(attempt)

@@ -34,6 +34,8 @@ MAX_FAILED_LOGINS = 20_000
 ANY_NAME = ""
 ANY_CODE = "any code"  # no username contains a space
 """What an address counts for all names, and for all sign-up codes."""
+ANY_ADDRESS = "any address"
+"""Stands for the address where attempts are counted over all of them."""
 DEVICE = "device "
 """Begins what stands for the address of a known device."""
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import object_session
 from tornado import web
 
-from classroom.accounts import passwords
+from classroom.accounts import passwords, two_factor
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.homes import archive_home
 from classroom.db.models import Account, FailedLogin, utc_now
@@ -60,6 +60,7 @@ class AccountSummary:
     must_change: bool
     has_password: bool
     is_admin: bool
+    has_two_factor: bool
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def accounts_by_name(db: Session) -> dict[str, AccountRecord]:
 def list_accounts(db: Session) -> list[AccountSummary]:
     """Return all accounts, oldest first."""
     admins = set(db.scalars(select(orm.User.name).where(orm.User.admin)))
+    with_two_factor = two_factor.names_with(db)
     rows = db.execute(
         select(UserInfo, Account).join(Account, Account.name == UserInfo.username).order_by(Account.created, Account.id)
     )
@@ -125,6 +127,7 @@ def list_accounts(db: Session) -> list[AccountSummary]:
             must_change=account.must_change,
             has_password=not passwords.is_no_password(info.password),
             is_admin=account.name in admins,
+            has_two_factor=account.name in with_two_factor,
         )
         for info, account in rows
     ]
@@ -273,6 +276,7 @@ def end_cookies(db: Session, name: str) -> None:
 def remove_account(db: Session, name: str) -> None:
     """Remove an account, if it exists, and archive its home."""
     archive_home(db, name)
+    two_factor.turn_off(db, name)
     with transaction(db):
         for row in db.scalars(select(UserInfo).where(UserInfo.username == name)):
             db.delete(row)
@@ -293,6 +297,8 @@ def adopt_stock_accounts(db: Session) -> None:
         hub_users = set(db.scalars(select(orm.User.name)))
         for name in recorded - authorized.keys():
             db.execute(delete(Account).where(Account.name == name))
+        for name in two_factor.names_with(db) - authorized.keys():
+            two_factor.turn_off(db, name)
         for name in sorted(authorized.keys() - recorded):
             # A user of the hub who is not authorized was authorized once, and may have files.
             closed = not authorized[name] and name in hub_users

@@ -34,6 +34,10 @@ class Action(StrEnum):
     SIGN_OUT = "sign-out"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 - a word
     PASSWORD_RESET = "password-reset"  # noqa: S105 - a word
+    TWO_FACTOR_ON = "two-factor-on"
+    TWO_FACTOR_OFF = "two-factor-off"
+    TWO_FACTOR_RESET = "two-factor-reset"
+    RECOVERY_CODE_USED = "recovery-code-used"
     TOKEN_CREATED = "token-created"  # noqa: S105 - a word
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 - a word
     SERVER_STARTED = "server-started"

@@ -166,6 +166,14 @@ def reset_password(
     print_outcome(answer if as_json else answer | {"changed": []}, "", "", as_json=as_json)
 
 
+@app.command("reset-two-factor")
+def reset_two_factor(names: Names, settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
+    """Turn two-factor login off for people who lost their phone and their recovery codes."""
+    _, hub = connect_to_hub(settings_file)
+    answer = hub.post("classroom/accounts/reset-two-factor", {"names": names})
+    print_outcome(answer, "Turned off two-factor login", "has no two-factor login", as_json=as_json)
+
+
 @app.command()
 def admin(settings_file: SettingsFile = DEFAULT_SETTINGS, as_json: AsJson = False) -> None:
     """List the instructors, and say how to add one."""
@@ -251,6 +259,8 @@ def _account_state(account: dict[str, Any]) -> str:
     state = {"waiting": "waiting for approval", "revoked": "closed", "approved": "open"}[account["state"]]
     if account["admin"]:
         state = "instructor"
+    if account["two_factor"]:
+        state = f"{state}, two-factor"
     if not account["has_password"]:
         return f"{state}, no password"
     return f"{state}, one-time password" if account["must_change"] else state

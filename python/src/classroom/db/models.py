@@ -40,6 +40,30 @@ class Account(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class TwoFactor(Base):
+    """The second factor of an account (`classroom.accounts.two_factor`)."""
+
+    __tablename__ = "classroom_two_factor"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    secret: Mapped[bytes]
+    """Encrypted with the hub's `crypt-key`."""
+    confirmed_at: Mapped[datetime | None]
+    """Since when a login asks for it; None until the person has typed a first code."""
+    last_step: Mapped[int] = mapped_column(default=0)
+    """The time step of the last accepted code: no code is accepted twice."""
+
+
+class RecoveryCode(Base):
+    """An unused recovery code of an account with a second factor."""
+
+    __tablename__ = "classroom_recovery_codes"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    mark: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of the code. The code has 79 bits, so nobody can find it from this."""
+
+
 class FailedLogin(Base):
     """Failed logins of one name from one address; `name` is empty in the row of the address alone."""
 

@@ -89,6 +89,7 @@ def _accounts(c: Config, settings: Settings) -> None:
     c.NativeAuthenticator.seconds_before_next_try = accounts.lockout.duration
     c.ClassroomAuthenticator.address_tries = accounts.lockout.address_tries
     c.ClassroomAuthenticator.bcrypt_rounds = accounts.bcrypt_rounds
+    c.ClassroomAuthenticator.two_factor_for_admins = accounts.two_factor == "instructors"
     c.ClassroomAuthenticator.secrets_dir = str(settings.paths.state / "secrets")
 
 

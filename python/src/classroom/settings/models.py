@@ -94,6 +94,9 @@ class Accounts(_Section):
     bcrypt_rounds: int = Field(default=12, ge=10, le=16)
     """Cost of a password hash. Each step more doubles the time of a login."""
     lockout: Lockout = Lockout()
+    two_factor: Literal["optional", "instructors"] = "optional"
+    """Who logs in with a code of an app in addition to the password: who has turned it on, or also all instructors, who
+    set it up at their next login."""
 
 
 class Hub(_Section):

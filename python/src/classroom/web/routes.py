@@ -20,10 +20,13 @@ from classroom.web.pages.gpus import GpuPage, QueuePage
 from classroom.web.pages.login import LoginPage, WaitingPage
 from classroom.web.pages.logout import LogoutPage
 from classroom.web.pages.password import ChangePasswordPage, ResetPasswordPage
+from classroom.web.pages.second_step import CodePage
 from classroom.web.pages.signup import SignUpPage
+from classroom.web.pages.two_factor import TwoFactorPage
 
 PAGES: list[tuple[Any, ...]] = [
     (r"/login", LoginPage),
+    (r"/login/code", CodePage),
     (r"/logout", LogoutPage),
     (r"/signup", SignUpPage),
     (r"/waiting", WaitingPage),
@@ -32,6 +35,7 @@ PAGES: list[tuple[Any, ...]] = [
     (r"/gpu-line/([^/]+)", QueuePage),
     (r"/change-password", ChangePasswordPage),
     (r"/change-password/([^/]+)", ResetPasswordPage),
+    (r"/two-factor", TwoFactorPage),
     (r"/security/csp-report", CspReport),
     # Upstream approves and discards by GET under these: a link or an image in a notebook could.
     (r"/authorize/([^/]*)", MethodNotAllowed),
@@ -45,7 +49,7 @@ API: list[tuple[Any, ...]] = [
     (r"/api/users/([^/]+)/tokens", TokenList),
     (r"/api/users/([^/]+)/tokens/([^/]*)", Token),
     (r"/api/classroom/accounts", Accounts),
-    (r"/api/classroom/accounts/(approve|revoke|remove|reset-password)", AccountAction),
+    (r"/api/classroom/accounts/(approve|revoke|remove|reset-password|reset-two-factor)", AccountAction),
     (r"/api/classroom/adopt", Adoption),
     (r"/api/classroom/codes", Codes),
     (r"/api/classroom/codes/revoke", CodesRevoked),

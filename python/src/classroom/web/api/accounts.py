@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from classroom.accounts import bulk_import, passwords, service
+from classroom.accounts import bulk_import, passwords, service, two_factor
 from classroom.accounts.bulk_import import NEEDS_PASSWORD, ImportAction, ImportRow
 from classroom.accounts.errors import AccountError
 from classroom.audit.events import Action, record
@@ -108,8 +108,10 @@ class AccountAction(ApiHandler):
             answer = await self._revoke(names)
         elif action == "remove":
             answer = await self._remove(names)
-        else:
+        elif action == "reset-password":
             answer = await self._reset_passwords(names)
+        else:
+            answer = self._reset_two_factor(names)
         changed = answer["changed"]
         self.log.info("%s: %s %s", self.actor, action, join_names(changed) if isinstance(changed, list) else "")
         if recorded := _RECORDED.get(action):
@@ -175,6 +177,21 @@ class AccountAction(ApiHandler):
             "passwords": generated,
         }
 
+    def _reset_two_factor(self, names: tuple[str, ...]) -> dict[str, object]:
+        changed, unchanged, unknown, refused = [], [], [], {}
+        for name in names:
+            if service.find_account(self.db, name) is None:
+                unknown.append(name)
+            elif self.current_user.kind == "user" and name in self.authenticator.admin_users:
+                # Otherwise the session of one instructor would open the accounts of all.
+                refused[name] = "Only the command line can turn off an instructor's two-factor login."
+            elif two_factor.turn_off(self.db, name):
+                record(Action.TWO_FACTOR_RESET, name)
+                changed.append(name)
+            else:
+                unchanged.append(name)
+        return {"changed": changed, "unchanged": unchanged, "unknown": unknown, "refused": refused}
+
 
 def _result_json(result: service.BatchResult) -> dict[str, object]:
     return {
@@ -196,6 +213,7 @@ def _account_json(account: service.AccountSummary, user: orm.User | None, groups
         "admin": account.is_admin,
         "must_change": account.must_change,
         "has_password": account.has_password,
+        "two_factor": account.has_two_factor,
         "last_activity": json_time(user.last_activity) if user is not None else None,
         "groups": sorted({*groups, *(group.name for group in (user.groups if user is not None else ()))}),
     }

@@ -20,20 +20,17 @@ from classroom.audit import events
 from classroom.audit.events import Action
 from classroom.web.pages.base import Page, fingerprint
 from classroom.web.pages.device import read_device, remember_device
+from classroom.web.pages.second_step import CHANGE_TICKET, LoginStep
 from classroom.web.text import plural, time_ago
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 WAITING_TICKET = "classroom-waiting"
-CHANGE_TICKET = "classroom-change"
 
 
-class LoginPage(Page, LoginHandler):
+class LoginPage(LoginStep, LoginHandler):
     """The page /hub/login."""
-
-    login_outcome: LoginOutcome | None = None
-    login_device: str = ""
 
     def _render(self, login_error: str | None = None, username: str | None = None, **names: object) -> Awaitable[str]:
         names.setdefault("notice", self._pop_flash())
@@ -76,9 +73,9 @@ class LoginPage(Page, LoginHandler):
         elif self.login_outcome is LoginOutcome.MUST_CHANGE:
             if record := service.find_account(self.db, name):
                 self.set_ticket(CHANGE_TICKET, f"{fingerprint(record.info.password)} {name}", None)
-            next_url = self.get_argument("next", "")
-            target = url_path_join(self.hub.base_url, "change-password")
-            self.redirect(target + ("?" + urlencode({"next": next_url}) if next_url else ""))
+            self.redirect_on("change-password")
+        elif self.login_outcome in {LoginOutcome.NEEDS_CODE, LoginOutcome.NEEDS_SETUP}:
+            self.ask_second_factor(name, self.login_outcome)
         elif self.login_outcome is LoginOutcome.REVOKED:
             await self._refuse("Your account is closed. Ask your instructor.", name, 403)
         elif self.login_outcome is LoginOutcome.LOCKED:

@@ -14,16 +14,15 @@ from classroom.audit import events
 from classroom.audit.events import Action
 from classroom.web.end_logins import end_logins
 from classroom.web.pages.base import Page, fingerprint
+from classroom.web.pages.current_password import require_current_password
 from classroom.web.pages.device import client_of
-from classroom.web.pages.login import CHANGE_TICKET
+from classroom.web.pages.second_step import CHANGE_TICKET, LoginStep
 
 _CHANGE_MINUTES = 15
 
 
-class ChangePasswordPage(Page):
+class ChangePasswordPage(LoginStep):
     """/hub/change-password: for users who are logged in, or who just typed their one-time password."""
-
-    login_device: str = ""
 
     async def get(self) -> None:
         """Show the form."""
@@ -54,7 +53,7 @@ class ChangePasswordPage(Page):
         auth.require_good_password(name, new)
         before = service.find_account(self.db, name)
         if not first:
-            await self._require_current_password(name, old)
+            await require_current_password(self, name, old)
         elif before is not None and await auth.hasher.verify(new, before.info.password, name):
             raise AccountError("This is the one-time password. Choose another one.")
         hashed = await auth.hasher.hash(new, name)
@@ -72,6 +71,9 @@ class ChangePasswordPage(Page):
             self.clear_ticket(CHANGE_TICKET)
             self.login_device = client_of(self, name)
             user = await self.login_user({"username": name, "password": new})
+            if self.login_outcome in {LoginOutcome.NEEDS_CODE, LoginOutcome.NEEDS_SETUP}:
+                self.ask_second_factor(name, self.login_outcome)
+                return
             if user is None:
                 self.flash("Your password is changed. Sign in with it.")
                 self.redirect(self.get_login_url())
@@ -83,13 +85,6 @@ class ChangePasswordPage(Page):
         self.set_login_cookie(self.current_user)
         self.flash("Your password is changed. Other browsers were signed out.")
         self.redirect(self.request.path)
-
-    async def _require_current_password(self, name: str, old: str) -> None:
-        outcome = await self.authenticator.check_login(name, old, client_of(self, name), signed_in=True)
-        if outcome is LoginOutcome.LOCKED:
-            raise AccountError("Too many wrong passwords. Wait some minutes, then try again.", 429)
-        if outcome is LoginOutcome.WRONG:
-            raise AccountError("Your current password is incorrect. Type it again.", 403)
 
     def _first_login_name(self) -> str | None:
         """Return the name of a user who just typed a valid one-time password and has no session yet."""
