@@ -8,6 +8,7 @@
     ./proxy.nix
     ./nginx.nix
     ./docker.nix
+    ./engine.nix
     ./network.nix
     ./images.nix
     ./storage.nix

@@ -3,6 +3,7 @@
 let
   cfg = config.services.classroom;
   hardening = import ./hardening.nix;
+  engineSockets = import ./engine-sockets.nix;
 in
 {
   config = lib.mkIf cfg.enable {
@@ -18,12 +19,14 @@ in
       wantedBy = [ "multi-user.target" ];
       # Not `requires`: the hub keeps running while the engine restarts, and waits while the engine is away.
       wants = [
+        "classroom-engine.socket"
         "classroom-network.service"
         "classroom-proxy.service"
         "docker.service"
         "network-online.target"
       ];
       after = [
+        "classroom-engine.socket"
         "classroom-network.service"
         "classroom-proxy.service"
         "docker.service"
@@ -33,9 +36,8 @@ in
         ExecStart = "${lib.getExe cfg.package} hub --settings ${cfg.settingsFile}";
         User = "classroom";
         Group = "classroom";
-        SupplementaryGroups = [ "docker" ];
-        # The group of the engine's socket is defined on the machine.
-        PrivateUsers = false;
+        # The engine answers through its filter (engine.nix). With these sockets the hub would be root on the machine.
+        InaccessiblePaths = map (path: "-${path}") engineSockets;
         # psutil reads /proc/stat for the hub's metrics.
         ProcSubset = "all";
         # cffi creates callbacks at run time (cryptography, aiodns).
@@ -48,6 +50,10 @@ in
         LoadCredential = config.services.classroom.credentials;
         StateDirectory = "classroom";
         StateDirectoryMode = "0700";
+        PrivateMounts = true;
+        # A class of 100 needs 200M. A flood of requests ends the hub, and no student's server.
+        MemoryHigh = "1536M";
+        MemoryMax = "2G";
         Restart = "always";
         RestartSec = 2;
         # Students' servers are containers and keep running; the hub's own processes (the culler) end.

@@ -3,6 +3,7 @@
 let
   cfg = config.services.classroom;
   hardening = import ./hardening.nix;
+  engineSockets = import ./engine-sockets.nix;
 in
 {
   config = lib.mkIf cfg.enable {
@@ -22,6 +23,9 @@ in
         RuntimeDirectory = "classroom";
         RuntimeDirectoryMode = "0750";
         RuntimeDirectoryPreserve = "restart";
+        PrivateMounts = true;
+        # The proxy has the hub's user, and no business with the engine.
+        InaccessiblePaths = map (path: "-${path}") (engineSockets ++ [ "/run/classroom-engine.sock" ]);
         UMask = "0007";
         # Node compiles code at run time.
         MemoryDenyWriteExecute = false;

@@ -23,6 +23,7 @@ let
     images = lib.mapAttrs (_: image: image.reference) cfg.images;
     spawner = "docker";
     docker.host = "unix:///run/docker.sock";
+    docker.filter = "/run/classroom-engine.sock";
     proxy.command = [ (lib.getExe cfg.proxy.package) ];
     paths.state = "/var/lib/classroom";
     paths.runtime = "/run/classroom";

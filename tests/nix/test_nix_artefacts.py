@@ -28,6 +28,9 @@ DIRECTIVES = ("http.conf", "server.conf", "containers.conf")
 # CAP_SYS_ADMIN. The backup unit is root, reads every file, uses the network and closes homes to links by mounts. The
 # MPS unit is root with devices.
 EXPOSURE = {
+    "classroom-hub.service": 1.5,
+    "classroom-proxy.service": 1.3,
+    "classroom-engine.service": 1.0,
     "classroom-network.service": 2.5,
     "classroom-homes.service": 2.5,
     "classroom-backup.service": 2.7,
@@ -64,7 +67,7 @@ def test_the_everything_host_changes_every_setting(host: tuple[str, Path]) -> No
     if name != "everything":
         pytest.skip("another host")
     same = {"gpu", "paths", "spawner"}  # the GPU host has GPUs; the module fixes the others
-    fixed = {"host", "command", "helper"}  # the module fixes these too
+    fixed = {"host", "filter", "command", "helper"}  # the module fixes these too
     ours = load_settings(artefacts / "settings.json", environment={}).model_dump()
     default = Settings().model_dump()
     for section in ours.keys() - same:
@@ -93,7 +96,7 @@ def test_units_are_understood_and_harmless(
 ) -> None:
     name, artefacts = host
     units = sorted((artefacts / "units").glob("classroom-*.service"))
-    assert len(units) == {"everything": 6, "gpu": 5}.get(name, 4)
+    assert len(units) == {"everything": 7, "gpu": 6}.get(name, 5)
     verify(units, record_property)
 
 
@@ -127,6 +130,22 @@ def verify(units: list[Path], record_property: Callable[[str, object], None]) ->
         )  # fmt: skip
         record_property(unit.name, answer.stdout.strip().splitlines()[-1])
         assert answer.returncode == 0, answer.stdout
+
+
+def test_only_root_and_the_filter_reach_the_engine(host: tuple[str, Path]) -> None:
+    """The unit that loads images runs one program of ours; all others with the engine's socket are root's."""
+    _, artefacts = host
+    units = {file.name: file.read_text() for file in (artefacts / "units").glob("classroom-*.service")}
+    in_group = {name for name, text in units.items() if "SupplementaryGroups=docker" in text}
+    assert in_group == {"classroom-engine.service", "classroom-images.service"}
+    for name in ("classroom-hub.service", "classroom-proxy.service"):
+        hidden = set(re.findall(r"^InaccessiblePaths=-(.*)$", units[name], re.MULTILINE))
+        assert {"/run/docker.sock", "/run/containerd"} <= hidden
+        assert "User=classroom\n" in units[name]
+        assert re.search(r"^MemoryMax=\d", units[name], re.MULTILINE)
+    socket = (artefacts / "units/classroom-engine.socket").read_text()
+    filter_ = load_settings(artefacts / "settings.json", environment={}).docker.filter
+    assert f"ListenStream={filter_}\nSocketGroup=classroom\nSocketMode=0600\nSocketUser=classroom\n" in socket
 
 
 def test_a_restart_of_the_engine_or_a_switch_ends_no_server(host: tuple[str, Path]) -> None:

@@ -22,6 +22,7 @@ FIXED = {
     ("proxy", "command"): "the option proxy.package",
     ("spawner",): "the module is about containers",
     ("docker", "host"): "the module configures the engine",
+    ("docker", "filter"): "the module starts the filter",
     ("storage", "helper"): "the module's socket unit",
     ("gpu", "samples"): "the module's unit",
     ("gpu", "mps", "folder"): "the module's unit",

@@ -35,7 +35,7 @@ def settings(layout: Layout, proxy: Sequence[str]) -> dict[str, Any]:
             "api": f"unix:{layout.run}/proxy-api.sock",
             "command": [*proxy, f"--error-path={_directives(layout)}/pages"],
         },
-        "docker": {"host": f"unix://{layout.docker_socket}"},
+        "docker": {"host": f"unix://{layout.docker_socket}", "filter": str(layout.filter_socket)},
         "network": {"resolvers": [ADDRESSES["resolver"]]},
         "storage": {"helper": str(layout.homes_socket)},
         "gpu": {"cdiDirs": [str(layout.directory / "cdi")]},

@@ -90,6 +90,11 @@ class Layout:
         return self.run / "docker.sock"
 
     @property
+    def filter_socket(self) -> Path:
+        """Return the socket through which the hub reaches the engine."""
+        return self.run / "engine-filter.sock"
+
+    @property
     def homes(self) -> Path:
         """Return the directory of homes."""
         return self.directory / "homes"

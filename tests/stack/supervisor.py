@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from stack.layout import Layout
 
-PARTS = ("engine", "nginx", "proxy", "hub")
+PARTS = ("engine", "filter", "nginx", "proxy", "hub")
 """Parts that a stack starts with."""
 ALL_PARTS = (*PARTS, "homes")
 """The helper for homes is started by the tests that need it: a class begins with volumes."""
@@ -123,6 +123,14 @@ class Supervisor:
                 lambda: answers(layout.docker_socket, "/_ping") == 200,
                 layout.log("engine"),
                 self.environment,
+            ),
+            Part(
+                "filter",
+                python("engine-filter", "--listen", str(layout.filter_socket)),
+                layout.filter_socket.exists,
+                layout.log("filter"),
+                self.environment,
+                prepare=lambda: layout.filter_socket.unlink(missing_ok=True),
             ),
             Part(
                 "nginx",

@@ -39,6 +39,7 @@ app.command(rich_help_panel=MACHINE)(adopt)
 for service in (services.hub, services.proxy, services.nginx):
     app.command(rich_help_panel=SERVICES)(service)
 app.add_typer(services.network, name="network", rich_help_panel=SERVICES)
+app.command("engine-filter", rich_help_panel=SERVICES)(services.engine_filter)
 app.command("homes-helper", rich_help_panel=SERVICES)(services.homes_helper)
 
 

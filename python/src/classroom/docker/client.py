@@ -82,6 +82,8 @@ class Engine:
         ) as error:
             raise EngineAwayError(f"the Docker engine does not answer ({_reason(error)})") from error
         except docker.errors.APIError as error:
+            if error.status_code == 502:  # of the filter (`classroom.engine_filter`), never of the engine
+                raise EngineAwayError(str(error.explanation)) from error
             if error.status_code == 400 and "client version" in str(error.explanation):
                 raise ClassroomError(
                     f"the Docker engine is too old, 26 or newer is needed: {error.explanation}"

@@ -32,6 +32,8 @@ LABEL = "org.classroom."
 """Prefix of the labels from which a hub restores its state after a crash."""
 GROUPS = LABEL + "groups"
 """The groups of the student at the start, separated by commas."""
+TEMPLATE = LABEL + "template"
+"""Label of a container that never starts: the home of its image is copied into a new directory."""
 
 _CPU_PERIOD = 100_000  # microseconds, the kernel's default (Documentation/scheduler/sched-bwc.rst)
 
@@ -100,6 +102,16 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
         | dict(order.labels),
         "stop_timeout": student.stop_timeout,
         "host_config": host,
+    }
+
+
+def template_arguments(image: str, network: Network) -> dict[str, Any]:
+    """Return the arguments of `docker.APIClient.create_container` for a container whose image's home is copied."""
+    return {
+        "image": image,
+        "labels": {LABEL + "network": network.name, TEMPLATE: "home"},
+        "network_disabled": True,
+        "host_config": HostConfig(version=API_VERSION, network_mode="none", cap_drop=["ALL"]),
     }
 
 

@@ -153,7 +153,7 @@ def inspect_gpus(settings: Settings) -> Report:
         EngineSilentError: the engine does not answer.
     """
     inventory = cdi_cache_at(settings.gpu.cdi_dirs).read()
-    with connect(settings.docker.host) as client:
+    with connect(settings.docker.reports_host) as client:
         containers = client.containers(all=True, filters={"label": [LEASE]})
     return make_report(
         settings.gpu, inventory, leases_of(containers), read_sample(settings.gpu.samples), gpu_rules(settings)

@@ -141,7 +141,7 @@ class ClassroomHub(JupyterHub):
         Homes stay. A container without a record has no valid token: nobody can reach it.
         """
         settings = self.class_settings
-        engine = shared_engine(settings.docker.host)
+        engine = shared_engine(settings.docker.hub_host)
         filters = {"label": [LABEL + "user", f"{LABEL}network={settings.network.name}"]}
         while True:
             try:
@@ -175,7 +175,7 @@ class ClassroomHub(JupyterHub):
     def init_tornado_settings(self) -> None:
         """Create the GPU scheduler, and set the variables of the templates."""
         if issubclass(self.spawner_class, ClassroomSpawner):
-            engine = shared_engine(self.class_settings.docker.host)
+            engine = shared_engine(self.class_settings.docker.hub_host)
             self.gpu_scheduler = GpuScheduler(self.class_settings, engine, self.db)
         self.template_vars |= template_vars(self.db, self.class_settings.site.title)
         if issubclass(self.spawner_class, ClassroomSpawner):

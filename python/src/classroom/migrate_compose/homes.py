@@ -62,7 +62,8 @@ def copy_into_home(settings: Settings, student: str, location: str, directory: P
         _container(client, settings, student, str(path / location) if path else location) as container,
     ):
         if is_empty:
-            asyncio.run(copy_image_home(shared_engine(settings.docker.host), settings.student.image, container))
+            engine = shared_engine(settings.docker.host)
+            asyncio.run(copy_image_home(engine, settings.student.image, container, settings.network))
         existing = {name for name in (WORK, _DRAFT) if _exists(client, container, name)}
         if is_unpacked and existing == {WORK}:
             return  # a run was killed between the rename and the record

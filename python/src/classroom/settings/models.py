@@ -7,6 +7,7 @@ are in `classroom.settings.types`.
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -124,8 +125,21 @@ class Docker(_Section):
         default="unix:///var/run/docker.sock", pattern=r"^(unix:///|tcp://|https?://).+"
     )
     """Where the engine listens. The NixOS module sets it."""
+    filter: Annotated[Path | None, NO_OPTION] = Field(default=None, examples=["/run/classroom-engine.sock"])
+    """Socket of `classroom engine-filter`, through which the hub reaches the engine. Null: the hub uses the engine's
+    own socket, with which it could become root on the machine. The NixOS module sets it."""
     prefix: str = Field(default="classroom", pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")
     """First part of the names of containers and homes. A second class on the same engine needs another prefix."""
+
+    @property
+    def hub_host(self) -> str:
+        """Return where the hub reaches the engine."""
+        return self.host if self.filter is None else f"unix://{self.filter}"
+
+    @property
+    def reports_host(self) -> str:
+        """Return where a command that reads reaches the engine. Only root can use the engine's own socket."""
+        return self.host if os.geteuid() == 0 else self.hub_host
 
 
 class Network(_Section):

@@ -95,7 +95,7 @@ class ClassroomSpawner(DockerSpawner):
     @property
     def engine(self) -> Engine:
         """Return the class's engine."""
-        return shared_engine(self.settings.docker.host)
+        return shared_engine(self.settings.docker.hub_host)
 
     @property
     def client(self) -> Any:  # noqa: ANN401 - docker-py is untyped
@@ -212,7 +212,7 @@ class ClassroomSpawner(DockerSpawner):
             if isinstance(allocation, Granted) and allocation.names:
                 record(Action.LEASE, self.user.name, detail=", ".join(allocation.names))
         if is_empty:
-            await copy_image_home(self.engine, rules.student.image, self.object_id)
+            await copy_image_home(self.engine, rules.student.image, self.object_id, self.settings.network)
         self.stage = (30, "Starting your container")
         await self._start_container(allocation, home, rules)
         self.stage = (60, "Starting JupyterLab")

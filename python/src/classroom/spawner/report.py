@@ -79,7 +79,7 @@ def inspect_servers(settings: Settings, servers: Iterable[Mapping[str, Any]]) ->
     ]
     if not statuses or settings.spawner != "docker":
         return tuple(statuses)
-    with connect(settings.docker.host) as client, ThreadPoolExecutor(_THREADS) as pool:
+    with connect(settings.docker.reports_host) as client, ThreadPoolExecutor(_THREADS) as pool:
         containers = _containers(client, settings)
         return tuple(pool.map(lambda status: _measure(client, status, containers.get(status.name)), statuses))
 
@@ -92,7 +92,7 @@ def read_server_log(settings: Settings, name: str, lines: int) -> str:
     """
     if settings.spawner != "docker":
         raise ClassroomError("Servers that are plain processes write into the hub's own log.")
-    with connect(settings.docker.host) as client:
+    with connect(settings.docker.reports_host) as client:
         container = _containers(client, settings).get(name)
         if container is None:
             raise ClassroomError(

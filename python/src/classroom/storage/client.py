@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
-from classroom.docker.container import HOME
+from classroom.docker.container import HOME, template_arguments
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from classroom.docker.client import Engine
-    from classroom.settings.models import Storage
+    from classroom.settings.models import Network, Storage
 
 _MAX_ANSWER_BYTES = 1 << 20
 _MONITOR_INTERVAL = 60.0  # seconds
@@ -89,14 +89,14 @@ class StorageMonitor:
             await asyncio.sleep(_MONITOR_INTERVAL)
 
 
-async def copy_image_home(engine: Engine, image: str, container: str) -> None:
+async def copy_image_home(engine: Engine, image: str, container: str, network: Network) -> None:
     """Copy the image's home into the home of a created container, as the engine does for a new volume.
 
     Raises:
         ClassroomError: the engine does not answer.
         docker.errors.APIError: the engine's answer was an error.
     """
-    source = (await engine.call("create_container", image, network_disabled=True))["Id"]
+    source = (await engine.call("create_container", **template_arguments(image, network)))["Id"]
     try:
         chunks, _ = await engine.call("get_archive", source, f"{HOME}/.")
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as files:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import pwd
 import socket
 import struct
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -19,6 +18,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from classroom.errors import ClassroomError
+from classroom.listeners import create_socket, systemd_socket, user_id
 from classroom.settings.file import load_settings
 from classroom.storage import home_directories, quota
 
@@ -33,7 +33,6 @@ MAX_REQUEST_BYTES = 1024
 _THREADS = 4
 _TIMEOUT = 10.0  # seconds for a request to arrive and for its answer to be read
 _IDLE = 300.0  # seconds without a request after which it exits, if systemd holds the socket
-_FIRST_FD = 3  # sd_listen_fds(3)
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +48,8 @@ def serve(settings_file: Path, user: str | None = None, listen: Path | None = No
     Raises:
         ClassroomError: there is no such user, or the socket cannot be created.
     """
-    allowed = {0, os.geteuid()} | ({_uid(user)} if user else set())
-    listener = _systemd_socket() if listen is None else _create_socket(listen, _uid(user) if user else os.geteuid())
+    allowed = {0, os.geteuid()} | ({user_id(user)} if user else set())
+    listener = systemd_socket() if listen is None else create_socket(listen, user_id(user) if user else os.geteuid())
     if listen is None:
         listener.settimeout(_IDLE)
     running: set[Future[None]] = set()
@@ -164,33 +163,3 @@ def _peer_uid(connection: socket.socket) -> int:
     credentials = struct.Struct("=iII")
     _, uid, _ = credentials.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size))
     return int(uid)
-
-
-def _uid(user: str) -> int:
-    try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError as error:
-        raise ClassroomError(f"there is no user {user} on this machine; name the hub's user with --user") from error
-
-
-def _systemd_socket() -> socket.socket:
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
-        raise ClassroomError("systemd has given no socket; start the socket's unit, or write --listen PATH")
-    return socket.socket(fileno=_FIRST_FD)
-
-
-def _create_socket(path: Path, owner: int) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        path.unlink(missing_ok=True)
-        old = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(old)
-        os.chown(path, owner, -1)
-        listener.listen(64)
-    except OSError as error:
-        listener.close()
-        raise ClassroomError(f"{path}: cannot be listened on ({error.strerror}); name another --listen") from error
-    return listener
