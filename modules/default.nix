@@ -9,6 +9,7 @@
     ./nginx.nix
     ./docker.nix
     ./engine.nix
+    ./kernel.nix
     ./network.nix
     ./images.nix
     ./storage.nix

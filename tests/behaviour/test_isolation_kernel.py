@@ -48,8 +48,7 @@ def kernel(mine: Server) -> Iterator[Kernel]:
         yield made
 
 
-@pytest.mark.attack(3)
-@pytest.mark.attack(4)
+@pytest.mark.attack(3, 4)
 @pytest.mark.parametrize("high", [0, 1 << 32, 1 << 63], ids=["number", "bit_32", "bit_63"])
 def test_a_student_takes_no_file_out_of_the_quota_of_the_home(kernel: Kernel, high: int) -> None:
     assert kernel.ask("[ioctl('/home/jovyan', GETFLAGS), ioctl('/home/jovyan', FSGETXATTR)]") == ["done", "done"]

