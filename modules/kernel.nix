@@ -14,8 +14,7 @@ in
       "fs.inotify.max_user_instances" = unlimited;
       "fs.inotify.max_user_watches" = unlimited;
       "fs.pipe-user-pages-soft" = lib.mkDefault 0;
-      # systemd sets a higher one of fs.file-max, and this one of kernel.pid_max, unless it is told otherwise.
-      "kernel.pid_max" = lib.mkDefault 4194304;
+      # NixOS sets kernel.pid_max, and systemd fs.file-max.
     };
   };
 }

@@ -114,6 +114,7 @@ def test_message_queues_of_one_student_leave_those_of_others(
     assert second.ask("queue(0)") is True
 
 
+@pytest.mark.attack(95)
 def test_asynchronous_requests_of_one_student_leave_those_of_others(two: tuple[Kernel, Kernel]) -> None:
     first, second = two
     assert first.ask("[requests(4096) for _ in range(40)].count(True)") == 40

@@ -145,6 +145,23 @@ def test_directories_on_one_file_system_are_one_finding(tmp_path: Path) -> None:
     assert [disk.what for disk in found] == ["state, homes"]
 
 
+@pytest.mark.attack(79)
+@pytest.mark.parametrize(
+    ("storage", "says", "remedy"),
+    [
+        ({}, "can fill the disk", 'storage.kind = "directory", storage.path = "/srv/homes", storage.quota = "20G"'),
+        ({"kind": "directory", "path": "/srv/homes"}, "can fill the disk", 'set storage.quota = "20G"'),
+        ({"kind": "directory", "path": "/srv/homes", "quota": "20G"}, "at most 20G", ""),
+    ],
+    ids=["volumes", "directories", "quota"],
+)
+def test_homes_without_a_limit_are_reported_with_the_settings(storage: dict[str, Any], says: str, remedy: str) -> None:
+    (found,) = machine.check_homes(Settings.model_validate({"storage": storage}).storage)
+    assert says in found.message
+    assert remedy in (found.remedy or "")
+    assert found.state is (WARNING if remedy else OK)
+
+
 def test_the_clock_is_checked() -> None:
     (found,) = machine.check_clock()
     assert found.state in {OK, WARNING}

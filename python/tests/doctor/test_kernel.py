@@ -9,8 +9,8 @@ from classroom.doctor.checks import State
 from classroom.doctor.kernel import SYSCTLS, inspect_sysctls
 
 ROOT = Path(__file__).parents[3]
-# Limits that systemd sets to these values or higher (systemd-system.conf(5), sysctl.d/50-pid-max.conf).
-OF_SYSTEMD = {"fs.file-max"}
+# Limits that systemd (src/core/main.c) and NixOS (modules/system/boot/systemd.nix) raise.
+OF_SYSTEMD = {"fs.file-max", "kernel.pid_max"}
 
 
 def test_limits_that_are_high_enough_are_well() -> None:
