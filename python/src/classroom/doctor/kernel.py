@@ -45,9 +45,7 @@ def check_kernel(settings: Settings) -> Iterable[Finding]:
 
 def inspect_sysctls(values: Mapping[str, int]) -> Iterable[Finding]:
     """Return the limits that one student can use up, with the command that raises them."""
-    low = {
-        name: least for name, least in SYSCTLS.items() if (values[name] < least if least else values[name] != least)
-    }
+    low = {name: least for name, least in SYSCTLS.items() if (values[name] < least if least else values[name] != least)}
     if low:
         lines = " ".join(f"'{name} = {least}'" for name, least in low.items())
         yield warning(
