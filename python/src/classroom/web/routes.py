@@ -12,7 +12,7 @@ from classroom.web.api.notices import Notices
 from classroom.web.api.reservations import Reservations, ReservationsCancelled
 from classroom.web.api.servers import Servers, ServersStopped
 from classroom.web.api.signup_codes import Codes, CodesRevoked
-from classroom.web.api.upstream import ActivityReport, ServerLogin, Token, TokenList
+from classroom.web.api.upstream import ActivityReport, ServerLogin, ServerToken, Token, TokenList
 from classroom.web.pages.approve import ApprovePage
 from classroom.web.pages.base import MethodNotAllowed, StaticFiles
 from classroom.web.pages.csp_report import CspReport
@@ -45,6 +45,7 @@ PAGES: list[tuple[Any, ...]] = [
 
 API: list[tuple[Any, ...]] = [
     (r"/api/oauth2/authorize", ServerLogin),
+    (r"/api/oauth2/token", ServerToken),
     (r"/api/users/([^/]+)/activity", ActivityReport),
     (r"/api/users/([^/]+)/tokens", TokenList),
     (r"/api/users/([^/]+)/tokens/([^/]*)", Token),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyterhub.apihandlers.auth import OAuthAuthorizeHandler
+from jupyterhub.apihandlers.auth import OAuthAuthorizeHandler, OAuthTokenHandler
 from jupyterhub.apihandlers.users import (
     ActivityAPIHandler,
     UserTokenAPIHandler,
     UserTokenListAPIHandler,
     _parse_timestamp,
 )
+from oauthlib.oauth2 import OAuth2Error
+from tornado import web
 
 from classroom.audit.events import Action, record
 from classroom.db.models import utc_now
@@ -56,7 +58,38 @@ class Token(UserTokenAPIHandler):
         record(Action.TOKEN_REVOKED, user_name, detail=token_id)
 
 
-class ServerLogin(OAuthAuthorizeHandler):
+class _Utf8Body:
+    """Handler of OAuth that answers 400 to a body that is no text; upstream answers 500."""
+
+    def extract_oauth_params(self) -> Any:  # noqa: ANN401 - as upstream's
+        """Return what oauthlib reads.
+
+        Raises:
+            HTTPError: 400, the body is not UTF-8.
+        """
+        try:
+            self.request.body.decode()  # type: ignore[attr-defined]
+        except UnicodeDecodeError as error:
+            raise web.HTTPError(400, "The body is not UTF-8.") from error
+        return super().extract_oauth_params()  # type: ignore[misc]
+
+
+class ServerToken(_Utf8Body, OAuthTokenHandler):
+    """`/api/oauth2/token`."""
+
+    def post(self) -> None:
+        """Exchange a code for a token as upstream, and answer 400 where upstream answers 500.
+
+        Raises:
+            HTTPError: 400, the request is not one of OAuth.
+        """
+        try:
+            super().post()
+        except OAuth2Error as error:
+            raise web.HTTPError(400, error.description) from error
+
+
+class ServerLogin(_Utf8Body, OAuthAuthorizeHandler):
     """Login of a browser at a server, recorded where the server is somebody else's."""
 
     def send_oauth_response(self, headers: Mapping[str, str], body: str, status: int) -> None:
