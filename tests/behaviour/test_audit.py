@@ -95,6 +95,7 @@ def test_a_server_is_recorded_from_its_start_to_its_end(
     assert found["server-visited"]["user"] == student.name
 
 
+@pytest.mark.attack(77)
 def test_no_secret_is_in_the_log_or_the_journal(  # noqa: PLR0917 - fixtures
     visit: Visit, admin: Visitor, student: Visitor, name: str, terminal: Terminal, server: Server
 ) -> None:

@@ -94,6 +94,7 @@ HOSTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.attack(96)
 @pytest.mark.parametrize("what", HOSTS)
 def test_no_container_is_created_with(hub: docker.APIClient, image: str, foreign: str, what: str) -> None:
     host = HostConfig(version=API_VERSION, **HOSTS[what])
@@ -134,6 +135,7 @@ ON_A_CONTAINER: dict[str, Callable[[docker.APIClient, str], object]] = {
 }
 
 
+@pytest.mark.attack(96)
 @pytest.mark.parametrize("what", ON_A_CONTAINER)
 def test_somebody_elses_container_is_out_of_reach(hub: docker.APIClient, foreign: str, what: str) -> None:
     for name in (foreign, foreign[:12], FOREIGN):
@@ -182,6 +184,7 @@ ON_THE_ENGINE: dict[str, Callable[[docker.APIClient], object]] = {
 }
 
 
+@pytest.mark.attack(96)
 @pytest.mark.parametrize("what", ON_THE_ENGINE)
 def test_the_engine_itself_is_out_of_reach(hub: docker.APIClient, what: str) -> None:
     refused(functools.partial(ON_THE_ENGINE[what], hub))

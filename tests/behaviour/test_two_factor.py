@@ -98,6 +98,7 @@ def test_a_recovery_code_works_once(visit: Visit, student: Visitor, name: str) -
     assert "Unused recovery codes: 9" in first.get("/hub/two-factor").text
 
 
+@pytest.mark.attack(97)
 def test_the_second_step_needs_the_first(visit: Visit, student: Visitor, name: str) -> None:
     phone, _ = turn_on(student)
     stranger = visit()
@@ -110,6 +111,7 @@ def test_the_second_step_needs_the_first(visit: Visit, student: Visitor, name: s
     assert not forged.is_signed_in
 
 
+@pytest.mark.attack(97)
 def test_wrong_codes_lock_the_account_for_strangers_and_not_for_the_owners_browser(
     visit: Visit, student: Visitor, name: str
 ) -> None:
@@ -121,6 +123,7 @@ def test_wrong_codes_lock_the_account_for_strangers_and_not_for_the_owners_brows
     assert student.is_signed_in
 
 
+@pytest.mark.attack(97)
 def test_a_password_alone_makes_no_token_and_existing_tokens_work(visit: Visit, student: Visitor, name: str) -> None:
     token = api(student, "POST", f"users/{name}/tokens", {}).json()["token"]
     phone, _ = turn_on(student)

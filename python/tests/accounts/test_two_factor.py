@@ -65,6 +65,7 @@ def test_a_clock_may_differ_by_one_step(late: int, accepted: bool) -> None:  # n
     assert (two_factor.matching_step(secret, code(secret), NOW + late) is not None) == accepted
 
 
+@pytest.mark.attack(97)
 def test_a_code_is_accepted_once_and_no_earlier_one_after_it(db: Session, person: str) -> None:
     secret, _ = turned_on(db, person)
     current = code(secret)
@@ -74,6 +75,7 @@ def test_a_code_is_accepted_once_and_no_earlier_one_after_it(db: Session, person
     assert asyncio.run(two_factor.use_code(db, person, code(secret, NOW + 30))) == "app"
 
 
+@pytest.mark.attack(97)
 def test_of_two_requests_with_one_code_only_one_is_accepted(db: Session, person: str) -> None:
     secret, _ = turned_on(db, person)
 

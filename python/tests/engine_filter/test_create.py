@@ -334,6 +334,7 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [at, *(path for key, below in items for path in paths(below, (*at, key)))]
 
 
+@pytest.mark.attack(96)
 @given(where=st.sampled_from(paths(BASE)[1:]), value=JSON, key=st.none() | st.text(max_size=12))
 def test_whatever_passes_is_what_the_spawner_would_make(where: tuple[Any, ...], value: Any, key: str | None) -> None:
     changed = copy.deepcopy(BASE)
