@@ -16,6 +16,17 @@ in
       default = "http://localhost:8000/";
       description = "The address that browsers use. It may have a path, except on NixOS, where Nginx serves the class at the root of its domain. Empty: any address; only for a class that nobody needs to reach by one address.";
     };
+    origins = mkOption {
+      type = types.enum [ "one" "two" "each" ];
+      default = "one";
+      description = "Host names of students' servers. A script in a page of a student's server acts as the person who opens the page, on all pages of the same host name. - `one`: the hub's. Nobody but its owner opens a server, not even an instructor. - `two`: that of `serversUrl`. Nobody but its owner opens a server. - `each`: a name for each student below the hub's, such as `ada.class.example.org`. Instructors may open a student's server. It needs a wildcard record in DNS, and a wildcard certificate.";
+    };
+    serversUrl = mkOption {
+      type = own.url;
+      default = "";
+      example = "https://servers.example.org/";
+      description = "The address of the servers with `origins = \"two\"`: another host name of the same machine.";
+    };
     logLevel = mkOption {
       type = types.enum [ "DEBUG" "INFO" "WARNING" "ERROR" ];
       default = "INFO";

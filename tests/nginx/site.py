@@ -30,6 +30,9 @@ OLD_NAVIGATION = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 SCRIPT = {"Accept": "*/*", "Sec-Fetch-Mode": "cors"}
 
 
+GATE = {"Cookie": "classroom-gate=alice; __Host-classroom-gate=alice"}
+"""The gate's cookie, without and with TLS; the hub of these tests admits it everywhere."""
+
 LIES = {
     "X-Forwarded-For": "203.0.113.9",
     "X-Real-IP": "203.0.113.9",
@@ -78,14 +81,21 @@ class Site:
         return (self.directory / "access.log").read_text()
 
     def client(self, address: str = "127.0.0.1", **options: Any) -> httpx.Client:
-        """Return an HTTP client at this address of the loopback network."""
+        """Return an HTTP client at this address of the loopback network, with the gate's cookie."""
+        options["headers"] = GATE | options.get("headers", {})
         transport = httpx.HTTPTransport(local_address=address, verify=False)
         return httpx.Client(base_url=self.url, transport=transport, timeout=20, **options)
 
 
 @contextlib.contextmanager
-def serving(
-    directory: Path, name: str, hub: str, proxy: str, amend: Callable[[str], str] = str, **options: Any
+def serving(  # noqa: PLR0917 - the last two by name
+    directory: Path,
+    name: str,
+    hub: str,
+    proxy: str,
+    amend: Callable[[str], str] = str,
+    settings: dict[str, Any] | None = None,
+    **options: Any,
 ) -> Iterator[Site]:
     """Run Nginx in front of these two; `amend` may change the configuration around the include files."""
     if not shutil.which("nginx"):
@@ -93,8 +103,9 @@ def serving(
     here = directory / name
     here.mkdir()
     # Any address of 127.0.0.0/8 is this machine: the "gateway" needs no bridge.
-    settings = Settings.model_validate(
+    model = Settings.model_validate(
         {
+            **(settings or {}),
             "hub": {"listen": hub},
             "proxy": {"listen": proxy},
             "network": {"subnet": "127.0.0.0/20", "apiPort": free_port()},
@@ -106,11 +117,11 @@ def serving(
     address = f"127.0.0.1:{free_port()}"
     front = NginxSite(directives=DIRECTIVES, directory=here, listen=(address,), user=user, **options)
     config = here / "nginx.conf"
-    config.write_text(amend(render_nginx_config(settings, front)))
+    config.write_text(amend(render_nginx_config(model, front)))
     host, port = address.split(":")
     with running(["nginx", "-e", "stderr", "-c", str(config)], here / "nginx.log", env={"PATH": os.environ["PATH"]}):
         wait_until(lambda: socket.socket().connect_ex((host, int(port))) == 0, f"{name} listens")
-        yield Site(here, settings, front)
+        yield Site(here, model, front)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from nginx.site import NAVIGATION, OLD_NAVIGATION, PAGES, SCRIPT, RealProxy, serving
+from nginx.site import GATE, NAVIGATION, OLD_NAVIGATION, PAGES, SCRIPT, RealProxy, serving
 from nginx.upstreams import Upstream
 from support.network import free_port
 
@@ -81,7 +81,7 @@ def test_an_upload_to_a_server_that_is_away_is_not_refused_as_too_large(deserted
 
 def test_a_websocket_gets_a_status_instead_of_a_page(deserted: Site) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        connect(deserted.url.replace("http", "ws") + "/user/alice/ws", additional_headers=OLD_NAVIGATION).close()
+        connect(deserted.url.replace("http", "ws") + "/user/alice/ws", additional_headers=OLD_NAVIGATION | GATE).close()
     assert refused.value.response.status_code == 502
 
 
@@ -115,7 +115,9 @@ def test_a_kernel_continues_while_the_hub_restarts(lecture: tuple[Site, RealProx
         chp.route("/user/alice", f"http://{alice.address}")
         with Upstream("hub", port=hub):
             assert browser.get("/hub/home", headers=NAVIGATION).json()["server"] == "hub"
-            kernel = connect(site.url.replace("http", "ws") + "/user/alice/ws", open_timeout=10)
+            kernel = connect(
+                site.url.replace("http", "ws") + "/user/alice/ws", additional_headers=GATE, open_timeout=10
+            )
         with kernel:
             is_back_soon(browser.get("/hub/home", headers=NAVIGATION))
             assert browser.get("/hub/api/user", headers=SCRIPT).status_code == 503
@@ -146,6 +148,8 @@ def test_a_student_who_returns_while_the_hub_is_away_waits_on_the_same_page(
     site, chp, _, hub = lecture
     with chp.up(), site.client() as browser:
         for student in ("stopped", "crashed"):
+            with Upstream("hub", port=hub):
+                assert browser.get(f"/user/{student}/lab", headers=NAVIGATION).json()["server"] == "hub"
             if student == "crashed":
                 chp.route("/user/crashed", f"http://127.0.0.1:{free_port()}")
             answer = browser.get(f"/user/{student}/lab", headers=NAVIGATION)

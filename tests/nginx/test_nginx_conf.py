@@ -65,4 +65,4 @@ def test_nginx_writes_only_into_its_directory(site: Site) -> None:
         browser.post("/hub/x", content=b"x" * 900_000)
     names = {path.name for path in site.directory.iterdir()}
     kinds = {f"{kind}_temp" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")}
-    assert names == {"nginx.conf", "nginx.pid", "nginx.log", "access.log"} | kinds
+    assert names == {"nginx.conf", "nginx.pid", "nginx.log", "access.log", "gate"} | kinds

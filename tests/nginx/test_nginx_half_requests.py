@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nginx.site import SCRIPT
+from nginx.site import GATE, SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,7 @@ def test_a_room_behind_one_address_has_its_pages_and_websockets(site: Site) -> N
     host, port = site.front.listen[0].split(":")
     upgrade = (
         f"GET /user/alice/ws HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"Cookie: {GATE['Cookie']}\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     with closing([]) as sockets:

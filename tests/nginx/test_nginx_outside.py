@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from nginx.site import NAVIGATION, raw, serving
+from nginx.site import GATE, NAVIGATION, raw, serving
 from nginx.upstreams import REPLY
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def test_every_answer_carries_each_security_header_once(site: Site, page: str, s
     for name, values in SECURITY.items():
         assert answer.headers.get_list(name) == values, name
     if page != "/hub/metrics":
-        assert answer.headers.get_list("Content-Security-Policy") == ["frame-ancestors 'none'"]
+        added = ["frame-ancestors 'self'"] if page.startswith("/user/") else []
+        assert answer.headers.get_list("Content-Security-Policy") == ["frame-ancestors 'none'", *added]
         assert "Cache-Control" not in answer.headers
 
 
@@ -161,7 +162,17 @@ def test_http_2_as_on_nixos_keeps_host_and_limits(
     def ask(site: Site, path: str, *arguments: str, body: bytes = b"") -> list[str]:
         host, port = site.front.listen[0].split(":")
         name = f"class.example.org:{port}"
-        line = [curl, "-sk", "--http2", "--resolve", f"{name}:{host}", "-w", "\n%{http_version}\n%{http_code}"]
+        line = [
+            curl,
+            "-sk",
+            "--http2",
+            "-H",
+            f"Cookie: {GATE['Cookie']}",
+            "--resolve",
+            f"{name}:{host}",
+            "-w",
+            "\n%{http_version}\n%{http_code}",
+        ]
         done = subprocess.run([*line, *arguments, f"https://{name}{path}"], input=body, capture_output=True, check=True)
         return done.stdout.decode().rsplit("\n", 2)
 

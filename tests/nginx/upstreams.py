@@ -25,10 +25,12 @@ class Upstream:
     Attributes:
         first_byte: set when the first byte of the body of a request to .../upload has come.
         go_on: semaphore that .../stream acquires before each of its three lines.
+        gate_requests: headers of the requests to the gate.
     """
 
     def __init__(self, name: str, *, port: int = 0, path: Path | None = None) -> None:
         self.name, self.port, self.path = name, port, path
+        self.gate_requests: list[dict[str, str]] = []
         self.first_byte, self.go_on = threading.Event(), threading.Semaphore(0)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -51,7 +53,13 @@ class Upstream:
     async def _serve(self) -> None:
         here = {"upstream": self}
         application = tornado.web.Application(
-            [(r".*/ws", Socket, here), (r".*/stream", Stream, here), (r".*/upload", Upload, here), (r".*", Echo, here)]
+            [
+                (r"/hub/api/classroom/gate", Gate, here),
+                (r".*/ws", Socket, here),
+                (r".*/stream", Stream, here),
+                (r".*/upload", Upload, here),
+                (r".*", Echo, here),
+            ]
         )
         server = tornado.httpserver.HTTPServer(application, max_body_size=1024**3)
         if self.path:
@@ -91,6 +99,16 @@ class Echo(tornado.web.RequestHandler):
         self.finish("x" * reply["size"] if "size" in reply else reply.get("body", received))
 
     get = post = put = delete = patch = head = options = answer
+
+
+class Gate(Echo):
+    """Handler in place of the hub's gate: it admits the cookie or the token "alice", and records the requests."""
+
+    async def get(self) -> None:  # type: ignore[override]
+        headers = self.request.headers
+        self.upstream.gate_requests.append(dict(headers.get_all()))
+        admitted = "alice" in {headers.get("X-Classroom-Gate"), headers.get("Authorization")}
+        self.set_status(204 if admitted else 403)
 
 
 class Stream(Echo):

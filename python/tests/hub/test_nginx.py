@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,9 @@ def test_with_a_certificate_every_address_uses_tls() -> None:
 
 
 def test_every_path_that_nginx_writes_is_in_its_directory() -> None:
-    written = [
-        line.split()[1] for line in conf().splitlines() if "_temp_path" in line or "_log /" in line or "pid " in line
-    ]
-    assert len(written) == 7
+    kinds = r"\s*(\w+_temp_path|proxy_cache_path|access_log|pid) "
+    written = [line.split()[1] for line in conf().splitlines() if re.match(kinds, line)]
+    assert len(written) == 8
     assert all(path.startswith("/run/classroom/nginx/") for path in written)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from traitlets.config import Config
 
     from classroom.secrets import Secrets
-    from classroom.settings.models import Settings
+    from classroom.settings.models import Settings, Site
 
 _START_GRACE = 15  # seconds
 _ACTIVITY_INTERVAL = 60  # seconds between two reports of a server
@@ -34,9 +34,21 @@ def configure(c: Config, settings: Settings, secrets: Secrets) -> None:
 def _site(c: Config, settings: Settings) -> None:
     c.JupyterHub.public_url = settings.site.external_url
     c.JupyterHub.base_url = urlparse(settings.site.external_url).path or "/"
+    _origins(c, settings.site)
     c.JupyterHub.log_level = settings.site.log_level
     c.JupyterHub.default_url = _default_url
     c.JupyterHub.template_paths = [str(TEMPLATES)]
+
+
+def _origins(c: Config, site: Site) -> None:
+    if site.origins == "one":
+        return
+    c.JupyterHub.subdomain_host = site.external_url.rstrip("/")
+    if site.origins == "two":
+        servers = urlparse(site.servers_url).hostname
+        c.JupyterHub.subdomain_hook = lambda name, domain, kind: servers  # noqa: ARG005 - upstream's names
+    # A page of a student cannot replace the hub's login cookie. Servers keep theirs below their own path.
+    c.JupyterHub.cookie_host_prefix_enabled = site.external_url.startswith("https:")
 
 
 def _default_url(handler: Any) -> str:  # noqa: ANN401 - JupyterHub's handlers are untyped

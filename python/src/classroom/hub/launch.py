@@ -63,7 +63,7 @@ def run_proxy(settings_file: Path) -> None:
     settings = load_settings(settings_file)
     secrets = load_or_create(settings.paths.state)
     _clear(settings)
-    line = proxy_command(settings.proxy, hub_url(settings))
+    line = proxy_command(settings.proxy, hub_url(settings), by_host=settings.site.origins != "one")
     program = shutil.which(line[0])
     if not program:
         raise ClassroomError(f"{line[0]}: not found; install configurable-http-proxy or name it in proxy.command")

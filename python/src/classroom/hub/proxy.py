@@ -72,18 +72,21 @@ class ClassroomProxy(ConfigurableHTTPProxy):
         return table
 
 
-def proxy_command(proxy: Proxy, hub_url: str) -> list[str]:
+def proxy_command(proxy: Proxy, hub_url: str, *, by_host: bool = False) -> list[str]:
     """Return the proxy's command line. Its token is in the environment variable CONFIGPROXY_AUTH_TOKEN.
 
     Args:
         proxy: where it listens. With `--error-path=FOLDER` in its command, error pages come from there and not from the
             hub: they can be shown while the hub is away.
         hub_url: the target of requests without a route, until the hub has set its own.
+        by_host: students' servers have host names of their own.
     """
     line = [*proxy.command, *_listen("", proxy.listen), *_listen("api-", proxy.api)]
     line += [f"--default-target={hub_url}", "--log-level=warn"]
     if not any(part.startswith("--error-path") for part in proxy.command):
         line.append(f"--error-target={hub_url.rstrip('/')}/hub/error")
+    if by_host:
+        line.append("--host-routing")
     if proxy.listen.startswith("unix:"):
         # Nginx has set these headers; over a socket the proxy would add "undefined" as the client's address.
         line.append("--no-x-forward")

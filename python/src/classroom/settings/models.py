@@ -12,6 +12,7 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -58,8 +59,39 @@ class Site(_Section):
     external_url: Url = "http://localhost:8000/"
     """The address that browsers use. It may have a path, except on NixOS, where Nginx serves the class at the root of
     its domain. Empty: any address; only for a class that nobody needs to reach by one address."""
+    origins: Literal["one", "two", "each"] = "one"
+    """Host names of students' servers. A script in a page of a student's server acts as the person who opens the page,
+    on all pages of the same host name.
+
+    - `one`: the hub's. Nobody but its owner opens a server, not even an instructor.
+    - `two`: that of `serversUrl`. Nobody but its owner opens a server.
+    - `each`: a name for each student below the hub's, such as `ada.class.example.org`. Instructors may open a student's
+      server. It needs a wildcard record in DNS, and a wildcard certificate."""
+    servers_url: Url = Field(default="", examples=["https://servers.example.org/"])
+    """The address of the servers with `origins = "two"`: another host name of the same machine."""
     log_level: LogLevel = "INFO"
     """How much the hub logs. On NixOS: `journalctl -u classroom-hub`."""
+
+    @property
+    def host(self) -> str:
+        """Return the hub's host name, in small letters; empty without an external URL."""
+        return urlsplit(self.external_url).hostname or ""
+
+    @model_validator(mode="after")
+    def _origins(self) -> Self:
+        if self.origins == "one":
+            return self
+        if not self.host:
+            raise ValueError(f'origins = "{self.origins}" needs the host name of the hub: set externalUrl')
+        if self.origins == "each" and re.fullmatch(r"[0-9.]+|.*:.*", self.host):
+            raise ValueError('origins = "each" needs a host name in externalUrl, and not an address')
+        if self.origins == "two":
+            hub, servers = urlsplit(self.external_url), urlsplit(self.servers_url)
+            if servers.hostname in {None, hub.hostname}:
+                raise ValueError('origins = "two" needs a second host name: set serversUrl')
+            if (hub.scheme, hub.port) != (servers.scheme, servers.port):
+                raise ValueError("serversUrl needs the scheme and the port of externalUrl")
+        return self
 
 
 class Paths(_Section):

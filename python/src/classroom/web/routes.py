@@ -8,6 +8,7 @@ from classroom.web import STATIC
 from classroom.web.api.accounts import AccountAction, Accounts
 from classroom.web.api.adoption import Adoption
 from classroom.web.api.announcement import AnnouncementApi
+from classroom.web.api.gate import Gate
 from classroom.web.api.notices import Notices
 from classroom.web.api.reservations import Reservations, ReservationsCancelled
 from classroom.web.api.servers import Servers, ServersStopped
@@ -16,6 +17,7 @@ from classroom.web.api.upstream import ActivityReport, ServerLogin, ServerToken,
 from classroom.web.pages.approve import ApprovePage
 from classroom.web.pages.base import MethodNotAllowed, StaticFiles
 from classroom.web.pages.csp_report import CspReport
+from classroom.web.pages.gate import GateOpenPage, GatePage
 from classroom.web.pages.gpus import GpuPage, QueuePage
 from classroom.web.pages.login import LoginPage, WaitingPage
 from classroom.web.pages.logout import LogoutPage
@@ -33,6 +35,8 @@ PAGES: list[tuple[Any, ...]] = [
     (r"/authorize", ApprovePage),
     (r"/gpus", GpuPage),
     (r"/gpu-line/([^/]+)", QueuePage),
+    (r"/gate/([^/]*)/user/([^/]+)(|/.*)", GatePage),
+    (r"/gate-open/([^/]*)/user/([^/]+)(|/.*)", GateOpenPage),
     (r"/change-password", ChangePasswordPage),
     (r"/change-password/([^/]+)", ResetPasswordPage),
     (r"/two-factor", TwoFactorPage),
@@ -54,6 +58,7 @@ API: list[tuple[Any, ...]] = [
     (r"/api/classroom/adopt", Adoption),
     (r"/api/classroom/codes", Codes),
     (r"/api/classroom/codes/revoke", CodesRevoked),
+    (r"/api/classroom/gate", Gate),
     (r"/api/classroom/notices/([^/]+)", Notices),
     (r"/api/classroom/reservations", Reservations),
     (r"/api/classroom/reservations/cancel", ReservationsCancelled),

@@ -13,6 +13,7 @@ from tornado import web
 from classroom.accounts import service
 from classroom.accounts.errors import AccountError
 from classroom.web.api.announcement import current_announcement
+from classroom.web.gate import make_pass, open_gate
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
@@ -46,6 +47,11 @@ class Page(BaseHandler):
         except web.HTTPError as error:
             self.log.warning("%s: %s", self.request.path, error.log_message)
             raise web.HTTPError(403, STALE_FORM) from error
+
+    def set_login_cookie(self, user: User) -> None:
+        """Set the cookies of a login, and replace the pass of who used this browser before."""
+        super().set_login_cookie(user)
+        open_gate(self, make_pass(user, user.name))
 
     def field(self, name: str, title: str, limit: int) -> str:
         """Return a field of the form as typed; empty if it is missing.

@@ -7,6 +7,7 @@ from jupyterhub.handlers.login import LogoutHandler
 from classroom.accounts import service
 from classroom.audit.events import Action, record
 from classroom.web.end_logins import end_logins
+from classroom.web.gate import close_gate
 
 
 class LogoutPage(LogoutHandler):
@@ -18,6 +19,7 @@ class LogoutPage(LogoutHandler):
         All browsers of a user have the same cookie. A link on another site signs this browser out, as upstream, but
         must not sign the others out.
         """
+        close_gate(self)
         user = self.current_user
         if user is not None:
             record(Action.SIGN_OUT, user.name)
