@@ -85,6 +85,22 @@ in
         message = "services.classroom.tls has both acme and a certificate, but Nginx can use only one. Remove tls.certificate and tls.key, or write services.classroom.tls.acme.enable = false;";
       }
       {
+        assertion = cfg.site.origins != "one" -> cfg.domain != null;
+        message = ''services.classroom.site.origins is "${cfg.site.origins}", which needs the host name of the hub. Write services.classroom.domain = "hub.example.org";'';
+      }
+      {
+        assertion = cfg.site.origins == "two" -> cfg.serversDomain != null && cfg.serversDomain != cfg.domain;
+        message = ''services.classroom.site.origins is "two", which needs a second host name of this machine. Write services.classroom.serversDomain = "servers.example.org";'';
+      }
+      {
+        assertion = cfg.site.origins == "each" && cfg.tls.acme.enable -> cfg.tls.acme.dnsProvider != null;
+        message = ''services.classroom.site.origins is "each", but Let's Encrypt gives no certificate for *.${toString cfg.domain} by HTTP. Write services.classroom.tls.acme = { dnsProvider = "cloudflare"; environmentFile = "/run/secrets/dns"; };'';
+      }
+      {
+        assertion = cfg.tls.acme.dnsProvider != null -> cfg.tls.acme.environmentFile != null;
+        message = ''services.classroom.tls.acme.dnsProvider has no credentials. Write services.classroom.tls.acme.environmentFile = "/run/secrets/dns";'';
+      }
+      {
         assertion = (cfg.tls.certificate == null) == (cfg.tls.key == null);
         message = ''services.classroom.tls has ${if cfg.tls.key == null then "a certificate without its key" else "a key without its certificate"}. Write services.classroom.tls.${if cfg.tls.key == null then "key" else "certificate"} = "/path/to/file.pem";'';
       }

@@ -10,6 +10,13 @@ let
   ipv4 = import ./ipv4.nix { inherit lib; };
   gateway = ipv4.gateway cfg.network.subnet;
   isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
+  isDns = cfg.tls.acme.enable && cfg.tls.acme.dnsProvider != null;
+  isApart = cfg.site.origins != "one";
+  aliases = {
+    one = [ ];
+    two = lib.optional (cfg.serversDomain != null) cfg.serversDomain;
+    each = [ "*.${cfg.domain}" ];
+  };
   # One store path for the three files and the pages.
   directives = ./nginx;
   trusted = cfg.nginx.trusted;
@@ -52,12 +59,21 @@ in
         map "" $classroom_pages {
           default ${directives}/pages;
         }
+        proxy_cache_path /var/cache/nginx/classroom-gate keys_zone=classroom_gate:4m inactive=1h max_size=64m use_temp_path=off;
+        map $host $classroom_origin {
+          default ${if isApart then "servers" else "any"};
+          ${lib.optionalString isApart "${cfg.domain} hub;"}
+        }
+        map "" $classroom_hub_url {
+          default ${if isApart then lib.removeSuffix "/" cfg.site.externalUrl else ''""''};
+        }
         include ${directives}/http.conf;
       '';
 
       virtualHosts = {
         classroom-browsers = lib.mkIf cfg.nginx.enable {
           serverName = if cfg.domain == null then "_" else cfg.domain;
+          serverAliases = lib.optionals (cfg.domain != null) aliases.${cfg.site.origins};
           default = lib.mkDefault (cfg.domain == null);
           listen = lib.concatMap (
             addr:
@@ -73,7 +89,8 @@ in
               port = 80;
             }
           ) addresses;
-          enableACME = cfg.tls.acme.enable;
+          enableACME = cfg.tls.acme.enable && !isDns;
+          useACMEHost = lib.mkIf isDns cfg.domain;
           forceSSL = isTls;
           sslCertificate = lib.mkIf (cfg.tls.certificate != null) cfg.tls.certificate;
           sslCertificateKey = lib.mkIf (cfg.tls.key != null) cfg.tls.key;
@@ -117,6 +134,13 @@ in
     security.acme = lib.mkIf cfg.tls.acme.enable {
       acceptTerms = true;
       defaults.email = lib.mkIf (cfg.tls.acme.email != null) (lib.mkDefault cfg.tls.acme.email);
+      certs = lib.mkIf isDns {
+        ${cfg.domain} = {
+          inherit (cfg.tls.acme) dnsProvider environmentFile;
+          extraDomainNames = aliases.${cfg.site.origins};
+          inherit (config.services.nginx) group;
+        };
+      };
     };
 
     networking.firewall.allowedTCPPorts = lib.mkIf (cfg.nginx.enable && cfg.nginx.openFirewall) (

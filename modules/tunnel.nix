@@ -11,9 +11,11 @@ in
       tunnels.${cfg.tunnel.id} = {
         credentialsFile = toString cfg.tunnel.credentialsFile;
         default = "http_status:404";
-        ingress = lib.optionalAttrs (cfg.domain != null) {
-          ${cfg.domain} = "http://127.0.0.1:${toString cfg.nginx.port}";
-        };
+        ingress = lib.genAttrs (
+          lib.optionals (cfg.domain != null) [ cfg.domain ]
+          ++ lib.optional (cfg.serversDomain != null) cfg.serversDomain
+          ++ lib.optional (cfg.site.origins == "each") "*.${cfg.domain}"
+        ) (_: "http://127.0.0.1:${toString cfg.nginx.port}");
       };
     };
     services.classroom.nginx = {

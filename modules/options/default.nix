@@ -86,6 +86,31 @@ in
       description = "Host name of the class. Null: any name, without TLS; only for a trial.";
     };
 
+    serversDomain = mkOption {
+      type = types.nullOr (types.strMatching "[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+");
+      default = null;
+      example = "servers.example.org";
+      description = "A second host name of this machine, for the students' servers with `site.origins = \"two\"`. It needs a record in DNS, and the certificate must be valid for it (Let's Encrypt's is).";
+    };
+
+    site.origins = generated.site.origins // {
+      default =
+        if cfg.serversDomain != null then
+          "two"
+        else if cfg.tls.acme.dnsProvider != null then
+          "each"
+        else
+          "one";
+      defaultText = literalExpression ''"two" with `serversDomain`, "each" with `tls.acme.dnsProvider`, otherwise "one"'';
+    };
+
+    site.serversUrl = generated.site.serversUrl // {
+      default = lib.optionalString (cfg.domain != null && cfg.serversDomain != null) (
+        lib.replaceStrings [ "//${cfg.domain}" ] [ "//${cfg.serversDomain}" ] cfg.site.externalUrl
+      );
+      defaultText = literalExpression "derived from `serversDomain` and `site.externalUrl`";
+    };
+
     site.externalUrl = generated.site.externalUrl // {
       default =
         if cfg.domain == null then
@@ -141,6 +166,18 @@ in
           default = null;
           example = "admin@example.org";
           description = "Email address for messages of Let's Encrypt. If you set it, you accept their terms of service.";
+        };
+        dnsProvider = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          example = "cloudflare";
+          description = "Prove the domain by DNS instead of HTTP: the name of the provider of the zone (https://go-acme.github.io/lego/dns/). Only this way does Let's Encrypt give a certificate for `*.domain`, which `site.origins = \"each\"` needs.";
+        };
+        environmentFile = mkOption {
+          type = types.nullOr own.secretFile;
+          default = null;
+          example = "/run/secrets/dns";
+          description = "File with the credentials of `dnsProvider`, as its page names the variables.";
         };
       };
       certificate = mkOption {

@@ -19,7 +19,7 @@ in
     origins = mkOption {
       type = types.enum [ "one" "two" "each" ];
       default = "one";
-      description = "Host names of students' servers. A script in a page of a student's server acts as the person who opens the page, on all pages of the same host name. - `one`: the hub's. Nobody but its owner opens a server, not even an instructor. - `two`: that of `serversUrl`. Nobody but its owner opens a server. - `each`: a name for each student below the hub's, such as `ada.class.example.org`. Instructors may open a student's server. It needs a wildcard record in DNS, and a wildcard certificate.";
+      description = "Host names of students' servers. A script in a page of a student's server acts as the person who opens the page, on all pages of the same host name. With `one`, the hub's name, and `two`, that of `serversUrl`, only its owner opens a server, and not even an instructor. With `each`, every server has a name below the hub's, such as `ada.class.example.org`, and instructors may open it. This needs a wildcard record in DNS and a wildcard certificate.";
     };
     serversUrl = mkOption {
       type = own.url;

@@ -4,6 +4,7 @@
   services.classroom = {
     enable = true;
     domain = "class.example.org";
+    serversDomain = "servers.example.org";
     site = {
       title = "Machine Learning 2026";
       logLevel = "DEBUG";

@@ -198,12 +198,13 @@ def test_nginx_accepts_the_file_and_answers(host: tuple[str, Path], tmp_path: Pa
     script.write_text(_SCRIPT)
     listen = re.findall(r"listen ([0-9.]+):(\d+)([^;]*);", conf)
     address, port, _ = next(entry for entry in listen if "ssl" in entry[2] or not tls)
+    name = next(word for word in re.findall(r"server_name (\S+?)[ ;]", conf) if word != "_")
     gateway, api_port, _ = next(entry for entry in listen if entry[0] not in {"0.0.0.0", "127.0.0.1"})  # noqa: S104
     url = f"{'https' if tls else 'http'}://{'127.0.0.1' if address == '0.0.0.0' else address}:{port}"  # noqa: S104
     done = subprocess.run(
         [
             "unshare", "--net", "--mount", "bash", script, artefacts / "nginx.conf", url,
-            f"http://{gateway}:{api_port}", tls.get("ssl_certificate", ""), tls.get("ssl_certificate_key", ""),
+            f"http://{gateway}:{api_port}", name, tls.get("ssl_certificate", ""), tls.get("ssl_certificate_key", ""),
             *(tls.get("ssl_trusted_certificate", "").split()),
         ],
         check=False, text=True, capture_output=True, timeout=120,
@@ -221,9 +222,10 @@ def test_the_page_of_options_is_current() -> None:
 
 _SCRIPT = r"""
 set -euo pipefail
-conf=$1 url=$2 gateway=$3 certificate=$4 key=$5
+conf=$1 url=$2 gateway=$3 name=$4 certificate=$5 key=$6
 for folder in /run /var/log /var/lib; do mount -t tmpfs tmpfs $folder; done
-mkdir -p /run/nginx /var/log/nginx /var/lib/nginx /run/classroom
+mount -t tmpfs tmpfs /var/cache
+mkdir -p /run/nginx /var/log/nginx /var/lib/nginx /var/cache/nginx /run/classroom
 if [ -n "$certificate" ]; then
   mkdir -p "$(dirname "$certificate")" "$(dirname "$key")"
   openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=test -keyout "$key" -out "$certificate" 2>/dev/null
@@ -238,9 +240,9 @@ nginx -e stderr -c "$conf" -g "user root;" & nginx=$!
 trap 'kill $nginx' EXIT
 for _ in $(seq 100); do curl -ks -o /dev/null "$url" && break; sleep 0.1; done
 ask() { curl -ks -o /dev/null -w '%{http_code}\n' -H 'Accept: text/html' "$@"; }
-curl -ks -H 'Sec-Fetch-Mode: navigate' "$url/hub/login"
+curl -ks -H "Host: $name" -H 'Sec-Fetch-Mode: navigate' "$url/hub/login"
 echo END
-ask -H 'Sec-Fetch-Mode: navigate' "$url/hub/login"
+ask -H "Host: $name" -H 'Sec-Fetch-Mode: navigate' "$url/hub/login"
 ask "$gateway/hub/api/"
 ask "$gateway/hub/login"
 """

@@ -17,6 +17,22 @@ ASSERTIONS = {
         'class.tls.certificate = "/c.pem"; class.tls.key = "/c.key";',
         "services.classroom.tls.acme.enable = false;",
     ),
+    "host names of students without one of the hub": (
+        'class.domain = lib.mkForce null; class.tls.acme.enable = lib.mkForce false; class.site.origins = "each";',
+        'services.classroom.domain = "hub.example.org";',
+    ),
+    "two host names of which one is missing": (
+        'class.site.origins = "two";',
+        'services.classroom.serversDomain = "servers.example.org";',
+    ),
+    "a wildcard certificate by HTTP": (
+        'class.site.origins = "each";',
+        'services.classroom.tls.acme = { dnsProvider = "cloudflare";',
+    ),
+    "a DNS provider without credentials": (
+        'class.tls.acme.dnsProvider = "cloudflare";',
+        'services.classroom.tls.acme.environmentFile = "/run/secrets/dns";',
+    ),
     "a certificate without its key": (
         'class.tls.acme.enable = lib.mkForce false; class.tls.certificate = "/c.pem";',
         "services.classroom.tls.key =",

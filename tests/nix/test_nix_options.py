@@ -31,6 +31,8 @@ FIXED = {
 # Options whose default depends on other options; the hosts of tests/hosts show them.
 COMPUTED = {
     ("site", "externalUrl"): "of the domain",
+    ("site", "origins"): "of the host names",
+    ("site", "serversUrl"): "of serversDomain",
     ("student", "image"): "the image that Nix builds",
     ("proxy", "listen"): "of the proxy's version",
     ("proxy", "api"): "of the proxy's version",
@@ -38,7 +40,8 @@ COMPUTED = {
 
 # Options for NixOS only: the first word of the path, or the complete path.
 NIXOS = {
-    ("enable",), ("package",), ("domain",), ("image",), ("images",), ("nginx",), ("tls",), ("tunnel",), ("secrets",),
+    ("enable",), ("package",), ("domain",), ("serversDomain",), ("image",), ("images",), ("nginx",), ("tls",), ("tunnel",),
+    ("secrets",),
     ("backup", "schedule"), ("metrics",), ("settings",), ("settingsFile",), ("gpu", "driver"), ("proxy", "package"),
 }  # fmt: skip
 
