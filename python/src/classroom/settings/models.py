@@ -61,10 +61,10 @@ class Site(_Section):
     its domain. Empty: any address; only for a class that nobody needs to reach by one address."""
     origins: Literal["one", "two", "each"] = "one"
     """Host names of students' servers. A script in a page of a student's server acts as the person who opens the page,
-    on all pages of the same host name. With `one`, the hub's name, and `two`, that of `serversUrl`, only its owner opens
-    a server, and not even an instructor. With `each`, every server has a name below the hub's, such as
-    `ada.class.example.org`, and instructors may open it. This needs a wildcard record in DNS and a wildcard certificate.
-    """
+    on all pages of the same host name. With `one`, the hub's name, and `two`, that of `serversUrl`, only its owner
+    opens a server, and not even an instructor. With `each`, every server has a name below the hub's, such as
+    `ada.class.example.org`, and instructors may open it. This needs a wildcard record in DNS and a wildcard
+    certificate."""
     servers_url: Url = Field(default="", examples=["https://servers.example.org/"])
     """The address of the servers with `origins = "two"`: another host name of the same machine."""
     log_level: LogLevel = "INFO"
