@@ -85,7 +85,7 @@ def parse_object(text: bytes, what: str) -> dict[str, Any]:
         content = json.loads(
             text.decode(), object_pairs_hook=lambda pairs: _unique(pairs, what), parse_constant=_constant
         )
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise RefusedError(f"{what} is not JSON.") from error
     if not isinstance(content, dict):
         raise RefusedError(f"{what} is not a JSON object.")
