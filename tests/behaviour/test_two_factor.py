@@ -152,6 +152,22 @@ def test_turning_it_on_or_off_needs_the_password(student: Visitor) -> None:
     assert "Two-factor login is off" in page_messages(off)
 
 
+@pytest.mark.attack(97)
+def test_a_session_without_the_password_learns_no_key_of_a_setup_that_was_not_finished(student: Visitor) -> None:
+    page = student.post("/hub/two-factor", {"action": "begin", "password": PASSWORD})
+    match = re.search(r'id="setup-key">([A-Z2-7]+)<', page.text)
+    assert match, page_messages(page)
+    for typed, shown in (
+        ({}, False),
+        ({"key": "A" * 32}, False),
+        ({"key": "\u00e4"}, False),
+        ({"key": match[1]}, True),
+    ):
+        answer = student.post("/hub/two-factor", {"action": "confirm", "code": "000000", **typed})
+        assert answer.status_code == 403
+        assert (match[1] in answer.text) is shown, typed
+
+
 def test_the_operator_resets_it_and_the_log_says_so(
     visit: Visit, admin: Visitor, student: Visitor, name: str, terminal: Terminal
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import segno
 from jupyterhub.utils import url_path_join
 from markupsafe import Markup
@@ -14,6 +16,8 @@ from classroom.audit import events
 from classroom.audit.events import Action
 from classroom.web.pages.current_password import require_current_password
 from classroom.web.pages.second_step import SETUP_MINUTES, LoginStep
+
+_MAX_KEY_CHARACTERS = 64
 
 
 class TwoFactorPage(LoginStep):
@@ -42,8 +46,7 @@ class TwoFactorPage(LoginStep):
             else:
                 await self._turn_off(name)
         except AccountError as error:
-            # After a wrong code the page still shows the key.
-            key = await two_factor.begin(self.db, name) if action == "confirm" and error.status == 403 else ""
+            key = await self._shown_key(name) if action == "confirm" and error.status == 403 else ""
             await self._show(name, key=key, error=str(error), status=error.status)
 
     async def _begin(self, name: str) -> None:
@@ -62,6 +65,12 @@ class TwoFactorPage(LoginStep):
             self.to_login("Two-factor login is on. Sign in again.")
             return
         await self._show(name, codes=codes, next_url=self.get_next_url(user) if self.proven_name else "")
+
+    async def _shown_key(self, name: str) -> str:
+        """Return the key after a wrong code to a page that has it already: without the password nobody learns it."""
+        key = await two_factor.begin(self.db, name)
+        typed = self.field("key", "The key", _MAX_KEY_CHARACTERS)
+        return key if hmac.compare_digest(key.encode(), typed.encode()) else ""
 
     async def _turn_off(self, name: str) -> None:
         if self.current_user is None:
