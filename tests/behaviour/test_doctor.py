@@ -50,7 +50,7 @@ class Doctor:
 def doctor(server: Verb) -> Iterator[Doctor]:
     made = Doctor(server, server("settings").strip())
     yield made
-    for part in ("engine", "proxy", "hub", "nginx"):
+    for part in ("engine", "filter", "proxy", "hub", "nginx"):
         server("start", part)
 
 
@@ -76,7 +76,7 @@ def test_a_healthy_class_is_well(doctor: Doctor) -> None:
     assert set(odd) <= OF_THE_MACHINE, odd
     looked_at = {"settings", "hub", "proxy", "Nginx", "websockets", "engine", "engine's settings", "image"}
     looked_at |= {"class bridge", "firewall", "GPUs", "kernel's limits", "homes", "disk", "clock", "secrets"}
-    looked_at |= {"database"}
+    looked_at |= {"database", "engine filter"}
     assert looked_at <= set(found)
 
 
@@ -88,7 +88,7 @@ def test_the_report_has_problems_and_commands(doctor: Doctor) -> None:
 
 
 def test_stopped_parts_are_reported(doctor: Doctor) -> None:
-    parts = ("hub", "proxy", "nginx", "engine")
+    parts = ("hub", "proxy", "nginx", "filter", "engine")
     for part in parts:
         doctor.server("stop", part)
     try:
@@ -99,6 +99,7 @@ def test_stopped_parts_are_reported(doctor: Doctor) -> None:
     assert "nobody can sign in" in wrong["hub"]
     assert "nobody reaches their server" in wrong["proxy"]
     assert "no browser reaches the class" in wrong["Nginx"]
+    assert "no server can start" in wrong["engine filter"]
     assert "no server can start" in wrong["engine"]
     assert set(doctor.wrong()) <= OF_THE_MACHINE
 

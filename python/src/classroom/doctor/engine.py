@@ -56,12 +56,14 @@ def call_engine(settings: Settings, method: str, *arguments: object, **named: ob
         docker.errors.NotFound: there is no such object.
     """
     try:
-        with contextlib.closing(make_client(settings.docker.host, _TIMEOUT)) as client:
+        with contextlib.closing(make_client(settings.docker.reports_host, _TIMEOUT)) as client:
             return getattr(client, method)(*arguments, **named)
     except docker.errors.NotFound:
         raise
     except ENGINE_ERRORS as error:
-        if isinstance(error, PermissionError) or "Permission denied" in str(error):
+        # 403 is of the filter, which serves only what the hub needs.
+        is_refused = isinstance(error, docker.errors.APIError) and error.status_code == 403
+        if is_refused or isinstance(error, PermissionError) or "Permission denied" in str(error):
             raise PermissionError from error
         raise NotCheckedError("The engine does not answer.") from error
 

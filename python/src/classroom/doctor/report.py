@@ -11,7 +11,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from classroom.doctor import certificate, engine, gpus, kernel, machine, network, shared_folders, site, state, units
+from classroom.doctor import (
+    certificate,
+    engine,
+    engine_filter,
+    gpus,
+    kernel,
+    machine,
+    network,
+    shared_folders,
+    site,
+    state,
+    units,
+)
 from classroom.doctor.checks import Check, State
 
 if TYPE_CHECKING:
@@ -43,6 +55,7 @@ def all_checks(settings: Settings, address: str | None = None) -> list[Check]:
             Check(engine.ABOUT, functools.partial(engine.check_engine, settings)),
             Check(engine.CONFIGURATION, functools.partial(engine.check_engine_settings, settings)),
             Check(kernel.ABOUT, functools.partial(kernel.check_kernel, settings)),
+            Check(engine_filter.ABOUT, functools.partial(engine_filter.check_filter, settings)),
             Check(engine.IMAGE, functools.partial(engine.check_images, settings)),
             Check(network.BRIDGE, functools.partial(network.check_bridge, settings)),
             Check(network.FIREWALL, functools.partial(network.check_firewall, settings)),
