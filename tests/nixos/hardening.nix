@@ -27,7 +27,14 @@
             machine.succeed("sudo -u nginx test -w /run/classroom/proxy.sock")
         machine.fail("sudo -u nobody ls /run/classroom")
 
-    for unit, bound in (("hub", 20), ("proxy", 20), ("images", 20), ("network", 25)):
+    with subtest("the hub's user reaches the engine through the filter only"):
+        ask = "curl -fs --unix-socket /run/{} http://engine/{}".format
+        machine.fail("sudo -u classroom " + ask("docker.sock", "_ping"))
+        machine.succeed("sudo -u classroom " + ask("classroom-engine.sock", "_ping"))
+        machine.fail("sudo -u classroom " + ask("classroom-engine.sock", "v1.44/info"))
+        machine.fail("sudo -u nginx " + ask("classroom-engine.sock", "_ping"))
+
+    for unit, bound in (("hub", 20), ("proxy", 15), ("engine", 15), ("images", 20), ("network", 25)):
         machine.succeed(f"systemd-analyze security --threshold={bound} classroom-{unit}")
   '';
 }

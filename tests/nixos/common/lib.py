@@ -1,8 +1,9 @@
 # ruff: noqa: F821 - Machine is a name of the test driver, into whose scripts this is read.
 def ready(machine: Machine) -> None:
     """Wait until hub, image, bridge and Nginx are ready."""
-    for unit in ("docker", "classroom-network", "classroom-images", "classroom-proxy", "classroom-hub", "nginx"):
-        machine.wait_for_unit(unit)
+    for unit in ("engine", "network", "images", "proxy", "hub"):
+        machine.wait_for_unit(f"classroom-{unit}")
+    machine.wait_for_unit("nginx")
     machine.wait_until_succeeds("curl -fs http://127.0.0.1/hub/login", timeout=120)
 
 

@@ -3,6 +3,7 @@ unit() {
   case $1 in
     hub | proxy) echo "classroom-$1" ;;
     engine) echo docker ;;
+    filter) echo classroom-engine ;;
     homes) echo classroom-tests-homes ;;
     *) echo "$1" ;;
   esac
@@ -34,7 +35,7 @@ case $verb in
   docker) exec docker "$@" ;;
   settings) echo "$settings" ;;
   reload)
-    mkdir -p /run/systemd/system/classroom-hub.service.d
+    mkdir -p /run/systemd/system/classroom-{hub,engine}.service.d
     # JSON Merge Patch (RFC 7386).
     jq --argjson patch "$1" '
       def merge($patch):
@@ -45,10 +46,14 @@ case $verb in
         end;
       merge($patch)' "$settings" > $state/new.json
     mv $state/new.json $state/settings.json
-    printf '[Service]\nExecStart=\nExecStart=%s hub --settings %s\n' "$(command -v classroom)" $state/settings.json \
-      > /run/systemd/system/classroom-hub.service.d/tests.conf
+    for part in hub engine; do
+      command=$part
+      [ $part = engine ] && command=engine-filter
+      printf '[Service]\nExecStart=\nExecStart=%s %s --settings %s\n' "$(command -v classroom)" $command \
+        $state/settings.json > /run/systemd/system/classroom-$part.service.d/tests.conf
+    done
     systemctl daemon-reload
-    systemctl restart classroom-hub
+    systemctl restart classroom-engine classroom-hub
     ;;
   *)
     echo "no such verb: $verb" >&2
