@@ -51,7 +51,7 @@ in
         StateDirectory = "classroom";
         StateDirectoryMode = "0700";
         PrivateMounts = true;
-        # A class of 100 needs 200M. A flood of requests ends the hub, and no student's server.
+        # The hub of a small class uses 130M. A flood of requests ends the hub, and no student's server.
         MemoryHigh = "1536M";
         MemoryMax = "2G";
         Restart = "always";

@@ -143,7 +143,7 @@ def test_every_other_request_is_refused(method: str, path: str, settings: dict[s
         ("POST", "containers/abc/start?detachKeys=x"),
         ("POST", "containers/abc/start?checkpoint=x"),
         ("POST", "containers/abc/stop?t=-1"),
-        ("POST", "containers/abc/stop?t=601"),
+        ("POST", "containers/abc/stop?t=86401"),
         ("POST", "containers/abc/stop?signal=SIGKILL"),
         ("DELETE", "containers/abc?v=1"),
         ("DELETE", "containers/abc?link=true"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STUDENT = f"{LABEL}user"
 """The label of a student's container."""
 
-_MAX_WAIT = 600  # seconds
+_MAX_WAIT = 86_400  # seconds
 _MAX_LINES = 100_000
 _NO = {"0", "False", "false"}
 _YES = {"1", "True", "true"}
