@@ -47,7 +47,7 @@ attack();
 
 
 class HostileServer:
-    """Server of a student who attacks whoever opens it; the proxy's route leads to it while the block runs.
+    """Server of a student who attacks each visitor; the proxy's route leads to it while the block runs.
 
     Attributes:
         requests: methods and paths that have arrived, with the cookies.

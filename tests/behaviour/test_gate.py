@@ -59,6 +59,7 @@ def sign_in(page: Page, name: str, password: str = PASSWORD, next_url: str = "/h
     page.wait_for_url(lambda address: "/hub/login" not in address)
 
 
+@pytest.mark.attack(1, 25, 45, 85)
 def test_an_instructor_who_follows_a_link_of_a_student_gets_a_page_of_the_hub(
     window: Callable[[], Page], hostile: HostileServer, mallory: Server, admin_credentials: tuple[str, str]
 ) -> None:
@@ -73,6 +74,7 @@ def test_an_instructor_who_follows_a_link_of_a_student_gets_a_page_of_the_hub(
     assert hostile.requests == []
 
 
+@pytest.mark.attack(1, 24)
 def test_another_student_gets_nothing_of_a_server(
     visit: Callable[..., Visitor], student: Visitor, hostile: HostileServer, mallory: Server
 ) -> None:
@@ -86,6 +88,7 @@ def test_another_student_gets_nothing_of_a_server(
     assert hostile.requests == []
 
 
+@pytest.mark.attack(25, 28)
 def test_a_shared_browser_does_not_open_the_page_of_the_person_before(
     window: Callable[[], Page], hostile: HostileServer, mallory: Server, new_student: Callable[[], Server]
 ) -> None:
@@ -108,6 +111,7 @@ def test_a_shared_browser_does_not_open_the_page_of_the_person_before(
     assert len(hostile.requests) == before
 
 
+@pytest.mark.attack(55)
 def test_after_a_sign_out_the_browser_opens_nothing(
     visit: Callable[..., Visitor], hostile: HostileServer, mallory: Server
 ) -> None:
@@ -135,6 +139,7 @@ def test_the_server_does_not_see_the_pass(
     assert "classroom-gate" not in cookies
 
 
+@pytest.mark.attack(24)
 def test_a_program_with_a_token_of_its_user_reaches_only_their_server(
     hostile: HostileServer, mallory: Server, student: Visitor, name: str, url: str
 ) -> None:

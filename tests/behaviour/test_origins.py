@@ -94,6 +94,7 @@ def test_a_page_of_the_hub_at_a_host_name_of_servers_leads_to_the_hub(
         assert page.url.startswith(f"{HUB}/hub/login")
 
 
+@pytest.mark.attack(1, 25, 28, 85)
 def test_a_hostile_page_gets_nothing_from_the_hub(
     window: Callable[[], Page],
     people: list[Server],
@@ -126,6 +127,7 @@ def test_a_hostile_page_gets_nothing_from_the_hub(
     expect(teacher).to_have_url(f"{HUB}/hub/authorize")
 
 
+@pytest.mark.attack(1)
 def test_a_way_that_another_browser_began_opens_nothing(
     window: Callable[[], Page], people: list[Server], mode: str, server: Verb
 ) -> None:

@@ -53,6 +53,7 @@ def test_a_script_without_a_pass_is_refused(site: Site, headers: dict[str, str])
     assert refused.value.response.status_code == 403
 
 
+@pytest.mark.attack(29)
 def test_a_browser_without_a_pass_costs_the_hub_nothing(site: Site, hub: Upstream) -> None:
     before = len(hub.gate_requests)
     with site.client(headers=NOBODY) as browser:
@@ -60,6 +61,7 @@ def test_a_browser_without_a_pass_costs_the_hub_nothing(site: Site, hub: Upstrea
     assert len(hub.gate_requests) == before
 
 
+@pytest.mark.attack(29, 78)
 @pytest.mark.parametrize("headers", ["", "Authorization: token mallory\r\n", "Cookie: classroom-gate=mallory\r\n"])
 def test_the_body_of_a_request_without_a_pass_is_not_read(site: Site, proxy: Upstream, headers: str) -> None:
     """A server reads a body of 99 MB before it asks who sends it: fourteen of them ended it."""
@@ -109,6 +111,7 @@ def test_the_server_does_not_see_the_pass(site: Site, sent: str, received: list[
         assert seen(browser.get("/user/alice/lab"))["headers"].get("cookie", []) == received
 
 
+@pytest.mark.attack(28)
 @pytest.mark.parametrize("cookie", ["classroom-gate=alice", "__Host-classroom-gate=mallory; classroom-gate=alice"])
 def test_with_tls_a_pass_that_a_page_has_set_is_refused(tunnelled: Site, cookie: str) -> None:
     told = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "Cookie": cookie}
@@ -117,6 +120,7 @@ def test_with_tls_a_pass_that_a_page_has_set_is_refused(tunnelled: Site, cookie:
         assert browser.get("/user/alice/lab", headers={"Cookie": GATE["Cookie"]}).status_code == 200
 
 
+@pytest.mark.attack(24)
 @pytest.mark.parametrize(
     "path",
     [
@@ -155,6 +159,7 @@ def test_a_page_with_a_token_in_its_address_opens_without_it(site: Site) -> None
         assert browser.get("/user/alice/lab?mytoken=1").status_code == 200
 
 
+@pytest.mark.attack(1)
 @pytest.mark.parametrize(
     ("kind", "stored"),
     [
@@ -173,6 +178,7 @@ def test_a_document_of_a_student_stays_in_no_shared_browser(site: Site, kind: st
     assert values == (["max-age=9999"] if stored else ["max-age=9999", "no-store"])
 
 
+@pytest.mark.attack(63)
 @pytest.mark.parametrize(
     "place", ["files/x.html", "kernelspecs/evil/x.html", "nbconvert/html/x.ipynb", "custom/x.html"]
 )

@@ -42,6 +42,15 @@ def test_a_class_may_be_below_a_path() -> None:
     assert made(site={"externalUrl": "https://example.org/class"}).JupyterHub.base_url == "/class/"
 
 
+@pytest.mark.attack(28)
+@pytest.mark.parametrize(("scheme", "protected"), [("https", True), ("http", False)])
+def test_with_tls_no_page_at_a_host_name_of_servers_sets_the_hubs_login_cookie(scheme: str, *, protected: bool) -> None:
+    """Browsers refuse a cookie __Host-... with a domain (RFC 6265bis, 4.1.3.2)."""
+    hub = made(site={"externalUrl": f"{scheme}://class.example.org/", "origins": "each"}).JupyterHub
+    assert hub.cookie_host_prefix_enabled is protected
+    assert hub.subdomain_host == f"{scheme}://class.example.org"
+
+
 def test_a_class_without_an_address_uses_the_browsers_address() -> None:
     site = made(site={"externalUrl": ""}).JupyterHub
     assert (site.public_url, site.base_url) == ("", "/")
