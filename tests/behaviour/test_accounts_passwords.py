@@ -56,6 +56,7 @@ def test_an_invalid_password_change_changes_nothing(
     assert visitor.is_signed_in
 
 
+@pytest.mark.attack(38)
 def test_a_neighbours_wrong_passwords_do_not_keep_a_student_from_changing_theirs(
     visit: Visit, student: Visitor, name: str
 ) -> None:

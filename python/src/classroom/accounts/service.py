@@ -61,6 +61,8 @@ class AccountSummary:
     has_password: bool
     is_admin: bool
     has_two_factor: bool
+    origin: str
+    """Address or IPv6 network of a sign-up that waits."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def list_accounts(db: Session) -> list[AccountSummary]:
             has_password=not passwords.is_no_password(info.password),
             is_admin=account.name in admins,
             has_two_factor=account.name in with_two_factor,
+            origin=account.origin,
         )
         for info, account in rows
     ]
@@ -144,16 +147,6 @@ def waiting_count(db: Session) -> int:
     return db.scalar(query) or 0
 
 
-def waiting_names(db: Session) -> frozenset[str]:
-    """Return the names of the accounts that wait for approval."""
-    query = (
-        select(Account.name)
-        .join(UserInfo, Account.name == UserInfo.username)
-        .where(UserInfo.is_authorized.is_not(True), Account.revoked_at.is_(None))
-    )
-    return frozenset(db.scalars(query))
-
-
 def create_account(  # noqa: PLR0913
     db: Session,
     name: str,
@@ -163,10 +156,11 @@ def create_account(  # noqa: PLR0913
     approved_by: str | None = None,
     must_change: bool = False,
     code: SignUpCode | None = None,
+    origin: str = "",
 ) -> None:
     """Create an account. With `approved_by` it is approved and becomes a user of the hub.
 
-    A sign-up code becomes used, and the account joins the code's group.
+    A sign-up code becomes used, and the account joins the code's group. `origin` is where it comes from.
 
     Raises:
         NameTakenError: an account or a user of that name exists.
@@ -186,6 +180,7 @@ def create_account(  # noqa: PLR0913
                     must_change=must_change,
                     approved_by=approved_by,
                     approved_at=utc_now() if approved else None,
+                    origin="" if approved else origin,
                 )
             )
             db.add(UserInfo(username=name, password=hashed, is_authorized=approved))
@@ -206,6 +201,7 @@ def approve_accounts(db: Session, names: Iterable[str], by: str) -> BatchResult:
             return False
         info.is_authorized = True
         account.approved_by, account.approved_at, account.revoked_at = by, utc_now(), None
+        account.origin = ""  # personal data that nobody needs any more
         _ensure_hub_user(db, account.name)
         return True
 

@@ -75,13 +75,14 @@ def list_(
             account["name"],
             account["full_name"],
             _account_state(account),
+            account["origin"] or "",
             ", ".join(account["groups"]),
             format_time(account["last_activity"]),
         )
         for account in accounts
     )
     print_result(
-        build_table("Name", "Full name", "Account", "Groups", "Last seen", rows=rows), accounts, as_json=as_json
+        build_table("Name", "Full name", "Account", "From", "Groups", "Last seen", rows=rows), accounts, as_json=as_json
     )
 
 
@@ -125,6 +126,26 @@ def approve(
     if everyone and not answer["changed"] and not as_json:
         print_text("Nobody is waiting.")
     print_outcome(answer, "Approved", "approved already", as_json=as_json)
+
+
+@app.command()
+def reject(
+    names: NamesOrAll = None,
+    settings_file: SettingsFile = DEFAULT_SETTINGS,
+    origin: Annotated[
+        str,
+        typer.Option("--from", metavar="ADDRESS", help="Everyone who signed up from this address.", show_default=False),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Reject sign-ups that wait. Accounts that were approved once stay."""
+    if bool(names) == bool(origin):
+        raise typer.BadParameter("write the names, or --from ADDRESS as users list shows it", param_hint="NAME")
+    _, hub = connect_to_hub(settings_file)
+    answer = hub.post("classroom/accounts/reject", {"names": names or [], "origin": origin})
+    if origin and not answer["changed"] and not as_json:
+        print_text(f"Nobody from {origin} is waiting.")
+    print_outcome(answer, "Rejected", "is not waiting", as_json=as_json)
 
 
 @app.command()

@@ -38,6 +38,8 @@ class Account(Base):
     approved_by: Mapped[str | None] = mapped_column(String(128))
     approved_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    origin: Mapped[str] = mapped_column(String(64), default="")
+    """Address or IPv6 network of a sign-up, while it waits (`classroom.accounts.signup_shares`)."""
 
 
 class TwoFactor(Base):

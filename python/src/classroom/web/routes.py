@@ -54,7 +54,7 @@ API: list[tuple[Any, ...]] = [
     (r"/api/users/([^/]+)/tokens", TokenList),
     (r"/api/users/([^/]+)/tokens/([^/]*)", Token),
     (r"/api/classroom/accounts", Accounts),
-    (r"/api/classroom/accounts/(approve|revoke|remove|reset-password|reset-two-factor)", AccountAction),
+    (r"/api/classroom/accounts/(approve|reject|revoke|remove|reset-password|reset-two-factor)", AccountAction),
     (r"/api/classroom/adopt", Adoption),
     (r"/api/classroom/codes", Codes),
     (r"/api/classroom/codes/revoke", CodesRevoked),

@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from classroom.accounts import bulk_import, passwords, service, two_factor
+from classroom.accounts import bulk_import, passwords, service, signup_shares, two_factor
 from classroom.accounts.bulk_import import NEEDS_PASSWORD, ImportAction, ImportRow
 from classroom.accounts.errors import AccountError
 from classroom.audit.events import Action, record
@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 _IS_INSTRUCTOR = "An instructor in the settings. Remove the name from admins there first, and restart the hub."
 
 
-_RECORDED = {"approve": Action.APPROVED, "revoke": Action.CLOSED}
+_RECORDED = {"approve": Action.APPROVED, "reject": Action.REJECTED, "revoke": Action.CLOSED}
 """The others are recorded where they happen."""
+
+
+class _AccountsBody(NamesBody):
+    origin: str = Field(default="", max_length=64)
+    """To reject all sign-ups that wait from an address or IPv6 network."""
 
 
 class _Row(RequestBody):
@@ -93,31 +98,40 @@ class AccountAction(ApiHandler):
     @needs_scope("admin:users")
     async def post(self, action: str) -> None:
         """Apply the action to each name; a refused name does not stop the others."""
-        body = self.parse_body(NamesBody)
+        body = self.parse_body(_AccountsBody)
         names = tuple(dict.fromkeys(name.strip() for name in body.names))
         if body.all:
             if action != "approve":
                 raise AccountError("Only approve accepts all. Name the accounts.")
             accounts = service.list_accounts(self.db)
             names = tuple(account.name for account in accounts if account.state is service.AccountState.WAITING)
-        elif not names:
+        elif not names and not (body.origin and action == "reject"):
             raise AccountError("The request names no account.")
-        if action == "approve":
-            answer = _result_json(service.approve_accounts(self.db, names, self.actor))
-        elif action == "revoke":
-            answer = await self._revoke(names)
-        elif action == "remove":
-            answer = await self._remove(names)
-        elif action == "reset-password":
-            answer = await self._reset_passwords(names)
-        else:
-            answer = self._reset_two_factor(names)
+        answer = await self._apply(action, names, body.origin)
         changed = answer["changed"]
         self.log.info("%s: %s %s", self.actor, action, join_names(changed) if isinstance(changed, list) else "")
         if recorded := _RECORDED.get(action):
             for name in changed if isinstance(changed, list) else ():
                 record(recorded, name)
         self.send_json(answer)
+
+    async def _apply(self, action: str, names: tuple[str, ...], origin: str) -> dict[str, object]:
+        if action == "approve":
+            return _result_json(service.approve_accounts(self.db, names, self.actor))
+        if action == "reject":
+            return self._reject(names, origin)
+        if action == "revoke":
+            return await self._revoke(names)
+        if action == "remove":
+            return await self._remove(names)
+        if action == "reset-password":
+            return await self._reset_passwords(names)
+        return self._reset_two_factor(names)
+
+    def _reject(self, names: tuple[str, ...], origin: str) -> dict[str, object]:
+        result = service.reject_signups(self.db, names)
+        others = signup_shares.reject_from(self.db, origin) if origin else ()
+        return _result_json(result) | {"changed": [*result.changed, *others]}
 
     async def _revoke(self, names: tuple[str, ...]) -> dict[str, object]:
         result = service.revoke_accounts(self.db, names, self.authenticator.admin_users)
@@ -214,6 +228,7 @@ def _account_json(account: service.AccountSummary, user: orm.User | None, groups
         "must_change": account.must_change,
         "has_password": account.has_password,
         "two_factor": account.has_two_factor,
+        "origin": account.origin or None,
         "last_activity": json_time(user.last_activity) if user is not None else None,
         "groups": sorted({*groups, *(group.name for group in (user.groups if user is not None else ()))}),
     }

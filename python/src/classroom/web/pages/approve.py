@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyterhub.scopes import needs_scope
 from tornado import web
 
-from classroom.accounts import service
+from classroom.accounts import service, signup_shares
 from classroom.accounts.errors import AccountError
 from classroom.accounts.names import MAX_USERNAME
 from classroom.audit.events import Action, record
 from classroom.web.pages.base import Page
 from classroom.web.stop_servers import stop_servers
-from classroom.web.text import join_names, time_ago
+from classroom.web.text import join_names, plural, time_ago
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MAX_NAMES = 1000
+_SHOWN = 200
+"""Sign-ups on the page; a flood would make it slow, and nobody reads more at once."""
 
 _RESULTS = {
     "approve": ("Approved", "was approved already"),
@@ -55,6 +58,8 @@ class ApprovePage(Page):
 
     def _act(self) -> str:
         action = self.field("action", "The action", 16)
+        if action == "reject-from":
+            return self._reject_from(self.field("origin", "The address", 64))
         names = self.get_body_arguments("name", strip=False)
         if action not in _RESULTS:
             raise AccountError("This site does not know the action of the page. Load the page again.")
@@ -76,6 +81,13 @@ class ApprovePage(Page):
             raise service.account_not_found(result.unknown[0])
         return _message(action, result)
 
+    def _reject_from(self, origin: str) -> str:
+        names = signup_shares.reject_from(self.db, origin)
+        self.log.info("%s: rejected %s sign-ups from %s", self.current_user.name, len(names), origin)
+        for name in names:
+            record(Action.REJECTED, name)
+        return f"Rejected: {plural(len(names), 'sign-up')} from {origin or 'unknown addresses'}."
+
     def _stop_servers(self, names: Iterable[str]) -> None:
         for name in names:
             user = self.find_user(name)
@@ -90,11 +102,14 @@ class ApprovePage(Page):
 
     async def _list(self, error: str = "", status: int = 200) -> None:
         rows = service.list_accounts(self.db)
+        waiting = [row for row in rows if row.state is service.AccountState.WAITING]
         await self.send_page(
             "authorize.html",
             status,
             error=error,
-            waiting=[row for row in rows if row.state is service.AccountState.WAITING],
+            waiting=waiting[:_SHOWN],
+            waiting_count=len(waiting),
+            crowded=Counter(row.origin for row in waiting).most_common(10) if len(waiting) > _SHOWN else (),
             revoked=[row for row in rows if row.state is service.AccountState.REVOKED],
             approved=[row for row in rows if row.state is service.AccountState.APPROVED],
             admins=self.authenticator.admin_users,
