@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from behaviour.hostile import HostileServer
 from behaviour.people import Visitor, api
 from behaviour.servers import Server
 from support.waiting import wait_until
@@ -46,19 +47,34 @@ def exchange(url: str, request: str) -> str:
     return received.decode("latin-1")
 
 
+# Addresses that Nginx, the gate, the proxy or a server could read in different ways.
+ODD_PATHS = [
+    "/user/{other}/api/contents",
+    "/user/{mine}/../{other}/api/contents",
+    "/user/{mine}/%2e%2e/{other}/api/contents",
+    "/user/{mine}/..%2f{other}/api/contents",
+    "/user/{mine}%2f..%2f{other}/api/contents",
+    "//user/{other}/api/contents",
+    "/user/{mine}\\..\\{other}/api/contents",
+    "/user/{mine}/.%2e/{other}/api/contents",
+    "/user/{mine}/..;/{other}/api/contents",
+    "/user/{mine}/x/../../{other}/api/contents",
+    "/user/{mine}/?/../../user/{other}/api/contents",
+    "/user/{mine}/#/../../user/{other}/api/contents",
+    "/user/{mine}%3f/../{other}/api/contents",
+    "/user/{mine}/\t../{other}/api/contents",
+    "/./user/{other}/api/contents",
+    "/user/./{other}/api/contents",
+    "/%75ser/{other}/api/contents",
+    "/hub/../user/{other}/api/contents",
+    "/user//{other}/api/contents",
+    "http://x/user/{other}/api/contents",
+    "http://user/{mine}/@x/user/{other}/api/contents",
+]
+
+
 @pytest.mark.attack(24)
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/user/{other}/api/contents",
-        "/user/{mine}/../{other}/api/contents",
-        "/user/{mine}/%2e%2e/{other}/api/contents",
-        "/user/{mine}/..%2f{other}/api/contents",
-        "/user/{mine}%2f..%2f{other}/api/contents",
-        "//user/{other}/api/contents",
-        "/user/{mine}\\..\\{other}/api/contents",
-    ],
-)
+@pytest.mark.parametrize("path", ODD_PATHS)
 def test_a_student_reaches_no_other_server_by_a_path(path: str, mine: Server, other: Server) -> None:
     token = api(mine.visitor, "POST", f"users/{mine.name}/tokens", {"note": "a student's own"}).json()["token"]
     head = f"HTTP/1.1\r\nHost: x\r\nAuthorization: token {token}\r\nConnection: close\r\n\r\n"
@@ -66,6 +82,19 @@ def test_a_student_reaches_no_other_server_by_a_path(path: str, mine: Server, ot
     answer = exchange(mine.visitor.url, f"GET {path.format(mine=mine.name, other=other.name)} {head}")
     assert int(answer.split()[1]) in {301, 302, 400, 403, 404}, answer
     assert '"content"' not in answer
+
+
+@pytest.mark.attack(1, 24)
+def test_a_browser_that_may_open_its_own_server_reaches_no_hostile_one(
+    mine: Server, other: Server, server: Verb
+) -> None:
+    cookies = "; ".join(f"{c.name}={c.value}" for c in mine.visitor.web.cookies.jar)
+    head = f"HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+    with HostileServer(server, other) as hostile:
+        assert exchange(mine.visitor.url, f"GET {mine.base}api/status {head}").startswith("HTTP/1.1 200")
+        for path in ODD_PATHS:
+            exchange(mine.visitor.url, f"GET {path.format(mine=mine.name, other=other.name)} {head}")
+        assert hostile.requests == []
 
 
 @pytest.mark.attack(46)
