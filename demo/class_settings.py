@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classroom.settings.file import load_settings
-from demo.options import TEACHER, DemoError
+from demo.options import LOOPBACK, TEACHER, DemoError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def write_settings(options: Options, paths: Paths, proxy: Sequence[str], engine:
     api = paths.directory / "run" / "proxy-api.sock"
     is_long = len(str(api).encode()) > _SOCKET_LIMIT
     values: dict[str, Any] = {
-        "site": {"title": "Classroom", "externalUrl": ""},
+        "site": {"title": "Classroom", **_site(options)},
         "paths": {"state": str(paths.state), "runtime": str(api.parent)},
         "admins": [TEACHER],
         "proxy": {
@@ -60,6 +60,13 @@ def write_settings(options: Options, paths: Paths, proxy: Sequence[str], engine:
         }
     paths.settings.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return load_settings(paths.settings)
+
+
+def _site(options: Options) -> dict[str, str]:
+    """Return the addresses: pages of students' servers do not share the host name of the hub, unless others use it."""
+    if options.host != LOOPBACK:
+        return {"externalUrl": ""}
+    return {"externalUrl": options.address, "origins": "two", "serversUrl": f"http://{LOOPBACK}:{options.port}/"}
 
 
 def free_subnet(routes: str | None = None) -> IPv4Network:

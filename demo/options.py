@@ -21,6 +21,7 @@ ANY = "0.0.0.0"  # noqa: S104 - listened on only when asked for
 TEACHER = "teacher"
 _ENGINES = ("auto", "docker", "process")
 _OLDEST_API = (1, 44)  # as in classroom.docker.client: Docker 25, of which 26 is the first that is good for GPUs
+LOOPBACK = "127.0.0.1"
 _HOSTS = "write 127.0.0.1 (only this machine) or 0.0.0.0 (everyone in its network)"
 
 
@@ -33,14 +34,15 @@ class Options:
     """The variables of `make demo`; an empty one counts as absent."""
 
     port: int = 8000
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     engine: str = "auto"
     base_image: str = ""
 
     @property
     def address(self) -> str:
         """The URL of the site."""
-        return f"http://{_machine_address() if self.host == ANY else self.host}:{self.port}/"
+        host = {ANY: _machine_address(), LOOPBACK: "localhost"}.get(self.host, self.host)
+        return f"http://{host}:{self.port}/"
 
     @property
     def open_to_others(self) -> bool:
@@ -80,7 +82,7 @@ def read_options(environment: Mapping[str, str]) -> Options:
     """Return the options; raise DemoError for a value that cannot be used."""
     port = environment.get("PORT") or "8000"
     engine = environment.get("ENGINE") or "auto"
-    host = environment.get("HOST") or "127.0.0.1"
+    host = environment.get("HOST") or LOOPBACK
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise DemoError(f"PORT={port}: write a number from 1 to 65535, such as PORT=8000")
     if engine not in _ENGINES:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -170,6 +173,19 @@ def test_a_server_in_use_goes_on_while_the_hub_is_away(
     finally:
         server("start", "hub")
     assert own.read("kept.txt") == "kept"
+
+
+def test_a_body_for_a_server_that_does_not_run_does_not_fill_the_hub(student: Visitor, name: str, url: str) -> None:
+    """The proxy passes it to the hub, which kept 94 MB of each connection in memory."""
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in student.web.cookies.jar if cookie.path == "/")
+    place = urlsplit(url)
+    with socket.create_connection((place.hostname or "", place.port or 80), timeout=20) as connection:
+        head = f"PUT /user/{name}/x HTTP/1.1\r\nHost: {place.netloc}\r\nCookie: {cookies}\r\n"
+        head += "Content-Length: 90000000\r\n\r\n"
+        connection.sendall(head.encode())
+        with contextlib.suppress(ConnectionError):  # the answer comes before all is sent
+            connection.sendall(b"x" * 6_000_000)
+        assert connection.recv(12).split()[1] in {b"400", b"502", b"503"}
 
 
 def test_a_link_to_a_notebook_leads_to_the_same_place_of_the_own_server(student: Visitor, mallory: Server) -> None:

@@ -12,6 +12,7 @@ import pytest
 from behaviour import containers
 from behaviour.people import Visitor
 from behaviour.servers import Kernel, Server
+from support.waiting import wait_until
 
 Verb = Callable[..., str]
 
@@ -210,3 +211,23 @@ def test_an_allowed_private_network_is_reached_and_metadata_still_is_not(
     reload({"network": {"allow": [f"{outside['private']}/32", "169.254.0.0/16"]}})
     with mine.kernel() as kernel:
         assert knock(kernel, doors) == [doors[0]]
+
+
+def test_the_address_of_a_server_that_has_died_is_not_anothers(
+    new_student: Callable[[], Server], server: Callable[..., str]
+) -> None:
+    """The proxy's route stays until the hub notices. Cookies and unsaved work must not reach the next student."""
+    erin, mallory = new_student(), new_student()
+    erin.start()
+    address = containers.address(server, erin.name)
+    server("docker", "kill", containers.identifier(server, erin.name))
+    mallory.start()
+    assert containers.address(server, mallory.name) != address
+    answer = erin.write("exam.txt", "ERINS ANSWERS")
+    assert answer.status_code >= 400
+    assert mallory.get("api/contents/exam.txt").status_code == 404
+    wait_until(lambda: not erin.is_known, "the hub has noticed", 90)
+    erin.start()
+    assert containers.address(server, erin.name) == address
+    erin.stop()
+    mallory.stop()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+    from nginx.site import Site
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 
@@ -50,6 +52,22 @@ def test_the_page_opens_by_itself_when_the_class_is_back(directory: Path, browse
             playwright.expect(tab).not_to_have_title("Back in a moment", timeout=15_000)
             assert f'"uri": "{page.split("#", maxsplit=1)[0]}"' in tab.content()
         tab.close()
+
+
+def test_a_browser_with_too_many_cookies_gets_rid_of_them(site: Site, browser: Browser) -> None:
+    """A page of a student can set cookies for all host names below the class's."""
+    tab = browser.new_page()
+    tab.context.add_cookies([{"name": f"bomb{n}", "value": "x" * 3900, "url": site.url} for n in range(20)])
+    shown = tab.goto(f"{site.url}/hub/login")
+    assert shown is not None
+    assert shown.status == 400
+    assert tab.get_by_role("heading").inner_text() == "Too many cookies"
+    playwright.expect(tab.get_by_role("link", name="Sign in")).to_be_visible()
+    shown = tab.goto(f"{site.url}/hub/login")
+    assert shown is not None
+    assert shown.status == 200
+    assert tab.context.cookies() == []
+    tab.close()
 
 
 def test_a_form_that_was_sent_meanwhile_is_not_sent_again(directory: Path, browser: Browser) -> None:

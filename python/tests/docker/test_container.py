@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from classroom.docker.container import MPS, Order, create_arguments
+from classroom.docker.container import MPS, Order, container_address, create_arguments
 from classroom.docker.seccomp import seccomp_profile
 from classroom.settings.models import Mps, Network, Student
 
+NETWORK = Network(subnet=IPv4Network("10.9.0.0/28"))
 ORDER = Order(name="classroom-ada", user="ada", home="classroom-home-ada", environment={"HOME": "/evil", "A": "1"})
 
 
@@ -109,3 +110,17 @@ def test_devices_are_requested_by_their_cdi_names() -> None:
     (request,) = host["DeviceRequests"]
     assert (request["Driver"], request["DeviceIDs"]) == ("cdi", list(names))
     assert "DeviceRequests" not in arguments()["host_config"]
+
+
+def test_each_account_has_an_address_of_its_own() -> None:
+    addresses = [container_address(NETWORK, number) for number in range(13)]
+    assert len(set(addresses)) == 13
+    assert not {NETWORK.gateway, NETWORK.subnet.network_address, NETWORK.subnet.broadcast_address} & set(addresses)
+    assert container_address(NETWORK, 13) == addresses[0]
+    assert all(address in NETWORK.subnet for address in addresses)
+
+
+def test_a_container_gets_the_address_of_its_account() -> None:
+    order = replace(ORDER, address=container_address(NETWORK, 7))
+    config = create_arguments(order, Student(), NETWORK)["networking_config"]["EndpointsConfig"]
+    assert config == {"classroom": {"IPAMConfig": {"IPv4Address": "10.9.0.9"}}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from typing import Any
 
 from classroom.docker.container import GROUPS, Order, create_arguments
@@ -37,6 +38,7 @@ def order(**changes: Any) -> Order:
         "home": "classroom-home-ada",
         "environment": {"JUPYTERHUB_API_TOKEN": "t0ken", "JUPYTERHUB_USER": "ada", "CLASSROOM_KERNEL_IDLE": "3600"},
         "labels": lease_labels((), (), "none") | {GROUPS: ""},
+        "address": IPv4Address("10.213.0.9"),
     }
     return Order(**(values | changes))
 

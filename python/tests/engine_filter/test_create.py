@@ -32,6 +32,16 @@ def test_the_spawners_own_container_passes(groups: tuple[str, ...], network: dic
     assert passes(copy.deepcopy(body), network=network) == body
 
 
+@pytest.mark.parametrize(
+    "address", ["10.213.0.0", "10.213.0.1", "10.213.15.255", "192.168.0.9", "fd00::9", "", None, 9]
+)
+def test_an_address_that_is_no_containers_is_refused(address: object) -> None:
+    body = samples.body(samples.settings())
+    body["NetworkingConfig"]["EndpointsConfig"]["classroom"]["IPAMConfig"]["IPv4Address"] = address
+    with pytest.raises(RefusedError, match="NetworkingConfig"):
+        passes(body)
+
+
 def test_a_container_of_an_engine_without_the_right_to_raise_limits_passes() -> None:
     body = samples.body(samples.settings(), raises_limits=False)
     assert len(body["HostConfig"]["Ulimits"]) == 1

@@ -104,3 +104,21 @@ def test_no_role_has_access_to_a_students_server() -> None:
 
 def test_the_database_is_in_the_state_directory() -> None:
     assert made(paths={"state": str(Path("/srv/class"))}).JupyterHub.db_url == "sqlite:////srv/class/jupyterhub.sqlite"
+
+
+def test_servers_share_the_host_name_of_the_hub_by_default() -> None:
+    assert "subdomain_host" not in made().JupyterHub
+
+
+def test_each_server_has_a_host_name_below_the_hubs() -> None:
+    hub = made(site={"external_url": "https://c.org/", "origins": "each"}).JupyterHub
+    assert hub.subdomain_host == "https://c.org"
+    assert "subdomain_hook" not in hub  # JupyterHub's own
+    assert hub.cookie_host_prefix_enabled
+
+
+def test_all_servers_have_a_second_host_name() -> None:
+    site = {"external_url": "http://c.org:8000/", "origins": "two", "servers_url": "http://s.org:8000/"}
+    hub = made(site=site).JupyterHub
+    assert hub.subdomain_hook("ada", "c.org", kind="user") == "s.org"
+    assert not hub.cookie_host_prefix_enabled

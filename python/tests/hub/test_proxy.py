@@ -45,3 +45,8 @@ def test_error_pages_come_from_the_hub_or_from_a_directory() -> None:
 def test_the_token_is_in_the_environment_and_not_on_the_command_line() -> None:
     assert proxy_environment({"PATH": "/bin"}, "secret") == {"PATH": "/bin", "CONFIGPROXY_AUTH_TOKEN": "secret"}
     assert not any("secret" in part for part in proxy_command(Proxy(), "http://127.0.0.1:8081"))
+
+
+def test_the_proxy_routes_by_host_name_if_servers_have_their_own() -> None:
+    assert "--host-routing" in proxy_command(Proxy(), "http://127.0.0.1:8081", by_host=True)
+    assert "--host-routing" not in proxy_command(Proxy(), "http://127.0.0.1:8081")

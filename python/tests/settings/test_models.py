@@ -41,6 +41,13 @@ def test_durations_are_read_in_their_units(tmp_path: Path, written: object, seco
         ({"admins": ["Bad Name"]}, "admins.0: write a name of at most 32 lower-case letters"),
         ({"student": {"memory": "4 GB"}}, 'student.memory: write a size such as "512M" or "4G", not "4 GB"'),
         ({"student": {"environment": {"LD_PRELOAD": "x"}}}, "environment.LD_PRELOAD is not yours to set"),
+        ({"site": {"externalUrl": "", "origins": "each"}}, "needs the host name of the hub: set externalUrl"),
+        ({"site": {"externalUrl": "http://10.0.0.5/", "origins": "each"}}, "a host name in externalUrl"),
+        ({"site": {"externalUrl": "https://c.org/", "origins": "two"}}, "needs a second host name: set serversUrl"),
+        (
+            {"site": {"externalUrl": "https://c.org/", "origins": "two", "serversUrl": "https://s.org:8443/"}},
+            "serversUrl needs the scheme and the port of externalUrl",
+        ),
         ({"gpu": {"policy": "devices"}}, 'write devices = ["0"]'),
         ({"gpu": {"policy": "all", "devices": ["0"]}}, "leave devices out"),
         ({"gpu": {"longestLease": "10m"}}, 'write longestLease = "20m" or more'),

@@ -79,6 +79,22 @@ class Order:
     """In addition to those of every container."""
     raises_limits: bool = True
     """As in `sandbox`."""
+    address: IPv4Address | None = None
+    """Address on the class bridge; None for one that the engine chooses."""
+
+
+def container_address(network: Network, number: int) -> IPv4Address:
+    """Return the address for a student's container. It is the same at each start.
+
+    The engine gives the address of a container that has just ended to the next one. Requests for the student of the
+    first, with cookies and unsaved work, would arrive there until the proxy's route is removed.
+
+    Args:
+        network: the class bridge.
+        number: of the student's account; numbers above the size of the subnet begin again.
+    """
+    # Without the address of the network, its gateway and the broadcast address.
+    return network.subnet[2 + number % (network.subnet.num_addresses - 3)]
 
 
 def create_arguments(order: Order, student: Student, network: Network) -> dict[str, Any]:
@@ -102,7 +118,15 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
         | dict(order.labels),
         "stop_timeout": student.stop_timeout,
         "host_config": host,
+        **_at_address(order.address, network),
     }
+
+
+def _at_address(address: IPv4Address | None, network: Network) -> dict[str, Any]:
+    if address is None:
+        return {}
+    endpoint = {"IPAMConfig": {"IPv4Address": str(address)}}
+    return {"networking_config": {"EndpointsConfig": {network.name: endpoint}}}
 
 
 def template_arguments(image: str, network: Network) -> dict[str, Any]:

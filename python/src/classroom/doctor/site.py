@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from classroom.doctor import http, units
 from classroom.doctor.checks import NotCheckedError, ok, only_root, reason, warning, wrong
 from classroom.doctor.http import Endpoint
+from classroom.web import gate_proof
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from classroom.settings.models import Settings
 
 HUB, PROXY, NGINX, WEBSOCKETS = "hub", "proxy", "Nginx", "websockets"
-_PREFIX = "classroom-doctor-"
 
 
 def check_hub(settings: Settings) -> Iterable[Finding]:
@@ -69,6 +70,11 @@ def check_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
         address: the address of Nginx on this machine; None detects it.
     """
     start = units.restart("nginx", "nginx")
+    if (trial := _front_of_a_trial(settings)) and not address:
+        says = f"Nobody answers in place of it: browsers reach the proxy itself, at {trial.listen}."
+        yield warning(NGINX, f"{says} This is enough for a trial.")
+        yield from _check_websockets(settings, trial)
+        return
     tried = [_front(settings, address)] if address else fronts(settings)
     for place in tried:
         try:
@@ -83,11 +89,6 @@ def check_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
         yield from _check_websockets(settings, place)
         return
     places = " or ".join(place.listen for place in tried)
-    if (trial := _front_of_a_trial(settings)) and not address:
-        says = f"Nothing answers at {places}; browsers reach the proxy itself, at {trial.listen}."
-        yield warning(NGINX, f"{says} This is enough for a trial.")
-        yield from _check_websockets(settings, trial)
-        return
     yield wrong(NGINX, f"Nothing answers at {places}: no browser reaches the class.", start)
 
 
@@ -112,14 +113,26 @@ def _check_websockets(settings: Settings, front: Endpoint) -> Iterable[Finding]:
 
 
 async def _send_message(settings: Settings, front: Endpoint, token: str) -> str | None:
-    api, path = Endpoint(settings.proxy.api), f"{_base(settings)}user/{_PREFIX}{secrets.token_hex(16)}/"
-    route = f"/api/routes{quote(path.rstrip('/'))}"
+    name = gate_proof.PREFIX + secrets.token_hex(16)
+    api, path = Endpoint(settings.proxy.api), f"{_base(settings)}user/{name}/"
+    host = _host_of_server(settings, name)
+    route = f"/api/routes{'/' + host.partition(':')[0] if host else ''}{quote(path.rstrip('/'))}"
+    headers = {**front.headers, "Authorization": gate_proof.authorization(token, name)}
+    front = replace(front, host=host or front.host, headers=headers)
     async with http.echo_server() as port:
         await http.request(api, "POST", route, _authorization(token), {"target": f"http://127.0.0.1:{port}"})
         try:
             return await http.websocket_problem(front, path)
         finally:
             await http.request(api, "DELETE", route, _authorization(token))
+
+
+def _host_of_server(settings: Settings, name: str) -> str:
+    """Return the host name of a server with its port; empty where servers have the hub's."""
+    site = settings.site
+    if site.origins == "two":
+        return urlsplit(site.servers_url).netloc
+    return f"{name}.{urlsplit(site.external_url).netloc}" if site.origins == "each" else ""
 
 
 def fronts(settings: Settings) -> list[Endpoint]:
@@ -138,9 +151,12 @@ def fronts(settings: Settings) -> list[Endpoint]:
 def _front_of_a_trial(settings: Settings) -> Endpoint | None:
     """Return the proxy's address for browsers if no Nginx is in front of it, as in `make demo`."""
     listen = settings.proxy.listen
-    if settings.site.external_url or listen.startswith("unix:"):
+    if listen.startswith("unix:"):
         return None
-    place = Endpoint(listen.replace("0.0.0.0", "127.0.0.1"))  # noqa: S104 - to connect to
+    url = urlsplit(settings.site.external_url)
+    if url.netloc and str(url.port) != listen.rpartition(":")[2]:
+        return None
+    place = Endpoint(listen.replace("0.0.0.0", "127.0.0.1"), url.netloc or "localhost")  # noqa: S104 - to connect to
     try:
         is_hub = http.get(place, f"{_base(settings)}hub/health").status == 200
     except OSError:

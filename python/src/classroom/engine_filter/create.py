@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from docker.types import ContainerConfig
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from classroom.gpus.inventory import Inventory
     from classroom.settings.groups import StudentRules
-    from classroom.settings.models import Gpu, Settings
+    from classroom.settings.models import Gpu, Network, Settings
 
 # JupyterHub's variables, and those that the hub's configuration and spawner set.
 _HUB_VARIABLE = re.compile(r"(JUPYTERHUB_[A-Z_]+|JPY_API_TOKEN|JUPYTER_IMAGE_SPEC|CLASSROOM_[A-Z_]+)")
@@ -106,6 +107,7 @@ def _student(
         labels=lease_labels(devices, _identities(labels), rules.gpu.policy, student_limit(rules.gpu))
         | {GROUPS: ",".join(rules.groups)},
         raises_limits=_raises_limits(body),
+        address=_address(body, settings.network),
     )
     return engine_body(create_arguments(order, rules.student, settings.network))
 
@@ -202,6 +204,17 @@ def _raises_limits(body: Mapping[str, Any]) -> bool:
     host = body.get("HostConfig")
     limits = host.get("Ulimits") if isinstance(host, dict) else None
     return isinstance(limits, list) and len(limits) > 1
+
+
+def _address(body: Mapping[str, Any], network: Network) -> IPv4Address:
+    config: Any = body.get("NetworkingConfig")
+    try:
+        address = IPv4Address(config["EndpointsConfig"][network.name]["IPAMConfig"]["IPv4Address"])
+    except (AddressValueError, KeyError, TypeError) as error:
+        raise RefusedError("NetworkingConfig has no address of the class's bridge.") from error
+    if not network.gateway < address < network.subnet.broadcast_address:
+        raise RefusedError(f"NetworkingConfig has the address {address}, which is no container's.")
+    return address
 
 
 def _identities(labels: Mapping[str, str]) -> tuple[str, ...]:

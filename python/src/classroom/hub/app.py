@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _START_PAUSE = 2.0  # seconds between two tries while the engine is away
 
+_MAX_BODY = 4 * 1024**2  # bytes; the largest request of the class is a list of accounts
+"""Requests for students' servers that do not run come to the hub, and uploads of any size are among them."""
+
 _starts = ThreadPoolExecutor(64, thread_name_prefix="start")
 """Their own: a start needs asyncio's threads to come to an end, and would wait for those that wait for it."""
 
@@ -242,6 +245,7 @@ class ClassroomHub(JupyterHub):
         self.autostart = Autostart(self.db, self, self.class_settings.gpu.offer)
         await self.proxy.wait_up()
         await super().start()
+        self.http_server.conn_params.max_body_size = _MAX_BODY
         self._watcher = asyncio.create_task(self.proxy.watch())
         if self.gpu_scheduler is not None and offers_gpus(self.class_settings):
             controller = GpuController(

@@ -14,6 +14,8 @@ from jupyterhub.proxy import ConfigurableHTTPProxy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jupyterhub.user import User
+
     from classroom.settings.models import Proxy
 
 _WATCH_INTERVAL = 1.0  # seconds: one request over a local socket; a student who reloads meanwhile is sent to the hub
@@ -33,6 +35,15 @@ class ClassroomProxy(ConfigurableHTTPProxy):
         for route in routes.values():
             route["data"].pop("last_activity", None)
         return routes
+
+    async def add_user(self, user: User, server_name: str = "") -> None:
+        """Add the route to a server, after the routes of others to the same address are removed."""
+        target = user.spawners[server_name].server.host
+        for path, route in (await self.get_all_routes()).items():
+            if route["target"] == target and route["data"].get("user", user.name) != user.name:
+                self.log.warning("Removing the route %s, because its address belongs to %s now", path, user.name)
+                await self.delete_route(path)
+        await super().add_user(user, server_name)
 
     async def watch(self) -> None:
         """Restore the routes whenever the proxy has lost them. This runs until it is cancelled.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker.errors
 from dockerspawner import DockerSpawner
+from jupyterhub import orm
 from jupyterhub.spawner import SpawnException
 from traitlets import Instance, Tuple, Unicode, default
 
@@ -22,7 +23,7 @@ from classroom.docker.client import (
     missing_mount_source,
     shared_engine,
 )
-from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, create_arguments
+from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, container_address, create_arguments
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import Busy, Granted, NoGpu, may_queue, student_limit
 from classroom.gpus.leases import lease_labels
@@ -34,6 +35,7 @@ from classroom.storage.client import call_helper, copy_image_home
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from ipaddress import IPv4Address
 
     from classroom.gpus.scheduler import GpuScheduler
     from classroom.gpus.snapshot import GpuSnapshot
@@ -278,11 +280,19 @@ class ClassroomSpawner(DockerSpawner):
             labels=lease_labels(names, identities, rules.gpu.policy, student_limit(rules.gpu))
             | {GROUPS: ",".join(rules.groups)},
             raises_limits=self.engine.raises_limits,
+            address=self._free_address(),
         )
         if names and rules.gpu.uses_mps:
             await self._create_mps_client(order, rules)
         else:
             await self._create_container(order, rules)
+
+    def _free_address(self) -> IPv4Address:
+        """Return the address of this student, or the next one if the server of another has it."""
+        servers = self.db.query(orm.Server.ip).join(orm.Spawner, orm.Spawner.server_id == orm.Server.id)
+        used = {ip for (ip,) in servers.filter(orm.Spawner.user_id != self.user.id)}
+        addresses = (container_address(self.settings.network, self.user.id + step) for step in range(len(used) + 1))
+        return next(address for address in addresses if str(address) not in used)
 
     async def _create_mps_client(self, order: Order, rules: StudentRules) -> None:
         """Create a client of CUDA's Multi-Process Service; a container without it where the service has never run."""

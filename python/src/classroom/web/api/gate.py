@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from jupyterhub.handlers import BaseHandler
 
 from classroom.web.gate import admits
+from classroom.web.gate_proof import is_proof
 
 _SERVER_ERROR = 500
 
@@ -20,7 +21,11 @@ class Gate(BaseHandler):
         """Answer by the headers `X-Classroom-Gate` (the cookie), `X-Classroom-Server` and `Authorization`."""
         headers = self.request.headers
         server = unquote(headers.get("X-Classroom-Server", ""))
-        is_admitted = admits(self, headers.get("X-Classroom-Gate", ""), server) or self._has_token(server)
+        is_admitted = (
+            admits(self, headers.get("X-Classroom-Gate", ""), server)
+            or self._has_token(server)
+            or is_proof(self.proxy.auth_token, server, headers.get("Authorization", ""))
+        )
         self.set_status(204 if is_admitted else 403)
         self.finish()
 

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from jupyterhub.utils import url_path_join
 from tornado import web
 
+from classroom.audit.events import Action, record
 from classroom.web.gate import (
     STATE_COOKIE,
     cookie_name,
@@ -40,6 +41,8 @@ class GatePage(Page):
         elif not owner.spawner.ready:
             self.redirect(url_path_join(self.hub.base_url, target))
         elif self._has_own_origin(owner):
+            if user.name != owner.name:
+                record(Action.SERVER_VISITED, owner.name)
             ticket = quote(make_ticket(self, make_pass(user, owner.name), state), safe="")
             self.redirect(f"{owner.host}{self.hub.base_url}gate-open/{ticket}{target}")
         else:
