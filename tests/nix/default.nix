@@ -157,6 +157,10 @@ in
       module
     ]).config.services.classroom.settingsFile.settings;
 
+  # Of the whole system with minimal.nix and a module.
+  configuration =
+    module: path: lib.getAttrFromPath path (few [ ../hosts/minimal.nix module ]).config;
+
   value = module: path: lib.getAttrFromPath path (alone module).config.services.classroom;
 
   options = map (option: {

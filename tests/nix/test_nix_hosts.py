@@ -67,6 +67,19 @@ def test_the_options_on_the_page_of_groups_evaluate() -> None:
     assert (groups["ml2026"]["gpu"]["perStudent"], groups["staff"]["gpu"]["policy"]) == (2, "all")
 
 
+def test_the_page_of_nixos_shows_how_each_server_gets_a_host_name() -> None:
+    text = (REPOSITORY / "docs/how-to/nixos.md").read_text().partition("## Host names of students' servers")[2]
+    module = text.partition("```nix\n")[2].partition("```")[0]
+    assert evaluate(f"t.assertions {{ page = {module}; }}") == {"page": []}
+    paths = {
+        "origins": ["services", "classroom", "site", "origins"],
+        "certificate": ["security", "acme", "certs", "hub.example.org", "extraDomainNames"],
+    }
+    words = {name: " ".join(f'"{part}"' for part in path) for name, path in paths.items()}
+    listed = " ".join(f"{name} = t.configuration ({module}) [ {path} ];" for name, path in words.items())
+    assert evaluate(f"{{ {listed} }}") == {"origins": "each", "certificate": ["*.hub.example.org"]}
+
+
 def test_the_readme_of_nixos_shows_a_host_that_evaluates() -> None:
     text = (REPOSITORY / "docs/how-to/nixos.md").read_text()
     for name in ("minimal", "gpu", "tunnel"):
