@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import select
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nginx.site import GATE, SCRIPT
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,3 +86,20 @@ def test_a_room_behind_one_address_has_its_pages_and_websockets(site: Site) -> N
             assert {connection.recv(12) for connection in own} == {b"HTTP/1.1 101"}
         with site.client("127.0.0.43", headers=SCRIPT) as browser:
             assert {browser.get("/hub/home").status_code for _ in range(ROOM)} == {200}
+
+
+@pytest.mark.usefixtures("many_files")
+def test_one_address_fills_no_disk_with_half_bodies(site: Site) -> None:
+    """Each of them may have 1 MB, which Nginx stores until it is complete."""
+    host, port = site.front.listen[0].split(":")
+    head = f"POST /hub/gpus HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000000\r\n\r\n"
+    with closing([]) as sockets:
+        for _ in range(300):
+            sockets.append(socket.create_connection((host, int(port)), 10, ("127.0.0.44", 0)))
+            sockets[-1].sendall(head.encode() + b"x" * 10_000)
+        wait_until(lambda: len(select.select(sockets, [], [], 0)[0]) >= 44, "44 are refused", 10)
+        refused = select.select(sockets, [], [], 0.5)[0]
+        assert {connection.recv(12) for connection in refused} == {b"HTTP/1.1 429"}
+        assert len(refused) == 44
+        with site.client("127.0.0.45", headers=SCRIPT) as browser:
+            assert browser.post("/hub/gpus", content=b"x" * 900_000).status_code == 200
