@@ -191,3 +191,18 @@ def test_secrets_of_hub_and_proxy_are_not_visible_to_others(server: Verb) -> Non
         + server("logs", "proxy")
     )
     assert [name for name, secret in zip(names, secrets, strict=True) if secret and secret in shown] == []
+
+
+@pytest.mark.parametrize("restarted", [None, "hub", "engine"])
+def test_a_server_that_dies_is_noticed_within_two_seconds(
+    work: tuple[Server, Kernel], server: Verb, restarted: str | None
+) -> None:
+    mine = work[0]
+    if restarted:
+        server("restart", restarted)
+        still_there(work)
+        time.sleep(2)  # the hub asks the engine for events again after a second
+    server("docker", "kill", str(container(server, mine.name)["id"]))
+    wait_until(lambda: not mine.is_known, "the hub has noticed", 2, 0.1)
+    assert mine.get("api/status").status_code in {302, 404, 424, 503}
+    mine.start()

@@ -25,6 +25,7 @@ from classroom.hub_api import HubClient
 from classroom.notices import NoticeBoard
 from classroom.settings.groups import offers_gpus
 from classroom.settings.models import Settings
+from classroom.spawner.deaths import watch_deaths
 from classroom.spawner.docker import ClassroomSpawner
 from classroom.storage.client import StorageMonitor
 from classroom.web.pages.base import template_vars
@@ -66,6 +67,7 @@ class ClassroomHub(JupyterHub):
     """Starts servers for the GPU queue."""
     _watcher: asyncio.Task[None] | None = None
     _gpu_controller: asyncio.Task[None] | None = None
+    _deaths: asyncio.Task[None] | None = None
     _storage: StorageMonitor | None = None
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
@@ -131,6 +133,12 @@ class ClassroomHub(JupyterHub):
         events.record(Action.SERVER_ENDED, user.name, by=THE_HUB)
         await self.proxy.delete_user(user, name)
         await self._forget(user, name)
+
+    async def _died(self, name: str) -> None:
+        """Take the route away from a server that has ended by itself; a start or stop in progress goes on."""
+        user = self._find(name)
+        if user is not None and user.spawner.active and not user.spawner.pending:
+            await user.spawner.poll_and_notify()
 
     async def _forget(self, user: User, name: str) -> None:
         try:
@@ -247,6 +255,8 @@ class ClassroomHub(JupyterHub):
         await super().start()
         self.http_server.conn_params.max_body_size = _MAX_BODY
         self._watcher = asyncio.create_task(self.proxy.watch())
+        if issubclass(self.spawner_class, ClassroomSpawner):
+            self._deaths = asyncio.create_task(watch_deaths(self.class_settings, self._died, self.log))
         if self.gpu_scheduler is not None and offers_gpus(self.class_settings):
             controller = GpuController(
                 self.class_settings,
