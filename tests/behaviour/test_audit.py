@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from behaviour.people import PASSWORD, Visitor, api, shown_password
+from behaviour.two_factor import login, turn_on
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ def test_no_secret_is_in_the_log_or_the_journal(  # noqa: PLR0917 - fixtures
     wrong, typed = "a wrong password typed", "password-in-the-name-field"
     visit().sign_in(name, wrong)
     visit().sign_in(typed, wrong)
+    phone, recovery = turn_on(student)
+    visitor = visit()
+    login(visitor, name, recovery[0])
+    visitor.get("/hub/logout")
+    login(student, name, phone.code())
     token = api(student, "POST", f"users/{name}/tokens", {"note": "n"}).json()["token"]
     once = shown_password(admin.post(f"/hub/change-password/{name}", {}))
     code: str = terminal.ask("users", "invite", "--count", "1")[0]["code"]
@@ -110,12 +116,14 @@ def test_no_secret_is_in_the_log_or_the_journal(  # noqa: PLR0917 - fixtures
     form: dict[str, str | list[str]] = {"signup_password": words, "signup_password_confirmation": words, "code": code}
     assert visit().post("/hub/signup", {"username": f"{name}-c", **form}).url.path == "/hub/login"
     actions = {row["action"] for row in events(terminal, name) + events(terminal, f"{name}-c")}
-    assert {"login-failed", "token-created", "password-reset", "code-used"} <= actions
+    expected = {"login-failed", "token-created", "password-reset", "code-used", "two-factor-on", "recovery-code-used"}
+    assert expected <= actions
 
     lines = [line for line in server("logs", "hub").splitlines() if line.startswith('{"time"')]
     assert any(json.loads(line).get("user") == name for line in lines)
     text = "\n".join([*lines, json.dumps(terminal.ask("audit"))])
-    secrets = [PASSWORD, wrong, typed, token, once, code, words, *cookies]
+    assert len(recovery) == 10
+    secrets = [phone.key, *recovery, PASSWORD, wrong, typed, token, once, code, words, *cookies]
     assert [secret for secret in secrets if len(secret) > 5 and secret in text] == []
 
 

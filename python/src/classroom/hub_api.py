@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from classroom.settings.models import Settings
 
+COMMAND_AGENT = "classroom"
+HUB_AGENT = "classroom-hub"
+"""Of the hub itself, which starts servers for the queue."""
 _TIMEOUT = 300  # seconds: thousands of accounts, or servers that take long to stop
 _CREDENTIALS = Path("/run/credentials/classroom-hub.service")
 """Where systemd keeps the credentials of the hub's unit; root may read them (systemd.exec(5))."""
@@ -58,16 +61,18 @@ class HubClient:
     address: str
     """Of the hub's API, with a slash at the end."""
     token: str = field(repr=False)
+    agent: str = COMMAND_AGENT
+    """Who asks, for the audit log."""
 
     @classmethod
-    def of(cls, settings: Settings) -> HubClient:
+    def of(cls, settings: Settings, agent: str = COMMAND_AGENT) -> HubClient:
         """Return a client of the hub of these settings, with its token for this command.
 
         Raises:
             NoTokenError: the token cannot be read.
         """
         base = urlparse(settings.site.external_url).path or "/"
-        return cls(f"http://{settings.hub.listen}{quote(base)}hub/api/", read_token(settings.paths.state))
+        return cls(f"http://{settings.hub.listen}{quote(base)}hub/api/", read_token(settings.paths.state), agent)
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the answer to a GET. Errors as for `call`."""
@@ -94,7 +99,11 @@ class HubClient:
             self.address + path,
             method=method,
             data=None if data is None else json.dumps(data).encode(),
-            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
+            headers={
+                "Authorization": f"token {self.token}",
+                "Content-Type": "application/json",
+                "User-Agent": self.agent,
+            },
         )
         # Without proxies of the environment: the hub listens on this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

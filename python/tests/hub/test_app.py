@@ -14,7 +14,7 @@ from classroom.hub_api import HubClient
 def test_automatic_starts_leave_threads_for_the_calls_that_they_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     done = threading.Event()
     client = SimpleNamespace(post=lambda _path, _data: done.wait(10))
-    monkeypatch.setattr(HubClient, "of", lambda _settings: client)
+    monkeypatch.setattr(HubClient, "of", lambda _settings, _agent: client)
     hub = cast("Any", SimpleNamespace(class_settings=None))
 
     async def scene() -> None:

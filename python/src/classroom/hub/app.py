@@ -21,7 +21,7 @@ from classroom.docker.container import LABEL
 from classroom.gpus.autostart import Autostart
 from classroom.gpus.controller import GpuController
 from classroom.gpus.scheduler import GpuScheduler
-from classroom.hub_api import HubClient
+from classroom.hub_api import HUB_AGENT, HubClient
 from classroom.notices import NoticeBoard
 from classroom.settings.groups import offers_gpus
 from classroom.settings.models import Settings
@@ -202,7 +202,7 @@ class ClassroomHub(JupyterHub):
         Raises:
             ClassroomError: the start was refused, or has failed already.
         """
-        client = HubClient.of(self.class_settings)
+        client = HubClient.of(self.class_settings, HUB_AGENT)
         path = f"users/{quote(name, safe='')}/server"
         await asyncio.get_running_loop().run_in_executor(_starts, client.post, path, {})
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from classroom.accounts.service import COMMAND_LINE
+from classroom.audit.events import THE_HUB
+from classroom.hub_api import HUB_AGENT
 
 if TYPE_CHECKING:
     from tornado.web import RequestHandler
@@ -23,4 +25,6 @@ def requester_of(handler: RequestHandler | None) -> tuple[str, str]:
         return "", address
     if user.kind == "user":
         return user.name, address
-    return COMMAND_LINE if user.name == "cli" else f"service {user.name}", address
+    if user.name == "cli":
+        return (THE_HUB, "") if handler.request.headers.get("User-Agent") == HUB_AGENT else (COMMAND_LINE, address)
+    return f"service {user.name}", address
