@@ -212,6 +212,7 @@ def test_an_allowed_private_network_is_reached_and_metadata_still_is_not(
         assert knock(kernel, doors) == [doors[0]]
 
 
+@pytest.mark.attack(81)
 def test_the_address_of_a_server_that_has_died_is_not_anothers(
     new_student: Callable[[], Server], server: Callable[..., str]
 ) -> None:

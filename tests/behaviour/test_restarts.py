@@ -193,6 +193,7 @@ def test_secrets_of_hub_and_proxy_are_not_visible_to_others(server: Verb) -> Non
     assert [name for name, secret in zip(names, secrets, strict=True) if secret and secret in shown] == []
 
 
+@pytest.mark.attack(81)
 @pytest.mark.parametrize("restarted", [None, "hub", "engine"])
 def test_a_server_that_dies_is_noticed_within_two_seconds(
     work: tuple[Server, Kernel], server: Verb, restarted: str | None

@@ -54,6 +54,7 @@ def test_the_page_opens_by_itself_when_the_class_is_back(directory: Path, browse
         tab.close()
 
 
+@pytest.mark.attack(26)
 def test_a_browser_with_too_many_cookies_gets_rid_of_them(site: Site, browser: Browser) -> None:
     """A page of a student can set cookies for all host names below the class's."""
     tab = browser.new_page()
