@@ -23,7 +23,7 @@ _SILENCE = 600  # seconds without an event, until the connection is made again
 async def watch_deaths(settings: Settings, died: Callable[[str], Awaitable[None]], log: Logger) -> None:
     """Call `died` with the name of each student whose container ends. This runs until it is cancelled.
 
-    Events of a time without the engine are missing. Whoever polls the containers finds those deaths.
+    Events of a time without the engine are missing. The polls of the containers find those deaths.
     """
     loop, names = asyncio.get_running_loop(), asyncio.Queue[str]()
     is_over = threading.Event()
