@@ -3,8 +3,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,24 @@ def test_a_flood_of_failed_logins_neither_fills_the_disk_nor_hides_others(
         events.record(Action.LOGIN_FAILED)
     events.record(Action.LOGIN, "ada")
     assert [event["action"] for event in written(tmp_path)] == ["login-failed"] * 3 + ["omitted", "login"]
+
+
+def test_the_events_of_another_day_are_in_a_file_of_that_day(tmp_path: Path) -> None:
+    directory = tmp_path / "audit"
+    first = AuditFile(directory, 86400 * 30)
+    first.emit(logging.makeLogRecord({"msg": "first"}))
+    first.close()
+    day = datetime.now(UTC) - timedelta(days=3)
+    os.utime(directory / log.FILE_NAME, (day.timestamp(), day.timestamp()))
+    second = AuditFile(directory, 86400 * 30)
+    second.emit(logging.makeLogRecord({"msg": "second"}))
+    second.close()
+    older = directory / f"{log.FILE_NAME}.{day:%Y-%m-%d}"
+    assert {file.name: file.read_text() for file in directory.iterdir()} == {
+        older.name: "first\n",
+        log.FILE_NAME: "second\n",
+    }
+    assert {stat.S_IMODE(file.stat().st_mode) for file in directory.iterdir()} == {0o600}
 
 
 def test_files_that_are_too_old_are_deleted_and_others_stay(tmp_path: Path) -> None:
