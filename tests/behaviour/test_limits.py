@@ -172,3 +172,12 @@ def test_a_students_program_does_not_fill_the_disk_with_the_servers_log(
     )
     kept = server("docker", "logs", containers.identifier(server, mine.name))
     assert 0 < len(kept) < 11 * MB
+
+
+def test_a_library_starts_as_many_threads_as_the_student_has_cores(
+    mine: Server, kernel: Kernel, limits: dict[str, Any], server: Verb
+) -> None:
+    variables = dict(item.split("=", 1) for item in containers.inspect(server, mine.name)["Config"]["Env"])
+    assert kernel.ask("__import__('os').environ['OMP_NUM_THREADS']") == str(round(limits["cpus"]))
+    assert variables["MEM_LIMIT"] == str(size(limits["memory"]))
+    assert variables["JUPYTER_IMAGE_SPEC"] == containers.inspect(server, mine.name)["Config"]["Image"]

@@ -39,6 +39,18 @@ def test_the_limits_are_those_of_the_settings() -> None:
     assert f"size={256 * 1024**2}" in host["Tmpfs"]["/tmp"]
 
 
+@pytest.mark.parametrize(("cpus", "threads"), [(0.5, "1"), (1.4, "1"), (2, "2"), (3.6, "4")])
+def test_libraries_learn_the_limits(cpus: float, threads: str) -> None:
+    variables = arguments(cpus=cpus, memory="2G")["environment"]
+    assert {variables[name] for name in ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "PYTHON_CPU_COUNT")} == {threads}
+    assert (variables["CPU_LIMIT"], variables["MEM_LIMIT"]) == (str(cpus), str(2 * 1024**3))
+
+
+def test_an_operator_may_choose_another_number_of_threads() -> None:
+    variables = arguments(environment={"OMP_NUM_THREADS": "7"})["environment"]
+    assert (variables["OMP_NUM_THREADS"], variables["MKL_NUM_THREADS"]) == ("7", "2")
+
+
 def test_limits_that_the_kernel_counts_by_user_are_lifted_where_the_engine_can() -> None:
     def limits(order: Order) -> dict[str, int]:
         found = create_arguments(order, Student(), Network())["host_config"]["Ulimits"]

@@ -57,6 +57,30 @@ ENVIRONMENT = {
     "PIP_NO_CACHE_DIR": "1",
 }
 
+# Libraries count the machine's cores and start a thread for each: with two cores of 64, most of these threads wait.
+_THREADS = (
+    "OMP_NUM_THREADS",  # OpenMP, and with it PyTorch, scikit-learn and FAISS
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "NUMBA_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",  # joblib
+    "PYTHON_CPU_COUNT",  # os.cpu_count() of Python 3.13
+)
+
+
+def limit_variables(student: Student) -> dict[str, str]:
+    """Return the environment variables by which programs learn the limits of their container.
+
+    `CPU_LIMIT` (cores) and `MEM_LIMIT` (bytes) are JupyterHub's (https://jupyterhub.readthedocs.io,
+    `Spawner.cpu_limit`); jupyter-resource-usage reads them.
+    """
+    threads = str(max(1, round(student.cpus)))
+    return {"CPU_LIMIT": f"{student.cpus:g}", "MEM_LIMIT": str(student.memory)} | dict.fromkeys(_THREADS, threads)
+
 
 @dataclass(frozen=True)
 class Order:
@@ -109,7 +133,7 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
         "command": list(order.command) if order.command else None,
         "user": USER,
         "working_dir": HOME,
-        "environment": dict(student.environment) | ENVIRONMENT | dict(order.environment),
+        "environment": limit_variables(student) | dict(student.environment) | ENVIRONMENT | dict(order.environment),
         "labels": {
             LABEL + "user": order.user,
             LABEL + "network": network.name,

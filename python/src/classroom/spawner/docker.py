@@ -265,6 +265,7 @@ class ClassroomSpawner(DockerSpawner):
         environment = self.get_env()
         # For the hub's cookie only: with it, the server's would be sent to the servers of others at the same host name.
         environment["JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED"] = "0"
+        environment["JUPYTER_IMAGE_SPEC"] = rules.student.image  # upstream's is its own default
         names, identities = (gpus.names, gpus.identities) if isinstance(gpus, Granted) else ((), ())
         if isinstance(gpus, NoGpu):
             self.log.info("%s starts without a GPU: %s", self._log_name, gpus.reason)
