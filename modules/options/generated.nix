@@ -14,7 +14,7 @@ in
     externalUrl = mkOption {
       type = own.url;
       default = "http://localhost:8000/";
-      description = "The address that browsers use. It may have a path, except on NixOS, where Nginx serves the class at the root of its domain. Empty: any address; only for a class that nobody needs to reach by one address.";
+      description = "The address that browsers use, without a path. Empty: any address; only for a class that nobody needs to reach by one address.";
     };
     origins = mkOption {
       type = types.enum [ "one" "two" "each" ];

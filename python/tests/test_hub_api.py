@@ -93,10 +93,9 @@ def test_the_hub_is_found_by_the_settings(tmp_path: Path) -> None:
         {
             "paths": {"state": str(tmp_path)},
             "hub": {"listen": "127.0.0.1:9081"},
-            "site": {"externalUrl": "https://example.org/class/"},
         }
     )
-    assert HubClient.of(settings) == HubClient("http://127.0.0.1:9081/class/hub/api/", "secret")
+    assert HubClient.of(settings) == HubClient("http://127.0.0.1:9081/hub/api/", "secret")
 
 
 def test_a_missing_token_is_reported_and_not_created(tmp_path: Path) -> None:

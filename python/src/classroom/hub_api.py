@@ -10,7 +10,6 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlparse
 
 from classroom.errors import ClassroomError
 
@@ -71,8 +70,7 @@ class HubClient:
         Raises:
             NoTokenError: the token cannot be read.
         """
-        base = urlparse(settings.site.external_url).path or "/"
-        return cls(f"http://{settings.hub.listen}{quote(base)}hub/api/", read_token(settings.paths.state), agent)
+        return cls(f"http://{settings.hub.listen}/hub/api/", read_token(settings.paths.state), agent)
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the answer to a GET. Errors as for `call`."""

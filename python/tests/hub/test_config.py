@@ -38,10 +38,6 @@ def test_the_proxy_is_a_separate_process() -> None:
     assert c.ConfigurableHTTPProxy.auth_token == "proxy"
 
 
-def test_a_class_may_be_below_a_path() -> None:
-    assert made(site={"externalUrl": "https://example.org/class"}).JupyterHub.base_url == "/class/"
-
-
 @pytest.mark.attack(28)
 @pytest.mark.parametrize(("scheme", "protected"), [("https", True), ("http", False)])
 def test_with_tls_no_page_at_a_host_name_of_servers_sets_the_hubs_login_cookie(scheme: str, *, protected: bool) -> None:
@@ -52,8 +48,7 @@ def test_with_tls_no_page_at_a_host_name_of_servers_sets_the_hubs_login_cookie(s
 
 
 def test_a_class_without_an_address_uses_the_browsers_address() -> None:
-    site = made(site={"externalUrl": ""}).JupyterHub
-    assert (site.public_url, site.base_url) == ("", "/")
+    assert made(site={"externalUrl": ""}).JupyterHub.public_url == ""
 
 
 def test_admins_come_from_the_settings() -> None:

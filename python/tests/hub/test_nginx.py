@@ -61,7 +61,6 @@ def test_every_path_that_nginx_writes_is_in_its_directory() -> None:
 @pytest.mark.parametrize(
     ("settings", "front", "told"),
     [
-        ({"site": {"externalUrl": "https://x.org/class/"}}, {}, "root of its own host name"),
         ({}, {"certificate": Path("/c.pem")}, "certificate needs its key"),
         ({}, {"key": Path("/k.pem")}, "certificate needs its key"),
         ({}, {"trusted": ("tunnel",)}, "write an address or a network"),

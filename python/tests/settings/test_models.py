@@ -69,6 +69,10 @@ def test_durations_are_read_in_their_units(tmp_path: Path, written: object, seco
         ({"network": {"subnet": "10.0.0.7/24"}}, "network.subnet:"),
         ({"hub": {"listen": "unix:/x"}}, "hub.listen: the hub listens on TCP"),
         ({"hub": {"listen": "127.0.0.1:99999"}}, 'write "unix:/path/to/socket" or "address:port"'),
+        (
+            {"site": {"externalUrl": "https://x.org/class/"}},
+            'not below a path: write only the host name, "https://x.org/"',
+        ),
         ({"site": {"externalUrl": "class.example.org"}}, "write the address that browsers use"),
         ({"accounts": {"passwordLength": 4}}, "accounts.passwordLength: Input should be greater than or equal to 8"),
         ([], "must contain an object"),

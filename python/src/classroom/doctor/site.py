@@ -28,7 +28,7 @@ def check_hub(settings: Settings) -> Iterable[Finding]:
     """Check that the hub answers at the address that Nginx and the proxy use."""
     start = units.restart("classroom-hub", "classroom hub")
     try:
-        answer = http.get(Endpoint(settings.hub.listen), f"{_base(settings)}hub/health")
+        answer = http.get(Endpoint(settings.hub.listen), "/hub/health")
     except OSError as error:
         yield wrong(HUB, f"Nothing answers at {settings.hub.listen} ({reason(error)}): nobody can sign in.", start)
         return
@@ -78,7 +78,7 @@ def check_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
     tried = [_front(settings, address)] if address else fronts(settings)
     for place in tried:
         try:
-            answer = http.get(place, f"{_base(settings)}hub/health")
+            answer = http.get(place, "/hub/health")
         except OSError:
             continue
         if answer.status != 200:
@@ -114,7 +114,7 @@ def _check_websockets(settings: Settings, front: Endpoint) -> Iterable[Finding]:
 
 async def _send_message(settings: Settings, front: Endpoint, token: str) -> str | None:
     name = gate_proof.PREFIX + secrets.token_hex(16)
-    api, path = Endpoint(settings.proxy.api), f"{_base(settings)}user/{name}/"
+    api, path = Endpoint(settings.proxy.api), f"/user/{name}/"
     host = _host_of_server(settings, name)
     route = f"/api/routes{'/' + host.partition(':')[0] if host else ''}{quote(path.rstrip('/'))}"
     headers = {**front.headers, "Authorization": gate_proof.authorization(token, name)}
@@ -158,7 +158,7 @@ def _front_of_a_trial(settings: Settings) -> Endpoint | None:
         return None
     place = Endpoint(listen.replace("0.0.0.0", "127.0.0.1"), url.netloc or "localhost")  # noqa: S104 - to connect to
     try:
-        is_hub = http.get(place, f"{_base(settings)}hub/health").status == 200
+        is_hub = http.get(place, "/hub/health").status == 200
     except OSError:
         return None
     return place if is_hub else None
@@ -188,7 +188,3 @@ def proxy_token(state: Path) -> str:
 
 def _authorization(token: str) -> dict[str, str]:
     return {"Authorization": f"token {token}", "Content-Type": "application/json"}
-
-
-def _base(settings: Settings) -> str:
-    return quote(urlsplit(settings.site.external_url).path or "/")

@@ -33,7 +33,6 @@ def configure(c: Config, settings: Settings, secrets: Secrets) -> None:
 
 def _site(c: Config, settings: Settings) -> None:
     c.JupyterHub.public_url = settings.site.external_url
-    c.JupyterHub.base_url = urlparse(settings.site.external_url).path or "/"
     _origins(c, settings.site)
     c.JupyterHub.log_level = settings.site.log_level
     c.JupyterHub.default_url = _default_url

@@ -47,13 +47,8 @@ def render_nginx_config(settings: Settings, site: NginxSite) -> str:
     Containers get a server of their own on the gateway of the class bridge, unless there are none (`spawner: process`).
 
     Raises:
-        ClassroomError: a value that the file cannot hold, or a class that is not at the root of its site.
+        ClassroomError: a value that the file cannot hold.
     """
-    if settings.site.external_url and not re.fullmatch(r"https?://[^/]+/", settings.site.external_url):
-        raise ClassroomError(
-            f"site.externalUrl: the class has to be at the root of its own host name, not at "
-            f"{settings.site.external_url}; write only the host, such as https://class.example.org/"
-        )
     if (site.certificate is None) != (site.key is None):
         raise ClassroomError("a certificate needs its key and a key its certificate: give both or neither")
     return render_template(

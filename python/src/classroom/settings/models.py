@@ -57,8 +57,8 @@ class Site(_Section):
     title: str = Field(default="Classroom", min_length=1, max_length=60, examples=["Machine Learning 2026"])
     """Shown on every page."""
     external_url: Url = "http://localhost:8000/"
-    """The address that browsers use. It may have a path, except on NixOS, where Nginx serves the class at the root of
-    its domain. Empty: any address; only for a class that nobody needs to reach by one address."""
+    """The address that browsers use, without a path. Empty: any address; only for a class that nobody needs to reach by
+    one address."""
     origins: Literal["one", "two", "each"] = "one"
     """Host names of students' servers. A script in a page of a student's server acts as the person who opens the page,
     on all pages of the same host name. With `one`, the hub's name, and `two`, that of `serversUrl`, only its owner

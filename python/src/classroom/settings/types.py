@@ -54,9 +54,12 @@ def _tcp_listen(value: str) -> str:
 def _url(value: str) -> str:
     if value == "":
         return value
-    if not re.fullmatch(r"https?://[^/\s]+(/[^\s?#]*)?", value):
+    address = re.fullmatch(r"(https?://[^/\s?#]+)(/[^\s?#]*)?", value)
+    if not address:
         raise ValueError('write the address that browsers use, such as "https://class.example.org/"')
-    return value if value.endswith("/") else value + "/"
+    if address[2] not in {None, "/"}:
+        raise ValueError(f'a class is not below a path: write only the host name, "{address[1]}/"')
+    return f"{address[1]}/"
 
 
 def _upper(value: object) -> object:
