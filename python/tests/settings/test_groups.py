@@ -175,7 +175,7 @@ def test_the_hubs_groups_count_as_they_are_now(hub: Session) -> None:
             {"gpu": {"longestLease": "4h"}, "groups": {"a": {"gpu": {"idle": "5m"}}}},
             'groups.a.gpu: idle is no longer than notice, which is taken from it: write idle = "20m" or more',
         ),
-        ({"groups": {"a": {"gpu": {"notice": "9s"}}}}, "groups.a.gpu.notice: Input should be greater than or equal to"),
+        ({"groups": {"a": {"gpu": {"notice": "9s"}}}}, "groups.a.gpu.notice: write 10 or more"),
         ({"groups": {"a": {"gpu": {"idle": "soon"}}}}, 'groups.a.gpu.idle: write a duration such as "90s"'),
         ({"groups": {"a": {"shared": ["data"]}}}, "groups.a.shared: data must begin at the root"),
         ({"groups": {"a": {"shared": ["/srv/../etc"]}}}, "groups.a.shared: /srv/../etc must begin at the root"),

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +77,7 @@ def test_durations_are_read_in_their_units(tmp_path: Path, written: object, seco
             'not below a path: write only the host name, "https://x.org/"',
         ),
         ({"site": {"externalUrl": "class.example.org"}}, "write the address that browsers use"),
-        ({"accounts": {"passwordLength": 4}}, "accounts.passwordLength: Input should be greater than or equal to 8"),
+        ({"accounts": {"passwordLength": 4}}, "accounts.passwordLength: write 8 or more, not 4"),
         ([], "must contain an object"),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
@@ -142,3 +145,40 @@ def test_the_example_settings_of_the_docs_are_valid(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(page.partition("```toml\n")[2].partition("```")[0])
     assert load_settings(file, {}).admins == ("teacher",)
+
+
+def test_a_file_of_an_editor_on_windows_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_bytes(b'\xef\xbb\xbf{"admins": ["teacher"]}')
+    assert load_settings(file, {}).admins == ("teacher",)
+
+
+def test_an_index_of_a_gpu_may_be_a_number(tmp_path: Path) -> None:
+    assert load(tmp_path, {"gpu": {"policy": "devices", "devices": [0, "1"]}}).gpu.devices == ("0", "1")
+
+
+def refusal(tmp_path: Path, data: object) -> str:
+    """Return the message about settings with a mistake; empty if there is none."""
+    try:
+        load(tmp_path, data)
+    except ClassroomError as error:
+        return str(error)
+    return ""
+
+
+def leaves(schema: dict[str, Any], part: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in part["properties"].items():
+        if "$ref" in value:
+            yield from leaves(schema, schema["$defs"][value["$ref"].rsplit("/", 1)[1]], (*path, key))
+        else:
+            yield (*path, key)
+
+
+@pytest.mark.parametrize("path", list(leaves(json_schema(), json_schema())), ids=".".join)
+def test_a_wrong_value_is_explained_in_our_own_words(tmp_path: Path, path: tuple[str, ...]) -> None:
+    for value in (None, True, -1, 1.5, 10**30, "", "x" * 300, "\ud800", [], [[]], {}, {"x": {}}):
+        data: object = value
+        for key in reversed(path):
+            data = {key: data}
+        text = refusal(tmp_path, data)
+        assert not re.search(r"Input|should|Field required|valid (string|integer|number|boolean|tuple|list)", text)

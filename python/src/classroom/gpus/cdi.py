@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError, model_validator
 
 from classroom.errors import ClassroomError
+from classroom.validation import message
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's loader where it exists: NVIDIA's specifications have thousands of lines, 1 s in Python alone."""
@@ -164,5 +165,5 @@ def _first_problem(error: ValidationError) -> str:
         "string_pattern_mismatch": "like nvidia.com/gpu" if field == "kind" else "a name",
     }.get(problem["type"])
     if expected is None:
-        return f"{field}: {problem['msg'].removeprefix('Value error, ')}"
+        return f"{field}: {message(problem)}"
     return f"{field} is {json.dumps(problem['input'], default=str)[:60]} and not {expected}"

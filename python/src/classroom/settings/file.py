@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from classroom.errors import ClassroomError
 from classroom.settings.models import Settings
+from classroom.validation import message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,7 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
         ClassroomError: the file cannot be read or has problems. Each line names the key, the problem and what to write.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a mark at the beginning
     except (OSError, UnicodeDecodeError) as error:
         raise ClassroomError(f"{path}: cannot be read ({error}); name a readable settings file") from error
     try:
@@ -70,12 +71,12 @@ def _message(item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails is a T
     key = ".".join(str(part) for part in item["loc"] if part != "[key]") or "the file"
     if item["type"] == "extra_forbidden":
         return f"{key}: no such setting{_nearest(item['loc'])}"
-    message: str = item["msg"].removeprefix("Value error, ")
-    if not item["loc"] and message != item["msg"]:
-        return message  # about several sections, which it names itself
+    text = message(item)
+    if not item["loc"] and item["type"] == "value_error":
+        return text  # about several sections, which it names itself
     value = item["input"]
     shown = f", not {json.dumps(value, default=str)[:80]}" if isinstance(value, str | int | float | bool | None) else ""
-    return f"{key}: {message}{shown}"
+    return f"{key}: {text}{shown}"
 
 
 def _nearest(location: tuple[int | str, ...]) -> str:

@@ -21,6 +21,7 @@ from classroom.settings.group_checks import image_problems, shared_folder_proble
 from classroom.settings.types import (
     NO_OPTION,
     AccountName,
+    Device,
     Duration,
     Folder,
     GroupName,
@@ -34,6 +35,7 @@ from classroom.settings.types import (
     Url,
 )
 from classroom.units import write_duration
+from classroom.validation import message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -301,7 +303,7 @@ class Gpu(_Section):
     """Which GPUs students see. `none`: none, and no driver is necessary. `all`: everyone sees every GPU. `devices`:
     everyone sees those in `gpu.devices`. `exclusive`: each student has GPUs that nobody else has. `shared`: a few
     students share each GPU, and a new student gets the GPU with the fewest."""
-    devices: tuple[str, ...] = Field(default=(), examples=[["0", "1"]])
+    devices: tuple[Device, ...] = Field(default=(), examples=[["0", "1"]])
     """With policy `devices`: indexes, UUIDs or full CDI names, such as `"0"` or `"nvidia.com/gpu=0"`. With `exclusive`
     and `shared`: the only GPUs that students get; empty means all GPUs of the machine."""
     per_student: int = Field(default=1, ge=1, le=64)
@@ -401,7 +403,7 @@ class GroupGpu(_Section):
         try:
             type(rules).model_validate(rules.model_dump())
         except ValidationError as error:
-            yield from (item["msg"].removeprefix("Value error, ") for item in error.errors())
+            yield from (message(item) for item in error.errors())
 
 
 class Group(_Section):

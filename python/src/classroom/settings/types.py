@@ -88,6 +88,14 @@ Size = Annotated[
     NixOption("own.size"),
 ]
 """Bytes, written as an integer or as "512M", "4G" (powers of 1024)."""
+
+
+def _device(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Device = Annotated[str, BeforeValidator(_device)]
+"""Index, UUID or CDI name of a GPU; an index may be written as a number."""
 AccountName = Annotated[str, AfterValidator(_account_name), NixOption("own.accountName")]
 Listen = Annotated[str, AfterValidator(_listen), NixOption("own.listen")]
 TcpListen = Annotated[str, AfterValidator(_tcp_listen), NixOption("own.tcpListen")]

@@ -12,6 +12,7 @@ from tornado import web
 from classroom.accounts.names import MAX_USERNAME
 from classroom.accounts.service import COMMAND_LINE
 from classroom.errors import ClassroomError
+from classroom.validation import message
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,9 +64,9 @@ class ApiHandler(APIHandler):
         try:
             return model.model_validate_json(self.request.body or b"{}")
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
+            first = error.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "the body"
-            raise web.HTTPError(400, "%s: %s", field, first["msg"]) from error
+            raise web.HTTPError(400, "%s: %s", field, message(first)) from error
 
     def log_exception(
         self,
