@@ -92,3 +92,24 @@ def test_one_time_passwords_differ_and_follow_the_rules() -> None:
     assert len(made) == 100
     # A name of letters that generated passwords do not have, as ada could be in one by chance.
     assert all(passwords.password_problem(password, username="oil", minimum=19) is None for password in made)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "abcd-efgh-jkmn-2345",
+        "ABCD-EFGH-JKMN-2345",
+        " abcd efgh jkmn 2345 ",
+        "abcdefghjkmn2345",
+        "Abcd\u2013efgh\u2014jkmn\u20102345\n",
+    ],
+)
+def test_a_one_time_password_is_known_however_it_is_typed(typed: str) -> None:
+    assert passwords.tidy_one_time_password(typed) == "abcd-efgh-jkmn-2345"
+
+
+@pytest.mark.parametrize(
+    "chosen", ["", "abcd-efgh-jkmn-234", "abcd-efgh-jkmn-2340", "abcd_efgh_jkmn_2345", "four plain words h"]
+)
+def test_every_other_password_is_used_as_typed(chosen: str) -> None:
+    assert passwords.tidy_one_time_password(chosen) == chosen

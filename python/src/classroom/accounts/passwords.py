@@ -11,6 +11,7 @@ import base64
 import functools
 import hashlib
 import secrets
+import unicodedata
 from importlib import resources
 
 import bcrypt
@@ -23,6 +24,7 @@ _NUL = b"\x00"
 _MIN_DIFFERENT = 4
 # Without l, 1, o, 0, i: people read a one-time password from a screen or paper.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_PARTS, _PART = 4, 4  # parts of a generated password, and letters of a part
 
 ONE_TIME_ROUNDS = 6
 """bcrypt's cost for generated passwords. A high cost protects passwords that can be guessed; nobody guesses 79 bits.
@@ -112,7 +114,20 @@ def is_no_password(hashed: bytes) -> bool:
 
 def generate_one_time_password() -> str:
     """Return a random password (79 bits) that is easy to read out, and must be changed at the first login."""
-    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4))
+    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(_PART)) for _ in range(_PARTS))
+
+
+def tidy_one_time_password(text: str) -> str:
+    """Return a generated password as it was written, from one that was typed with blanks, capitals or other dashes.
+
+    Everything else is returned unchanged.
+    """
+    letters = "".join(letter for letter in text.lower() if letter.isalnum())
+    others = {letter for letter in text if not letter.isalnum()}
+    is_generated = len(letters) == _PARTS * _PART and set(letters) <= set(_ALPHABET)
+    if not is_generated or not all(letter.isspace() or unicodedata.category(letter) == "Pd" for letter in others):
+        return text
+    return "-".join(letters[start : start + _PART] for start in range(0, len(letters), _PART))
 
 
 def _material(password: str) -> bytes:
