@@ -51,6 +51,7 @@ def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gp
         ("sudo classroom doctor", "docker compose run --rm doctor"),
         ("classroom hub", "docker compose restart hub"),
         ("nginx", "docker compose restart nginx"),
+        ("classroom engine-filter --listen /run/x.sock", "docker compose restart engine"),
         ("classroom network up", "docker compose restart network"),
         ("classroom backup create /srv/backups/classroom", "docker compose run --rm backup create /backups/classroom"),
         ("classroom backup create", "docker compose run --rm backup create"),

@@ -94,7 +94,10 @@ def homes_helper(
 def engine_filter(
     settings_file: SettingsFile = DEFAULT_SETTINGS,
     user: Annotated[str | None, typer.Option(help="The hub's user, who owns the socket.")] = None,
-    listen: Annotated[Path | None, typer.Option(help="The socket to create, where systemd gives none.")] = None,
+    # An old socket belongs to the hub's user, and may not be readable: it is replaced.
+    listen: Annotated[
+        Path | None, typer.Option(readable=False, help="The socket to create, where systemd gives none.")
+    ] = None,
 ) -> None:
     """Pass the hub's requests to the Docker engine if the settings allow them. The hub then is not root."""
     from classroom.engine_filter.server import serve  # noqa: PLC0415 - for this command only

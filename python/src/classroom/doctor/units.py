@@ -25,6 +25,7 @@ _CONTAINER = "CLASSROOM_CONTAINER"  # images/hub.nix sets it
 # The commands of an operator in the directory of images/compose/compose.yaml.
 _COMPOSE = (
     ("sudo classroom doctor", "docker compose run --rm doctor"),
+    ("classroom engine-filter.*", "docker compose restart engine"),
     ("classroom (hub|proxy)|(nginx)", r"docker compose restart \1\2"),
     ("classroom network up(.*)", r"docker compose restart network\1"),
     ("classroom backup create /srv/backups/classroom", "docker compose run --rm backup create /backups/classroom"),

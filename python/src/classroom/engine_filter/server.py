@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from classroom.settings.models import Settings
 
 _CONNECT_TIMEOUT = 5.0  # seconds
+_END_TIMEOUT = 5.0  # seconds for requests in progress when the filter ends
 _MAX_ARCHIVE_BYTES = 4 * 1024**3
 _CHUNK = 64 * 1024  # bytes
 _IN_MEMORY = 16 * 1024**2  # bytes
@@ -66,11 +68,17 @@ def engine_socket(settings: Settings) -> str:
 
 async def _serve(filter_: Filter, listener: socket.socket) -> None:
     # A client that goes away ends its request to the engine, such as a stream of events.
-    runner = web.ServerRunner(web.Server(filter_.handle, handler_cancellation=True, access_log=None))
+    runner = web.ServerRunner(
+        web.Server(filter_.handle, handler_cancellation=True, access_log=None), shutdown_timeout=_END_TIMEOUT
+    )
     await runner.setup()
     await web.SockSite(runner, listener).start()
     _log.info("The hub's requests to the Docker engine are filtered")
-    await asyncio.Event().wait()
+    end = asyncio.Event()
+    # As process 1 of a container it would ignore the signal otherwise (kill(2)).
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
+    await end.wait()
+    await runner.cleanup()
 
 
 class Filter:
