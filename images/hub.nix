@@ -7,6 +7,7 @@
   cacert,
   configurable-http-proxy,
   coreutils,
+  dnsmasq,
   gnutar,
   iptables,
   nftables,
@@ -16,10 +17,11 @@
   runCommand,
   tzdata,
   zstd,
-  # `classroom network up` sets the rules of the host; `classroom backup` asks restic, or tar and zstd.
+  # `classroom network` sets the rules of the host and runs dnsmasq; `classroom backup` asks restic, or tar and zstd.
   tools ? [
     bash
     coreutils
+    dnsmasq
     gnutar
     iptables
     nftables

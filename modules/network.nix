@@ -13,6 +13,7 @@ let
     "firewall.service"
     "nftables.service"
   ];
+  hasDomains = cfg.network.domains != [ ];
   up = "${lib.getExe cfg.package} network up --settings ${cfg.settingsFile}";
 in
 {
@@ -57,7 +58,40 @@ in
       startLimitIntervalSec = 0;
     };
 
-    # A default-deny firewall needs this rule, with iptables as with nftables.
-    networking.firewall.interfaces.${cfg.network.bridge}.allowedTCPPorts = [ cfg.network.apiPort ];
+    # It writes the addresses of allowed domains into the rules, and asks name servers outside.
+    systemd.services.classroom-resolver = lib.mkIf hasDomains {
+      description = "Name server for the domains that students' servers may reach";
+      wantedBy = [ "multi-user.target" ];
+      wants = [ "classroom-network.service" ];
+      after = [
+        "classroom-network.service"
+        "network-online.target"
+      ];
+      path = [ pkgs.dnsmasq ];
+      serviceConfig = hardening // {
+        ExecStart = "${lib.getExe cfg.package} network resolver --settings ${cfg.settingsFile}";
+        DynamicUser = true;
+        CapabilityBoundingSet = [ "CAP_NET_ADMIN CAP_NET_BIND_SERVICE" ];
+        AmbientCapabilities = [ "CAP_NET_ADMIN CAP_NET_BIND_SERVICE" ];
+        PrivateUsers = false; # the firewall of the machine
+        RestrictAddressFamilies = [
+          "AF_INET"
+          "AF_INET6"
+          "AF_NETLINK"
+          "AF_UNIX"
+        ];
+        MemoryDenyWriteExecute = false; # as for the hub
+        MemoryMax = "256M";
+        Restart = "always";
+        RestartSec = 1;
+      };
+      startLimitIntervalSec = 0;
+    };
+
+    # A default-deny firewall needs these rules, with iptables as with nftables.
+    networking.firewall.interfaces.${cfg.network.bridge} = {
+      allowedTCPPorts = [ cfg.network.apiPort ] ++ lib.optional hasDomains 53;
+      allowedUDPPorts = lib.optional hasDomains 53;
+    };
   };
 }

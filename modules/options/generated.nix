@@ -133,7 +133,7 @@ in
     internet = mkOption {
       type = types.bool;
       default = true;
-      description = "Containers may reach public addresses. They never reach cloud metadata, and private networks only by `allow`. If false, they find no names either, except by `resolvers`.";
+      description = "Containers may reach public addresses. They never reach cloud metadata, and private networks only by `allow`. If false, they find no names either, except by `resolvers` and `domains`.";
     };
     allow = mkOption {
       type = types.listOf own.ipv4Network;
@@ -141,11 +141,17 @@ in
       example = [ "10.0.5.0/24" ];
       description = "Private networks that containers may reach, such as those of a licence server or a data store.";
     };
+    domains = mkOption {
+      type = types.listOf (types.strMatching "([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z]([a-z0-9-]*[a-z0-9])?");
+      default = [ ];
+      example = [ "pypi.org" "files.pythonhosted.org" ];
+      description = "Without `internet`: domains that containers may reach all the same, each with the names below it. The name server of the class answers these names only, and opens their addresses for an hour. A server that has the same address, as in a content delivery network, is reached too.";
+    };
     resolvers = mkOption {
       type = types.listOf own.ipv4;
       default = [ ];
       example = [ "192.168.1.1" ];
-      description = "Name servers for the containers. Empty: the machine's, or none without `internet`.";
+      description = "Name servers for the containers, or with `domains` for the name server of the class. Empty: the machine's, or none without `internet`.";
     };
   };
   student = {

@@ -11,7 +11,7 @@ import pytest
 
 from behaviour import containers
 from behaviour.people import Visitor
-from behaviour.servers import Kernel, Server
+from behaviour.servers import CodeError, Kernel, Server
 
 Verb = Callable[..., str]
 
@@ -203,6 +203,30 @@ def test_without_the_internet_switch_a_student_reaches_the_hubs_api_alone(
 
 
 @pytest.mark.attack(10, 11)
+def test_without_the_internet_switch_a_student_reaches_allowed_domains_alone(
+    reload: Callable[[dict[str, Any]], None],
+    new_student: Callable[[], Server],
+    server: Verb,
+    outside: dict[str, str],
+) -> None:
+    reload({"network": {"internet": False, "domains": ["pypi.example"]}})
+    student, doors = new_student(), [(outside[name], 80) for name in ("internet", "internet2", "private", "metadata")]
+    server("start", "resolver")
+    try:
+        student.start()
+        with student.kernel() as kernel:
+            assert knock(kernel, doors) == [], "no name was asked yet"
+            assert kernel.ask("__import__('socket').gethostbyname('files.pypi.example')") == outside["internet"]
+            assert knock(kernel, doors) == doors[:1]
+            for name in ("evil.example", "data.notpypi.example", student.name):
+                with pytest.raises(CodeError, match="gaierror"):
+                    kernel.run(f"__import__('socket').gethostbyname({name!r})")
+            assert knock(kernel, [(outside["resolver"], 53)]) == [], "only the name server of the class is open"
+    finally:
+        server("stop", "resolver")
+        student.stop()
+
+
 def test_an_allowed_private_network_is_reached_and_metadata_still_is_not(
     reload: Callable[[dict[str, Any]], None], mine: Server, outside: dict[str, str]
 ) -> None:

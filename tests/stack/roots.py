@@ -14,7 +14,17 @@ from stack.requirements import MAKES_PROXY, node
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PACKAGES = ("ca-certificates", "docker-cli", "docker.io", "iproute2", "iptables", "nftables", "nginx", "procps")
+_PACKAGES = (
+    "ca-certificates",
+    "dnsmasq-base",
+    "docker-cli",
+    "docker.io",
+    "iproute2",
+    "iptables",
+    "nftables",
+    "nginx",
+    "procps",
+)
 """Docker 26, the first with CDI devices on by a switch, and what the stack uses of its side: nothing of it is the
 machine's own."""
 

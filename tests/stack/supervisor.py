@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from classroom.settings.file import load_settings
 from stack import deployment, world
 from stack.common import REPOSITORY, SYSTEM_PATH, StackError, run, search_path
 from stack.parts import Part
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
 PARTS = ("engine", "filter", "nginx", "proxy", "hub")
 """Parts that a stack starts with."""
-ALL_PARTS = (*PARTS, "homes")
-"""The helper for homes is started by the tests that need it: a class begins with volumes."""
-_SHIMS = ("ip", "nft", "iptables", "iptables-restore")
+ALL_PARTS = (*PARTS, "homes", "resolver")
+"""The helper for homes and the name server are started by the tests that need them."""
+_SHIMS = ("dnsmasq", "ip", "nft", "iptables", "iptables-restore")
 
 
 class Supervisor:
@@ -156,6 +157,13 @@ class Supervisor:
                 prepare=self._network_up,
             ),
             Part(
+                "resolver",
+                python("network", "resolver"),
+                lambda: listens(str(load_settings(layout.settings, {}).network.gateway), 53),
+                layout.log("resolver"),
+                self.environment,
+            ),
+            Part(
                 "homes",
                 python("homes-helper", "--listen", str(layout.homes_socket)),
                 layout.homes_socket.exists,
@@ -214,6 +222,15 @@ def answers(where: Path | str, path: str) -> int | None:
         return None
     finally:
         connection.close()
+
+
+def listens(address: str, port: int) -> bool:
+    """Return whether a program accepts TCP connections."""
+    try:
+        socket.create_connection((address, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def log(text: str) -> None:

@@ -31,6 +31,7 @@ UPLINK = "192.0.2.2"
 GATEWAY = "192.0.2.1"
 ADDRESSES = {
     "internet": "203.0.113.10",  # TEST-NET-3, RFC 5737
+    "internet2": "203.0.113.20",
     "metadata": "169.254.169.254",
     "private": "10.99.0.10",
     "private2": "192.168.99.10",

@@ -71,6 +71,14 @@ def up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
 
 
 @network.command()
+def resolver(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
+    """Run the name server of `network.domains` in the foreground: dnsmasq on the class's bridge."""
+    from classroom.docker.resolver import run_resolver  # noqa: PLC0415 - for this command only
+
+    run_resolver(load_settings(settings_file).network)
+
+
+@network.command()
 def down(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Remove the class's bridge and its firewall rules."""
     from classroom.docker.network import network_down  # noqa: PLC0415 - as above

@@ -167,9 +167,10 @@ def name_servers(network: Network) -> tuple[IPv4Address, ...]:
     """Return the name servers that the engine's own one in a container asks; empty: those of the machine.
 
     A name server on the machine's loopback is asked by the engine, from the machine, which no rule of the bridge stops:
-    names would carry data out of a class without internet. There, the gateway takes the place, which refuses port 53.
+    names would carry data out of a class without internet. There, the gateway takes the place. It refuses port 53, or
+    is the name server of the allowed domains.
     """
-    if network.resolvers or network.internet:
+    if not network.domains and (network.resolvers or network.internet):
         return network.resolvers
     return (network.gateway,)
 

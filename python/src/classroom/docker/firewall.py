@@ -48,6 +48,9 @@ _NEW_FLOWS = "100/second burst 1000 packets"
 # as many connections leave room for those that are closing. Nginx has room for 250 such servers (worker_connections).
 _API_CONNECTIONS = 64
 _SETS = ("new_api", "new_tcp", "new_other", "open_api", "open_tcp", "open_other")
+DOMAINS = "domains"
+"""The set of addresses of the allowed domains, which the name server fills (`classroom.docker.resolver`)."""
+_NAMES = "meta l4proto { tcp, udp } th dport 53 accept"
 # A program gets an error at once, not after a timeout.
 _REFUSE = "reject with icmpx admin-prohibited"
 
@@ -58,8 +61,7 @@ def rules_up(network: Network) -> None:
     Raises:
         ClassroomError: nft is missing, or this is not root.
     """
-    resolvers = network.resolvers or (machine_resolvers() if network.internet else ())
-    _nft(firewall_rules(network, resolvers))
+    _nft(firewall_rules(network, open_resolvers(network)))
     # An accept in one nftables table does not override a drop in another. If the machine's own firewall drops by
     # default (as ufw does), it must open the port for containers.
     if shutil.which("iptables"):
@@ -95,7 +97,7 @@ def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
         resolvers: name servers, of which port 53 is open wherever they are.
     """
     bridge = network.bridge
-    to_resolvers = _to(resolvers, "meta l4proto { tcp, udp } th dport 53 accept")
+    to_resolvers = _to(resolvers, _NAMES)
     to_hub = f"ip daddr {network.gateway} tcp dport {network.api_port}"
     forward = [
         "ct state established,related accept",
@@ -104,6 +106,7 @@ def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
         *_to(_METADATA, _REFUSE),
         *_to(network.allow, "accept"),
         *_to(_PRIVATE, _REFUSE),
+        *([f"ip daddr @{DOMAINS} accept"] if network.domains else []),
         "accept" if network.internet else _REFUSE,
     ]
     to_machine = [
@@ -114,6 +117,7 @@ def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
         f"{to_hub} accept",
         "jump limits",
         *to_resolvers,
+        *(_to([network.gateway], _NAMES) if network.domains else []),
         _REFUSE,
     ]
     return render_template(
@@ -124,25 +128,42 @@ def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:
         subnet=network.subnet,
         sets=_SETS,
         limits=_limits(),
+        domains=DOMAINS if network.domains else "",
         from_student=forward,
         to_machine=to_machine,
     )
 
 
 def opening(network: Network) -> str:
-    """Return the rule that opens the hub's port in the machine's own iptables, for iptables-restore."""
+    """Return the rules that open ports for containers in the machine's own iptables, for iptables-restore."""
     chain = chain_name(network)
-    return (
-        f"*filter\n:{chain} - [0:0]\n"
-        f"-A {chain} -i {network.bridge} -d {network.gateway} -p tcp --dport {network.api_port} -j ACCEPT\n"
-        "COMMIT\n"
-    )
+    rules = "".join(f"-A {chain} {' '.join(rule)}\n" for rule in openings(network))
+    return f"*filter\n:{chain} - [0:0]\n{rules}COMMIT\n"
+
+
+def openings(network: Network) -> list[list[str]]:
+    """Return the rules of `opening`, each as arguments of iptables: the hub's API, and names of allowed domains."""
+    ports = [("tcp", network.api_port), *((kind, 53) for kind in ("tcp", "udp") if network.domains)]
+    to_gateway = ["-i", network.bridge, "-d", str(network.gateway)]
+    return [[*to_gateway, "-p", kind, "--dport", str(port), "-j", "ACCEPT"] for kind, port in ports]
+
+
+def open_resolvers(network: Network) -> tuple[IPv4Address, ...]:
+    """Return the name servers that containers reach themselves: none with allowed domains, or without internet."""
+    if network.domains:
+        return ()
+    return network.resolvers or (machine_resolvers() if network.internet else ())
 
 
 def machine_resolvers(
     files: Iterable[Path] = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")),
 ) -> tuple[IPv4Address, ...]:
     """Return the name servers that the engine gives to containers by default: the machine's, without loopback."""
+    return tuple(address for address in nameservers_in(files) if not address.is_loopback)
+
+
+def nameservers_in(files: Iterable[Path]) -> tuple[IPv4Address, ...]:
+    """Return the name servers of files like resolv.conf(5), without those by IPv6."""
     addresses: list[IPv4Address] = []
     for file in files:
         if not file.is_file():
@@ -152,7 +173,7 @@ def machine_resolvers(
             if len(words) > 1 and words[0] == "nameserver":
                 with contextlib.suppress(AddressValueError):  # an IPv6 address: containers have no IPv6
                     addresses.append(IPv4Address(words[1]))
-    return tuple(dict.fromkeys(address for address in addresses if not address.is_loopback))
+    return tuple(dict.fromkeys(addresses))
 
 
 def _limits() -> list[str]:

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from classroom import process
-from classroom.docker.firewall import chain_name, firewall_rules, machine_resolvers, table_name
+from classroom.docker.firewall import chain_name, firewall_rules, open_resolvers, openings, table_name
 from classroom.docker.network import matches_settings
 from classroom.doctor import engine
 from classroom.doctor.checks import ok, only_root, wrong
@@ -67,9 +67,8 @@ def check_firewall(settings: Settings) -> Iterable[Finding]:
     if current.returncode:
         yield wrong(FIREWALL, "The class's rules are missing, so students reach more than the settings allow.", _UP)
         return
-    resolvers = network.resolvers or (machine_resolvers() if network.internet else ())
     # The rules as the kernel lists them, loaded in a separate network namespace.
-    expected = _listed(network, firewall_rules(network, resolvers))
+    expected = _listed(network, firewall_rules(network, open_resolvers(network)))
     if expected.returncode:
         yield only_root(FIREWALL)
     elif _without_elements(current.stdout) != _without_elements(expected.stdout):
@@ -84,10 +83,9 @@ def check_firewall(settings: Settings) -> Iterable[Finding]:
 
 def _is_open(network: Network) -> bool:
     chain = chain_name(network)
-    port = ["-i", network.bridge, "-d", str(network.gateway), "-p", "tcp", "--dport", str(network.api_port)]
     return all(
         _run(["iptables", "-w", "3", "-C", *rule]).returncode == 0
-        for rule in (["INPUT", "-j", chain], [chain, *port, "-j", "ACCEPT"])
+        for rule in (["INPUT", "-j", chain], *([chain, *rule] for rule in openings(network)))
     )
 
 

@@ -22,6 +22,7 @@ from classroom.settings.types import (
     NO_OPTION,
     AccountName,
     Device,
+    Domain,
     Duration,
     Folder,
     GroupName,
@@ -187,16 +188,27 @@ class Network(_Section):
     """Port on the bridge's gateway where containers reach `/hub/api/`, and nothing else of this machine."""
     internet: bool = True
     """Containers may reach public addresses. They never reach cloud metadata, and private networks only by `allow`.
-    If false, they find no names either, except by `resolvers`."""
+    If false, they find no names either, except by `resolvers` and `domains`."""
     allow: tuple[IPv4Network, ...] = Field(default=(), examples=[["10.0.5.0/24"]])
     """Private networks that containers may reach, such as those of a licence server or a data store."""
+    domains: tuple[Domain, ...] = Field(default=(), examples=[["pypi.org", "files.pythonhosted.org"]])
+    """Without `internet`: domains that containers may reach all the same, each with the names below it. The name server
+    of the class answers these names only, and opens their addresses for an hour. A server that has the same address, as
+    in a content delivery network, is reached too."""
     resolvers: tuple[IPv4Address, ...] = Field(default=(), examples=[["192.168.1.1"]])
-    """Name servers for the containers. Empty: the machine's, or none without `internet`."""
+    """Name servers for the containers, or with `domains` for the name server of the class. Empty: the machine's, or
+    none without `internet`."""
 
     @property
     def gateway(self) -> IPv4Address:
         """Return the host's address on the class bridge."""
         return self.subnet[1]
+
+    @model_validator(mode="after")
+    def _domains_are_of_use(self) -> Self:
+        if self.domains and self.internet:
+            raise ValueError("domains are for a class without internet: write internet = false, or leave them out")
+        return self
 
     @model_validator(mode="after")
     def _room(self) -> Self:

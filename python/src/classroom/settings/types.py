@@ -100,6 +100,8 @@ AccountName = Annotated[str, AfterValidator(_account_name), NixOption("own.accou
 Listen = Annotated[str, AfterValidator(_listen), NixOption("own.listen")]
 TcpListen = Annotated[str, AfterValidator(_tcp_listen), NixOption("own.tcpListen")]
 Url = Annotated[str, AfterValidator(_url), NixOption("own.url")]
+Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z]([a-z0-9-]*[a-z0-9])?$")]
+"""A domain without a dot at its end, such as pypi.org; not an address."""
 Image = Annotated[str, Field(pattern=r"^[a-z0-9][^\s]*$")]
 """Image reference of the Docker engine."""
 Folder = Annotated[Path, NixOption("own.folder")]
