@@ -39,7 +39,7 @@ test-nix: $(VENV)/ready $(NODE)/ready .cache/compose  ## slow: build and use the
 	PYTHONPATH=tests CLASSROOM_TEST_NIX=1 $(VENV)/bin/python -m stack run -- $(PYTEST) tests/nix $(ARGS)
 
 test-quota: $(VENV)/ready  ## slow: quotas of homes on ext4 and XFS, in a QEMU machine (Debian 12, as root)
-	tests/install-packages busybox-static e2fsprogs qemu-system-x86 xfsprogs
+	tests/install-packages busybox-static e2fsprogs libseccomp2 qemu-system-x86 xfsprogs
 	CLASSROOM_TEST_QUOTA=1 $(PYTEST) tests/quota $(ARGS)
 
 test-packages:  ## Debian packages that the tests use (as root)

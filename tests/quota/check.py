@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from classroom.docker.seccomp import FS_IOC_FSSETXATTR, seccomp_profile
 from classroom.storage import helper
 
 MIB = 1024**2
@@ -36,6 +39,10 @@ def _homes(store: Path) -> dict[str, Any]:
     results["use"] = _call_helper(settings, action="use", home=ada.name)
     results["deleting"] = _as_student((ada / "b").unlink)
     results["then fits"] = _as_student(lambda: _fill(ada / "c", 1))
+    folder = ada / "folder"
+    _as_student(folder.mkdir)
+    results["leaving under seccomp"] = _as_student(lambda: (_install_profile(), _leave_project(folder)))
+    results["leaving"] = _as_student(lambda: _leave_project(folder))
     results["too many"] = _as_student(lambda: [(ben / str(number)).touch() for number in range(2000)])
     more = _settings(store, "32M")
     _call_helper(more, action="make", home=ada.name)
@@ -69,6 +76,38 @@ def _as_student(work: Callable[[], object]) -> str:
     os.close(write)
     os.wait()
     return os.read(read, 1000).decode()
+
+
+def _leave_project(folder: Path) -> None:
+    """Give a folder the project number 0, whose files no quota counts (ioctl_xfs_fsgetxattr(2))."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    attributes = bytearray(28)  # struct fsxattr: the fourth number of 32 bits is the project
+    fcntl.ioctl(descriptor, 0x801C581F, attributes)
+    attributes[12:16] = bytes(4)
+    fcntl.ioctl(descriptor, FS_IOC_FSSETXATTR, attributes)
+
+
+class _Comparison(ctypes.Structure):
+    """struct scmp_arg_cmp (seccomp_rule_add(3))."""
+
+    _fields_ = (("index", ctypes.c_uint), ("operator", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64))
+
+
+def _install_profile() -> None:
+    """Install the profile of students' containers, as the engine does with libseccomp."""
+    operators = {"SCMP_CMP_EQ": 4, "SCMP_CMP_MASKED_EQ": 7}
+    library = ctypes.CDLL("libseccomp.so.2")
+    library.seccomp_init.restype = ctypes.c_void_p
+    context = ctypes.c_void_p(library.seccomp_init(0x00050001))  # SCMP_ACT_ERRNO(EPERM)
+    for rule in json.loads(seccomp_profile())["syscalls"]:
+        found = [_Comparison(a["index"], operators[a["op"]], a["value"], a["valueTwo"]) for a in rule.get("args", ())]
+        action = 0x7FFF0000 if rule["action"] == "SCMP_ACT_ALLOW" else 0x00050000 | rule["errnoRet"]
+        for name in rule["names"]:
+            number = library.seccomp_syscall_resolve_name(name.encode())
+            if number >= 0:
+                comparisons = (_Comparison * len(found))(*found)
+                assert not library.seccomp_rule_add_array(context, action, number, len(found), comparisons), name
+    assert not library.seccomp_load(context)
 
 
 def _fill(path: Path, mebibytes: int) -> None:

@@ -16,10 +16,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("busybox-static", "e2fsprogs", "qemu-system-x86", "xfsprogs")
+PACKAGES = ("busybox-static", "e2fsprogs", "libseccomp2", "qemu-system-x86", "xfsprogs")
 PROGRAMS = ("/bin/busybox", "mkfs.ext4", "qemu-system-x86_64", "mkfs.xfs")
 PYTHON = Path(f"/usr/bin/python3.{sys.version_info.minor}")
 """Debian's: the libraries that it needs are few, and known to ldd."""
+
+SECCOMP = Path("/usr/lib/x86_64-linux-gnu/libseccomp.so.2")
+"""By which the engine installs the profile of containers."""
 
 _DISTRIBUTIONS = ("annotated_types", "classroom", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection")
 # In the order of their dependencies.
@@ -52,6 +55,7 @@ def missing() -> str:
     if not PYTHON.exists():
         return f"{PYTHON} is not there: the tests run by another Python than Debian's"
     found = [name for name in PROGRAMS if not shutil.which(name)]
+    found += [] if SECCOMP.exists() else [SECCOMP.name]
     return f"{', '.join(found)} is missing: apt-get install {' '.join(PACKAGES)}" if found else ""
 
 
@@ -146,9 +150,9 @@ def _initial_files(root: Path, kernel: Path, release: str, check: Path) -> Path:
 
 
 def _copy_libraries(root: Path) -> None:
-    programs = [PYTHON, *root.rglob("*.so")]
+    programs = [PYTHON, SECCOMP, *root.rglob("*.so")]
     shown = subprocess.run(["ldd", *map(os.fspath, programs)], check=False, capture_output=True, text=True).stdout
-    for path in sorted(set(re.findall(r"(/\S+\.so\S*) \(0x", shown))):
+    for path in sorted({str(SECCOMP), *re.findall(r"(/\S+\.so\S*) \(0x", shown)}):
         if not path.startswith(os.fspath(root)):
             target = root / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -51,6 +51,13 @@ def test_a_student_can_empty_a_full_home_and_others_are_unaffected(results: dict
     assert (result["another's"], result["deleting"], result["then fits"]) == ("", "", "")
 
 
+@pytest.mark.attack(3, 4)
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_a_student_takes_no_folder_out_of_the_quota(results: dict[str, Any], kind: str) -> None:
+    assert results[kind]["leaving"] == "", "without the profile of containers, the kernel allows it"
+    assert results[kind]["leaving under seccomp"] == "Operation not permitted"
+
+
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_a_larger_quota_applies_at_the_next_start(results: dict[str, Any], kind: str) -> None:
     assert results[kind]["more"] == ""
