@@ -16,6 +16,7 @@
     accounts = {
       signup = false;
       approval = false;
+      twoFactor = "instructors";
       passwordLength = 14;
       bcryptRounds = 13;
       lockout = {
@@ -24,6 +25,7 @@
         duration = 300;
       };
     };
+    audit.keep = "90d";
     image.extraPythonPackages = ps: [ ps.einops ];
     images.vision.extraPythonPackages = ps: [ ps.networkx ];
     images.audio.extraPythonPackages = ps: [ ps.tqdm ];

@@ -28,9 +28,9 @@ DIRECTIVES = ("http.conf", "server.conf", "containers.conf")
 # CAP_SYS_ADMIN. The backup unit is root, reads every file, uses the network and closes homes to links by mounts. The
 # MPS unit is root with devices.
 EXPOSURE = {
-    "classroom-hub.service": 1.5,
-    "classroom-proxy.service": 1.3,
-    "classroom-engine.service": 1.0,
+    "classroom-hub.service": 1.3,
+    "classroom-proxy.service": 1.2,
+    "classroom-engine.service": 0.7,
     "classroom-network.service": 2.5,
     "classroom-homes.service": 2.5,
     "classroom-backup.service": 2.7,
