@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ def main() -> None:
     """Print one line of JSON for each file system."""
     for kind in ("ext4", "xfs"):
         print("FOUND", kind, json.dumps(_homes(Path("/srv") / kind)), flush=True)  # noqa: T201
+    queues = {name: _queues_of_two(lifted=lifted) for name, lifted in (("bounded", False), ("lifted", True))}
+    print("FOUND", "queues", json.dumps(queues), flush=True)  # noqa: T201
     answer = _call_helper(_settings(Path("/srv/plain"), "8M"), action="check")
     print("FOUND", "plain", json.dumps(answer), flush=True)  # noqa: T201
 
@@ -85,6 +88,37 @@ def _leave_project(folder: Path) -> None:
     fcntl.ioctl(descriptor, 0x801C581F, attributes)
     attributes[12:16] = bytes(4)
     fcntl.ioctl(descriptor, FS_IOC_FSSETXATTR, attributes)
+
+
+def _queues_of_two(*, lifted: bool) -> list[int]:
+    """Return how many message queues two students get who want 100 each, one after the other.
+
+    Each has an IPC namespace and the limit of a container (mq_overview(7)).
+    """
+    reading, writing = os.pipe()
+    held, release = os.pipe()
+    children = []
+    for _ in range(2):
+        children.append(os.fork())
+        if not children[-1]:
+            os.close(release)
+            library = ctypes.CDLL(None)
+            library.unshare(0x08000000)  # CLONE_NEWIPC
+            if lifted:
+                resource.setrlimit(resource.RLIMIT_MSGQUEUE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            os.setgid(100)
+            os.setuid(1000)
+            flags = os.O_CREAT | os.O_RDWR
+            made = [library.mq_open(f"/{number}".encode(), flags, 0o600, None) for number in range(100)]
+            os.write(writing, bytes([100 - made.count(-1)]))
+            os.read(held, 1)  # until the parent closes its end
+            os._exit(0)
+        children.append(os.read(reading, 1)[0])
+    for descriptor in (reading, writing, held, release):
+        os.close(descriptor)
+    for child in children[::2]:
+        os.waitpid(child, 0)
+    return children[1::2]
 
 
 class _Comparison(ctypes.Structure):

@@ -1,4 +1,4 @@
-"""Quotas of homes on ext4 and XFS, in a machine of QEMU (`make test-quota`)."""
+"""Quotas of homes, and a limit that only root may lift, in a machine of QEMU (`make test-quota`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         pytest.skip(why)
     output = machine.run(Path(__file__).with_name("check.py"), tmp_path_factory.mktemp("machine"))
     answers = {kind: json.loads(text) for kind, text in re.findall(r"FOUND (\w+) (\{.*\})", output)}
-    assert set(answers) == {"ext4", "xfs", "plain"}, output
+    assert set(answers) == {"ext4", "xfs", "queues", "plain"}, output
     return answers
 
 
@@ -49,6 +49,14 @@ def test_a_student_can_store_up_to_the_quota_and_df_shows_it(results: dict[str, 
 def test_a_student_can_empty_a_full_home_and_others_are_unaffected(results: dict[str, Any], kind: str) -> None:
     result = results[kind]
     assert (result["another's"], result["deleting"], result["then fits"]) == ("", "", "")
+
+
+@pytest.mark.attack(6)
+def test_message_queues_of_one_student_leave_those_of_others(results: dict[str, Any]) -> None:
+    first, second = results["queues"]["bounded"]
+    assert 0 < first < 100
+    assert second == 0, "with the engine's limit, one student takes the queues of all"
+    assert results["queues"]["lifted"] == [100, 100]
 
 
 @pytest.mark.attack(3, 4)
