@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from behaviour.servers import Server
+
 Verb = Callable[..., str]
 
 pytestmark = pytest.mark.timeout(120)
@@ -200,3 +202,25 @@ def test_a_damaged_database_is_found(doctor: Doctor, other: Callable[..., str]) 
 
 def test_invalid_settings_are_a_finding_too(doctor: Doctor, other: Callable[..., str]) -> None:
     assert "no such setting" in doctor.wrong(other(site={"titel": "x"}))["settings"]
+
+
+def test_what_cleans_up_takes_no_home_and_a_home_that_is_gone_is_named(
+    doctor: Doctor, new_student: Callable[[], Server]
+) -> None:
+    kept, lost = new_student(), new_student()
+    for student in (kept, lost):
+        student.start()
+        student.write("work.txt", "a week")
+        student.stop()
+    doctor.server("docker", "volume", "prune", "--all", "--force", "--filter", "label!=org.classroom.keep")
+    assert lost.name not in doctor.wrong().get("homes", "")
+    label = f"label=org.classroom.user={lost.name}"
+    volume = doctor.server("docker", "volume", "ls", "--quiet", "--filter", label).strip()
+    doctor.server("docker", "volume", "rm", volume)
+    message = doctor.wrong()["homes"]
+    assert lost.name in message
+    assert kept.name not in message
+    doctor.sh('classroom users remove "$1" --yes --settings "$2"', lost.name, doctor.settings)
+    kept.start()
+    assert kept.read("work.txt") == "a week"
+    kept.stop()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from classroom.backup.target import LastBackup
-from classroom.doctor import engine, gpus, machine, shared_folders, units
+from classroom.doctor import engine, gpus, homes, machine, shared_folders, units
 from classroom.doctor.checks import State
 from classroom.doctor.state import inspect_backup
 from classroom.gpus.cdi import parse_specification
@@ -157,7 +157,7 @@ def test_directories_on_one_file_system_are_one_finding(tmp_path: Path) -> None:
     ids=["volumes", "directories", "quota"],
 )
 def test_homes_without_a_limit_are_reported_with_the_settings(storage: dict[str, Any], says: str, remedy: str) -> None:
-    (found,) = machine.check_homes(Settings.model_validate({"storage": storage}).storage)
+    (found,) = homes.check_limit(Settings.model_validate({"storage": storage}).storage)
     assert says in found.message
     assert remedy in (found.remedy or "")
     assert found.state is (WARNING if remedy else OK)
@@ -311,3 +311,13 @@ def test_a_device_without_its_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "dev/nvidia0").touch()
     (message,) = gpus.missing_device_files(inventory, tmp_path)
     assert message.startswith("nvidia.com/gpu=1: /dev/nvidia1 is missing")
+
+
+def test_students_who_lost_their_home_are_named() -> None:
+    records = {"classroom-home-ada": "ada", "classroom-home-bob": "bob"}
+    (found,) = homes.inspect_homes(records, {"classroom-home-bob", "classroom-home-eve"})
+    assert (found.state, found.message.partition(" does")[0]) == (WRONG, "The home of ada")
+    (found,) = homes.inspect_homes(records, set(records))
+    assert found.state == OK
+    (found,) = homes.inspect_homes({f"h{number}": f"s{number:02}" for number in range(12)}, set())
+    assert "s09 and 2 more" in found.message

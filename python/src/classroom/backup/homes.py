@@ -13,7 +13,7 @@ import docker.errors
 from classroom.backup.manifest import SavedHome
 from classroom.db import sqlite
 from classroom.docker.client import ENGINE_ERRORS, shared_engine
-from classroom.docker.container import LABEL
+from classroom.docker.container import LABEL, home_labels
 from classroom.errors import ClassroomError
 from classroom.storage.home_directories import open_store
 
@@ -82,7 +82,7 @@ def prepare_home(settings: Settings, location: str, user: str) -> Path:
         try:
             volume = client.inspect_volume(location)
         except docker.errors.NotFound:
-            volume = client.create_volume(location, labels={LABEL + "user": user})
+            volume = client.create_volume(location, labels=home_labels(user))
     path, problem = _volume_path(volume)
     if problem:
         raise ClassroomError(problem)

@@ -30,6 +30,8 @@ SHARED = "/srv/shared"
 """The shared folders in a container. Not in the home: the engine would create directories of root there."""
 LABEL = "org.classroom."
 """Prefix of the labels from which a hub restores its state after a crash."""
+KEEP = LABEL + "keep"
+"""Label of what commands that clean up leave, if they have `--filter label!=org.classroom.keep`."""
 GROUPS = LABEL + "groups"
 """The groups of the student at the start, separated by commas."""
 TEMPLATE = LABEL + "template"
@@ -236,7 +238,12 @@ def home_mount(home: str, user: str) -> Mount:
     if home.startswith("/"):
         # The engine refuses a missing directory; only the root helper creates homes.
         return Mount(HOME, home, type="bind", propagation="rprivate")
-    return Mount(HOME, home, type="volume", labels={LABEL + "user": user})
+    return Mount(HOME, home, type="volume", labels=home_labels(user))
+
+
+def home_labels(user: str) -> dict[str, str]:
+    """Return the labels of a home's volume, of an account by its name."""
+    return {LABEL + "user": user, KEEP: "home"}
 
 
 def mps_mounts(mps: Mps) -> tuple[Mount, Mount]:

@@ -9,6 +9,7 @@ import docker.errors
 from docker.types import IPAMConfig, IPAMPool
 
 from classroom.docker.client import connect
+from classroom.docker.container import KEEP
 from classroom.docker.firewall import rules_down, rules_up
 from classroom.errors import ClassroomError
 
@@ -72,7 +73,7 @@ def _make_bridge(client: docker.APIClient, network: Network) -> None:
         options={**_OPTIONS, "com.docker.network.bridge.name": network.bridge},
         ipam=IPAMConfig(pool_configs=[pool]),
         enable_ipv6=False,
-        labels={"org.classroom.keep": "network"},  # `docker system prune` keeps objects with this label
+        labels={KEEP: "network"},
     )
 
 

@@ -1,4 +1,4 @@
-"""Checks of the machine: free space of its disks, limits of homes, and its clock."""
+"""Checks of the machine: free space of its disks, and its clock."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from classroom.units import format_bytes, format_percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from classroom.settings.models import Settings, Storage
+    from classroom.settings.models import Settings
 
-DISK, HOMES, CLOCK = "disk", "homes", "clock"
+DISK, CLOCK = "disk", "clock"
 _GIB = 1024**3
 _LOW = (0.10, 20 * _GIB)
 _FULL = (0.02, 2 * _GIB)
@@ -79,17 +79,6 @@ def inspect_disk(disk: Disk) -> Finding:
     if (share < _LOW[0] and disk.free < _LOW[1]) or files < _LOW[0]:
         return Finding(DISK, State.WARNING, f"{text}.", remedy)
     return Finding(DISK, State.OK, f"{text}.")
-
-
-def check_homes(storage: Storage) -> Iterable[Finding]:
-    """Check that homes have a quota: without one, a student can fill the disk that all share."""
-    if storage.quota:
-        yield ok(HOMES, f"Each home has at most {format_bytes(storage.quota)}.")
-        return
-    lines = 'storage.quota = "20G"'
-    if storage.kind == "volumes":
-        lines = f'storage.kind = "directory", storage.path = "/srv/homes", {lines}'
-    yield warning(HOMES, "Homes have no limit: one student can fill the disk.", f"for the next course, set {lines}")
 
 
 def check_clock() -> Iterable[Finding]:

@@ -16,6 +16,7 @@ from classroom.doctor import (
     engine,
     engine_filter,
     gpus,
+    homes,
     kernel,
     machine,
     network,
@@ -59,7 +60,8 @@ def all_checks(settings: Settings, address: str | None = None) -> list[Check]:
             Check(engine.IMAGE, functools.partial(engine.check_images, settings)),
             Check(network.BRIDGE, functools.partial(network.check_bridge, settings)),
             Check(network.FIREWALL, functools.partial(network.check_firewall, settings)),
-            Check(machine.HOMES, functools.partial(machine.check_homes, settings.storage)),
+            Check(homes.ABOUT, functools.partial(homes.check_homes, settings)),
+            Check(homes.ABOUT, functools.partial(homes.check_limit, settings.storage)),
             Check(gpus.ABOUT, functools.partial(gpus.check_gpus, settings)),
             Check(shared_folders.ABOUT, functools.partial(shared_folders.check_shared_directories, settings)),
         ]

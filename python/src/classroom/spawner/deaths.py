@@ -31,8 +31,17 @@ async def watch_deaths(settings: Settings, died: Callable[[str], Awaitable[None]
     def tell(name: str) -> None:
         loop.call_soon_threadsafe(names.put_nowait, name)
 
+    def read() -> None:
+        while not is_over.is_set():
+            try:
+                _read(settings, tell, is_over)
+            except Exception:
+                if not loop.is_closed():
+                    log.exception("Events of the engine cannot be read; trying again")
+                is_over.wait(_PAUSE)
+
     # A thread that ends with the process: it may wait for an event for minutes.
-    threading.Thread(target=_read, args=(settings, tell, is_over), daemon=True, name="deaths").start()
+    threading.Thread(target=read, daemon=True, name="deaths").start()
     try:
         while True:
             name = await names.get()
@@ -54,7 +63,7 @@ def _read(settings: Settings, tell: Callable[[str], None], is_over: threading.Ev
             for event in client.events(since=since, filters=filters, decode=True):
                 since = max(since, int(event["time"]))
                 tell(event["Actor"]["Attributes"][f"{LABEL}user"])
-        except (*ENGINE_ERRORS, RuntimeError):  # the latter: the event loop has ended
+        except ENGINE_ERRORS:
             is_over.wait(_PAUSE)
         finally:
             client.close()

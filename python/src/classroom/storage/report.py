@@ -104,7 +104,7 @@ def inspect_homes(settings: Settings) -> StorageReport:
     Raises:
         ClassroomError: the hub's database cannot be read, or the helper or the engine does not answer.
     """
-    homes = _read_homes(settings.paths.state)
+    homes = recorded_homes(settings.paths.state)
     storage = settings.storage
     names = [home for _, home, _ in homes]
     problems: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ def inspect_homes(settings: Settings) -> StorageReport:
     return StorageReport(storage.kind, rows, _free_bytes(storage.path) if storage.path else None, problems)
 
 
-def _read_homes(state: Path) -> list[tuple[str, str, str | None]]:
+def recorded_homes(state: Path) -> list[tuple[str, str, str | None]]:
     """Return student, home and the time of removal of each home in the hub's database."""
     file = database_file(state)
     query = "SELECT username, location, archived_at FROM classroom_homes ORDER BY username"

@@ -1,0 +1,60 @@
+"""Checks of homes: whether each home on record exists, and whether homes have a limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from classroom.doctor import engine
+from classroom.doctor.checks import ok, warning, wrong
+from classroom.storage.report import recorded_homes
+from classroom.units import format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from classroom.doctor.checks import Finding
+    from classroom.settings.models import Settings, Storage
+
+ABOUT = "homes"
+_NAMED = 10  # students in a message
+
+
+def check_homes(settings: Settings) -> Iterable[Finding]:
+    """Check that the homes on record exist: a command that cleans up may have removed volumes."""
+    homes = {home: student for student, home, archived in recorded_homes(settings.paths.state) if archived is None}
+    yield from inspect_homes(homes, _existing(settings))
+
+
+def inspect_homes(homes: dict[str, str], existing: set[str]) -> Iterable[Finding]:
+    """Return who has lost a home.
+
+    Args:
+        homes: on record, with their students.
+        existing: volumes or directories.
+    """
+    lost = sorted(student for home, student in homes.items() if home not in existing)
+    if not lost:
+        yield ok(ABOUT, f"All homes on record exist: {len(homes)}.")
+        return
+    names = ", ".join(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "")
+    says = f"The home of {names} does not exist. If they have had a server, their files were removed."
+    yield wrong(ABOUT, says, "classroom backup list, then classroom backup restore --student NAME")
+
+
+def check_limit(storage: Storage) -> Iterable[Finding]:
+    """Check that homes have a quota: without one, a student can fill the disk that all share."""
+    if storage.quota:
+        yield ok(ABOUT, f"Each home has at most {format_bytes(storage.quota)}.")
+        return
+    lines = 'storage.quota = "20G"'
+    if storage.kind == "volumes":
+        lines = f'storage.kind = "directory", storage.path = "/srv/homes", {lines}'
+    yield warning(ABOUT, "Homes have no limit: one student can fill the disk.", f"for the next course, set {lines}")
+
+
+def _existing(settings: Settings) -> set[str]:
+    path = settings.storage.path
+    if path is not None:
+        return {home.name for home in path.iterdir()}
+    answer = engine.call_engine(settings, "volumes", filters={"name": settings.docker.prefix})
+    return {volume["Name"] for volume in answer["Volumes"] or []}
