@@ -47,6 +47,13 @@ def test_a_login_never_leads_to_another_site(visit: Visit, student: Visitor, nam
     assert not answer.headers["Location"].startswith(("//", "/\\"))
 
 
+def test_a_password_in_the_field_of_the_name_is_not_in_the_log(visit: Visit, server: Server, name: str) -> None:
+    visitor = visit()
+    visitor.sign_in(f"my-secret-{name}", "x")
+    visitor.sign_in(f"another {name}", "x")
+    assert name not in server("logs", "hub")
+
+
 @pytest.mark.attack(41)
 def test_unknown_and_known_names_get_the_same_answer(visit: Visit, student: Visitor, name: str) -> None:
     del student

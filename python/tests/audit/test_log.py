@@ -82,6 +82,22 @@ def test_a_flood_of_failed_logins_neither_fills_the_disk_nor_hides_others(
     assert [event["action"] for event in written(tmp_path)] == ["login-failed"] * 3 + ["omitted", "login"]
 
 
+@pytest.mark.usefixtures("logger")
+def test_a_flood_of_one_address_does_not_hide_what_others_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "MAX_OF_ADDRESS", 2)
+    for address in (*["2001:db8::1", "2001:db8::2"] * 3, "192.0.2.1"):
+        events.begin_request(lambda address=address: ("", address))
+        events.record(Action.LOGIN_FAILED)
+    events.begin_request(lambda: ("", ""))
+    found = [(event["action"], event["address"]) for event in written(tmp_path)]
+    assert found == [
+        ("login-failed", "2001:db8::1"),
+        ("login-failed", "2001:db8::2"),
+        ("omitted", "2001:db8::/64"),
+        ("login-failed", "192.0.2.1"),
+    ]
+
+
 def test_the_events_of_another_day_are_in_a_file_of_that_day(tmp_path: Path) -> None:
     directory = tmp_path / "audit"
     first = AuditFile(directory, 86400 * 30)

@@ -21,8 +21,9 @@ from traitlets import Bool, Integer, Unicode
 from classroom.accounts import admin_password_file, passwords, service, signup_codes, signup_shares, two_factor
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.hashing import Hasher
-from classroom.accounts.lockout import ANY_ADDRESS, ANY_CODE, DEVICE, Attempt, Lockout, network_of
+from classroom.accounts.lockout import ANY_ADDRESS, ANY_CODE, DEVICE, Attempt, Lockout
 from classroom.accounts.names import MAX_USERNAME, follows_username_rule, new_username
+from classroom.addresses import network_of
 from classroom.audit import events
 from classroom.audit.events import THE_HUB, Action
 from classroom.db import migrations

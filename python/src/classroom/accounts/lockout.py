@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
 
+from classroom.addresses import network_of
 from classroom.db.models import FailedLogin, utc_now
 
 if TYPE_CHECKING:
@@ -145,16 +145,3 @@ class Lockout:
             )
             limit = self.db.scalar(oldest.limit(1))
             self.db.execute(delete(FailedLogin).where(FailedLogin.expires < limit))
-
-
-def network_of(address: str) -> str:
-    """Return the address, or for IPv6 its /64, which belongs to one household."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address[:64]
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(IPv6Address(int(parsed) >> 64 << 64)) + "/64"
-    return str(parsed)

@@ -27,7 +27,7 @@ _WAITING = (UserInfo.is_authorized.is_not(True), Account.revoked_at.is_(None))
 
 
 def counts_by_origin(db: Session) -> Counter[str]:
-    """Return how many sign-ups wait, by address or IPv6 network (`lockout.network_of`); empty where it is not known."""
+    """Return how many sign-ups wait, by address or IPv6 network (`network_of`); empty where it is not known."""
     query = (
         select(Account.origin, func.count()).join(UserInfo, Account.name == UserInfo.username).where(*_WAITING)
     ).group_by(Account.origin)

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from logging.handlers import TimedRotatingFileHandler
 from typing import TYPE_CHECKING, Any
 
+from classroom.addresses import network_of
 from classroom.audit.events import Action, requester
 from classroom.errors import printable
 
@@ -28,6 +29,8 @@ FILE_NAME = "audit.jsonl"
 """Of today; older files have the day at the end of their names."""
 MAX_DAILY = 20_000
 """Events of one kind and day. Outsiders cause failed logins: they must not fill the disk, nor hide other events."""
+MAX_OF_ADDRESS = 2_000
+"""Those of one address, or IPv6 network: it does not hide what others do later on this day."""
 
 _SERVER_ACTION = "https://schema.jupyter.org/jupyterhub/events/server-action"
 _SERVER_ACTIONS = {"start": Action.SERVER_STARTED, "stop": Action.SERVER_STOPPED}
@@ -108,7 +111,7 @@ class AuditLog:
 
     def __init__(self, events: EventLogger, *handlers: logging.Handler) -> None:
         self._events = events
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._day = datetime.now(UTC).date()
         events.register_event_schema(SCHEMA)
         if events.handlers is None:
@@ -122,12 +125,20 @@ class AuditLog:
         today = datetime.now(UTC).date()
         if today != self._day:
             self._day, self._counts = today, Counter()
-        self._counts[action] += 1
-        if self._counts[action] <= MAX_DAILY:
+        address = network_of(fields["address"]) if "address" in fields else ""
+        if address and not self._has_room(action, address, MAX_OF_ADDRESS):
+            return
+        if self._has_room(action, "", MAX_DAILY):
             self._events.emit(schema_id=SCHEMA_ID, data={"action": action.value, **fields})
-        elif self._counts[action] == MAX_DAILY + 1:
-            detail = f"{action.value}: more than {MAX_DAILY} on this day"
-            self._events.emit(schema_id=SCHEMA_ID, data={"action": Action.OMITTED.value, "detail": detail})
+
+    def _has_room(self, action: Action, address: str, limit: int) -> bool:
+        """Count an event, and return whether it may be recorded; record once that others are omitted."""
+        self._counts[action, address] += 1
+        if self._counts[action, address] == limit + 1:
+            told = {"address": address} if address else {}
+            detail = f"{action.value}: more than {limit} on this day"
+            self._events.emit(schema_id=SCHEMA_ID, data={"action": Action.OMITTED.value, "detail": detail, **told})
+        return self._counts[action, address] <= limit
 
 
 def _from_server_action(event: dict[str, str]) -> dict[str, str]:

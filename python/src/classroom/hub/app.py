@@ -13,6 +13,7 @@ from jupyterhub.app import JupyterHub
 from tornado.web import Application
 from traitlets import Instance
 
+from classroom.accounts.service import find_account
 from classroom.audit import events
 from classroom.audit.events import THE_HUB, Action
 from classroom.audit.log import AuditFile, AuditLog
@@ -21,6 +22,7 @@ from classroom.docker.container import LABEL
 from classroom.gpus.autostart import Autostart
 from classroom.gpus.controller import GpuController
 from classroom.gpus.scheduler import GpuScheduler
+from classroom.hub.log import UnknownNames
 from classroom.hub_api import HUB_AGENT, HubClient
 from classroom.notices import NoticeBoard
 from classroom.settings.groups import offers_gpus
@@ -188,6 +190,7 @@ class ClassroomHub(JupyterHub):
         if issubclass(self.spawner_class, ClassroomSpawner):
             engine = shared_engine(self.class_settings.docker.hub_host)
             self.gpu_scheduler = GpuScheduler(self.class_settings, engine, self.db)
+        self.log.addFilter(UnknownNames(lambda name: find_account(self.db, name) is not None))
         self.template_vars |= template_vars(self.db, self.class_settings.site.title)
         if issubclass(self.spawner_class, ClassroomSpawner):
             self.template_vars["classroom_gpu_problems"] = self._gpu_problems
