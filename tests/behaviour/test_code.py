@@ -72,3 +72,8 @@ def test_another_student_cannot_run_code_in_a_students_kernel(mine: Server, kern
 
 def test_the_kernel_runs_the_python_of_the_image(kernel: Kernel) -> None:
     assert kernel.ask("__import__('sys').executable") == "/opt/classroom/bin/python"
+
+
+def test_a_message_of_the_size_of_an_upload_reaches_the_kernel(kernel: Kernel) -> None:
+    """A widget for uploads sends a file as one message."""
+    assert kernel.run(f"print(len('{'x' * 50_000_000}'))", 120) == "50000000\n"

@@ -67,3 +67,9 @@ def test_the_first_page_needs_a_welcome_notebook(tmp_path: Path) -> None:
     assert default_url(tmp_path) == "/lab"
     (tmp_path / "Welcome.ipynb").touch()
     assert default_url(tmp_path) == "/lab/tree/Welcome.ipynb"
+
+
+@pytest.mark.parametrize(("memory", "message"), [(4096, 200), (2000, 100), (100, 10)])
+def test_a_message_to_a_kernel_may_have_a_part_of_the_memory(memory: int, message: int) -> None:
+    made = ServerEnvironment(home=Path("/home/ada"), runtime=Path("/tmp/jupyter"), memory=memory * 2**20)
+    assert server_config(made).ServerApp.tornado_settings["websocket_max_message_size"] == message * 2**20

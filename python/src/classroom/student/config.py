@@ -92,6 +92,10 @@ def _server(c: Config, environment: ServerEnvironment) -> None:
     # Lab sends files in parts of 1 MB; this limits one part, and whole files of other clients (base64: 4/3 of the
     # file). Reading a body takes seven times its size: a larger one could end the server, and every kernel with it.
     c.ServerApp.max_body_size = c.ServerApp.max_buffer_size = min(512 * MIB, environment.memory // 10)
+    # A widget for uploads sends a file as one message. Above tornado's default of 10 MB, the connection of the kernel
+    # closes without a word.
+    message = max(10 * MIB, min(200 * MIB, environment.memory // 20))
+    c.ServerApp.tornado_settings = {"websocket_max_message_size": message}
     # Proxies close connections that are silent for a minute. Jupyter pings kernels and terminals; this is for others.
     c.ServerApp.websocket_ping_interval = 30
     c.ServerApp.websocket_ping_timeout = 30
