@@ -66,7 +66,7 @@ def _site(options: Options) -> dict[str, str]:
     """Return the addresses: pages of students' servers do not share the host name of the hub, unless others use it."""
     if options.host != LOOPBACK:
         return {"externalUrl": ""}
-    return {"externalUrl": options.address, "origins": "two", "serversUrl": f"http://{LOOPBACK}:{options.port}/"}
+    return {"externalUrl": options.address, "origins": "two", "serversUrl": f"http://localhost:{options.port}/"}
 
 
 def free_subnet(routes: str | None = None) -> IPv4Network:

@@ -41,8 +41,7 @@ class Options:
     @property
     def address(self) -> str:
         """The URL of the site."""
-        host = {ANY: _machine_address(), LOOPBACK: "localhost"}.get(self.host, self.host)
-        return f"http://{host}:{self.port}/"
+        return f"http://{_machine_address() if self.host == ANY else self.host}:{self.port}/"
 
     @property
     def open_to_others(self) -> bool:

@@ -78,7 +78,7 @@ CREATE = (
     "client = docker.APIClient(os.environ['DOCKER_HOST'], version='auto')\n"
     "network = Network(internet=sys.argv[2] == 'internet')\n"
     "order = Order(name=sys.argv[1], user=sys.argv[1], home='home-' + sys.argv[1], environment={},\n"
-    "              command=('sleep', '600'))\n"
+    "              command=('sleep', '600'), raises_limits=False)\n"
     "client.start(client.create_container(**create_arguments(order, Student(), network))['Id'])\n"
 )
 LOOK_UP = (

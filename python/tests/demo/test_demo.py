@@ -39,7 +39,7 @@ def test_a_class_starts_stops_and_is_found_again(checkout: Path) -> None:
     first = Demo(checkout, port)
     first.wait_until("Logs:")
     address = first.found("Address")
-    assert address == f"http://localhost:{port}/"
+    assert address == f"http://127.0.0.1:{port}/"
     assert "isolates nobody" in first.said
 
     student = Person(address)
