@@ -62,7 +62,10 @@ in
     systemd.services.classroom-resolver = lib.mkIf hasDomains {
       description = "Name server for the domains that students' servers may reach";
       wantedBy = [ "multi-user.target" ];
-      wants = [ "classroom-network.service" ];
+      wants = [
+        "classroom-network.service"
+        "network-online.target"
+      ];
       after = [
         "classroom-network.service"
         "network-online.target"
