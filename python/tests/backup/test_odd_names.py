@@ -61,6 +61,27 @@ def test_an_overlong_path_makes_no_backup_fail_and_controls_no_terminal(
     assert (elsewhere.home("bob") / "notes.txt").read_text() == "of bob"
 
 
+def test_a_path_that_is_too_long_on_another_machine_stops_no_restore(
+    school: Class, elsewhere: Class, repository: str
+) -> None:
+    """It fits where it was saved, and not below the longer path where it is restored."""
+    home = school.home("ada")
+    rest = 4090 - len(str(home))  # a path has at most 4,095 bytes (limits.h, PATH_MAX)
+    parts = ["d" * 200] * (rest // 201) + ["d" * (rest % 201 - 1)] * (rest % 201 > 1)
+    before = Path.cwd()
+    os.chdir(home)
+    try:
+        for part in parts:
+            Path(part).mkdir()
+            os.chdir(part)
+    finally:
+        os.chdir(before)
+    school.done("create", repository, **PASSWORD)
+    elsewhere.done("restore", repository, **PASSWORD)
+    assert (elsewhere.home("bob") / "notes.txt").read_text() == "of bob"
+    assert (elsewhere.home("ada") / parts[0]).is_dir()
+
+
 @pytest.mark.attack(62)
 def test_many_overlong_paths_are_counted(school: Class, repository: str) -> None:
     for number in range(30):
