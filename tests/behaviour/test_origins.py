@@ -159,7 +159,7 @@ def test_cookies_of_a_hostile_page_lock_no_instructor_out(
 ) -> None:
     """The first request after it, often for the page's icon, removes all cookies: the instructor signs in again."""
     if mode == "two":
-        pytest.skip("nobody but its owner opens the page")
+        pytest.skip("only its owner opens the page")
     mallory = people[0]
     owner, teacher = window(), window()
     open_lab(owner, mallory)
