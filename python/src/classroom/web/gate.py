@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyterhub import orm
 from tornado.web import decode_signed_value
@@ -38,16 +38,12 @@ def make_pass(user: User, server: str) -> str:
 def open_gate(handler: BaseHandler, content: str) -> None:
     """Let this browser in with a pass."""
     signed = handler.create_signed_value(COOKIE, content)
-    secure = handler.request.protocol == "https"
-    handler.set_cookie(
-        cookie_name(handler.request, COOKIE), signed, expires_days=_DAYS, httponly=True, samesite="Lax", secure=secure
-    )
+    handler.set_cookie(cookie_name(handler.request, COOKIE), signed, expires_days=_DAYS, **_options(handler))
 
 
 def close_gate(handler: BaseHandler) -> None:
     """Delete this browser's pass."""
-    secure = handler.request.protocol == "https"
-    handler.clear_cookie(cookie_name(handler.request, COOKIE), httponly=True, samesite="Lax", secure=secure)
+    handler.clear_cookie(cookie_name(handler.request, COOKIE), **_options(handler))
 
 
 def admits(handler: BaseHandler, signed: str, server: str) -> bool:
@@ -63,12 +59,13 @@ def is_valid(handler: BaseHandler, content: str, server: str) -> bool:
     user = handler.db.get(orm.User, int(identifier)) if identifier.isdecimal() else None
     if user is None or name != server or not hmac.compare_digest(login, _login(user)):
         return False
-    return bool(user.name == server or (user.admin and may_open_others(handler)))
+    return may_open(handler, user, server)
 
 
-def may_open_others(handler: BaseHandler) -> bool:
-    """Return whether instructors may open students' servers: where these share their origin with nobody."""
-    return bool(handler.settings["app"].class_settings.site.origins == "each")
+def may_open(handler: BaseHandler, user: User | orm.User, server: str) -> bool:
+    """Return whether a user may open a server: the own one, and instructors each one that has an origin of its own."""
+    has_own_origin = handler.settings["app"].class_settings.site.origins == "each"
+    return bool(user.name == server or (user.admin and has_own_origin))
 
 
 def make_ticket(handler: BaseHandler, content: str, state: str) -> str:
@@ -83,6 +80,10 @@ def read_ticket(handler: BaseHandler, ticket: str) -> tuple[str, str]:
     content = decode_signed_value(secret, _TICKET, ticket, max_age_days=_TICKET_MINUTES / 1440)
     state, _, rest = (content or b"").decode().partition(" ")
     return state, rest
+
+
+def _options(handler: BaseHandler) -> dict[str, Any]:
+    return {"httponly": True, "samesite": "Lax", "secure": handler.request.protocol == "https"}
 
 
 def _login(user: User | orm.User) -> str:

@@ -16,7 +16,7 @@ from classroom.web.gate import (
     is_valid,
     make_pass,
     make_ticket,
-    may_open_others,
+    may_open,
     open_gate,
     read_ticket,
 )
@@ -35,8 +35,7 @@ class GatePage(Page):
         target = _after(self.request.uri, "gate")
         owner = self.find_user(name)
         user = self.current_user
-        may_open = owner is not None and (user.name == owner.name or (user.admin and may_open_others(self)))
-        if owner is None or not may_open:
+        if owner is None or not may_open(self, user, owner.name):
             await self.send_page("gate.html", 403, owner_name=name, own_url=self._own_url(user, target))
         elif not owner.spawner.ready:
             self.redirect(url_path_join(self.hub.base_url, target))
