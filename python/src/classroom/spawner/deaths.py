@@ -31,17 +31,8 @@ async def watch_deaths(settings: Settings, died: Callable[[str], Awaitable[None]
     def tell(name: str) -> None:
         loop.call_soon_threadsafe(names.put_nowait, name)
 
-    def read() -> None:
-        while not is_over.is_set():
-            try:
-                _read(settings, tell, is_over)
-            except Exception:
-                if not loop.is_closed():
-                    log.exception("Events of the engine cannot be read; trying again")
-                is_over.wait(_PAUSE)
-
     # A thread that ends with the process: it may wait for an event for minutes.
-    threading.Thread(target=read, daemon=True, name="deaths").start()
+    threading.Thread(target=_read, args=(settings, tell, is_over, log), daemon=True, name="deaths").start()
     try:
         while True:
             name = await names.get()
@@ -53,7 +44,7 @@ async def watch_deaths(settings: Settings, died: Callable[[str], Awaitable[None]
         is_over.set()
 
 
-def _read(settings: Settings, tell: Callable[[str], None], is_over: threading.Event) -> None:
+def _read(settings: Settings, tell: Callable[[str], None], is_over: threading.Event, log: Logger) -> None:
     label = [f"{LABEL}network={settings.network.name}", f"{LABEL}user"]
     filters = {"type": ["container"], "event": ["die"], "label": label}
     since = int(time.time())
@@ -65,5 +56,8 @@ def _read(settings: Settings, tell: Callable[[str], None], is_over: threading.Ev
                 tell(event["Actor"]["Attributes"][f"{LABEL}user"])
         except ENGINE_ERRORS:
             is_over.wait(_PAUSE)
+        except Exception:
+            if not is_over.wait(_PAUSE):  # otherwise it was the event loop's end
+                log.exception("Events of the engine cannot be read; trying again")
         finally:
             client.close()
