@@ -74,6 +74,11 @@ _THREADS = (
 )
 
 
+def base_environment(student: Student) -> dict[str, str]:
+    """Return the environment variables of every container with the settings of these students."""
+    return limit_variables(student) | dict(student.environment) | ENVIRONMENT
+
+
 def limit_variables(student: Student) -> dict[str, str]:
     """Return the environment variables by which programs learn the limits of their container.
 
@@ -135,7 +140,7 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
         "command": list(order.command) if order.command else None,
         "user": USER,
         "working_dir": HOME,
-        "environment": limit_variables(student) | dict(student.environment) | ENVIRONMENT | dict(order.environment),
+        "environment": base_environment(student) | dict(order.environment),
         "labels": {
             LABEL + "user": order.user,
             LABEL + "network": network.name,

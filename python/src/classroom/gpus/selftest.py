@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from classroom.docker.client import connect, is_limit_error
-from classroom.docker.container import ENVIRONMENT, HOME, LABEL, MPS, USER, sandbox
+from classroom.docker.container import HOME, LABEL, MPS, USER, base_environment, sandbox
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import device_pool, leased_identities
 from classroom.gpus.inventory import cdi_cache_at
@@ -142,7 +142,7 @@ def selftest_arguments(settings: Settings, device: str, *, raises_limits: bool =
         "command": _PROGRAM,
         "user": USER,
         "working_dir": HOME,
-        "environment": dict(student.environment) | ENVIRONMENT | (client_environment(mps, MPS, 1) if client else {}),
+        "environment": base_environment(student) | (client_environment(mps, MPS, 1) if client else {}),
         "labels": {LABEL + "trial": device},
         "host_config": sandbox(student, [device], mps=client, raises_limits=raises_limits, network_mode="none"),
     }
