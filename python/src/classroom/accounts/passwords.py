@@ -122,12 +122,21 @@ def tidy_one_time_password(text: str) -> str:
 
     Everything else is returned unchanged.
     """
-    letters = "".join(letter for letter in text.lower() if letter.isalnum())
+    letters = _letters(text)
     others = {letter for letter in text if not letter.isalnum()}
     is_generated = len(letters) == _PARTS * _PART and set(letters) <= set(_ALPHABET)
     if not is_generated or not all(letter.isspace() or unicodedata.category(letter) == "Pd" for letter in others):
         return text
     return "-".join(letters[start : start + _PART] for start in range(0, len(letters), _PART))
+
+
+def code_mark(code: str) -> str:
+    """Return the hash of a generated code, in which capitals, blanks and dashes of any kind make no difference."""
+    return hashlib.sha256(_letters(code).encode("utf-8", "replace")).hexdigest()
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in text.lower() if letter.isalnum())
 
 
 def _material(password: str) -> bytes:

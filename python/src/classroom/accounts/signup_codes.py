@@ -5,7 +5,6 @@ As in `classroom.accounts.service`, each function runs without awaiting and comm
 
 from __future__ import annotations
 
-import hashlib
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,9 @@ def create_codes(db: Session, count: int, lasts: timedelta, *, by: str, group: s
         raise AccountError(f"More than {MAX_OPEN_CODES} codes would be open. Revoke some first.", 409)
     codes = tuple(passwords.generate_one_time_password() for _ in range(count))
     db.add_all(
-        SignUpCode(mark=_mark(code), hint=code[:4], group=group, made=moment, made_by=by, expires=moment + lasts)
+        SignUpCode(
+            mark=passwords.code_mark(code), hint=code[:4], group=group, made=moment, made_by=by, expires=moment + lasts
+        )
         for code in codes
     )
     db.commit()
@@ -92,7 +93,7 @@ def find_open_code(db: Session, typed: str) -> SignUpCode:
     Raises:
         AccountError: it does not work; status 404 where no such code ever existed, so that guesses can be counted.
     """
-    code = db.scalar(select(SignUpCode).where(SignUpCode.mark == _mark(typed)))
+    code = db.scalar(select(SignUpCode).where(SignUpCode.mark == passwords.code_mark(typed)))
     if code is None:
         raise AccountError(
             "This sign-up code is incorrect. Type it again, or leave it empty and wait for approval.", 404
@@ -131,9 +132,3 @@ def _open_count(db: Session) -> int:
         .where(SignUpCode.used_at.is_(None), SignUpCode.revoked_at.is_(None), SignUpCode.expires > utc_now())
     )
     return db.scalar(query) or 0
-
-
-def _mark(code: str) -> str:
-    # Capital letters, spaces, and dashes of any kind make no difference.
-    letters = "".join(letter for letter in code.lower() if letter.isalnum())
-    return hashlib.sha256(letters.encode("utf-8", "replace")).hexdigest()

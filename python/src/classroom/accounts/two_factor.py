@@ -7,7 +7,6 @@ section 5.2).
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from base64 import b32decode, b32encode
@@ -92,7 +91,7 @@ async def confirm(db: Session, name: str, code: str) -> tuple[str, ...]:
     codes = tuple(passwords.generate_one_time_password() for _ in range(RECOVERY_CODES))
     row.confirmed_at, row.last_step = utc_now(), step
     db.execute(delete(RecoveryCode).where(RecoveryCode.name == name))
-    db.add_all(RecoveryCode(name=name, mark=_mark(code)) for code in codes)
+    db.add_all(RecoveryCode(name=name, mark=passwords.code_mark(code)) for code in codes)
     # A second factor that came with a stock site's account is replaced.
     db.execute(update(UserInfo).where(UserInfo.username == name).values(has_2fa=False))
     db.commit()
@@ -112,7 +111,7 @@ async def use_code(db: Session, name: str, code: str) -> str | None:
     if row is None:
         return None
     if not _digits(code):
-        used = db.get(RecoveryCode, (name, _mark(code)))
+        used = db.get(RecoveryCode, (name, passwords.code_mark(code)))
         if used is None:
             return None
         db.delete(used)
@@ -172,9 +171,3 @@ def _digits(code: str) -> str:
     """Return the six digits of an app's code, without blanks; empty for anything else."""
     digits = "".join(code.split())
     return digits if len(digits) == _DIGITS and digits.isascii() and digits.isdigit() else ""
-
-
-def _mark(code: str) -> str:
-    # Capital letters, blanks and dashes of any kind make no difference.
-    letters = "".join(letter for letter in code.lower() if letter.isalnum())
-    return hashlib.sha256(letters.encode("utf-8", "replace")).hexdigest()
