@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -20,10 +18,8 @@ from classroom.cli.output import (
     print_result,
     print_text,
 )
+from classroom.cli.time_args import parse_since
 from classroom.settings.file import load_settings
-
-_AGE = re.compile(r"(\d{1,4})([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def audit(
@@ -39,7 +35,7 @@ def audit(
 ) -> None:
     """Print the audit log: sign-ups, logins, starts, visits of servers, and actions of instructors."""
     settings = load_settings(settings_file)
-    selection = Selection(user, _parse_since(since) if since else None)
+    selection = Selection(user, parse_since(since, "--since") if since else None)
     events = read_events(settings.paths.state / "audit", selection, follow=follow)
     if follow:
         for event in events:
@@ -56,18 +52,3 @@ def audit(
 def _cells(event: dict[str, str]) -> tuple[str, ...]:
     names = ("action", "user", "by", "address", "detail")
     return (format_time(event["time"]), *(event.get(name, "") for name in names))
-
-
-def _parse_since(text: str) -> datetime:
-    """Return the time that a text means.
-
-    Raises:
-        BadParameter: the text is no time.
-    """
-    if match := _AGE.fullmatch(text):
-        return datetime.now().astimezone() - timedelta(**{_UNITS[match[2]]: int(match[1])})
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError) as error:
-        message = 'write how long ago, such as 12h or 7d, or a time such as 2027-01-15 or "2027-01-15 15:30"'
-        raise typer.BadParameter(message, param_hint="--since") from error

@@ -13,6 +13,7 @@ _DURATION = re.compile(r"(\d{1,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _LONGEST = 10  # characters of a lifetime
+_AGE = re.compile(r"(\d{1,4})([mhdw])")
 _LIFETIME_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -57,6 +58,25 @@ def parse_lifetime(text: str, option: str) -> int:
     if not 60 <= seconds <= 366 * 86400:
         raise typer.BadParameter("write one minute (1m) to one year (366d)", param_hint=option)
     return seconds
+
+
+def parse_since(text: str, option: str) -> datetime:
+    """Return the time in the past that a text means.
+
+    Args:
+        text: ``12h``, ``7d`` or ``2w`` ago, or a time such as ``2027-01-15 15:30``.
+        option: the option's name, for the message.
+
+    Raises:
+        BadParameter: the text is no time.
+    """
+    if match := _AGE.fullmatch(text):
+        return datetime.now().astimezone() - timedelta(seconds=int(match[1]) * _LIFETIME_UNITS[match[2]])
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        message = 'write how long ago, such as 12h or 7d, or a time such as 2027-01-15 or "2027-01-15 15:30"'
+        raise typer.BadParameter(message, param_hint=option) from error
 
 
 def _next_time(after: datetime, hour: int, minute: int) -> datetime:
