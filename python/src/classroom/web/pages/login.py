@@ -18,7 +18,7 @@ from classroom.accounts.names import MAX_USERNAME
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES
 from classroom.audit import events
 from classroom.audit.events import Action
-from classroom.web.pages.base import Page, fingerprint
+from classroom.web.pages.base import Page
 from classroom.web.pages.device import read_device, remember_device
 from classroom.web.pages.second_step import CHANGE_TICKET, LoginStep
 from classroom.web.text import plural, time_ago
@@ -71,8 +71,7 @@ class LoginPage(LoginStep, LoginHandler):
             remember_waiting(self, name)
             self.redirect(url_path_join(self.hub.base_url, "waiting"))
         elif self.login_outcome is LoginOutcome.MUST_CHANGE:
-            if record := service.find_account(self.db, name):
-                self.set_ticket(CHANGE_TICKET, f"{fingerprint(record.info.password)} {name}", None)
+            self.remember_password(CHANGE_TICKET, name)
             self.redirect_on("change-password")
         elif self.login_outcome in {LoginOutcome.NEEDS_CODE, LoginOutcome.NEEDS_SETUP}:
             self.ask_second_factor(name, self.login_outcome)

@@ -13,7 +13,7 @@ from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
 from classroom.audit import events
 from classroom.audit.events import Action
 from classroom.web.end_logins import end_logins
-from classroom.web.pages.base import Page, fingerprint
+from classroom.web.pages.base import Page
 from classroom.web.pages.current_password import require_current_password
 from classroom.web.pages.device import client_of
 from classroom.web.pages.second_step import CHANGE_TICKET, LoginStep
@@ -88,11 +88,8 @@ class ChangePasswordPage(LoginStep):
 
     def _first_login_name(self) -> str | None:
         """Return the name of a user who just typed a valid one-time password and has no session yet."""
-        expected, _, name = self.ticket(CHANGE_TICKET, minutes=_CHANGE_MINUTES).partition(" ")
-        record = service.find_account(self.db, name) if name else None
-        if record is None or not record.account.must_change or fingerprint(record.info.password) != expected:
-            return None
-        return name
+        record = self.remembered_account(CHANGE_TICKET, _CHANGE_MINUTES)
+        return record.account.name if record is not None and record.account.must_change else None
 
     async def _form(self, error: str = "", *, first: bool, status: int = 200) -> None:
         await self.send_page(

@@ -37,17 +37,24 @@ class LoginStep(Page):
 
     def ask_second_factor(self, name: str, outcome: LoginOutcome) -> None:
         """Redirect to the next page of a login whose password was right, NEEDS_CODE or NEEDS_SETUP."""
-        if record := service.find_account(self.db, name):
-            self.set_ticket(CODE_TICKET, f"{fingerprint(record.info.password)} {name}", None)
+        self.remember_password(CODE_TICKET, name)
         self.redirect_on("login/code" if outcome is LoginOutcome.NEEDS_CODE else "two-factor")
 
-    def unfinished_login(self, minutes: int) -> service.AccountRecord | None:
+    def remember_password(self, ticket: str, name: str) -> None:
+        """Let this browser's next page know that the right password of an account was typed in it."""
+        if record := service.find_account(self.db, name):
+            self.set_ticket(ticket, f"{fingerprint(record.info.password)} {name}", None)
+
+    def remembered_account(self, ticket: str, minutes: int) -> service.AccountRecord | None:
         """Return the account whose password was typed in this browser some minutes ago and has not changed since."""
-        expected, _, name = self.ticket(CODE_TICKET, minutes=minutes).partition(" ")
+        expected, _, name = self.ticket(ticket, minutes=minutes).partition(" ")
         record = service.find_account(self.db, name) if name else None
-        if record is None or fingerprint(record.info.password) != expected:
-            return None
-        return record if record.state is service.AccountState.APPROVED else None
+        return record if record is not None and fingerprint(record.info.password) == expected else None
+
+    def unfinished_login(self, minutes: int) -> service.AccountRecord | None:
+        """Return the account that waits for the second factor in this browser."""
+        record = self.remembered_account(CODE_TICKET, minutes)
+        return record if record is not None and record.state is service.AccountState.APPROVED else None
 
     async def require_code(self, name: str) -> None:
         """Check the code of the form.
@@ -115,7 +122,7 @@ class CodePage(LoginStep):
         if record is None:
             self.to_login("Sign in again.")
         elif self.authenticator.after_second_factor(record) is LoginOutcome.MUST_CHANGE:
-            self.set_ticket(CHANGE_TICKET, f"{fingerprint(record.info.password)} {name}", None)
+            self.remember_password(CHANGE_TICKET, name)
             self.clear_ticket(CODE_TICKET)
             self.redirect_on("change-password")
         elif user := await self.finish_login(name):
