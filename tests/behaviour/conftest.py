@@ -147,6 +147,15 @@ def mine(new_student: Callable[[], servers.Server]) -> Iterator[servers.Server]:
     made.stop()
 
 
+@pytest.fixture(scope="module")
+def other(new_student: Callable[[], servers.Server]) -> Iterator[servers.Server]:
+    """Return the running server of another student, as `mine`."""
+    made = new_student()
+    made.start()
+    yield made
+    made.stop()
+
+
 @pytest.fixture
 def kernel(mine: servers.Server) -> Iterator[Kernel]:
     """Start a kernel of `mine`."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from behaviour.servers import Server
 
 ATTACK = """<!doctype html><title>Owned</title><script>
-const own = document.title = "Owned";
 async function attack() {
   const outcome = {};
   try {

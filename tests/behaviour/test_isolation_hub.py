@@ -59,15 +59,6 @@ def ask(kernel: Kernel) -> Callable[..., tuple[int, Any]]:
     return send
 
 
-@pytest.fixture(scope="module")
-def other(new_student: Callable[[], Server]) -> Iterator[Server]:
-    """Return another student with a running server."""
-    made = new_student()
-    made.start()
-    yield made
-    made.stop()
-
-
 def test_a_servers_token_belongs_to_its_student(ask: Callable[..., tuple[int, Any]], mine: Server) -> None:
     status, found = ask("GET", "/hub/api/user")
     assert (status, found["name"]) == (200, mine.name)

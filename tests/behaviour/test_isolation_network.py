@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -51,15 +51,6 @@ def api_port(server: Verb) -> int:
     settings = json.loads(server("exec", "cat", server("settings").strip()))
     port: int = settings.get("network", {}).get("apiPort", 8081)
     return port
-
-
-@pytest.fixture(scope="module")
-def other(new_student: Callable[[], Server]) -> Iterator[Server]:
-    """Return another student with a running server."""
-    made = new_student()
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.mark.attack(8)

@@ -11,6 +11,7 @@ from behaviour.conftest import (  # noqa: F401 - fixtures, and the hook that add
     mine,
     name,
     new_student,
+    other,
     outside,
     pytest_runtest_makereport,
     reload,

@@ -82,15 +82,6 @@ def kernel(mine: Server) -> Iterator[Kernel]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def other(new_student: Callable[[], Server]) -> Iterator[Server]:
-    """Return another student with a running server."""
-    made = new_student()
-    made.start()
-    yield made
-    made.stop()
-
-
 @pytest.mark.attack(8)
 def test_a_broadcast_or_multicast_reaches_no_other_student(
     mine: Server, kernel: Kernel, other: Server, server: Verb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,15 +21,6 @@ Verb = Callable[..., str]
 Visit = Callable[..., Visitor]
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(scope="module")
-def other(new_student: Callable[[], Server]) -> Iterator[Server]:
-    """Return another student with a running server."""
-    made = new_student()
-    made.start()
-    yield made
-    made.stop()
 
 
 def exchange(url: str, request: str) -> str:
