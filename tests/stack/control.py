@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from classroom.listeners import create_socket
 from stack import deployment
 from stack.common import StackError
 from stack.supervisor import ALL_PARTS, log
@@ -51,11 +52,7 @@ def ask(control: Path, arguments: Sequence[str], streams: Sequence[int] = (0, 1,
 
 def serve(supervisor: Supervisor) -> None:
     """Answer requests in threads from now on."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    supervisor.layout.control.unlink(missing_ok=True)
-    listener.bind(str(supervisor.layout.control))
-    supervisor.layout.control.chmod(0o600)
-    listener.listen(64)
+    listener = create_socket(supervisor.layout.control, os.getuid())
 
     def accept() -> None:
         while True:
@@ -81,9 +78,18 @@ def _answer(supervisor: Supervisor, connection: socket.socket) -> None:
         connection.sendall(str(status).encode())
 
 
-def _obey(supervisor: Supervisor, request: dict[str, Any], streams: list[int], connection: socket.socket) -> int:
+def _obey(
+    supervisor: Supervisor,
+    request: dict[str, Any],
+    streams: list[int],
+    connection: socket.socket,
+) -> int:
     verb, *rest = request["arguments"]
-    commands = {"exec": list, "docker": supervisor.docker, "outside": supervisor.in_world}
+    commands = {
+        "exec": list,
+        "docker": supervisor.docker,
+        "outside": supervisor.in_world,
+    }
     if verb in commands:
         command = [*commands[verb](), *rest]
         return _execute(supervisor, command, request["directory"], streams, connection)
@@ -127,7 +133,11 @@ def _reload(supervisor: Supervisor, patch: dict[str, Any]) -> None:
 
 
 def _execute(
-    supervisor: Supervisor, command: Sequence[str], directory: str, streams: list[int], connection: socket.socket
+    supervisor: Supervisor,
+    command: Sequence[str],
+    directory: str,
+    streams: list[int],
+    connection: socket.socket,
 ) -> int:
     """Run a command with the caller's streams; it is killed when the caller ends."""
     process = subprocess.Popen(

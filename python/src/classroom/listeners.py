@@ -41,6 +41,8 @@ def systemd_socket() -> socket.socket:
 def create_socket(path: Path, owner: int) -> socket.socket:
     """Return a new listening socket that only its owner and root can reach.
 
+    Its path appears when it listens, so whoever waits for the path can connect.
+
     Args:
         path: of the socket; an old one is replaced.
         owner: the user's number.
@@ -49,15 +51,17 @@ def create_socket(path: Path, owner: int) -> socket.socket:
         ClassroomError: it cannot be created.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    hidden = path.with_name(f"{path.name}~")
     try:
-        path.unlink(missing_ok=True)
+        hidden.unlink(missing_ok=True)
         old = os.umask(0o177)
         try:
-            listener.bind(str(path))
+            listener.bind(str(hidden))
         finally:
             os.umask(old)
-        os.chown(path, owner, -1)
+        os.chown(hidden, owner, -1)
         listener.listen(64)
+        hidden.replace(path)
     except OSError as error:
         listener.close()
         raise ClassroomError(f"{path}: cannot be listened on ({error.strerror}); name another --listen") from error
