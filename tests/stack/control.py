@@ -78,18 +78,9 @@ def _answer(supervisor: Supervisor, connection: socket.socket) -> None:
         connection.sendall(str(status).encode())
 
 
-def _obey(
-    supervisor: Supervisor,
-    request: dict[str, Any],
-    streams: list[int],
-    connection: socket.socket,
-) -> int:
+def _obey(supervisor: Supervisor, request: dict[str, Any], streams: list[int], connection: socket.socket) -> int:
     verb, *rest = request["arguments"]
-    commands = {
-        "exec": list,
-        "docker": supervisor.docker,
-        "outside": supervisor.in_world,
-    }
+    commands = {"exec": list, "docker": supervisor.docker, "outside": supervisor.in_world}
     if verb in commands:
         command = [*commands[verb](), *rest]
         return _execute(supervisor, command, request["directory"], streams, connection)
@@ -133,11 +124,7 @@ def _reload(supervisor: Supervisor, patch: dict[str, Any]) -> None:
 
 
 def _execute(
-    supervisor: Supervisor,
-    command: Sequence[str],
-    directory: str,
-    streams: list[int],
-    connection: socket.socket,
+    supervisor: Supervisor, command: Sequence[str], directory: str, streams: list[int], connection: socket.socket
 ) -> int:
     """Run a command with the caller's streams; it is killed when the caller ends."""
     process = subprocess.Popen(

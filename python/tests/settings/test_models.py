@@ -70,6 +70,8 @@ def test_durations_are_read_in_their_units(tmp_path: Path, written: object, seco
         ),
         ({"network": {"subnet": "10.0.0.0/30"}}, "network: subnet holds fewer than 13 containers"),
         ({"network": {"subnet": "10.0.0.7/24"}}, "network.subnet:"),
+        ({"network": {"subnet": 10}}, 'network.subnet: write an address in quotes, such as "10.0.5.0"'),
+        ({"network": {"resolvers": [True]}}, "write an address in quotes"),
         ({"hub": {"listen": "unix:/x"}}, "hub.listen: the hub listens on TCP"),
         ({"hub": {"listen": "127.0.0.1:99999"}}, 'write "unix:/path/to/socket" or "address:port"'),
         (

@@ -21,6 +21,7 @@ from classroom.settings.group_checks import image_problems, shared_folder_proble
 from classroom.settings.types import (
     NO_OPTION,
     AccountName,
+    Address,
     Device,
     Domain,
     Duration,
@@ -32,6 +33,7 @@ from classroom.settings.types import (
     Policy,
     SecretFile,
     Size,
+    Subnet,
     TcpListen,
     Url,
 )
@@ -182,20 +184,20 @@ class Network(_Section):
     """Docker's name for the network."""
     bridge: str = Field(default="classroom0", pattern=r"^[a-zA-Z0-9_.-]{1,15}$")
     """The bridge's interface."""
-    subnet: IPv4Network = IPv4Network("10.213.0.0/20")
+    subnet: Subnet = IPv4Network("10.213.0.0/20")
     """Addresses of the containers. The first one is the host's, on the bridge."""
     api_port: int = Field(default=8081, ge=1, le=65535)
     """Port on the bridge's gateway where containers reach `/hub/api/`, and nothing else of this machine."""
     internet: bool = True
     """Containers may reach public addresses. They never reach cloud metadata, and private networks only by `allow`.
     If false, they find no names either, except by `resolvers` and `domains`."""
-    allow: tuple[IPv4Network, ...] = Field(default=(), examples=[["10.0.5.0/24"]])
+    allow: tuple[Subnet, ...] = Field(default=(), examples=[["10.0.5.0/24"]])
     """Private networks that containers may reach, such as those of a licence server or a data store."""
     domains: tuple[Domain, ...] = Field(default=(), examples=[["pypi.org", "files.pythonhosted.org"]])
     """Without `internet`: domains that containers may reach all the same, each with the names below it. The name server
     of the class answers these names only, and opens their addresses for an hour. A server that has the same address, as
     in a content delivery network, is reached too."""
-    resolvers: tuple[IPv4Address, ...] = Field(default=(), examples=[["192.168.1.1"]])
+    resolvers: tuple[Address, ...] = Field(default=(), examples=[["192.168.1.1"]])
     """Name servers for the containers, or with `domains` for the name server of the class. Empty: the machine's, or
     none without `internet`."""
 

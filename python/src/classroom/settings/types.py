@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -96,6 +97,18 @@ def _device(value: object) -> object:
 
 Device = Annotated[str, BeforeValidator(_device)]
 """Index, UUID or CDI name of a GPU; an index may be written as a number."""
+
+
+def _no_number(value: object) -> object:
+    if isinstance(value, int):
+        raise ValueError('write an address in quotes, such as "10.0.5.0"')  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
+Address = Annotated[IPv4Address, BeforeValidator(_no_number)]
+"""An IPv4 address; the class bridge has no other."""
+Subnet = Annotated[IPv4Network, BeforeValidator(_no_number)]
+"""A range of IPv4 addresses, such as 10.0.5.0/24."""
 AccountName = Annotated[str, AfterValidator(_account_name), NixOption("own.accountName")]
 Listen = Annotated[str, AfterValidator(_listen), NixOption("own.listen")]
 TcpListen = Annotated[str, AfterValidator(_tcp_listen), NixOption("own.tcpListen")]
