@@ -65,6 +65,7 @@ docs: $(VENV)/ready  ## generate docs/reference and the NixOS options from the c
 	$(VENV)/bin/classroom settings-doc > docs/reference/settings.md
 	PYTHONPATH=tests $(VENV)/bin/python -m docs.generate
 	$(VENV)/bin/python -m classroom.settings.nix_options modules/options/generated.nix
+	$(VENV)/bin/python -m classroom.settings.parts modules/options/parts.json
 	PYTHONPATH=tests $(VENV)/bin/python -m nix.options_page docs/reference/options.md
 
 docs-site: $(VENV)/ready  ## the documentation as a site, in .cache/site; a dead link fails

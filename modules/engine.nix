@@ -30,7 +30,7 @@ in
         "docker.service"
       ];
       serviceConfig = hardening // {
-        ExecStart = "${lib.getExe cfg.package} engine-filter --settings ${cfg.settingsFile}";
+        ExecStart = "${lib.getExe cfg.package} engine-filter --settings /etc/classroom/settings.json";
         DynamicUser = true;
         SupplementaryGroups = [ "docker" ];
         PrivateUsers = false; # the group of the engine's socket

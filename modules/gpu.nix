@@ -44,10 +44,12 @@ in
       wantedBy = [ "multi-user.target" ];
       after = [ "nvidia-container-toolkit-cdi-generator.service" ];
       before = [ "classroom-hub.service" ];
+      # A restart ends all programs that use CUDA. `classroom doctor` says when one is due.
+      restartIfChanged = false;
       path = [ "/run/current-system/sw" ]; # has the driver's programs
       environment.LD_LIBRARY_PATH = "/run/opengl-driver/lib";
       serviceConfig = hardening // {
-        ExecStart = "${lib.getExe cfg.package} gpus mps --settings ${cfg.settingsFile}";
+        ExecStart = "${lib.getExe cfg.package} gpus mps --settings /etc/classroom/settings.json";
         # Root: it starts a server as the user of the client.
         PrivateUsers = false;
         CapabilityBoundingSet = [ "CAP_KILL" "CAP_SETGID" "CAP_SETUID" ];
@@ -75,9 +77,10 @@ in
       description = "GPU collector of the class";
       wantedBy = [ "multi-user.target" ];
       after = [ "nvidia-container-toolkit-cdi-generator.service" ];
+      restartTriggers = cfg.settingsParts.gpus;
       environment.LD_LIBRARY_PATH = "/run/opengl-driver/lib";
       serviceConfig = hardening // {
-        ExecStart = "${lib.getExe cfg.package} gpus sample --settings ${cfg.settingsFile}";
+        ExecStart = "${lib.getExe cfg.package} gpus sample --settings /etc/classroom/settings.json";
         DynamicUser = true;
         Group = "classroom"; # the hub reads the file
         RuntimeDirectory = "classroom-gpus";

@@ -32,8 +32,9 @@ in
         "docker.service"
         "network-online.target"
       ];
+      restartTriggers = [ cfg.settingsFile ];
       serviceConfig = hardening // {
-        ExecStart = "${lib.getExe cfg.package} hub --settings ${cfg.settingsFile}";
+        ExecStart = "${lib.getExe cfg.package} hub --settings /etc/classroom/settings.json";
         User = "classroom";
         Group = "classroom";
         # The engine answers through its filter (engine.nix). With these sockets the hub would be root on the machine.

@@ -14,7 +14,7 @@ let
     "nftables.service"
   ];
   hasDomains = cfg.network.domains != [ ];
-  up = "${lib.getExe cfg.package} network up --settings ${cfg.settingsFile}";
+  up = "${lib.getExe cfg.package} network up --settings /etc/classroom/settings.json";
 in
 {
   config = lib.mkIf cfg.enable {
@@ -28,6 +28,7 @@ in
       after = [ "docker.service" ] ++ firewalls;
       partOf = firewalls;
       unitConfig.ReloadPropagatedFrom = firewalls;
+      restartTriggers = cfg.settingsParts.network;
       path = [
         pkgs.iptables
         pkgs.nftables
@@ -70,9 +71,10 @@ in
         "classroom-network.service"
         "network-online.target"
       ];
+      restartTriggers = cfg.settingsParts.resolver;
       path = [ pkgs.dnsmasq ];
       serviceConfig = hardening // {
-        ExecStart = "${lib.getExe cfg.package} network resolver --settings ${cfg.settingsFile}";
+        ExecStart = "${lib.getExe cfg.package} network resolver --settings /etc/classroom/settings.json";
         DynamicUser = true;
         CapabilityBoundingSet = [ "CAP_NET_ADMIN CAP_NET_BIND_SERVICE" ];
         AmbientCapabilities = [ "CAP_NET_ADMIN CAP_NET_BIND_SERVICE" ];

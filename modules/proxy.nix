@@ -11,8 +11,9 @@ in
       description = "Proxy in front of the students' servers";
       wantedBy = [ "multi-user.target" ];
       after = [ "network.target" ];
+      restartTriggers = cfg.settingsParts.proxy;
       serviceConfig = hardening // {
-        ExecStart = "${lib.getExe cfg.package} proxy --settings ${cfg.settingsFile}";
+        ExecStart = "${lib.getExe cfg.package} proxy --settings /etc/classroom/settings.json";
         User = "classroom";
         Group = "classroom";
         LoadCredential = cfg.credentials;

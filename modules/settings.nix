@@ -35,6 +35,16 @@ let
   unchecked = (pkgs.formats.json { }).generate "settings.json" settings;
 in
 {
+  options.services.classroom.settingsParts = lib.mkOption {
+    internal = true;
+    readOnly = true;
+    type = lib.types.attrsOf (lib.types.listOf lib.types.str);
+    description = "What each unit reads of the settings, for its restartTriggers; by the unit's name without classroom-.";
+    default = lib.mapAttrs (_: map (path: builtins.toJSON (lib.getAttrFromPath path settings))) (
+      lib.importJSON ./options/parts.json
+    );
+  };
+
   config = lib.mkIf cfg.enable {
     services.classroom.settingsFile =
       pkgs.runCommand "classroom-settings.json"
@@ -51,7 +61,7 @@ in
           cp ${unchecked} $out
         '';
 
-    # The default path of the `classroom` command.
+    # Units name this path, and not the file in the store: a changed setting restarts only those that read it.
     environment.etc."classroom/settings.json".source = cfg.settingsFile;
     environment.systemPackages = [
       cfg.package

@@ -27,7 +27,7 @@ in
       # Otherwise an unmounted disk would look like an empty one.
       unitConfig.RequiresMountsFor = [ cfg.storage.path ];
       serviceConfig = hardening // {
-        ExecStart = "${lib.getExe cfg.package} homes-helper --settings ${cfg.settingsFile} --user classroom";
+        ExecStart = "${lib.getExe cfg.package} homes-helper --settings /etc/classroom/settings.json --user classroom";
         ReadWritePaths = [ cfg.storage.path ];
         # To give homes to students, and to measure them despite their modes.
         CapabilityBoundingSet = [

@@ -138,6 +138,21 @@ in
       ;
   };
 
+  # The class's units that a switch restarts, from everything.nix to the same host with another module each.
+  restarted =
+    let
+      unitsOf = lib.filterAttrs (name: _: lib.hasPrefix "classroom-" name);
+      before = unitsOf hosts.everything.config.systemd.units;
+    in
+    lib.mapAttrs (
+      _: module:
+      lib.attrNames (
+        lib.filterAttrs (name: unit: unit.text != before.${name}.text && !lib.hasInfix "X-RestartIfChanged=false" unit.text) (
+          unitsOf (machine [ ../hosts/everything.nix module ]).config.systemd.units
+        )
+      )
+    );
+
   # Messages of evaluation for a correct host with one mistake each.
   assertions =
     cases: lib.mapAttrs (_: module: failures (few [ ../hosts/minimal.nix module ])) cases;

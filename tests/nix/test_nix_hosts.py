@@ -51,6 +51,23 @@ def test_the_gpu_collector_sees_nvidias_devices_and_has_no_rights() -> None:
     }
 
 
+def test_a_changed_setting_restarts_only_the_units_that_read_it() -> None:
+    force = "lib.mkForce"
+    cases = {
+        "title": (f'site.title = {force} "Another Class";', []),
+        "memory": (f'student.memory = {force} "7G";', []),
+        "mps": (f'gpu.mps.memory = {force} "3G";', []),
+        "network": (f'network.allow = {force} [ "10.99.0.0/24" ];', ["network"]),
+        "origins": (f'serversDomain = {force} null; site.origins = {force} "one";', ["proxy"]),
+    }
+    modules = "".join(
+        f"{name} = {{ lib, ... }}: {{ services.classroom = {{ {text} }}; }};" for name, (text, _) in cases.items()
+    )
+    assert evaluate(f"t.restarted {{ {modules} }}") == {
+        name: sorted(f"classroom-{unit}.service" for unit in ["hub", *others]) for name, (_, others) in cases.items()
+    }
+
+
 def test_the_smallest_useful_host_is_under_ten_lines() -> None:
     lines = (HERE.parent / "hosts/minimal.nix").read_text().splitlines()
     assert len([line for line in lines if not line.startswith("#")]) < 10

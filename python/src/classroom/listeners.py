@@ -41,7 +41,7 @@ def systemd_socket() -> socket.socket:
 def create_socket(path: Path, owner: int) -> socket.socket:
     """Return a new listening socket that only its owner and root can reach.
 
-    Its path appears when it listens, so whoever waits for the path can connect.
+    Its path appears when it listens, so a program that waits for the path can connect.
 
     Args:
         path: of the socket; an old one is replaced.

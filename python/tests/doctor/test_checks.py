@@ -302,6 +302,12 @@ def test_a_stopped_mps_daemon_is_reported(tmp_path: Path) -> None:
     (tmp_path / "proc/17").mkdir(parents=True)
     (finding,) = gpus.check_mps(settings, tmp_path)
     assert finding.message == "Its daemon runs; a program may take 8G."
+    (tmp_path / "run/mps/settings.json").write_text(settings.gpu.mps.model_dump_json())
+    (finding,) = gpus.check_mps(settings, tmp_path)
+    assert finding.message == "Its daemon runs; a program may take 8G."
+    (tmp_path / "run/mps/settings.json").write_text(Settings().gpu.mps.model_dump_json())
+    (finding,) = gpus.check_mps(settings, tmp_path)
+    assert "Its daemon runs with earlier settings" in finding.message
     assert list(gpus.check_mps(Settings(), tmp_path)) == []
 
 

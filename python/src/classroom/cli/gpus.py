@@ -11,6 +11,7 @@ from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, print_r
 from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
 from classroom.settings.groups import settings_for_group
+from classroom.settings.parts import part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ def mps(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Run CUDA's Multi-Process Service, as gpu.mps says (as root). NixOS runs it as classroom-mps.service."""
     from classroom.gpus.mps import run_daemon  # noqa: PLC0415 - the driver's library is for this command only
 
-    settings = load_settings(settings_file)
+    settings = part(load_settings(settings_file), "mps")
     if not settings.gpu.mps.enable:
         raise ClassroomError(f"{settings_file}: gpu.mps is off; write enable = true in gpu.mps")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -81,7 +82,7 @@ def sample(
         typer.echo(collector.collect_once().model_dump_json(indent=2))
         return
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    collector.run_collector(load_settings(settings_file).gpu.samples)
+    collector.run_collector(part(load_settings(settings_file), "gpus").gpu.samples)
 
 
 def _container_settings(settings_file: Path) -> Settings:

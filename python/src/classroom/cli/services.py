@@ -10,6 +10,7 @@ import typer
 
 from classroom.cli.output import DEFAULT_SETTINGS, SettingsFile, print_text
 from classroom.settings.file import load_settings
+from classroom.settings.parts import part
 
 network = typer.Typer(help="The class's bridge and its firewall rules.", no_args_is_help=True)
 
@@ -62,7 +63,7 @@ def up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Create the class's bridge and its firewall rules. Existing correct parts stay."""
     from classroom.docker.network import network_up  # noqa: PLC0415 - the engine's client takes a while to import
 
-    settings = load_settings(settings_file)
+    settings = part(load_settings(settings_file), "network")
     network_up(settings.network, settings.docker.host)
     print_text(
         f"{settings.network.name}: containers on {settings.network.subnet} reach {settings.network.gateway}:"
@@ -75,7 +76,7 @@ def resolver(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Run the name server of `network.domains` in the foreground: dnsmasq on the class's bridge."""
     from classroom.docker.resolver import run_resolver  # noqa: PLC0415 - for this command only
 
-    run_resolver(load_settings(settings_file).network)
+    run_resolver(part(load_settings(settings_file), "resolver").network)
 
 
 @network.command()

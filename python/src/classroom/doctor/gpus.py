@@ -9,7 +9,7 @@ from classroom.doctor import engine, units
 from classroom.doctor.checks import ok, only_root, warning, wrong
 from classroom.gpus.allocation import class_gpu_problems
 from classroom.gpus.inventory import cdi_cache_at
-from classroom.gpus.mps import PID_FILE
+from classroom.gpus.mps import PID_FILE, SETTINGS_FILE
 from classroom.gpus.telemetry.sample import read_sample
 from classroom.settings.groups import gpu_rules, offers_gpus
 from classroom.units import format_bytes
@@ -105,14 +105,29 @@ def check_mps(settings: Settings, root: Path) -> Iterable[Finding]:
         number = (root / str(mps.pipes / PID_FILE).lstrip("/")).read_text(encoding="ascii").strip()
     except (FileNotFoundError, ValueError):
         number = ""
+    restart = units.restart("classroom-mps", "classroom gpus mps")
     if number and (root / "proc" / number).exists():
+        if _reads(root / str(mps.folder / SETTINGS_FILE).lstrip("/")) not in {None, mps.model_dump_json()}:
+            yield warning(
+                MPS,
+                "Its daemon runs with earlier settings. A restart ends all programs that use CUDA: choose a moment.",
+                restart,
+            )
+            return
         yield ok(MPS, f"Its daemon runs; a program may take {format_bytes(mps.memory)}." if mps.memory else "It runs.")
     else:
         yield wrong(
             MPS,
             "Its daemon does not run: students who share a GPU take turns, and their memory has no limit.",
-            units.restart("classroom-mps", "classroom gpus mps"),
+            restart,
         )
+
+
+def _reads(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError:
+        return None
 
 
 def loaded_version(root: Path) -> str | None:

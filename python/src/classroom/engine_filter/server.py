@@ -100,7 +100,8 @@ class Filter:
             status = self._file.stat()
         except OSError as error:
             raise ClassroomError(f"{self._file}: cannot be read ({error.strerror})") from error
-        signature = status.st_mtime_ns, status.st_size, status.st_ino
+        # All files of the Nix store have one time of change.
+        signature = self._file.resolve(), status.st_mtime_ns, status.st_size, status.st_ino
         if self._read is None or signature != self._signature:
             self._read, self._signature = load_settings(self._file), signature
         return self._read

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 PROGRAM = "nvidia-cuda-mps-control"
 PID_FILE = "nvidia-cuda-mps-control.pid"
 """The daemon writes it into the directory of its pipes."""
+SETTINGS_FILE = "settings.json"
+"""What the daemon was started with, in the service's directory, for `classroom doctor`."""
 _MIB = 1024**2
 _TIMEOUT = 20  # seconds for an answer of the daemon, and for its end
 _PAUSE = 0.2  # seconds
@@ -80,6 +82,7 @@ def run_daemon(mps: Mps) -> None:
         )
     uuids = _gpus()
     _make_directories(mps)
+    (mps.folder / SETTINGS_FILE).write_text(mps.model_dump_json(), encoding="utf-8")
     _mount(mps.shared_memory)
     signal.signal(signal.SIGTERM, _end)
     own = os.environ | daemon_environment(mps)

@@ -14,6 +14,7 @@ from classroom.errors import ClassroomError
 from classroom.hub.proxy import proxy_command, proxy_environment
 from classroom.secrets import load_or_create
 from classroom.settings.file import load_settings
+from classroom.settings.parts import part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ def run_proxy(settings_file: Path) -> None:
     Raises:
         ClassroomError: wrong settings or secrets, the port is taken, or the program is missing.
     """
-    settings = load_settings(settings_file)
+    settings = part(load_settings(settings_file), "proxy")
     secrets = load_or_create(settings.paths.state)
     _clear(settings)
     line = proxy_command(settings.proxy, hub_url(settings), by_host=settings.site.origins != "one")
