@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_SQLITE_FULL = "database or disk is full"
+_SQLITE_UNWRITABLE = ("attempt to write a readonly database", "unable to open database file", "disk I/O error")
+"""SQLite's texts for a read-only file system, a disk without inodes, and a quota (https://sqlite.org/rescode.html)."""
+
 
 class ClassroomError(Exception):
     """Problem that the operator can fix.
@@ -11,6 +19,33 @@ class ClassroomError(Exception):
 
     exit_status = 1
     """1: refused, or a mistake. Others are in docs/how-to/accounts.md; 2 is a usage error's."""
+
+
+class NoSpaceError(ClassroomError):
+    """A disk takes no more data. Nothing else is wrong: the same works when there is space."""
+
+    exit_status = 5
+    status = 507
+    """Of HTTP (RFC 4918, 11.5)."""
+
+
+def no_space_reason(error: BaseException | None) -> str:
+    """Return why a disk takes no data if an error has this cause: `The disk is full (...)`; empty otherwise."""
+    while error is not None:
+        if isinstance(error, NoSpaceError):
+            return str(error)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return f"The disk is full ({os.strerror(error.errno)})."
+        if isinstance(error, OSError) and error.errno == errno.EROFS:
+            return f"The disk cannot be written to ({os.strerror(error.errno)})."
+        if type(error).__module__.partition(".")[0] in {"sqlite3", "sqlalchemy"}:
+            text = str(error)  # SQLAlchemy repeats the text after the first error, without a cause
+            if _SQLITE_FULL in text:
+                return f"The disk is full ({_SQLITE_FULL})."
+            if found := next((reason for reason in _SQLITE_UNWRITABLE if reason in text), ""):
+                return f"The disk cannot be written to ({found})."
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def printable(text: str, keep: str = "") -> str:

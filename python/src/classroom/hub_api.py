@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, NoSpaceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +91,7 @@ class HubClient:
         Raises:
             HubAwayError: no answer.
             NoTokenError: the hub does not know the token.
+            NoSpaceError: the hub's disk is full.
             RefusedError: the hub answers with an error.
         """
         request = urllib.request.Request(  # noqa: S310 - always http, of the settings
@@ -122,6 +123,8 @@ class HubClient:
                 f"The hub at {self.address} does not accept this command's token ({message}). "
                 "The token may be new: restart the hub (systemctl restart classroom-hub), then try again."
             )
+        if status == NoSpaceError.status:
+            return NoSpaceError(f"{message} Free space on the hub's disk, then try again. The hub needs no restart.")
         if status >= 500:
             message = f"The hub could not do it: {message} Its log says more (journalctl -u classroom-hub)."
         return RefusedError(message, status, data)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 
 from classroom.accounts import lockout as module
 from classroom.accounts.lockout import ANY_CODE, DEVICE, Lockout
@@ -175,4 +177,20 @@ def test_an_ipv6_network_counts_as_one_address(lockout: Lockout, one: str, other
 def test_zero_means_no_limit(db: Session) -> None:
     lockout = Lockout(db, tries=0, address_tries=0, duration=timedelta(minutes=10))
     fail(lockout, "ada", HERE, 20)
+    assert may(lockout, "ada", HERE)
+
+
+def test_failures_count_while_the_database_is_full_and_expire_as_others(
+    db: Session, lockout: Lockout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.connection().exec_driver_sql("PRAGMA max_page_count = 1")  # no more than now
+    with contextlib.suppress(OperationalError):
+        for number in range(10_000):
+            fail(lockout, f"filler-{number}", f"10.0.{number // 250}.{number % 250}")
+    for _ in range(3):
+        assert may(lockout, "ada", HERE)
+        with pytest.raises(OperationalError, match="full"):
+            fail(lockout, "ada", HERE)
+    assert not may(lockout, "ada", HERE)
+    monkeypatch.setattr(module, "utc_now", lambda: utc_now() + timedelta(minutes=11))
     assert may(lockout, "ada", HERE)

@@ -14,11 +14,12 @@ was right. Failures are in the database, so they survive a restart of the hub.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from classroom.addresses import network_of
 from classroom.db.models import FailedLogin, utc_now
@@ -75,6 +76,8 @@ class Lockout:
     address_tries: int
     duration: timedelta
     _running: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
+    _unsaved: deque[tuple[datetime, Attempt]] = field(default_factory=deque, init=False)
+    """Failures that could not be written, and when they expire."""
 
     def begin(self, name: str, address: str, *, known: bool = True, total: str = ANY_NAME) -> Attempt | None:
         """Start an attempt; return None if it is locked out. Otherwise call `succeed`, `fail` or `cancel` later.
@@ -85,6 +88,8 @@ class Lockout:
             known: the name has an account. The address does not count others, but locks them out like this one.
             total: what the address counts, `ANY_NAME` or `ANY_CODE`.
         """
+        while self._unsaved and self._unsaved[0][0] <= utc_now():
+            self.cancel(self._unsaved.popleft()[1])
         origin = address[:64] if address.startswith(DEVICE) else network_of(address)
         pair, whole = (name[:128], origin), (total, origin)  # as long as the columns; no account has a longer name
         if self._is_full(pair, self.tries) or self._is_full(whole, self.address_tries):
@@ -96,19 +101,14 @@ class Lockout:
     def fail(self, attempt: Attempt) -> bool:
         """Count a wrong password; return whether the next attempt of this name or address will be locked out."""
         moment = utc_now()
+        try:
+            is_locked = self._count(attempt, moment)
+        except SQLAlchemyError:
+            # A full disk is no licence to guess: the attempt counts on in memory.
+            self.db.rollback()
+            self._unsaved.append((moment + self.duration, attempt))
+            raise
         self.cancel(attempt)
-        is_locked = False
-        for key in attempt.keys:
-            row = self.db.get(FailedLogin, key)
-            if row is None:
-                row = FailedLogin(name=key[0], address=key[1], count=0, expires=moment)
-                self.db.add(row)
-            row.count = 1 if row.expires <= moment else row.count + 1
-            row.expires = moment + self.duration
-            limit = self.tries if key == attempt.pair else self.address_tries
-            is_locked = is_locked or 0 < limit <= row.count
-        self._prune(moment)
-        self.db.commit()
         return is_locked
 
     def succeed(self, attempt: Attempt) -> None:
@@ -127,6 +127,21 @@ class Lockout:
         """End the lockouts of a name at all addresses, since an instructor set a new password."""
         self.db.execute(delete(FailedLogin).where(FailedLogin.name == name))
         self.db.commit()
+
+    def _count(self, attempt: Attempt, moment: datetime) -> bool:
+        is_locked = False
+        for key in attempt.keys:
+            row = self.db.get(FailedLogin, key)
+            if row is None:
+                row = FailedLogin(name=key[0], address=key[1], count=0, expires=moment)
+                self.db.add(row)
+            row.count = 1 if row.expires <= moment else row.count + 1
+            row.expires = moment + self.duration
+            limit = self.tries if key == attempt.pair else self.address_tries
+            is_locked = is_locked or 0 < limit <= row.count
+        self._prune(moment)
+        self.db.commit()
+        return is_locked
 
     def _is_full(self, key: tuple[str, str], limit: int) -> bool:
         row = self.db.get(FailedLogin, key)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import sys
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from logging.handlers import TimedRotatingFileHandler
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_events import EventLogger
+
+_log = logging.getLogger(__name__)
 
 SCHEMA_ID = "https://classroom.invalid/events/audit"
 FILE_NAME = "audit.jsonl"
@@ -87,6 +90,14 @@ class AuditFile(TimedRotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         return open(self.baseFilename, "a", encoding="ascii", opener=_open_private)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - upstream's
+        """Say in the hub's log that an event is not in the file, instead of a traceback. The log has the event itself.
+
+        What did not fit stays in the file's buffer, and is written with the next event when there is space.
+        """
+        del record
+        _log.error("%s cannot be written: %s", self.baseFilename, sys.exc_info()[1])
 
     def doRollover(self) -> None:  # noqa: N802 - upstream's
         """Begin the file of a new day."""

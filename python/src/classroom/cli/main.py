@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from classroom.cli import backup, gpus, reports, reservations, servers, services
 from classroom.cli.adopt import adopt
 from classroom.cli.audit import audit
 from classroom.cli.output import print_text
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, NoSpaceError, no_space_reason
 from classroom.settings.file import json_schema, load_settings
 from classroom.settings.models import Settings
 
@@ -47,9 +48,19 @@ def main() -> None:
     """Run the command line. Print a known error as one message; docs/how-to/accounts.md lists the exit statuses."""
     try:
         app()
-    except ClassroomError as error:
-        print_text(str(error), err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
-        raise SystemExit(error.exit_status) from error
+    except (ClassroomError, OSError, sqlite3.Error) as error:
+        problem = no_space_reason(error)
+        if not isinstance(error, ClassroomError) and not problem:
+            raise
+        message = str(error) if isinstance(error, ClassroomError) else _name_file(problem, error)
+        print_text(message, err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+        status = error.exit_status if isinstance(error, ClassroomError) else NoSpaceError.exit_status
+        raise SystemExit(NoSpaceError.exit_status if problem else status) from error
+
+
+def _name_file(problem: str, error: Exception) -> str:
+    file = getattr(error, "filename", None)
+    return f"{file}: {problem}" if file else f"{problem} The output is not complete."
 
 
 @app.command(rich_help_panel=MACHINE)

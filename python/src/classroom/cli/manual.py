@@ -19,6 +19,7 @@ STATUSES = (
     ("2", "wrong usage of the command"),
     ("3", "the hub or the Docker engine does not answer"),
     ("4", "the hub's token cannot be read, or the hub does not accept it"),
+    ("5", "a disk is full or read-only: free space, then run the command again"),
 )
 _VARIABLES = (
     ("CLASSROOM_SETTINGS", "the settings file, like --settings"),

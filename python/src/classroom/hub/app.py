@@ -19,6 +19,7 @@ from classroom.audit.events import THE_HUB, Action
 from classroom.audit.log import AuditFile, AuditLog
 from classroom.docker.client import EngineAwayError, shared_engine
 from classroom.docker.container import LABEL
+from classroom.errors import NoSpaceError, no_space_reason
 from classroom.gpus.autostart import Autostart
 from classroom.gpus.controller import GpuController
 from classroom.gpus.scheduler import GpuScheduler
@@ -30,6 +31,7 @@ from classroom.settings.models import Settings
 from classroom.spawner.deaths import watch_deaths
 from classroom.spawner.docker import ClassroomSpawner
 from classroom.storage.client import StorageMonitor
+from classroom.web.full_disk import tell_full_disk
 from classroom.web.pages.base import template_vars
 from classroom.web.requester import requester_of
 from classroom.web.routes import ROUTES
@@ -52,6 +54,7 @@ class HubApplication(Application):
     def get_handler_delegate(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as upstream's
         """Return what handles a request."""
         delegate = super().get_handler_delegate(*args, **kwargs)
+        delegate.handler_class = tell_full_disk(delegate.handler_class)
         events.begin_request(lambda: requester_of(delegate.handler))
         return delegate
 
@@ -75,6 +78,16 @@ class ClassroomHub(JupyterHub):
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
         super().__init__(**kwargs)
         self.notices = NoticeBoard()
+
+    async def initialize(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
+        """Prepare all that the hub serves. End with the reason if the disk takes no data: each start writes tokens."""
+        try:
+            await super().initialize(*args, **kwargs)
+        except Exception as error:
+            if not (reason := no_space_reason(error)):
+                raise
+            self.log.critical("The hub cannot start. %s Free space. Students' servers go on meanwhile.", reason)
+            self.exit(NoSpaceError.exit_status)
 
     async def init_spawners(self) -> int:
         """Resume the servers that run.

@@ -13,7 +13,7 @@ from classroom.web.api.notices import Notices
 from classroom.web.api.reservations import Reservations, ReservationsCancelled
 from classroom.web.api.servers import Servers, ServersStopped
 from classroom.web.api.signup_codes import Codes, CodesRevoked
-from classroom.web.api.upstream import ActivityReport, ServerLogin, ServerToken, Token, TokenList
+from classroom.web.api.upstream import ActivityReport, ServerLogin, ServerStop, ServerToken, Token, TokenList
 from classroom.web.pages.approve import ApprovePage
 from classroom.web.pages.base import MethodNotAllowed, StaticFiles
 from classroom.web.pages.csp_report import CspReport
@@ -51,6 +51,7 @@ API: list[tuple[Any, ...]] = [
     (r"/api/oauth2/authorize", ServerLogin),
     (r"/api/oauth2/token", ServerToken),
     (r"/api/users/([^/]+)/activity", ActivityReport),
+    (r"/api/users/([^/]+)/server", ServerStop),
     (r"/api/users/([^/]+)/tokens", TokenList),
     (r"/api/users/([^/]+)/tokens/([^/]*)", Token),
     (r"/api/classroom/accounts", Accounts),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from jupyterhub.apihandlers.auth import OAuthAuthorizeHandler, OAuthTokenHandler
 from jupyterhub.apihandlers.users import (
     ActivityAPIHandler,
+    UserServerAPIHandler,
     UserTokenAPIHandler,
     UserTokenListAPIHandler,
     _parse_timestamp,
@@ -16,10 +18,21 @@ from tornado import web
 
 from classroom.audit.events import Action, record
 from classroom.db.models import utc_now
+from classroom.errors import no_space_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+CULLER = "culler"
+"""The service that stops idle servers."""
+
+_STARTED = utc_now()
+_FIRST_REPORTS = timedelta(minutes=3)
+"""Servers report each minute, and four times in `culling.idle` at least."""
+
+_unsaved_activity: dict[str, datetime] = {}
+"""When students were last active, by name, as long as the disk is too full to record it."""
 
 
 class ActivityReport(ActivityAPIHandler):
@@ -38,6 +51,39 @@ class ActivityReport(ActivityAPIHandler):
                 if isinstance(report, dict) and report.get("last_activity"):
                     report["last_activity"] = _not_after_now(report["last_activity"])
         return body
+
+    def post(self, user_name: str) -> None:
+        """Record as upstream, or remember what a full disk does not take."""
+        try:
+            super().post(user_name)
+        except Exception as error:
+            if no_space_reason(error) and (time := self.get_json_body().get("last_activity")):
+                _unsaved_activity[user_name] = _parse_timestamp(time)
+            raise
+        _unsaved_activity.pop(user_name, None)
+
+
+class ServerStop(UserServerAPIHandler):
+    """`/api/users/NAME/server`."""
+
+    async def delete(self, user_name: str, server_name: str = "") -> None:
+        """Stop a server as upstream, but as idle none whose activity the hub does not know.
+
+        Raises:
+            HTTPError: 409, the server may be in use.
+        """
+        if getattr(self.current_user, "name", "") == CULLER and self._may_be_in_use(user_name):
+            raise web.HTTPError(409, "%s's server may be in use, which the hub could not record.", user_name)
+        await super().delete(user_name, server_name)
+
+    def _may_be_in_use(self, user_name: str) -> bool:
+        now, idle = utc_now(), timedelta(seconds=self.settings["app"].class_settings.culling.idle)
+        unsaved, user = _unsaved_activity.get(user_name), self.find_user(user_name)
+        if unsaved is not None and now - unsaved < idle:
+            return True
+        recorded = user.spawner.orm_spawner.last_activity if user is not None else None
+        # After a hub that was away for long, each server looks idle until it reports.
+        return now - _STARTED < min(idle, _FIRST_REPORTS) and recorded is not None and recorded < _STARTED
 
 
 class TokenList(UserTokenListAPIHandler):
