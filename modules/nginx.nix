@@ -20,12 +20,14 @@ let
   # One store path for the three files and the pages.
   directives = ./nginx;
   trusted = cfg.nginx.trusted;
+  # Nginx does not start with an address that the kernel does not know.
+  hasIPv6 = config.networking.enableIPv6 && !lib.elem "ipv6.disable=1" config.boot.kernelParams;
   # Behind a tunnel only cloudflared needs to reach Nginx.
   addresses =
     if cfg.tunnel.enable then
       [ "127.0.0.1" ]
     else
-      [ "0.0.0.0" ] ++ lib.optional config.networking.enableIPv6 "[::]";
+      [ "0.0.0.0" ] ++ lib.optional hasIPv6 "[::]";
   # Port 80 is for redirects and for the HTTP challenge of ACME.
   hasPlain = isTls && (cfg.nginx.port == 443 || cfg.tls.acme.enable);
 in

@@ -125,6 +125,13 @@ in
       credentials = config.systemd.services.prometheus.serviceConfig.LoadCredential;
     };
 
+  # Where Nginx listens on a host, and on the same host with a kernel without IPv6.
+  addresses = map (
+    more:
+    map (listen: listen.addr)
+      (machine ([ ../hosts/minimal.nix ] ++ more)).config.services.nginx.virtualHosts.classroom-browsers.listen
+  ) [ [ ] [ { boot.kernelParams = [ "ipv6.disable=1" ]; } ] ];
+
   # Rights of the GPU collector's unit.
   sampler = {
     inherit (hosts.gpu.config.systemd.services.classroom-gpus.serviceConfig)

@@ -68,6 +68,13 @@ def test_a_changed_setting_restarts_only_the_units_that_read_it() -> None:
     }
 
 
+def test_nginx_asks_a_kernel_without_ipv6_for_no_ipv6() -> None:
+    usual, without = evaluate("t.addresses")
+    assert "[::]" in usual
+    assert "[::]" not in without
+    assert set(without) == set(usual) - {"[::]"}
+
+
 def test_the_smallest_useful_host_is_under_ten_lines() -> None:
     lines = (HERE.parent / "hosts/minimal.nix").read_text().splitlines()
     assert len([line for line in lines if not line.startswith("#")]) < 10

@@ -74,11 +74,12 @@ LOOPBACK_NAMES = (
 CREATE = (
     "import docker, os, sys\n"
     "from classroom.docker.container import Order, create_arguments\n"
+    "from classroom.docker.features import Feature\n"
     "from classroom.settings.models import Network, Student\n"
     "client = docker.APIClient(os.environ['DOCKER_HOST'], version='auto')\n"
     "network = Network(internet=sys.argv[2] == 'internet')\n"
     "order = Order(name=sys.argv[1], user=sys.argv[1], home='home-' + sys.argv[1], environment={},\n"
-    "              command=('sleep', '600'), raises_limits=False)\n"
+    "              command=('sleep', '600'), missing=frozenset({Feature.RAISED_LIMITS}))\n"
     "client.start(client.create_container(**create_arguments(order, Student(), network))['Id'])\n"
 )
 LOOK_UP = (

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from classroom.docker.container import MPS, Order, container_address, create_arguments
+from classroom.docker.features import Feature
 from classroom.docker.seccomp import seccomp_profile
 from classroom.settings.models import Mps, Network, Student
 
@@ -58,7 +59,7 @@ def test_limits_that_the_kernel_counts_by_user_are_lifted_where_the_engine_can()
 
     shared = {"memlock": -1, "msgqueue": -1, "nproc": -1, "sigpending": -1}
     assert limits(ORDER) == {"core": 0, **shared}
-    assert limits(replace(ORDER, raises_limits=False)) == {"core": 0}
+    assert limits(replace(ORDER, missing=frozenset({Feature.RAISED_LIMITS}))) == {"core": 0}
 
 
 @pytest.mark.attack(68)

@@ -24,7 +24,13 @@ GIB = 1024**3
 SPECIFICATION = """{"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": [
     {"name": "0", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia0"}]}},
     {"name": "1", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia1"}]}}]}"""
-GOOD = {"LiveRestoreEnabled": True, "CDISpecDirs": ["/etc/cdi"], "SecurityOptions": ["name=seccomp,profile=builtin"]}
+LIMITS = dict.fromkeys(("MemoryLimit", "CpuCfsPeriod", "CpuCfsQuota", "PidsLimit"), True)
+GOOD = {
+    "LiveRestoreEnabled": True,
+    "CDISpecDirs": ["/etc/cdi"],
+    "SecurityOptions": ["name=seccomp,profile=builtin"],
+    **LIMITS,
+}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,9 @@ GOOD = {"LiveRestoreEnabled": True, "CDISpecDirs": ["/etc/cdi"], "SecurityOption
         pytest.param(GOOD | {"CDISpecDirs": None}, True, ["CDI is off"], id="no_CDI_older_engine"),
         pytest.param(GOOD | {"LiveRestoreEnabled": False}, True, ["live-restore is off"], id="no_live_restore"),
         pytest.param(GOOD | {"SecurityOptions": None}, True, ["has no seccomp"], id="no_seccomp"),
+        pytest.param(GOOD | {"MemoryLimit": False}, True, ["cannot set student.memory"], id="no_limit_of_memory"),
+        pytest.param(GOOD | {"CpuCfsQuota": False}, True, ["cannot set student.cpus"], id="no_limit_of_cpus"),
+        pytest.param(GOOD | {"PidsLimit": False}, True, ["cannot set student.processes"], id="no_limit_of_processes"),
     ],
 )
 def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gpus: bool) -> None:

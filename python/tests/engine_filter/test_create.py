@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classroom.docker.container import MPS, TEMPLATE, template_arguments
+from classroom.docker.features import Feature
 from classroom.engine_filter.create import check_create, engine_body
 from classroom.engine_filter.request import RefusedError
 from classroom.gpus.mps import client_environment
@@ -43,9 +44,24 @@ def test_an_address_that_is_no_containers_is_refused(address: object) -> None:
 
 
 def test_a_container_of_an_engine_without_the_right_to_raise_limits_passes() -> None:
-    body = samples.body(samples.settings(), raises_limits=False)
+    body = samples.body(samples.settings(), missing=frozenset({Feature.RAISED_LIMITS}))
     assert len(body["HostConfig"]["Ulimits"]) == 1
     assert passes(body) == body
+
+
+def test_a_container_may_have_ipv6_only_where_the_engine_has_said_that_the_kernel_has_none() -> None:
+    settings, known = samples.settings(), frozenset({Feature.IPV6})
+    body = samples.body(settings, missing=known)
+    assert "Sysctls" not in body["HostConfig"]
+    with pytest.raises(RefusedError, match=r"HostConfig\.Sysctls"):
+        passes(body)
+    assert check_create(NAME, copy.deepcopy(body), settings, samples.inventory(), known) == body
+    for other in ({"net.ipv6.conf.all.disable_ipv6": "0"}, {"kernel.core_pattern": "|/bin/sh"}, {}, None, []):
+        body["HostConfig"]["Sysctls"] = other
+        with pytest.raises(RefusedError, match=r"HostConfig\.Sysctls"):
+            check_create(NAME, body, settings, samples.inventory(), known)
+    usual = samples.body(settings)
+    assert check_create(NAME, copy.deepcopy(usual), settings, samples.inventory(), known) == usual
 
 
 def test_a_home_directory_passes() -> None:

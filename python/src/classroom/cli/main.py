@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -15,8 +13,7 @@ from classroom.cli.adopt import adopt
 from classroom.cli.audit import audit
 from classroom.cli.output import print_text
 from classroom.errors import ClassroomError, NoSpaceError, no_space_reason
-from classroom.settings.file import json_schema, load_settings
-from classroom.settings.models import Settings
+from classroom.settings.file import json_schema
 
 app = typer.Typer(help="JupyterHub for a class on a GPU server.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -33,6 +30,7 @@ gpus.app.command()(reservations.reservations)
 gpus.app.command()(reservations.cancel)
 app.command(rich_help_panel=CLASS)(reports.storage)
 app.command(rich_help_panel=CLASS)(audit)
+app.command(rich_help_panel=MACHINE)(reports.check)
 app.command(rich_help_panel=MACHINE)(reports.doctor)
 app.add_typer(backup.app, name="backup", rich_help_panel=MACHINE)
 app.add_typer(upgrade.app, name="upgrade", rich_help_panel=MACHINE)
@@ -64,13 +62,6 @@ def _name_file(problem: str, error: Exception) -> str:
 
 
 @app.command(rich_help_panel=MACHINE)
-def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="The settings file.")]) -> None:
-    """Check a settings file. Print each mistake and what to write instead."""
-    settings = load_settings(file)
-    print_text(f"{file}: valid. {_summary(settings)}")
-
-
-@app.command(rich_help_panel=MACHINE)
 def schema() -> None:
     """Print the JSON Schema of settings.json."""
     typer.echo(json.dumps(json_schema(), indent=2))
@@ -90,8 +81,3 @@ def man() -> None:
     from classroom.cli.manual import render_manual  # noqa: PLC0415 - for this command only
 
     typer.echo(render_manual(typer.main.get_command(app)), nl=False)
-
-
-def _summary(settings: Settings) -> str:
-    admins = ", ".join(settings.admins) or 'nobody yet: add admins = ["teacher"]'
-    return f"Instructors: {admins}. Address: {settings.site.external_url or 'any'}"

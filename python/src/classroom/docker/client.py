@@ -20,6 +20,8 @@ from classroom.errors import ClassroomError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from classroom.docker.features import Feature
+
 API_VERSION = "1.44"
 """Oldest API that Docker 29 serves and newest that all of ours need: Docker 25 and later. CDI devices need Docker 26
 (https://docs.docker.com/reference/api/engine/version-history/)."""
@@ -60,8 +62,8 @@ class Engine:
             timeout: seconds after which a call is given up.
         """
         self.client = make_client(host, timeout)
-        self.raises_limits = True
-        """False when the engine is known to lack the right to raise limits of resources (CAP_SYS_RESOURCE)."""
+        self.missing: frozenset[Feature] = frozenset()
+        """What the engine's machine does not have, as far as its answers have shown."""
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
 
     async def call(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - docker-py is untyped
@@ -123,9 +125,9 @@ def is_device_error(error: docker.errors.APIError) -> bool:
     return "cdi" in str(error.explanation).lower()
 
 
-def is_limit_error(error: docker.errors.APIError) -> bool:
-    """Return whether the engine cannot raise a limit of resources: it lacks the right (CAP_SYS_RESOURCE)."""
-    return "setting rlimit" in str(error.explanation)
+def is_network_missing(error: BaseException) -> bool:
+    """Return whether the engine does not know the network of a container: a command that cleans up removed it."""
+    return re.search(r"network \S+ not found", str(error)) is not None
 
 
 def missing_mount_source(error: BaseException) -> Path | None:

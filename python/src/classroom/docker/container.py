@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from docker.types import DeviceRequest, HostConfig, LogConfig, Mount, Ulimit
 
 from classroom.docker.client import API_VERSION
+from classroom.docker.features import Feature
 from classroom.docker.seccomp import seccomp_profile
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ class Order:
     """CUDA's Multi-Process Service, for its clients."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """In addition to those of every container."""
-    raises_limits: bool = True
-    """As in `sandbox`."""
+    missing: frozenset[Feature] = frozenset()
+    """What the machine does not have."""
     address: IPv4Address | None = None
     """Address on the class bridge; None for one that the engine chooses."""
 
@@ -133,7 +134,7 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
     mounts = [home_mount(order.home, order.user), *map(_shared_mount, order.shared)]
     dns = [str(address) for address in name_servers(network)] or None
     own = {"auto_remove": True, "network_mode": network.name, "dns": dns}
-    host = sandbox(student, order.devices, mounts, order.mps, raises_limits=order.raises_limits, **own)
+    host = sandbox(student, order.devices, mounts, order.mps, missing=order.missing, **own)
     return {
         "name": order.name,
         "image": student.image,
@@ -188,7 +189,7 @@ def sandbox(
     mounts: Sequence[Mount] = (),
     mps: Mps | None = None,
     *,
-    raises_limits: bool = True,
+    missing: frozenset[Feature] = frozenset(),
     **own: Any,  # noqa: ANN401 - docker-py is untyped
 ) -> HostConfig:
     """Return the host configuration that limits and isolates a student's programs.
@@ -200,7 +201,7 @@ def sandbox(
         devices: CDI names of the GPUs.
         mounts: those other than the mounts of CUDA's Multi-Process Service.
         mps: that service, for its clients.
-        raises_limits: lift the limits that the kernel counts by user. An engine without CAP_SYS_RESOURCE cannot.
+        missing: what the machine does not have, and the container therefore does not ask for.
         own: the arguments in which the two differ: network and removal.
     """
     return HostConfig(
@@ -214,14 +215,14 @@ def sandbox(
         cap_drop=["ALL"],
         security_opt=["no-new-privileges", f"seccomp={seccomp_profile()}"],
         pids_limit=student.processes,
-        ulimits=_ulimits(raises_limits=raises_limits),
+        ulimits=_ulimits(raises_limits=Feature.RAISED_LIMITS not in missing),
         mem_limit=student.memory,
         memswap_limit=student.memory,
         cpu_period=_CPU_PERIOD,
         cpu_quota=int(student.cpus * _CPU_PERIOD),
         # When the machine runs out of memory, the kernel ends a student's process before the hub and the engine.
         oom_score_adj=500,
-        sysctls={"net.ipv6.conf.all.disable_ipv6": "1"},
+        sysctls=None if Feature.IPV6 in missing else {"net.ipv6.conf.all.disable_ipv6": "1"},
         log_config=LogConfig(type="json-file", config={"max-size": "5m", "max-file": "2"}),
         device_requests=[DeviceRequest(driver="cdi", device_ids=list(devices))] if devices else None,
         **own,

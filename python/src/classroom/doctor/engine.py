@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 ABOUT, CONFIGURATION, IMAGE = "engine", "engine's settings", "image"
 _OLDEST = 26  # the first with devices by CDI (https://docs.docker.com/engine/release-notes/26.0/)
 _TIMEOUT = 4  # seconds
+_LIMITS = {
+    "student.memory": ("MemoryLimit",),
+    "student.cpus": ("CpuCfsPeriod", "CpuCfsQuota"),
+    "student.processes": ("PidsLimit",),
+}
+"""Limits of students, and what the engine says of itself (`GET /info` of its API)."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,14 @@ def inspect_engine_settings(info: dict[str, Any], *, wants_gpus: bool, file: Pat
             "The engine has no seccomp: no server can start.",
             "use a kernel with CONFIG_SECCOMP_FILTER, and an engine that supports seccomp",
         )
+    # The engine starts containers without a limit that it cannot set.
+    for limit, names in _LIMITS.items():
+        if any(not info.get(name) for name in names):
+            yield wrong(
+                CONFIGURATION,
+                f"The engine cannot set {limit}: it has no effect, and one student can take all.",
+                "docker info  # its warnings name the kernel's option",
+            )
     if wants_gpus and not info.get("CDISpecDirs"):
         yield wrong(
             CONFIGURATION,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from classroom.settings.models import Settings
 
 ABOUT = "kernel's limits"
+_WELL = "One student cannot use up what the kernel counts for all."
 _UNLIMITED = 2**31 - 1  # the largest that each of them takes
 
 SYSCTLS = {
@@ -37,15 +38,26 @@ the same values.
 
 def check_kernel(settings: Settings) -> Iterable[Finding]:
     """Check that one student cannot use up what the kernel counts for all."""
+    findings = [*inspect_sysctls(read_sysctls()), *_containers(settings)]
+    yield from findings or [ok(ABOUT, _WELL)]
+
+
+def check_sysctls() -> Iterable[Finding]:
+    """Check the kernel's limits alone, where no class runs yet."""
+    yield from [*inspect_sysctls(read_sysctls())] or [ok(ABOUT, _WELL)]
+
+
+def read_sysctls(sysctls: Path = Path("/proc/sys")) -> dict[str, int]:
+    """Return the values of `SYSCTLS`; a kernel without the feature does not have its limit either."""
     # They are in no namespace: the same in a container of Docker Compose.
-    values = {name: (Path("/proc/sys") / name.replace(".", "/")).read_text(encoding="ascii") for name in SYSCTLS}
-    findings = [*inspect_sysctls({name: int(value) for name, value in values.items()}), *_containers(settings)]
-    yield from findings or [ok(ABOUT, "One student cannot use up what the kernel counts for all.")]
+    files = {name: sysctls / name.replace(".", "/") for name in SYSCTLS}
+    return {name: int(file.read_text(encoding="ascii")) for name, file in files.items() if file.exists()}
 
 
 def inspect_sysctls(values: Mapping[str, int]) -> Iterable[Finding]:
     """Return the limits that one student can use up, with the command that raises them."""
-    low = {name: least for name, least in SYSCTLS.items() if (values[name] < least if least else values[name] != least)}
+    known = {name: least for name, least in SYSCTLS.items() if name in values}
+    low = {name: least for name, least in known.items() if (values[name] < least if least else values[name] != least)}
     if low:
         lines = " ".join(f"'{name} = {least}'" for name, least in low.items())
         yield warning(

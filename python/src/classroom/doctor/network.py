@@ -95,7 +95,12 @@ def _listed(network: Network, rules: str | None = None) -> subprocess.CompletedP
     if rules is None:
         return _run(["sh", "-c", listing, "sh", table_name(network)])
     shell = ["sh", "-c", f"nft -f - && {listing}", "sh", table_name(network)]
-    return _run([sys.executable, "-c", _ALONE, *shell], rules)
+    return run_alone(shell, rules)
+
+
+def run_alone(command: list[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command in a network namespace of its own, which ends with it. This needs root."""
+    return _run([sys.executable, "-c", _ALONE, *command], stdin)
 
 
 def _without_elements(listing: str) -> str:

@@ -15,6 +15,7 @@ from classroom.doctor import (
     certificate,
     engine,
     engine_filter,
+    features,
     gpus,
     homes,
     kernel,
@@ -55,6 +56,7 @@ def all_checks(settings: Settings, address: str | None = None) -> list[Check]:
         checks += [
             Check(engine.ABOUT, functools.partial(engine.check_engine, settings)),
             Check(engine.CONFIGURATION, functools.partial(engine.check_engine_settings, settings)),
+            Check(features.ABOUT, features.check_kernel_features),
             Check(kernel.ABOUT, functools.partial(kernel.check_kernel, settings)),
             Check(engine_filter.ABOUT, functools.partial(engine_filter.check_filter, settings)),
             Check(engine.IMAGE, functools.partial(engine.check_images, settings)),

@@ -27,6 +27,7 @@ from classroom.docker.container import (
     split_label,
     template_arguments,
 )
+from classroom.docker.features import Feature
 from classroom.engine_filter.request import RefusedError, shown
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import device_pool, student_limit
@@ -49,7 +50,11 @@ _MPS_VARIABLE = "CUDA_MPS_PIPE_DIRECTORY"
 
 
 def check_create(
-    query: Mapping[str, str], body: Mapping[str, Any], settings: Settings, inventory: Inventory
+    query: Mapping[str, str],
+    body: Mapping[str, Any],
+    settings: Settings,
+    inventory: Inventory,
+    missing: frozenset[Feature] = frozenset(),
 ) -> dict[str, Any]:
     """Return the body for the engine, computed from the settings.
 
@@ -58,13 +63,16 @@ def check_create(
         body: the request's.
         settings: the class's.
         inventory: the GPUs of this machine.
+        missing: what the engine's answers have shown to be missing.
 
     Raises:
         RefusedError: the hub of this class makes no such container; the message names the key.
     """
     labels = _strings(body.get("Labels"), "Labels")
     expected = (
-        _template(query, body, settings) if TEMPLATE in labels else _student(query, body, labels, settings, inventory)
+        _template(query, body, settings)
+        if TEMPLATE in labels
+        else _student(query, body, labels, settings, inventory, missing)
     )
     received = {**body, "Env": _environment(body.get("Env"))} if "Env" in body else dict(body)
     compared = {**expected, "Env": _environment(expected.get("Env"))} if "Env" in expected else expected
@@ -73,12 +81,13 @@ def check_create(
     return expected
 
 
-def _student(
+def _student(  # noqa: PLR0913, PLR0917 - what is decided, and by what
     query: Mapping[str, str],
     body: Mapping[str, Any],
     labels: Mapping[str, str],
     settings: Settings,
     inventory: Inventory,
+    missing: frozenset[Feature],
 ) -> dict[str, Any]:
     name = query.get("name", "")
     if set(query) != {"name"} or not re.fullmatch(rf"{re.escape(settings.docker.prefix)}-[0-9]{{1,10}}", name):
@@ -106,7 +115,7 @@ def _student(
         mps=mps,
         labels=lease_labels(devices, _identities(labels), rules.gpu.policy, student_limit(rules.gpu))
         | {GROUPS: ",".join(rules.groups)},
-        raises_limits=_raises_limits(body),
+        missing=_missing(body, missing),
         address=_address(body, settings.network),
     )
     return engine_body(create_arguments(order, rules.student, settings.network))
@@ -199,11 +208,17 @@ def _may_attach(name: str, gpu: Gpu, inventory: Inventory) -> bool:
     return inventory.by_name.get(name) in pool
 
 
-def _raises_limits(body: Mapping[str, Any]) -> bool:
-    """Return which of the spawner's two lists of limits the body is to have; an engine may lack the right to one."""
+def _missing(body: Mapping[str, Any], known: frozenset[Feature]) -> frozenset[Feature]:
+    """Return the features that the body is to leave out.
+
+    The lower limits take nothing from others, so the hub's word is enough. A container with IPv6 could reach others by
+    it: the body may leave its end out only if the engine has said that the kernel has none.
+    """
     host = body.get("HostConfig")
-    limits = host.get("Ulimits") if isinstance(host, dict) else None
-    return isinstance(limits, list) and len(limits) > 1
+    host = host if isinstance(host, dict) else {}
+    limits = host.get("Ulimits")
+    missing = set() if isinstance(limits, list) and len(limits) > 1 else {Feature.RAISED_LIMITS}
+    return frozenset(missing | (set() if "Sysctls" in host else {Feature.IPV6} & known))
 
 
 def _address(body: Mapping[str, Any], network: Network) -> IPv4Address:

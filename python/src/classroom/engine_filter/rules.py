@@ -14,11 +14,15 @@ from classroom.engine_filter.request import PING, RefusedError, parse_object, pa
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from classroom.docker.features import Feature
     from classroom.gpus.inventory import Inventory
     from classroom.settings.models import Settings
 
 STUDENT = f"{LABEL}user"
 """The label of a student's container."""
+
+START = "containers/{id}/start"
+"""The path of a `Call` whose answer shows what the machine does not have."""
 
 _MAX_WAIT = 86_400  # seconds
 _MAX_LINES = 100_000
@@ -45,7 +49,14 @@ class Call:
     """Whether the body is an archive, which the filter copies."""
 
 
-def decide(method: str, target: str, body: bytes, settings: Settings, inventory: Callable[[], Inventory]) -> Call:
+def decide(  # noqa: PLR0913, PLR0917 - what is decided, and by what
+    method: str,
+    target: str,
+    body: bytes,
+    settings: Settings,
+    inventory: Callable[[], Inventory],
+    missing: frozenset[Feature] = frozenset(),
+) -> Call:
     """Return the request for the engine.
 
     Args:
@@ -54,6 +65,7 @@ def decide(method: str, target: str, body: bytes, settings: Settings, inventory:
         body: complete, but for an archive, whose body is checked while it is copied.
         settings: the class's.
         inventory: reads the GPUs of the machine.
+        missing: what the engine's answers have shown to be missing.
 
     Raises:
         RefusedError: the request is not in the table, or not as the hub makes it.
@@ -62,7 +74,7 @@ def decide(method: str, target: str, body: bytes, settings: Settings, inventory:
     if parsed.path == PING and method == "GET" and not body:
         return Call("GET", PING)
     if (method, parsed.path) == ("POST", "containers/create"):
-        content = check_create(parsed.query, parse_object(body, "The body"), settings, inventory())
+        content = check_create(parsed.query, parse_object(body, "The body"), settings, inventory(), missing)
         return Call("POST", parsed.path, {"name": name} if (name := parsed.query.get("name")) else {}, content)
     for verb, pattern, rule in TABLE:
         match = re.fullmatch(pattern, parsed.path)
@@ -108,7 +120,7 @@ def _inspect(container: str, query: Mapping[str, str], _settings: Settings) -> C
 
 def _start(container: str, query: Mapping[str, str], _settings: Settings) -> Call:
     _only(query, {})
-    return Call("POST", "containers/{id}/start", container=container)
+    return Call("POST", START, container=container)
 
 
 def _stop(container: str, query: Mapping[str, str], _settings: Settings) -> Call:

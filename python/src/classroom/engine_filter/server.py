@@ -13,9 +13,10 @@ from typing import IO, TYPE_CHECKING, Any
 from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTimeout, UnixConnector, web
 
 from classroom.docker.client import API_VERSION
+from classroom.docker.features import missing_feature
 from classroom.engine_filter.archive import copy_archive
 from classroom.engine_filter.request import MAX_BODY_BYTES, PING, RefusedError
-from classroom.engine_filter.rules import Call, check_container, decide
+from classroom.engine_filter.rules import START, Call, check_container, decide
 from classroom.errors import ClassroomError
 from classroom.gpus.inventory import cdi_cache_at
 from classroom.listeners import create_socket, systemd_socket, user_id
@@ -23,10 +24,12 @@ from classroom.settings.file import load_settings
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from pathlib import Path
 
     from aiohttp import ClientResponse
 
+    from classroom.docker.features import Feature
     from classroom.settings.models import Settings
 
 _CONNECT_TIMEOUT = 5.0  # seconds
@@ -89,6 +92,7 @@ class Filter:
         self._file = settings_file
         self._signature: object = None
         self._read: Settings | None = None
+        self._missing: frozenset[Feature] = frozenset()
 
     def settings(self) -> Settings:
         """Return the settings as the file is now.
@@ -116,7 +120,7 @@ class Filter:
             connector = UnixConnector(engine_socket(settings))
             timeout = ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)
             async with ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as engine:
-                return await _forward(engine, request, call, settings)
+                return await _forward(engine, request, call, settings, self._learn)
         except RefusedError as error:
             _log.warning("Refused: %s", error)
             return _answer(403, str(error))
@@ -135,10 +139,21 @@ class Filter:
 
         def find() -> Call:
             return decide(
-                request.method, request.raw_path, body, settings, lambda: cdi_cache_at(settings.gpu.cdi_dirs).read()
+                request.method,
+                request.raw_path,
+                body,
+                settings,
+                lambda: cdi_cache_at(settings.gpu.cdi_dirs).read(),
+                self._missing,
             )
 
         return await asyncio.to_thread(find) if body else find()
+
+    def _learn(self, answer: str) -> None:
+        """Remember what is missing by the engine's answer to a start: containers may do without it from now on."""
+        if feature := missing_feature(answer):
+            _log.info("The machine does not have %s", feature.value)
+            self._missing |= {feature}
 
 
 async def _read(request: web.BaseRequest) -> bytes:
@@ -151,7 +166,7 @@ async def _read(request: web.BaseRequest) -> bytes:
 
 
 async def _forward(
-    engine: ClientSession, request: web.BaseRequest, call: Call, settings: Settings
+    engine: ClientSession, request: web.BaseRequest, call: Call, settings: Settings, learn: Callable[[str], None]
 ) -> web.StreamResponse:
     path = call.path
     if call.container:
@@ -173,6 +188,10 @@ async def _forward(
     body = None if call.body is None else json.dumps(call.body).encode()
     headers = {"Content-Type": "application/json"} if body else {}
     async with engine.request(call.method, _url(path), params=call.query, data=body, headers=headers) as answer:
+        if call.path == START and answer.status >= 400:
+            content = await answer.read()
+            learn(content.decode(errors="replace"))
+            return web.Response(body=content, status=answer.status, content_type="application/json")
         return await _stream(request, answer)
 
 

@@ -13,8 +13,9 @@ import requests.exceptions
 from rich.table import Table
 from rich.text import Text
 
-from classroom.docker.client import connect, is_limit_error
+from classroom.docker.client import connect
 from classroom.docker.container import HOME, LABEL, MPS, USER, base_environment, sandbox
+from classroom.docker.features import Feature, missing_feature
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import device_pool, leased_identities
 from classroom.gpus.inventory import cdi_cache_at
@@ -130,7 +131,7 @@ def run_selftest(settings: Settings, student: str | None = None) -> Iterator[Tes
             yield TestResult(device.label, works, output, ", ".join(sorted(holders)))
 
 
-def selftest_arguments(settings: Settings, device: str, *, raises_limits: bool = True) -> dict[str, Any]:
+def selftest_arguments(settings: Settings, device: str, missing: frozenset[Feature] = frozenset()) -> dict[str, Any]:
     """Return the arguments of `docker.APIClient.create_container` for the test of a device (CDI name).
 
     The container differs from a student's in name, home, network, labels and removal only.
@@ -144,7 +145,7 @@ def selftest_arguments(settings: Settings, device: str, *, raises_limits: bool =
         "working_dir": HOME,
         "environment": base_environment(student) | (client_environment(mps, MPS, 1) if client else {}),
         "labels": {LABEL + "trial": device},
-        "host_config": sandbox(student, [device], mps=client, raises_limits=raises_limits, network_mode="none"),
+        "host_config": sandbox(student, [device], mps=client, missing=missing, network_mode="none"),
     }
 
 
@@ -152,11 +153,10 @@ def _test_device(
     client: Any,  # noqa: ANN401 - docker-py is untyped
     settings: Settings,
     device: str,
-    *,
-    raises_limits: bool = True,
+    missing: frozenset[Feature] = frozenset(),
 ) -> tuple[bool, str]:
     try:
-        container = client.create_container(**selftest_arguments(settings, device, raises_limits=raises_limits))
+        container = client.create_container(**selftest_arguments(settings, device, missing))
     except docker.errors.ImageNotFound:
         return False, f"The image {settings.student.image} is not on this machine: load it, or correct student.image."
     try:
@@ -164,8 +164,9 @@ def _test_device(
         status = client.wait(container, timeout=_TIMEOUT)["StatusCode"]
         output = client.logs(container).decode(errors="replace").strip()
     except docker.errors.APIError as error:
-        if raises_limits and is_limit_error(error):
-            return _test_device(client, settings, device, raises_limits=False)
+        feature = missing_feature(str(error.explanation))
+        if feature and feature not in missing:
+            return _test_device(client, settings, device, missing | {feature})
         return False, f"The engine cannot attach it: {error.explanation}"
     except requests.exceptions.ConnectionError:
         return False, f"It did not answer within {_TIMEOUT} seconds."

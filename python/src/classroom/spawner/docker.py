@@ -19,11 +19,13 @@ from classroom.docker.client import (
     Engine,
     EngineAwayError,
     is_device_error,
-    is_limit_error,
+    is_network_missing,
     missing_mount_source,
     shared_engine,
 )
 from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, container_address, create_arguments
+from classroom.docker.features import Feature, missing_feature
+from classroom.docker.network import request_network
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import Busy, Granted, NoGpu, may_queue, student_limit
 from classroom.gpus.leases import lease_labels
@@ -49,6 +51,7 @@ _PROGRESS_PAUSE = 0.3  # seconds
 _REMOVAL_CHECKS = 50
 _REMOVAL_PAUSE = 0.2  # seconds
 _ENGINE_PAUSE = 5.0  # seconds between two tries while the engine is away
+_NETWORK_PAUSE = 1.0  # seconds; `classroom network up` takes half of it
 
 _removals: dict[str, asyncio.Task[None]] = {}
 """Removals that wait for the engine, by the container's name. A new start cancels them, or it would be removed, too."""
@@ -199,6 +202,10 @@ class ClassroomSpawner(DockerSpawner):
             if (folder := missing_mount_source(error)) in rules.shared:
                 message = f"The shared folder {folder.name} is not on this machine."
                 raise self._failure(message, "shared-folder-missing", error) from error
+            if is_network_missing(error):
+                message = f"The network of the servers, {self.settings.network.name}, is not on this machine."
+                self.log.warning("%s To make it again, run as root: classroom network up", message)
+                raise self._failure(message, "network-missing", error) from error
             raise self._failure("The server could not be started.", "engine-error", error) from error
 
     async def _start(self, rules: StudentRules, *, with_gpu: bool) -> str:
@@ -224,15 +231,19 @@ class ClassroomSpawner(DockerSpawner):
         return url
 
     async def _start_container(
-        self, gpus: Granted | NoGpu, home: str, rules: StudentRules, *, lower: bool = False
+        self, gpus: Granted | NoGpu, home: str, rules: StudentRules, tries: int = len(Feature) + 2
     ) -> None:
-        """Start the container, or one without what the engine cannot give it: higher limits, or the GPU."""
+        """Start the container, or one without what the machine does not have: a feature, or the GPU."""
         try:
             await self.docker("start", self.object_id)
         except docker.errors.APIError as error:
-            if is_limit_error(error) and not lower:
-                self.log.warning("The engine cannot raise limits that students share (classroom doctor): %s", error)
-                self.engine.raises_limits, lower = False, True
+            feature = missing_feature(str(error.explanation))
+            if feature and tries:
+                self.log.warning("The machine does not have %s (classroom doctor): %s", feature.value, error)
+                self.engine.missing |= {feature}
+            elif is_network_missing(error) and tries:
+                request_network(self.settings.paths.state)
+                await asyncio.sleep(_NETWORK_PAUSE)
             elif isinstance(gpus, Granted) and is_device_error(error):
                 self.log.exception("%s: without a GPU, because the engine cannot attach %s", self._log_name, gpus)
                 gpus = NoGpu("The GPU could not be attached. Tell your instructor.")
@@ -242,7 +253,7 @@ class ClassroomSpawner(DockerSpawner):
             return
         await self.remove_object()
         await self._create(gpus, home, rules)
-        await self._start_container(gpus, home, rules, lower=lower)
+        await self._start_container(gpus, home, rules, tries - 1)
 
     @property
     def location(self) -> str:
@@ -280,7 +291,7 @@ class ClassroomSpawner(DockerSpawner):
             shared=rules.shared,
             labels=lease_labels(names, identities, rules.gpu.policy, student_limit(rules.gpu))
             | {GROUPS: ",".join(rules.groups)},
-            raises_limits=self.engine.raises_limits,
+            missing=self.engine.missing,
             address=self._free_address(),
         )
         if names and rules.gpu.uses_mps:
@@ -313,6 +324,11 @@ class ClassroomSpawner(DockerSpawner):
         try:
             created = await self.docker("create_container", **arguments)
         except docker.errors.APIError as error:
+            if error.status_code == 403 and order.missing:
+                # A filter that has started again learns from the engine what is missing.
+                self.engine.missing = frozenset()
+                await self._create_container(replace(order, missing=frozenset()), rules)
+                return
             if error.status_code != 409:
                 raise
             await self._remove_leftover()
