@@ -59,6 +59,25 @@ in
       startLimitIntervalSec = 0;
     };
 
+    # A command that cleans up may remove the bridge while no server runs. The hub, which may not make one, then writes
+    # this file. It has no content: the hub cannot say which network is made.
+    systemd.paths.classroom-network-again = {
+      description = "Request for the class bridge";
+      wantedBy = [ "paths.target" ];
+      pathConfig.PathChanged = "/var/lib/classroom/network-missing";
+    };
+    systemd.services.classroom-network-again = {
+      description = "Class bridge and firewall rules, again";
+      after = [ "docker.service" ];
+      inherit (config.systemd.services.classroom-network) path;
+      serviceConfig = removeAttrs config.systemd.services.classroom-network.serviceConfig [
+        "ExecReload"
+        "RemainAfterExit"
+        "Restart"
+        "RestartSec"
+      ];
+    };
+
     # It writes the addresses of allowed domains into the rules, and asks name servers outside.
     systemd.services.classroom-resolver = lib.mkIf hasDomains {
       description = "Name server for the domains that students' servers may reach";
