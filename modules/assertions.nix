@@ -32,6 +32,7 @@ let
   ) cfg.groups;
 
   valid = ipv4.valid cfg.network.subnet;
+  inherit (config.virtualisation.docker) autoPrune;
   docker = config.virtualisation.docker.daemon.settings;
   others =
     lib.concatLists (
@@ -193,10 +194,17 @@ in
         message = ''services.classroom.backup has a repository but no password, and restic encrypts each repository. Write services.classroom.backup.passwordFile = "/run/secrets/restic";'';
       }
       {
-        assertion =
-          config.virtualisation.docker.autoPrune.enable
-          -> lib.any (lib.hasInfix "label!=org.classroom.keep") config.virtualisation.docker.autoPrune.flags;
+        assertion = autoPrune.enable -> lib.any (lib.hasInfix "label!=org.classroom.keep") autoPrune.flags;
         message = ''virtualisation.docker.autoPrune.flags would let Docker prune the network and the images of the class. Write virtualisation.docker.autoPrune.flags = [ "--filter=label!=org.classroom.keep" ];'';
+      }
+      {
+        # Homes of an older version have no label. Newer versions of NixOS have `allVolumes`.
+        assertion = autoPrune.enable && cfg.storage.kind == "volumes" -> !lib.any (lib.hasInfix "--volumes") autoPrune.flags;
+        message = ''virtualisation.docker.autoPrune.flags prune volumes, and students' homes are volumes. Write virtualisation.docker.autoPrune.flags = [ "--filter=label!=org.classroom.keep" ];'';
+      }
+      {
+        assertion = autoPrune.enable && cfg.storage.kind == "volumes" -> !(autoPrune.allVolumes or false);
+        message = "virtualisation.docker.autoPrune.allVolumes is on, and students' homes are volumes. Write virtualisation.docker.autoPrune.allVolumes = false;";
       }
       {
         assertion = config.virtualisation.docker.daemon.settings.live-restore or false;

@@ -116,6 +116,20 @@ ASSERTIONS = {
         'virtualisation.docker.autoPrune = { enable = true; flags = [ "--all" ]; };',
         "--filter=label!=org.classroom.keep",
     ),
+    "pruning of volumes, which homes are": (
+        (
+            "virtualisation.docker.autoPrune = "
+            '{ enable = true; flags = [ "--volumes" "--filter=label!=org.classroom.keep" ]; };'
+        ),
+        "virtualisation.docker.autoPrune.flags prune volumes",
+    ),
+    "pruning of all volumes, where NixOS has it": (
+        (
+            "imports = [ { options.virtualisation.docker.autoPrune.allVolumes = lib.mkEnableOption null; } ]; "
+            "virtualisation.docker.autoPrune = { enable = true; allVolumes = true; };"
+        ),
+        "virtualisation.docker.autoPrune.allVolumes = false;",
+    ),
     "a backup without a password": (
         'class.backup.repository = "/backup";',
         'services.classroom.backup.passwordFile = "/run/secrets/restic";',
