@@ -70,12 +70,18 @@ in
       description = "Class bridge and firewall rules, again";
       after = [ "docker.service" ];
       inherit (config.systemd.services.classroom-network) path;
-      serviceConfig = removeAttrs config.systemd.services.classroom-network.serviceConfig [
-        "ExecReload"
-        "RemainAfterExit"
-        "Restart"
-        "RestartSec"
-      ];
+      serviceConfig =
+        removeAttrs config.systemd.services.classroom-network.serviceConfig [
+          "ExecReload"
+          "RemainAfterExit"
+          "Restart"
+          "RestartSec"
+        ]
+        // {
+          # systemd removes the directory when this unit ends.
+          RuntimeDirectory = "classroom-network-again";
+          Environment = [ "XTABLES_LOCKFILE=/run/classroom-network-again/xtables.lock" ];
+        };
     };
 
     # It writes the addresses of allowed domains into the rules, and asks name servers outside.

@@ -132,6 +132,19 @@ in
       (machine ([ ../hosts/minimal.nix ] ++ more)).config.services.nginx.virtualHosts.classroom-browsers.listen
   ) [ [ ] [ { boot.kernelParams = [ "ipv6.disable=1" ]; } ] ];
 
+  # The unit that makes the network, and the one that makes it again.
+  networks =
+    let
+      inherit (hosts.minimal.config.systemd) paths services;
+    in
+    [
+      services.classroom-network.serviceConfig
+      {
+        watched = lib.toList paths.classroom-network-again.pathConfig.PathChanged;
+        service = services.classroom-network-again.serviceConfig;
+      }
+    ];
+
   # Rights of the GPU collector's unit.
   sampler = {
     inherit (hosts.gpu.config.systemd.services.classroom-gpus.serviceConfig)

@@ -75,6 +75,14 @@ def test_nginx_asks_a_kernel_without_ipv6_for_no_ipv6() -> None:
     assert set(without) == set(usual) - {"[::]"}
 
 
+def test_a_request_of_the_hub_makes_the_network_again_as_at_the_boot() -> None:
+    first, again = evaluate("t.networks")
+    assert again["watched"] == ["/var/lib/classroom/network-missing"]
+    same = {"ExecStart", "CapabilityBoundingSet", "ProtectSystem", "RestrictAddressFamilies", "SystemCallFilter"}
+    assert {key: first[key] for key in same} == {key: again["service"][key] for key in same}
+    assert "RemainAfterExit" not in again["service"]
+
+
 def test_the_smallest_useful_host_is_under_ten_lines() -> None:
     lines = (HERE.parent / "hosts/minimal.nix").read_text().splitlines()
     assert len([line for line in lines if not line.startswith("#")]) < 10
