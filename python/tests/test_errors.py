@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import sqlite3
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.text import Text
@@ -13,7 +17,8 @@ from classroom.cli.main import main
 from classroom.cli.output import build_table, print_result, print_text
 from classroom.doctor.checks import wrong
 from classroom.doctor.report import render_report
-from classroom.errors import ClassroomError, printable
+from classroom.errors import ClassroomError, no_space_reason, printable
+from support.processes import classroom
 
 FORGED = "a\x1b[2J\x1b]0;title\x07\x9b5n\rb\u202e\u2066\u2028\u200f\x7f\x00"
 UNSAFE = set(FORGED) - set("ab[2J]0;title5n")
@@ -72,3 +77,53 @@ def test_a_name_that_is_not_utf8_stops_no_command(monkeypatch: pytest.MonkeyPatc
     print_text(os.fsdecode(b"\xff.txt"))
     written.flush()
     assert written.buffer.getvalue() == b"\\udcff.txt\n"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "", "x"), "The disk is full (No space left on device)."),
+        (OSError(errno.EDQUOT, "", "x"), "The disk is full (Disk quota exceeded)."),
+        (OSError(errno.EROFS, "", "x"), "The disk cannot be written to (Read-only file system)."),
+        (sqlite3.OperationalError("database or disk is full"), "The disk is full (database or disk is full)."),
+        (sqlite3.OperationalError("disk I/O error"), "The disk cannot be written to (disk I/O error)."),
+        (OSError(errno.EACCES, "", "x"), ""),
+        (sqlite3.OperationalError("no such table: users"), ""),
+        (ClassroomError("write /x: no space left on device"), "write /x: no space left on device"),
+        (ValueError("database or disk is full"), ""),
+    ],
+)
+def test_a_full_disk_is_known_by_its_cause(error: Exception, reason: str) -> None:
+    assert no_space_reason(error) == reason
+    outer = ClassroomError("state: cannot be written")
+    outer.__cause__ = error
+    assert no_space_reason(outer) == reason
+
+
+@pytest.mark.parametrize("words", [["schema"], ["--help"]], ids=["output", "help"])
+def test_a_command_whose_output_does_not_fit_says_so(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*classroom(*words)], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 5
+    assert done.stderr == "The disk is full (No space left on device). The output is not complete.\n"
+
+
+def test_every_page_of_help_is_shown_on_a_terminal_with_few_characters() -> None:
+    program = """
+import sys
+from typer.main import get_command
+from classroom.cli.main import app
+from classroom.cli.manual import subcommands
+from classroom.cli.output import allow_any_terminal, build_table, print_result, print_text
+allow_any_terminal()
+command = get_command(app)
+for name, each in [("classroom", command), *subcommands(command, "classroom")]:
+    each.main(["--help"], name, standalone_mode=False)
+print_result(build_table("Name", rows=[["Zo\\xeb \\u540d"]]), {}, as_json=False)
+print_text("\\u201cGr\\u00f6\\u00dfe\\u201d \\u2026")
+"""
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2].strip() == r"Zo\xeb \u540d"
+    assert done.stdout.splitlines()[-1] == r'"Gr\xf6\xdfe" ...'

@@ -32,20 +32,28 @@ class NoSpaceError(ClassroomError):
 def no_space_reason(error: BaseException | None) -> str:
     """Return why a disk takes no data if an error has this cause: `The disk is full (...)`; empty otherwise."""
     while error is not None:
-        if isinstance(error, NoSpaceError):
-            return str(error)
-        if isinstance(error, OSError) and error.errno in _FULL:
-            return f"The disk is full ({os.strerror(error.errno)})."
-        if isinstance(error, OSError) and error.errno == errno.EROFS:
-            return f"The disk cannot be written to ({os.strerror(error.errno)})."
-        if type(error).__module__.partition(".")[0] in {"sqlite3", "sqlalchemy"}:
-            text = str(error)  # SQLAlchemy repeats the text after the first error, without a cause
-            if _SQLITE_FULL in text:
-                return f"The disk is full ({_SQLITE_FULL})."
-            if found := next((reason for reason in _SQLITE_UNWRITABLE if reason in text), ""):
-                return f"The disk cannot be written to ({found})."
+        if reason := _own_reason(error):
+            return reason
         error = error.__cause__ or error.__context__
     return ""
+
+
+def _own_reason(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, ClassroomError):
+        # Other programs, such as restic and the engine, write the text.
+        is_full = isinstance(error, NoSpaceError) or os.strerror(errno.ENOSPC).lower() in text.lower()
+        return text if is_full else ""
+    if isinstance(error, OSError):
+        kind = "is full" if error.errno in _FULL else "cannot be written to" if error.errno == errno.EROFS else ""
+        return f"The disk {kind} ({os.strerror(error.errno or 0)})." if kind else ""
+    # SQLAlchemy repeats the text after the first error, without a cause.
+    if type(error).__module__.partition(".")[0] not in {"sqlite3", "sqlalchemy"}:
+        return ""
+    if _SQLITE_FULL in text:
+        return f"The disk is full ({_SQLITE_FULL})."
+    found = next((reason for reason in _SQLITE_UNWRITABLE if reason in text), "")
+    return f"The disk cannot be written to ({found})." if found else ""
 
 
 def printable(text: str, keep: str = "") -> str:

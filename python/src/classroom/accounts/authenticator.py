@@ -28,6 +28,7 @@ from classroom.audit import events
 from classroom.audit.events import THE_HUB, Action
 from classroom.db import migrations
 from classroom.errors import ClassroomError
+from classroom.typed_text import strip_text
 
 if TYPE_CHECKING:
     from jupyterhub.app import JupyterHub
@@ -94,6 +95,11 @@ class ClassroomAuthenticator(NativeAuthenticator):
         """Return no handlers: `classroom.web.routes` has the pages, and upstream's must stay unreachable."""
         del app
         return []
+
+    def normalize_username(self, username: str) -> str:
+        """Return a name as upstream, and without what people paste by accident."""
+        normalized: str = super().normalize_username(strip_text(username))
+        return normalized
 
     # -- login -----------------------------------------------------------------------------------------------------
 

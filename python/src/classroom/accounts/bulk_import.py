@@ -21,6 +21,7 @@ from classroom.accounts.errors import AccountError
 from classroom.accounts.names import new_username
 from classroom.accounts.service import AccountRecord, AccountState
 from classroom.db.models import Account, utc_now
+from classroom.typed_text import describe_character
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -189,6 +190,7 @@ def _check_text(row: ImportRow) -> None:
         if len(text) > limit:
             raise AccountError(f"{title} is too long: {len(text)} characters. At most {limit} are allowed.")
         if not text.isprintable():
-            raise AccountError(f"{title} contains a character that cannot be shown.")
+            wrong = next(index for index, letter in enumerate(text) if not letter.isprintable())
+            raise AccountError(f"{title} cannot be shown: {describe_character(text, wrong)}. Write it without.")
     if "/" in row.group:
         raise AccountError("The group contains a slash. Write it without.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import unicodedata
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -83,7 +84,7 @@ class Hasher:
     _pending: Counter[str] = field(default_factory=Counter, init=False)
 
     async def hash(self, password: str, client: str = "") -> bytes:
-        """Return `passwords.hash_password` of the password.
+        """Return `passwords.hash_password` of the password with composed letters (RFC 8265, 4.2).
 
         Args:
             password: as typed.
@@ -92,7 +93,8 @@ class Hasher:
         Raises:
             AccountError: too many are waiting already.
         """
-        return await self._run(lambda: passwords.hash_password(password, self.rounds), client)
+        composed = unicodedata.normalize("NFC", password)
+        return await self._run(lambda: passwords.hash_password(composed, self.rounds), client)
 
     async def verify(self, password: str, hashed: bytes | None, client: str = "") -> bool:
         """Return whether the password has this hash. None, for an unknown name, takes as long and gives False.
@@ -106,7 +108,9 @@ class Hasher:
             AccountError: too many are waiting already.
         """
         expected = passwords.no_password(self.rounds) if hashed is None else hashed
-        is_same = await self._run(lambda: passwords.verify_password(password, expected, self.rounds), client)
+        forms = dict.fromkeys((unicodedata.normalize("NFC", password), password))  # older hashes are of what was typed
+        checks = (functools.partial(passwords.verify_password, form, expected, self.rounds) for form in forms)
+        is_same = any([await self._run(check, client) for check in checks])
         return is_same and hashed is not None
 
     async def hash_generated(self, generated: Sequence[str]) -> list[bytes]:

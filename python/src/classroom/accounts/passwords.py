@@ -11,10 +11,11 @@ import base64
 import functools
 import hashlib
 import secrets
-import unicodedata
 from importlib import resources
 
 import bcrypt
+
+from classroom.typed_text import tidy_code
 
 MAX_PASSWORD_BYTES = 1024
 """Longest password, in UTF-8 bytes."""
@@ -125,7 +126,7 @@ def tidy_one_time_password(text: str) -> str:
     letters = _letters(text)
     others = {letter for letter in text if not letter.isalnum()}
     is_generated = len(letters) == _PARTS * _PART and set(letters) <= set(_ALPHABET)
-    if not is_generated or not all(letter.isspace() or unicodedata.category(letter) == "Pd" for letter in others):
+    if not is_generated or tidy_code("".join(others)):
         return text
     return "-".join(letters[start : start + _PART] for start in range(0, len(letters), _PART))
 
@@ -136,7 +137,7 @@ def code_mark(code: str) -> str:
 
 
 def _letters(text: str) -> str:
-    return "".join(letter for letter in text.lower() if letter.isalnum())
+    return "".join(letter for letter in tidy_code(text).lower() if letter.isalnum())
 
 
 def _material(password: str) -> bytes:

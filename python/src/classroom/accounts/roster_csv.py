@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classroom.errors import ClassroomError
+from classroom.typed_text import strip_text, tidy_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -163,7 +164,7 @@ def _records(lines: Sequence[str], separator: str) -> Iterator[tuple[int, list[s
     begin = 1
     try:
         for record in reader:
-            cells = [" ".join(cell.split()) for cell in record]
+            cells = [strip_text(" ".join(cell.split())) for cell in record]
             if any(cells):
                 yield begin, cells
             begin = reader.line_num + 1
@@ -197,4 +198,4 @@ def _row(line: int, cells: Sequence[str], columns: _Columns) -> RosterRow:
     if not name:
         raise RosterCsvError("has no username; write one, or remove the line")
     full_name = cell(columns.full_name) or f"{cell(columns.first_name)} {cell(columns.last_name)}".strip()
-    return RosterRow(line, name, full_name, cell(columns.group))
+    return RosterRow(line, name, tidy_text(full_name), tidy_text(cell(columns.group)))

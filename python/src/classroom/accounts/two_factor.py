@@ -23,6 +23,7 @@ from sqlalchemy import delete, select, update
 from classroom.accounts import passwords
 from classroom.accounts.errors import AccountError
 from classroom.db.models import FailedLogin, RecoveryCode, TwoFactor, utc_now
+from classroom.typed_text import tidy_code
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -168,6 +169,6 @@ async def _secret_of(row: TwoFactor) -> str:
 
 
 def _digits(code: str) -> str:
-    """Return the six digits of an app's code, without blanks; empty for anything else."""
-    digits = "".join(code.split())
+    """Return the six digits of an app's code, without blanks and dashes; empty for anything else."""
+    digits = tidy_code(code)
     return digits if len(digits) == _DIGITS and digits.isascii() and digits.isdigit() else ""

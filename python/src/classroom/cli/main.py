@@ -11,7 +11,7 @@ import typer
 from classroom.cli import backup, gpus, reports, reservations, servers, services, signup_codes, upgrade, users
 from classroom.cli.adopt import adopt
 from classroom.cli.audit import audit
-from classroom.cli.output import print_text
+from classroom.cli.output import allow_any_terminal, print_text
 from classroom.errors import ClassroomError, NoSpaceError, no_space_reason
 from classroom.settings.file import json_schema
 
@@ -44,6 +44,7 @@ app.command("homes-helper", rich_help_panel=SERVICES)(services.homes_helper)
 
 def main() -> None:
     """Run the command line. Print a known error as one message; docs/how-to/accounts.md lists the exit statuses."""
+    allow_any_terminal()
     try:
         app()
     except (ClassroomError, OSError, sqlite3.Error) as error:

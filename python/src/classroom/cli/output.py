@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,6 +42,24 @@ _LAYOUT = "\n\t"
 """Characters that are not printable and stay in our own texts."""
 
 
+_PLAIN = str.maketrans({"…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'", "→": "->", "×": "x"})  # noqa: RUF001 - the characters themselves
+
+
+def allow_any_terminal() -> None:
+    """Write characters that the terminal's encoding does not have as plain ones or as escapes, instead of failing."""
+    codecs.register_error("classroom", _replace_characters)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="classroom")
+
+
+def _replace_characters(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(_PLAIN)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
+
+
 def print_json(data: object) -> None:
     """Print data for programs."""
     typer.echo(json.dumps(data, indent=2, default=str))
@@ -49,7 +70,8 @@ def print_text(text: str, *, err: bool = False, nl: bool = True, fg: str | None 
 
     Line breaks stay: the text is ours. A quoted name is made printable where it becomes part of the text.
     """
-    typer.secho(printable(text, keep=_LAYOUT), err=err, nl=nl, fg=fg)
+    # With a file of its own, click does not take ASCII for a mistake and write UTF-8.
+    typer.secho(printable(text, keep=_LAYOUT), file=sys.stderr if err else sys.stdout, nl=nl, fg=fg)
 
 
 def print_result(text: RenderableType, data: object, *, as_json: bool) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
+import re
 import tomllib
+import unicodedata
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from classroom.errors import ClassroomError
 from classroom.settings.models import Settings
+from classroom.typed_text import describe_character
 from classroom.validation import message
 
 if TYPE_CHECKING:
@@ -36,14 +40,16 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
         ClassroomError: the file cannot be read or has problems. Each line names the key, the problem and what to write.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a mark at the beginning
+        raw = path.read_bytes()
+        # Editors on Windows write a mark at the beginning.
+        text = raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ClassroomError(f"{path}: cannot be read ({error}); name a readable settings file") from error
     try:
         data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (ValueError, RecursionError) as error:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise ClassroomError(f"{path}: not valid {kind}: {error}") from error
+        raise ClassroomError(f"{path}: not valid {kind}: {error}{_odd_character(text, error)}") from error
     if not isinstance(data, dict):
         raise ClassroomError(f'{path}: must contain an object; write {{"admins": ["teacher"]}} for the smallest one')
     _apply_environment(data, os.environ if environment is None else environment)
@@ -52,6 +58,21 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     except ValidationError as error:
         lines = (line for item in error.errors() for line in _message(item).splitlines())
         raise ClassroomError("\n".join(f"{path}: {line}" for line in lines)) from error
+
+
+def _odd_character(text: str, error: Exception) -> str:
+    """Return which character the error is at, if a word processor or a web page put it there in place of a plain one.
+
+    Such are quotation marks, no-break spaces and what nobody sees.
+    """
+    place = re.search(r"line (\d+),? column (\d+)", str(error))
+    line = text.splitlines()[int(place[1]) - 1 :][:1] if place else []
+    index = next((index for index, letter in enumerate(line[0]) if _is_odd(letter)), None) if line else None
+    return "" if index is None else f"; {describe_character(line[0], index)}: type a plain one"
+
+
+def _is_odd(letter: str) -> bool:
+    return not letter.isascii() and unicodedata.category(letter) in {"Cf", "Zs", "Pi", "Pf", "Ps", "Pd"}
 
 
 def json_schema() -> dict[str, Any]:

@@ -99,7 +99,7 @@ class AccountAction(ApiHandler):
     async def post(self, action: str) -> None:
         """Apply the action to each name; a refused name does not stop the others."""
         body = self.parse_body(_AccountsBody)
-        names = tuple(dict.fromkeys(name.strip() for name in body.names))
+        names = tuple(dict.fromkeys(self._account_name(name) for name in body.names))
         if body.all:
             if action != "approve":
                 raise AccountError("Only approve accepts all. Name the accounts.")
@@ -114,6 +114,11 @@ class AccountAction(ApiHandler):
             for name in changed if isinstance(changed, list) else ():
                 record(recorded, name)
         self.send_json(answer)
+
+    def _account_name(self, typed: str) -> str:
+        """Return the name of an account as it is, or as somebody typed it with capitals or invisible characters."""
+        exact = service.find_account(self.db, typed.strip())
+        return typed.strip() if exact else self.authenticator.normalize_username(typed)
 
     async def _apply(self, action: str, names: tuple[str, ...], origin: str) -> dict[str, object]:
         if action == "approve":

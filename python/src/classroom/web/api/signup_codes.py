@@ -11,6 +11,7 @@ from pydantic import Field
 from classroom.accounts import bulk_import, signup_codes
 from classroom.accounts.errors import AccountError
 from classroom.audit.events import Action, record
+from classroom.typed_text import describe_character
 from classroom.web.api.base import ApiHandler, RequestBody, RowId, json_time
 
 if TYPE_CHECKING:
@@ -43,8 +44,11 @@ class Codes(ApiHandler):
     async def post(self) -> None:
         """Create codes; only this answer contains them."""
         body = self.parse_body(_NewCodes)
-        if not body.group.isprintable() or "/" in body.group:
-            raise AccountError("The group contains a slash, or a character that cannot be shown.")
+        wrong = next(
+            (index for index, letter in enumerate(body.group) if letter == "/" or not letter.isprintable()), None
+        )
+        if wrong is not None:
+            raise AccountError(f"In the group, {describe_character(body.group, wrong)}. Write it without.")
         codes = signup_codes.create_codes(
             self.db, body.count, timedelta(seconds=body.lasts), by=self.actor, group=body.group
         )

@@ -13,6 +13,7 @@ from classroom.accounts.bulk_import import MAX_FULL_NAME_CHARACTERS
 from classroom.accounts.errors import AccountError, NameTakenError
 from classroom.accounts.names import MAX_USERNAME, USERNAME_RULE
 from classroom.accounts.passwords import MAX_PASSWORD_BYTES, password_rules
+from classroom.typed_text import tidy_text
 from classroom.web.pages.base import STALE_FORM, Page
 from classroom.web.pages.device import client_of, remember_device
 from classroom.web.pages.login import remember_waiting
@@ -25,6 +26,10 @@ class SignUpPage(Page):
         """Show the empty form; a link may contain the sign-up code."""
         await self._form(code=self.get_query_argument("code", "")[: signup_codes.MAX_CODE_CHARACTERS])
 
+    def works_without_login(self) -> bool:
+        """Return that it is for people without an account."""
+        return True
+
     def check_xsrf_cookie(self) -> None:
         """Leave the check to `post`, so that the form comes back with what was typed."""
         if self.request.method != "POST":
@@ -35,8 +40,8 @@ class SignUpPage(Page):
         typed = {"username": "", "full_name": "", "code": ""}
         try:
             typed["username"] = self.field("username", "The username", MAX_USERNAME).strip()
-            full_name = self.field("full_name", "Your name", MAX_FULL_NAME_CHARACTERS).strip()
-            # Without marks that change the reading direction and confuse the instructor's list.
+            full_name = tidy_text(self.field("full_name", "Your name", MAX_FULL_NAME_CHARACTERS))
+            # Without anything else that confuses the instructor's list.
             typed["full_name"] = "".join(letter for letter in full_name if letter.isprintable())
             typed["code"] = self.field("code", "The sign-up code", signup_codes.MAX_CODE_CHARACTERS).strip()
             self._require_fresh_form()
