@@ -36,6 +36,23 @@ def test_a_student_changes_the_password_and_other_browsers_are_signed_out(
     assert again.is_signed_in
 
 
+@pytest.mark.parametrize("page", ["change-password", "two-factor", "authorize"])
+def test_a_form_of_somebody_who_was_signed_out_elsewhere_leads_to_the_login(
+    page: str, visit: Visit, student: Visitor, name: str
+) -> None:
+    student.get(f"/hub/{page}")
+    elsewhere = visit()
+    elsewhere.sign_in(name)
+    elsewhere.get("/hub/logout")
+    new = "another set of words"
+    fields = {"old_password": PASSWORD, "new_password": new, "new_password_confirmation": new}
+    answer = student.post(f"/hub/{page}", {**fields, "action": "begin"})
+    assert (answer.status_code, answer.url.path) == (200, "/hub/login"), page_messages(answer)
+    assert "You were signed out meanwhile, so nothing was changed. Sign in again." in page_messages(answer)
+    again = student.sign_in(name, next_url=f"/hub/{page}")
+    assert again.url.path == f"/hub/{page}"
+
+
 @pytest.mark.parametrize(
     ("typed", "words"),
     [

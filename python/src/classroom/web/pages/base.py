@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
 
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.handlers.static import CacheControlStaticFilesHandler
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 STALE_FORM = "This page was open for too long, or in another window meanwhile. Please try again."
 
+SIGNED_OUT = "You were signed out meanwhile, so nothing was changed. Sign in again."
+
 _FLASH = "classroom-notice"
 _FLASH_CHARACTERS = 400
 
@@ -39,14 +42,23 @@ class Page(BaseHandler):
     """Handler of a page."""
 
     authenticator: ClassroomAuthenticator
+    after_login: ClassVar[str] = ""
+    """Path that follows a login after the session ended; empty for the page itself."""
 
     def check_xsrf_cookie(self) -> None:
-        """Check as upstream, with a message for the person at the form."""
+        """Check as upstream, with a message for the person at the form. Who was signed out meanwhile signs in again."""
         try:
             super().check_xsrf_cookie()
         except web.HTTPError as error:
             self.log.warning("%s: %s", self.request.path, error.log_message)
-            raise web.HTTPError(403, STALE_FORM) from error
+            if self.current_user is not None or self.works_without_login():
+                raise web.HTTPError(403, STALE_FORM) from error
+            self.flash(SIGNED_OUT)
+            self.redirect(f"{self.get_login_url()}?{urlencode({'next': self.after_login or self.request.path})}")
+
+    def works_without_login(self) -> bool:
+        """Return whether the page is for people without a session."""
+        return False
 
     def set_login_cookie(self, user: User) -> None:
         """Set the cookies of a login, and replace the pass of who used this browser before."""

@@ -58,6 +58,8 @@ class QueuePage(Page):
     The student and instructors may use it.
     """
 
+    after_login = "/hub/home"
+
     @web.authenticated
     @needs_scope("servers")
     async def get(self, user_name: str) -> None:

@@ -44,6 +44,10 @@ class ChangePasswordPage(LoginStep):
         except AccountError as error:
             await self._form(str(error), first=first_name is not None, status=error.status)
 
+    def works_without_login(self) -> bool:
+        """Return whether somebody has just typed a one-time password."""
+        return self._first_login_name() is not None
+
     async def _change(self, name: str, *, first: bool) -> None:
         auth = self.authenticator
         old = self.field("old_password", "The current password", MAX_PASSWORD_BYTES)

@@ -80,6 +80,10 @@ class LoginStep(Page):
             events.record(Action.LOGIN, name)
         return user
 
+    def works_without_login(self) -> bool:
+        """Return whether the page is for people without a session."""
+        return True
+
     def to_login(self, message: str) -> None:
         """Redirect to the login page, which shows the message."""
         self.flash(message)

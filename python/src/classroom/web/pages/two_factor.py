@@ -49,6 +49,10 @@ class TwoFactorPage(LoginStep):
             key = await self._shown_key(name) if action == "confirm" and error.status == 403 else ""
             await self._show(name, key=key, error=str(error), status=error.status)
 
+    def works_without_login(self) -> bool:
+        """Return whether an instructor sets it up before the login."""
+        return self._name() is not None
+
     async def _begin(self, name: str) -> None:
         if self.current_user is not None:
             await self._require_password(name)
