@@ -200,3 +200,38 @@ def test_nobody_can_sign_up_with_a_name_like_an_instructors(
 
 def test_a_student_is_no_admin(student: Visitor) -> None:
     assert student.get("/hub/admin").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "words"),
+    [
+        ("PATCH", "users/{name}", {"admin": True}, "The settings alone name the instructors."),
+        ("PATCH", "users/teacher", {"admin": False}, "The settings alone name the instructors."),
+        ("POST", "users/new-one", {"admin": True}, "The settings alone name the instructors."),
+        ("POST", "users", {"usernames": ["new-one"], "admin": True}, "The settings alone name the instructors."),
+        ("PATCH", "users/{name}", {"name": "new-one"}, "An account cannot be renamed."),
+        ("POST", "users", {"usernames": ["ad\u200ba"]}, "character 3 is U+200B (zero width space)."),
+        ("POST", "users/Ada%20L", {}, "character 4 is U+0020 (space). A username has 1 to 32"),
+    ],
+)
+def test_an_instructors_program_reads_why_a_user_cannot_be_changed(
+    method: str, path: str, body: dict[str, object], words: str, *, admin: Visitor, student: Visitor, name: str
+) -> None:
+    answer = api(admin, method, path.format(name=name), body)
+    assert (answer.status_code, words in answer.json()["message"]) == (400, True), answer.text
+    assert student.is_signed_in
+    assert api(admin, "GET", f"users/{name}").json()["admin"] is False
+    assert api(admin, "GET", "users/teacher").json()["admin"] is True
+    assert api(admin, "GET", "users/new-one").status_code == 404
+
+
+def test_an_instructors_program_may_send_what_is_true_already(admin: Visitor, student: Visitor, name: str) -> None:
+    assert student.is_signed_in
+    assert api(admin, "PATCH", f"users/{name}", {"name": name, "admin": False}).status_code == 200
+
+
+def test_a_wrong_option_of_a_start_is_a_mistake_and_does_not_pass_with_time(student: Visitor, name: str) -> None:
+    answer = api(student, "POST", f"users/{name}/server", {"image": "evil"})
+    assert answer.status_code == 400
+    assert "gpu" in answer.json()["message"]
+    assert "in a minute" not in answer.json()["message"]

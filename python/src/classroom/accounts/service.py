@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from classroom.db.models import SignUpCode
 
+CANNOT_RENAME = "An account cannot be renamed. Create a new one, and copy the files."
 COMMAND_LINE = "the command line"
 """Name of the operator, who uses the `classroom` command, in `approved_by` and `made_by`."""
 
@@ -309,7 +310,7 @@ def refuse_renames() -> None:
 
 def _refuse_rename(_user: orm.User, name: str, before: object, _event: object) -> None:
     if isinstance(before, str) and before != name:
-        raise web.HTTPError(400, "An account cannot be renamed. Create a new one, and copy the files.")
+        raise web.HTTPError(400, CANNOT_RENAME)
 
 
 def account_not_found(name: str) -> AccountError:

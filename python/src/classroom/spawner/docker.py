@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from classroom.settings.groups import StudentRules
     from classroom.settings.models import Gpu
 
+_OWN_MISTAKE = "Your files are safe. Start the server with the button on the home page."
 _FILES_ARE_SAFE = "Your files are safe. Try again in a minute; if it stays like this, tell your instructor."
 
 _PROGRESS_PAUSE = 0.3  # seconds
@@ -206,6 +209,8 @@ class ClassroomSpawner(DockerSpawner):
                 message = f"The network of the servers, {self.settings.network.name}, is not on this machine."
                 self.log.warning("%s To make it again, run as root: classroom network up", message)
                 raise self._failure(message, "network-missing", error) from error
+            if os.strerror(errno.ENOSPC).lower() in str(error).lower():
+                raise self._failure("The disk of the machine is full.", "disk-full", error) from error
             raise self._failure("The server could not be started.", "engine-error", error) from error
 
     async def _start(self, rules: StudentRules, *, with_gpu: bool) -> str:
@@ -401,7 +406,7 @@ class ClassroomSpawner(DockerSpawner):
 
     def _failure(self, message: str, reason: str, error: Exception | None = None, status: int = 503) -> SpawnException:
         failure = SpawnException(
-            f"{message} {_FILES_ARE_SAFE}",
+            f"{message} {_FILES_ARE_SAFE}" if status >= 500 else f"{message} {_OWN_MISTAKE}",
             reason=reason,
             status_code=status,
             log_message=f"{self._log_name}: {reason}: {error}" if error else f"{self._log_name}: {reason}",

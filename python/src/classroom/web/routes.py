@@ -14,6 +14,7 @@ from classroom.web.api.reservations import Reservations, ReservationsCancelled
 from classroom.web.api.servers import Servers, ServersStopped
 from classroom.web.api.signup_codes import Codes, CodesRevoked
 from classroom.web.api.upstream import ActivityReport, ServerLogin, ServerStop, ServerToken, Token, TokenList
+from classroom.web.api.users import UserAccount, UserList
 from classroom.web.pages.approve import ApprovePage
 from classroom.web.pages.base import MethodNotAllowed, StaticFiles
 from classroom.web.pages.csp_report import CspReport
@@ -50,6 +51,8 @@ PAGES: list[tuple[Any, ...]] = [
 API: list[tuple[Any, ...]] = [
     (r"/api/oauth2/authorize", ServerLogin),
     (r"/api/oauth2/token", ServerToken),
+    (r"/api/users", UserList),
+    (r"/api/users/([^/]+)", UserAccount),
     (r"/api/users/([^/]+)/activity", ActivityReport),
     (r"/api/users/([^/]+)/server", ServerStop),
     (r"/api/users/([^/]+)/tokens", TokenList),
