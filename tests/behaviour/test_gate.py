@@ -157,6 +157,23 @@ def test_a_program_with_a_token_of_its_user_reaches_only_their_server(
     assert len([path for _, path, _ in hostile.requests if path.endswith("api/contents")]) == 1
 
 
+@pytest.mark.attack(24)
+def test_an_instructors_token_for_accounts_alone_opens_no_server(
+    hostile: HostileServer, mallory: Server, admin: Visitor, url: str
+) -> None:
+    def ask(fields: dict[str, object], path: str) -> int:
+        name = api(admin, "GET", "user").json()["name"]
+        secret = api(admin, "POST", f"users/{name}/tokens", fields).json()["token"]
+        return httpx.get(f"{url}{path}", headers={"Authorization": f"token {secret}"}).status_code
+
+    narrow = {"note": "class list", "scopes": ["admin:users", "list:users"]}
+    assert ask(narrow, "/hub/api/classroom/accounts") == 200
+    assert ask(narrow, f"{mallory.base}api/contents") == 403
+    before = len(hostile.requests)
+    assert ask({"note": "everything"}, f"{mallory.base}api/contents") == 200
+    assert len(hostile.requests) == before + 1
+
+
 def test_a_server_in_use_goes_on_while_the_hub_is_away(
     visit: Callable[..., Visitor], mallory: Server, server: Verb
 ) -> None:

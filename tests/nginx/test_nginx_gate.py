@@ -80,6 +80,41 @@ def test_a_program_with_a_token_of_the_server_is_let_in(site: Site, hub: Upstrea
     assert hub.gate_requests[-1]["X-Classroom-Server"] == "alice"
 
 
+@pytest.mark.parametrize(
+    ("query", "headers", "is_let_in"),
+    [
+        ("token=alice", NOBODY, True),
+        ("session_id=1&token=alice", {}, True),
+        ("token=mallory", NOBODY, False),
+        ("mytoken=alice", NOBODY, False),
+        ("token=alice", {**NOBODY, "Authorization": "token mallory"}, False),
+        ("token=alice", {"Cookie": "classroom-gate=mallory"}, False),
+    ],
+)
+def test_a_program_opens_a_websocket_with_a_token_in_the_address(
+    site: Site,
+    query: str,
+    headers: dict[str, str],
+    is_let_in: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    address = site.url.replace("http", "ws") + f"/user/alice/ws?{query}"
+    if not is_let_in:
+        with pytest.raises(InvalidStatus) as refused:
+            connect(address, additional_headers=headers).close()
+        assert refused.value.response.status_code == 403
+        return
+    with connect(address, additional_headers=headers) as kernel:
+        kernel.send("headers")
+        assert json.loads(kernel.recv(10)) == {"Cookie": None, "Authorization": "token alice"}
+
+
+@pytest.mark.attack(1)
+def test_a_token_in_an_address_opens_nothing_but_websockets(site: Site) -> None:
+    with site.client(headers=NOBODY | SCRIPT) as browser:
+        for method in ("GET", "POST"):
+            assert browser.request(method, "/user/alice/files/x.js?token=alice").status_code == 403
+
+
 def test_the_hub_is_asked_about_each_server_once_in_some_seconds(site: Site, hub: Upstream) -> None:
     before = len(hub.gate_requests)
     with site.client() as browser:

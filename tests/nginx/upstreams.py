@@ -107,7 +107,8 @@ class Gate(Echo):
     async def get(self) -> None:  # type: ignore[override]
         headers = self.request.headers
         self.upstream.gate_requests.append(dict(headers.get_all()))
-        admitted = "alice" in {headers.get("X-Classroom-Gate"), headers.get("Authorization")}
+        token = headers.get("Authorization", "").removeprefix("token ")
+        admitted = "alice" in {headers.get("X-Classroom-Gate"), token}
         self.set_status(204 if admitted else 403)
 
 
@@ -146,4 +147,7 @@ class Socket(tornado.websocket.WebSocketHandler):
         self.upstream = upstream
 
     def on_message(self, message: str | bytes) -> None:
+        if message == "headers":
+            self.write_message({name: self.request.headers.get(name) for name in ("Cookie", "Authorization")})
+            return
         self.write_message(f"{self.upstream.name}: {message!s}")
