@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
+import httpx
 import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
 from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
-from behaviour.people import Visitor
+from behaviour.people import PASSWORD, Visitor, api
 from behaviour.servers import CodeError, Kernel, Server
 
 
@@ -77,3 +81,51 @@ def test_the_kernel_runs_the_python_of_the_image(kernel: Kernel) -> None:
 def test_a_message_of_the_size_of_an_upload_reaches_the_kernel(kernel: Kernel) -> None:
     """A widget for uploads sends a file as one message."""
     assert kernel.run(f"print(len('{'x' * 50_000_000}'))", 120) == "50000000\n"
+
+
+def test_a_message_above_the_limit_is_refused_in_words_and_the_kernel_stays_connected(
+    mine: Server, kernel: Kernel, browser: Browser, url: str, contexts: list[BrowserContext]
+) -> None:
+    contexts.append(browser.new_context(base_url=url))
+    page = contexts[-1].new_page()
+    page.goto(f"/hub/login?next={mine.base}lab")
+    page.get_by_label("Username:").fill(mine.name)
+    page.get_by_label("Password:").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator(".jp-LauncherCard").first.wait_for(timeout=60_000)
+    open_and_send = """async ([path, size]) => {
+        const socket = new WebSocket(`${location.origin.replace("http", "ws")}${path}`);
+        await new Promise((resolve) => { socket.onopen = resolve; });
+        socket.send(new ArrayBuffer(size));
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return socket.readyState;
+    }"""
+    path = f"{mine.base}api/kernels/{kernel.id}/channels?session_id=large"
+    is_open = page.evaluate("WebSocket.OPEN")
+    assert page.evaluate(open_and_send, [path, 200 * 1024**2 + 1]) == is_open
+    expect(page.get_by_text("This is too large for a notebook: 201 MB").first).to_be_visible()
+    expect(page.get_by_text("Upload the file in the file browser").first).to_be_visible()
+
+
+@pytest.mark.parametrize("way", ["header", "address"])
+def test_an_editor_outside_the_browser_runs_code_with_a_token(way: str, mine: Server, url: str) -> None:
+    """JupyterLab's client library, which editors use, has the token in the address of a websocket."""
+    token = api(mine.visitor, "POST", f"users/{mine.name}/tokens", {"note": "editor"}).json()["token"]
+    header = {"Authorization": f"token {token}"}
+    with httpx.Client(base_url=f"{url}{mine.base}", headers=header, timeout=60) as editor:
+        assert editor.get("api/status").status_code == 200
+        identifier = editor.post("api/kernels", json={"name": "python3"}).json()["id"]
+        address = f"{url.replace('http', 'ws')}{mine.base}api/kernels/{identifier}/channels?session_id=editor"
+        query, headers = (f"&token={token}", {}) if way == "address" else ("", header)
+        with connect(address + query, additional_headers=headers, open_timeout=60) as socket:
+            names = {"msg_id": "1", "session": "editor", "username": "", "version": "5.3"}
+            request = {"header": names | {"msg_type": "kernel_info_request"}, "parent_header": {}, "metadata": {}}
+            socket.send(json.dumps(request | {"channel": "shell", "content": {}}))
+            while json.loads(socket.recv(60))["msg_type"] != "kernel_info_reply":
+                pass
+        assert editor.delete(f"api/kernels/{identifier}").status_code == 204
+    assert httpx.get(f"{url}{mine.base}api/status?token={token}").status_code == 403
+
+
+def test_the_first_notebook_is_of_today(mine: Server) -> None:
+    assert mine.get("api/contents/Welcome.ipynb", params={"content": 0}).json()["last_modified"] > "2026"

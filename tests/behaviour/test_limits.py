@@ -181,3 +181,10 @@ def test_a_library_starts_as_many_threads_as_the_student_has_cores(
     assert kernel.ask("__import__('os').environ['OMP_NUM_THREADS']") == str(round(limits["cpus"]))
     assert variables["MEM_LIMIT"] == str(size(limits["memory"]))
     assert variables["JUPYTER_IMAGE_SPEC"] == containers.inspect(server, mine.name)["Config"]["Image"]
+
+
+def test_the_resource_monitor_shows_the_limit(mine: Server, limits: dict[str, Any]) -> None:
+    answer = mine.get("api/metrics/v1")
+    if answer.status_code == 404:
+        pytest.skip("the image has no jupyter-resource-usage")
+    assert answer.json()["limits"]["memory"]["rss"] == size(limits["memory"])

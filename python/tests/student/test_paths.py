@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -73,3 +74,18 @@ def test_a_students_own_file_called_shared_stays(tmp_path: Path) -> None:
     shared.mkdir()
     paths.link_shared_directory(home, shared)
     assert str((home / "shared").readlink()) == "elsewhere"
+
+
+def test_files_that_a_home_begins_with_are_of_today_and_a_students_own_stay(tmp_path: Path) -> None:
+    home, files = tmp_path / "home", tmp_path / "files"
+    for folder in (home, files):
+        folder.mkdir()
+    for name in ("Welcome.ipynb", "own.ipynb", "changed.ipynb"):
+        (home / name).touch()
+        os.utime(home / name, (0, 0) if name != "changed.ipynb" else (1.5e9, 1.5e9))
+    for name in ("Welcome.ipynb", "changed.ipynb", "removed.ipynb"):
+        (files / name).touch()
+    paths.date_new_files(home, files)
+    times = {path.name: path.stat().st_mtime for path in home.iterdir()}
+    assert times["Welcome.ipynb"] > 1.7e9
+    assert (times["own.ipynb"], times["changed.ipynb"]) == (0, 1.5e9)

@@ -387,3 +387,14 @@ def test_a_server_whose_hub_is_away_starts_and_waits_for_it(lonely: tuple[str, s
     assert "Traceback" not in log.read_text()
     # A server that is started without -I restarts itself with it.
     assert "-I" in psutil.Process(process.pid).cmdline()
+
+
+def test_the_log_has_no_warning_about_upstreams_own_code(server: Server, hub: Hub) -> None:
+    with server.kernel() as kernel:
+        assert kernel.run("print(1)") == "1\n"
+    lines = [line for line in hub.log.splitlines() if re.search("found in both|cannot be longer|[Dd]eprecat", line)]
+    assert lines == []
+
+
+def test_jupyterlab_knows_how_large_a_message_may_be(server: Server) -> None:
+    assert re.search(r'"classroomLargestMessage": \d{8,9}\b', server.get("lab").text)

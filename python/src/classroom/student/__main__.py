@@ -26,6 +26,7 @@ def main() -> None:
     paths.make_scratch_directories(os.environ)
     _hide_memory()
     os.chdir(paths.SERVER_DIRECTORY)
+    paths.date_new_files(Path(os.environ["HOME"]))
     if shared := os.environ.get("CLASSROOM_SHARED"):
         paths.link_shared_directory(Path(os.environ["HOME"]), Path(shared))
     # Nothing that an import makes is garbage: a sixth of the time. `StudentServerApp.start` turns collection on again.

@@ -26,6 +26,9 @@ _HOME = {
     "TORCH_HOME": ".cache/torch",
 }
 
+_REPRODUCIBLE = 86400 * 366 * 11
+"""Seconds; tar and Nix date reproducible files to 1970, zip to 1980."""
+
 SERVER_DIRECTORY = Path(__file__).parent / "lab" / "extensions"
 """Working directory of the server process: nobody can write there, and it has no files.
 
@@ -61,6 +64,19 @@ def link_shared_directory(home: Path, shared: Path) -> None:
             link.unlink()
         elif shared.is_dir() and not os.path.lexists(link):
             link.symlink_to(shared)
+
+
+def date_new_files(home: Path, files: Path = Path(__file__).parent / "files") -> None:
+    """Give the files that a home begins with the current time: in a reproducible image they are of 1970.
+
+    Args:
+        home: of the student.
+        files: those that the image copies into it.
+    """
+    for name in (file.name for file in files.glob("*")):
+        with suppress(OSError):  # removed by the student, or a home that cannot be written to
+            if (home / name).lstat().st_mtime < _REPRODUCIBLE:
+                os.utime(home / name, follow_symlinks=False)
 
 
 def start_directory(requested: str | None, home: Path) -> Path:

@@ -22,6 +22,7 @@ from classroom.student.activity import activity_body, is_contents_write, last_wo
 from classroom.student.config import EXTENSIONS, default_url, read_environment, server_config
 from classroom.student.home_files import KERNEL_FILES, KernelFileHandler
 from classroom.student.hub_client import LoginsHandler, NoticeHandler, StudentIdentityProvider
+from classroom.student.log import drop_known_warnings
 from classroom.student.paths import is_writable, memory_limit
 from classroom.student.terminals import CpuTime
 
@@ -81,6 +82,7 @@ class StudentServer(JupyterHubSingleUser):
         os.environ["JUPYTERHUB_DISABLE_USER_CONFIG"] = "1"
         # An error here ends the process. Later, upstream would go on without this extension and the hub's login.
         cls._class_config = _read_config()
+        drop_known_warnings()
         return super().make_serverapp(**kwargs | {"jpserver_extensions": dict(EXTENSIONS)})
 
     @_fatal_errors
@@ -94,7 +96,11 @@ class StudentServer(JupyterHubSingleUser):
     def initialize(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
         """Set up the extension once the web application exists."""
         super().initialize(*args, **kwargs)
-        self.serverapp.web_app.settings["log_function"] = self._log_request
+        settings = self.serverapp.web_app.settings
+        settings["log_function"] = self._log_request
+        # For the extension @classroom/notice, which refuses larger ones in words.
+        page_config = settings.setdefault("page_config_data", {})
+        page_config["classroomLargestMessage"] = settings["websocket_max_message_size"]
 
     def initialize_handlers(self) -> None:
         """Add the addresses of notices for open notebooks and of ended logins, and replace one of upstream's."""

@@ -1,5 +1,5 @@
-// Saves open files and shows a notice before the hub stops the server. It uses only commands of JupyterLab, so it needs no
-// build.
+// Saves open files and shows a notice before the hub stops the server, and says so when a message is too large for a
+// kernel. It uses only commands of JupyterLab, so it needs no build.
 "use strict";
 
 (() => {
@@ -66,11 +66,38 @@
     app.restored.then(poll);
   };
 
-  const plugin = { id: "@classroom/notice:plugin", autoStart: true, activate };
+  const megabytes = (bytes) => `${Math.ceil(bytes / 1024 ** 2)} MB`;
+
+  const sizeOf = (data, limit) => {
+    if (typeof data !== "string") {
+      return data.byteLength ?? data.size;
+    }
+    return 3 * data.length > limit ? new Blob([data]).size : data.length; // at most three bytes of UTF-8 for each
+  };
+
+  // The server would close the kernel's connection without a word, and the widget that sends would wait forever.
+  const refuseLargeMessages = (app) => {
+    const limit = page.classroomLargestMessage || Infinity;
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (data) {
+      const size = sizeOf(data, limit);
+      if (size <= limit) {
+        return send.call(this, data);
+      }
+      const message = `This is too large for a notebook: ${megabytes(size)}. A widget can send ${megabytes(limit)} at ` +
+        "once. Nothing was sent. Upload the file in the file browser, and open it by its name.";
+      return app.commands.execute("apputils:notify", { message, type: "error", options: { autoClose: false } });
+    };
+  };
+
+  const plugins = [
+    { id: "@classroom/notice:plugin", autoStart: true, activate },
+    { id: "@classroom/notice:messages", autoStart: true, activate: refuseLargeMessages },
+  ];
   // The form that a bundler would produce: https://jupyterlab.readthedocs.io/en/stable/extension/extension_dev.html
   window._JUPYTERLAB = window._JUPYTERLAB || {};
   window._JUPYTERLAB["@classroom/notice"] = {
     init() {},
-    get: async () => () => ({ __esModule: true, default: plugin }),
+    get: async () => () => ({ __esModule: true, default: plugins }),
   };
 })();
