@@ -7,6 +7,8 @@
     admins = [ "teacher" ];
     tls.acme.enable = true;
     tls.acme.email = "teacher@example.org";
+    storage.kind = "directory";
+    storage.path = "/srv/homes";
     gpu.policy = "all";
     # image.extraPythonPackages = ps: [ ps.transformers ];
   };

@@ -189,3 +189,64 @@ def test_migrated_files_go_into_homes_that_are_directories(homes: Homes, termina
 
 def page(visitor: Visitor) -> str:
     return visitor.get("/hub/home").text
+
+
+def test_homes_that_were_volumes_move_with_all_that_is_in_them(
+    homes: Homes, enrol: Callable[[], Server], terminal: Terminal
+) -> None:
+    moving, busy = enrol(), enrol()
+    both = (moving.name, busy.name)
+    path = {"storage": {"kind": "directory", "path": homes.path}}
+    homes.server("reload", json.dumps({"storage": {"kind": "volumes", "path": None}}))
+    for student in (moving, busy):
+        student.start()
+        student.write("work.txt", f"a week of {student.name}")
+    with moving.kernel() as kernel:
+        kernel.run(
+            "import os\nos.link('work.txt', 'again')\nos.symlink('/etc/shadow', 'link')\nos.chmod('work.txt', 0o640)\n"
+            "os.setxattr('work.txt', 'user.note', b'mine')\nopen('holes', 'wb').truncate(1 << 40)\nos.mkfifo('pipe')"
+        )
+    moving.stop()
+    homes.server("reload", json.dumps(path))
+    with pytest.raises(CodeError, match="Your home cannot be reached now"):
+        moving.start()
+    assert f"the home classroom-home-{moving.name} is a volume of the engine; move it" in homes.server("logs", "hub")
+
+    # A run that was killed has left half a home behind.
+    volume = f"classroom-home-{moving.name}"
+    homes.server("exec", "mkdir", "-p", f"{homes.path}/.moving-{volume}/half")
+    done = terminal.run("homes", "move", *both)
+    assert done.returncode == 1
+    assert f"classroom servers stop {busy.name}" in " ".join(done.stderr.split())
+    assert moving.name not in done.stderr
+    moving.start()
+    assert moving.read("work.txt") == f"a week of {moving.name}"
+    with moving.kernel() as kernel:
+        kernel.run("import os\nwork, holes = os.stat('work.txt'), os.stat('holes')")
+        facts = (
+            "[work.st_nlink, oct(work.st_mode)[-3:], os.getxattr('work.txt', 'user.note').decode(), "
+            "os.readlink('link'), holes.st_size, holes.st_blocks, os.path.exists('half')]"
+        )
+        assert kernel.ask(facts) == [2, "640", "mine", "/etc/shadow", 1 << 40, 0, False]
+    moving.stop()
+    busy.stop()
+    assert terminal.run("homes", "move", *both, "--remove-old").returncode == 1, "one home has not been moved"
+    assert terminal.run("homes", "move", *both).returncode == 0
+    # Nothing is removed in which somebody has worked since.
+    old = f"classroom-home-{busy.name}"
+    place = homes.server("docker", "volume", "inspect", "--format", "{{.Mountpoint}}", old).strip()
+    homes.server("exec", "touch", f"{place}/late.txt")
+    done = terminal.run("homes", "move", *both, "--remove-old")
+    assert (done.returncode, f"{place} has changed since the move" in " ".join(done.stderr.split())) == (1, True)
+    volumes = homes.server("docker", "volume", "ls", "--quiet").split()
+    assert (old in volumes, volume in volumes) == (True, False)
+    homes.server("docker", "volume", "rm", old)
+    # And back, with settings that the hub does not have yet.
+    volumes_again = json.loads(homes.server("exec", "cat", homes.server("settings").strip())) | {"storage": {}}
+    terminal.write("volumes.json", json.dumps(volumes_again))
+    script = 'classroom homes move "$1" --from "$2" --settings "$3"'
+    homes.server("exec", "sh", "-euc", script, "sh", busy.name, homes.path, f"{terminal.folder}/volumes.json")
+    assert homes.server("exec", "cat", f"{place}/work.txt") == f"a week of {busy.name}"
+    # The directory is the old home now: it is not taken for the new one.
+    done = terminal.run("homes", "move", busy.name)
+    assert (done.returncode, "has other files" in " ".join(done.stderr.split())) == (1, True)

@@ -336,3 +336,12 @@ def test_students_who_lost_their_home_are_named() -> None:
     assert found.state == OK
     (found,) = homes.inspect_homes({f"h{number}": f"s{number:02}" for number in range(12)}, set())
     assert "s09 and 2 more" in found.message
+
+
+def test_homes_that_have_not_been_moved_are_no_lost_ones() -> None:
+    records = {"classroom-home-ada": "ada", "classroom-home-bob": "bob"}
+    (found,) = homes.inspect_homes(records, {"classroom-home-bob"}, {"classroom-home-ada"})
+    assert (found.state, found.remedy) == (WRONG, "classroom homes move")
+    assert "ada is still a volume" in found.message
+    waiting, lost = homes.inspect_homes(records, set(), {"classroom-home-ada"})
+    assert ("ada" in waiting.message, "bob" in lost.message) == (True, True)

@@ -51,7 +51,7 @@ def find_homes(settings: Settings, copy: Path) -> HomeInventory:
         )
     }
     parent = _homes_directory(settings)
-    places = _find_volumes(settings) if parent is None else _find_directories(parent, settings.docker.prefix)
+    places = find_volumes(settings) if parent is None else find_directories(parent, settings.docker.prefix)
     homes, problems = [], []
     for location, (path, label, problem) in sorted(places.items()):
         user, archived = owners.get(location, (label, False))
@@ -140,7 +140,12 @@ def _homes_directory(settings: Settings) -> Path | None:
     return directory
 
 
-def _find_directories(directory: Path, prefix: str) -> dict[str, tuple[Path, str, str]]:
+def find_directories(directory: Path, prefix: str) -> dict[str, tuple[Path, str, str]]:
+    """Return path, student and problem of each home that is a directory, by its name.
+
+    Raises:
+        ClassroomError: this user may not read the directory.
+    """
     try:
         entries = list(os.scandir(directory))
     except OSError as error:
@@ -155,7 +160,12 @@ def _find_directories(directory: Path, prefix: str) -> dict[str, tuple[Path, str
     }
 
 
-def _find_volumes(settings: Settings) -> dict[str, tuple[Path, str, str]]:
+def find_volumes(settings: Settings) -> dict[str, tuple[Path, str, str]]:
+    """Return path, student and problem of each home that is a volume, by its name.
+
+    Raises:
+        ClassroomError: the engine does not answer.
+    """
     prefix = f"{settings.docker.prefix}-home-"
     with _engine_client(settings, _WHY_HOMES) as client:
         volumes = client.volumes(filters={"name": prefix})["Volumes"] or []

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from classroom.cli import backup, gpus, reports, reservations, servers, services, signup_codes, upgrade, users
+from classroom.cli import backup, gpus, homes, reports, reservations, servers, services, signup_codes, upgrade, users
 from classroom.cli.adopt import adopt
 from classroom.cli.audit import audit
 from classroom.cli.output import allow_any_terminal, print_text
@@ -32,6 +32,7 @@ app.command(rich_help_panel=CLASS)(reports.storage)
 app.command(rich_help_panel=CLASS)(audit)
 app.command(rich_help_panel=MACHINE)(reports.check)
 app.command(rich_help_panel=MACHINE)(reports.doctor)
+app.add_typer(homes.app, name="homes", rich_help_panel=MACHINE)
 app.add_typer(backup.app, name="backup", rich_help_panel=MACHINE)
 app.add_typer(upgrade.app, name="upgrade", rich_help_panel=MACHINE)
 app.command(rich_help_panel=MACHINE)(adopt)

@@ -11,6 +11,7 @@ from classroom.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from classroom.doctor.checks import Finding
     from classroom.settings.models import Settings, Storage
@@ -22,23 +23,35 @@ _NAMED = 10  # students in a message
 def check_homes(settings: Settings) -> Iterable[Finding]:
     """Check that the homes on record exist: a command that cleans up may have removed volumes."""
     homes = {home: student for student, home, archived in recorded_homes(settings.paths.state) if archived is None}
-    yield from inspect_homes(homes, _existing(settings))
+    existing = _existing(settings)
+    elsewhere = _volumes(settings) - existing if settings.storage.path and homes.keys() - existing else set()
+    yield from inspect_homes(homes, existing, elsewhere)
 
 
-def inspect_homes(homes: dict[str, str], existing: set[str]) -> Iterable[Finding]:
+def inspect_homes(
+    homes: dict[str, str], existing: set[str], elsewhere: AbstractSet[str] = frozenset()
+) -> Iterable[Finding]:
     """Return who has lost a home.
 
     Args:
         homes: on record, with their students.
-        existing: volumes or directories.
+        existing: volumes or directories, as the settings want homes.
+        elsewhere: volumes, where the settings want directories.
     """
-    lost = sorted(student for home, student in homes.items() if home not in existing)
-    if not lost:
+    if waiting := sorted(student for home, student in homes.items() if home in elsewhere):
+        says = f"The home of {_list(waiting)} is still a volume: the server does not start."
+        yield wrong(ABOUT, says, "classroom homes move")
+    lost = sorted(student for home, student in homes.items() if home not in existing | elsewhere)
+    if not lost and not waiting:
         yield ok(ABOUT, f"All homes on record exist: {len(homes)}.")
         return
-    names = ", ".join(lost[:_NAMED]) + (f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else "")
-    says = f"The home of {names} does not exist. If they have had a server, their files were removed."
-    yield wrong(ABOUT, says, "classroom backup list, then classroom backup restore --student NAME")
+    if lost:
+        says = f"The home of {_list(lost)} does not exist. If they have had a server, their files were removed."
+        yield wrong(ABOUT, says, "classroom backup list, then classroom backup restore --student NAME")
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def check_limit(storage: Storage) -> Iterable[Finding]:
@@ -56,5 +69,9 @@ def _existing(settings: Settings) -> set[str]:
     path = settings.storage.path
     if path is not None:
         return {home.name for home in path.iterdir()}
+    return _volumes(settings)
+
+
+def _volumes(settings: Settings) -> set[str]:
     answer = engine.call_engine(settings, "volumes", filters={"name": settings.docker.prefix})
     return {volume["Name"] for volume in answer["Volumes"] or []}

@@ -15,6 +15,7 @@ import socket
 import struct
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classroom.errors import ClassroomError
@@ -24,14 +25,14 @@ from classroom.storage import home_directories, quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from classroom.settings.models import Storage
+    from classroom.settings.models import Settings, Storage
 
 MAX_REQUEST_BYTES = 1024
 
 _THREADS = 4
 _TIMEOUT = 10.0  # seconds for a request to arrive and for its answer to be read
+_ENGINE_TIMEOUT = 5  # seconds
 _IDLE = 300.0  # seconds without a request after which it exits, if systemd holds the socket
 
 _log = logging.getLogger(__name__)
@@ -88,7 +89,25 @@ def handle_request(request: bytes, settings_file: Path) -> dict[str, Any]:
         case _:
             raise ClassroomError('a request is {"action": "make" or "use", "home": NAME} or {"action": "check"}')
     with home_directories.open_store(storage.path) as store:
+        if action == "make" and not (storage.path / name).exists():
+            _refuse_volume(settings, name)
         return _ACTIONS[action](store, name, storage)
+
+
+def _refuse_volume(settings: Settings, name: str) -> None:
+    """Refuse a new home if the old one is a volume: the student would find no files, and the move two homes."""
+    if not Path(settings.docker.host.removeprefix("unix://")).exists():
+        return  # the engine is elsewhere, or hidden from the helper (Docker Compose)
+    from classroom.docker.client import ENGINE_ERRORS, make_client  # noqa: PLC0415 - for a new home only
+
+    client = make_client(settings.docker.host, _ENGINE_TIMEOUT)
+    try:
+        client.inspect_volume(name)
+    except ENGINE_ERRORS:
+        return  # there is none, or the engine is away: then the server does not start
+    finally:
+        client.close()
+    raise ClassroomError(f"the home {name} is a volume of the engine; move it: classroom homes move")
 
 
 def check_storage(storage: Storage) -> list[str]:
