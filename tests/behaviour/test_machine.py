@@ -74,6 +74,8 @@ def test_a_network_that_was_pruned_is_named_and_works_again_once_it_is_made(
     student = new_student()
     for container in server("docker", "ps", "--all", "--quiet", "--filter", "network=classroom").split():
         server("docker", "rm", "--force", container)
+    server("docker", "network", "prune", "--force", "--filter", "label!=org.classroom.keep")
+    server("docker", "network", "inspect", "classroom")
     server("docker", "network", "prune", "--force")
     with pytest.raises(CodeError, match=r"The network of the servers, classroom, is not on this machine\. Your files"):
         student.start()
