@@ -11,37 +11,40 @@
   cacert,
   coreutils,
   curl,
+  dejavu_fonts,
   findutils,
   gawk,
   git,
   glibcLocales,
   gnugrep,
+  gnumake,
   gnused,
   gnutar,
   gzip,
   less,
+  makeFontsConf,
+  nano,
+  noto-fonts-color-emoji,
+  openssh,
   procps,
   stdenv,
   tzdata,
+  unzip,
   which,
+  wqy_microhei,
+  zip,
   zlib,
   cuda ? false,
   name ? if cuda then "classroom-student" else "classroom-student-cpu",
   # The course's own, added to the packages below.
   extraPythonPackages ? _: [ ],
+  # The list of Docker's build too; nixpkgs or nix/pins.json has each.
   packages ?
-    ps: with ps; [
-      ipywidgets
-      jupyter-resource-usage
-      matplotlib
-      nbgitpuller
-      numpy
-      pandas
-      pip
-      scikit-learn
-      scipy
-      tqdm
-    ],
+    let
+      lines = lib.splitString "\n" (lib.readFile ../python/locks/student.in);
+      requirements = lib.filter (line: builtins.match "[a-z].*" line != null) lines;
+    in
+    ps: map (line: ps.${lib.head (builtins.match "([a-z0-9-]+).*" line)}) requirements,
   # The wheels that PyTorch's makers built: nobody's server compiles for hours.
   torch ? ps: if cuda then [ ps.torch-bin ps.torchvision-bin ps.jupyterlab-nvdashboard ] else [ ps.torch ps.torchvision ],
   tools ? [
@@ -52,13 +55,24 @@
     gawk
     git
     gnugrep
+    gnumake
     gnused
     gnutar
     gzip
     less
+    nano
+    openssh
     procps
     stdenv.cc # torch.compile, and packages without a wheel
+    unzip
     which
+    zip
+  ],
+  # For PDF files and plots: Latin and symbols, Chinese, Japanese and Korean, emoji.
+  fonts ? [
+    dejavu_fonts
+    noto-fonts-color-emoji
+    wqy_microhei
   ],
   # What wheels from PyPI link to (PEP 513) and find nowhere else: the loader looks at no /usr/lib.
   wheelLibraries ? [
@@ -158,6 +172,11 @@ let
       mkdir -p opt home/jovyan
       ln -s ${environment} opt/classroom
       cp -r --no-preserve=mode ${home}/. home/jovyan/
+    ''
+    # Where Matplotlib looks, which does not read fontconfig's files.
+    + lib.optionalString (fonts != [ ]) ''
+      mkdir -p usr/share/fonts
+      find ${toString fonts} -name '*.tt[cf]' -exec ln -s {} usr/share/fonts/ ';'
     '';
     # Docker copies the home of the image, owner included, into a new volume.
     fakeRootCommands = ''
@@ -189,7 +208,8 @@ let
             ]
           )
         }"
-      ];
+      ]
+      ++ lib.optional (fonts != [ ]) "FONTCONFIG_FILE=${makeFontsConf { fontDirectories = fonts; }}";
       Labels = {
         "org.classroom.keep" = "student"; # what `docker system prune` is told to leave
         "org.classroom.version" = version;

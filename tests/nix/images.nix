@@ -81,6 +81,7 @@ rec {
       procps
       which
     ];
+    fonts = [ ];
     wheelLibraries = [ ];
   };
 
