@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from behaviour.servers import CodeError, Server
+from behaviour.test_gate import sign_in
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -75,13 +77,13 @@ def test_a_newer_version_of_an_image_package_takes_effect_and_can_be_removed(own
 
 @pytest.mark.usefixtures("outside")
 def test_a_package_that_prevents_kernels_from_starting_is_reported_and_can_be_removed(own: Server) -> None:
-    install(own, "traitlets==99.0")
+    install(own, "traitlets==5.99")
     own.stop()
     own.start()
     with own.kernel() as kernel:
         output = kernel.run("%pip uninstall --yes traitlets", bound=90)
-        assert "traitlets 99 is of no use" in output, output
-        assert "Successfully uninstalled traitlets-99.0" in output, output
+        assert "traitlets 5.99 is of no use" in output, output
+        assert "Successfully uninstalled traitlets-5.99" in output, output
     assert runs(own, "import traitlets, sys; print(traitlets.__version__ > '4', sys.flags.no_user_site)") == "True 0\n"
 
 
@@ -89,6 +91,23 @@ def test_a_package_that_prevents_kernels_from_starting_is_reported_and_can_be_re
 def test_a_missing_package_is_reported(own: Server) -> None:
     with own.kernel() as kernel:
         assert "No matching distribution found for no-such-thing" in kernel.run("%pip install no-such-thing", bound=90)
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_widget_of_an_installed_package_is_drawn(
+    own: Server, url: str, browser: Browser, contexts: list[BrowserContext]
+) -> None:
+    said = install(own, "classroom-widget==1.0")
+    assert "Reload this page in the browser" in said
+    assert "the part of classroom_widget that belongs into the server does not work" in said
+    output = {"output_type": "display_data", "metadata": {}, "data": {"application/x-classroom": "hello"}}
+    cell = {"cell_type": "code", "id": "a", "execution_count": 1, "metadata": {}, "source": "1", "outputs": [output]}
+    content = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    assert own.put("api/contents/widget.ipynb", json={"type": "notebook", "content": content}).status_code == 201
+    contexts.append(browser.new_context(base_url=url))
+    page = contexts[-1].new_page()
+    sign_in(page, own.name, next_url=f"{own.base}lab/tree/widget.ipynb")
+    expect(page.get_by_text("drawn: hello")).to_be_visible(timeout=60_000)
 
 
 # Each runs a Python that may load files from directories where a student can write.

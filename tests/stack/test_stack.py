@@ -154,18 +154,22 @@ def test_the_image_is_made_on_a_base_image_too_and_only_once(
 def test_a_course_extends_the_image_by_a_dockerfile(
     engine: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, content = world.wheel("classroom-example", "1.0")
+    name, content = world.wheel("classroom-widget", "1.0")
     (tmp_path / name).write_bytes(content)
     (tmp_path / "Dockerfile").write_text(
-        f"FROM {IMAGE}\nUSER root\nCOPY {name} /tmp/\n"
-        f"RUN python -I -m pip install --no-index /tmp/{name}\nUSER 1000:100\n"
+        f"FROM {IMAGE}\nUSER root\nCOPY {name} /tmp/\nRUN pip install --no-index /tmp/{name}\nUSER 1000:100\n"
     )
     monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
     context = {path.name: path for path in tmp_path.iterdir()}
     Docker(engine.docker).build(context, "--network=none", "--tag=course")
-    program = "import classroom_example; print(classroom_example.__file__)"
-    place = ctl(engine, "docker", "run", "--rm", "--network=none", "course", "python", "-c", program)
-    assert re.fullmatch(r"/opt/classroom/lib/python3\.\d+/site-packages/classroom_example\.py\n", place)
+    run_it = ["docker", "run", "--rm", "--network=none", "course"]
+    program = "import classroom_widget; print(classroom_widget.__file__)"
+    place = ctl(engine, *run_it, "python", "-c", program)
+    assert re.fullmatch(r"/opt/classroom/lib/python3\.\d+/site-packages/classroom_widget\.py\n", place)
+    assert ctl(engine, *run_it, "classroom-widget") == "the script runs\n"
+    extensions = ctl(engine, *run_it, "sh", "-c", "(jupyter labextension list; jupyter server extension list) 2>&1")
+    assert "classroom-widget v1.0.0" in extensions
+    assert "classroom_widget enabled" in re.sub(r"\x1b\[\d*m", "", extensions)
 
 
 @needs_stack

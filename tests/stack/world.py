@@ -39,12 +39,51 @@ ADDRESSES = {
     "resolver": "10.99.0.53",
 }
 """Addresses outside, by name."""
+_WIDGET = b"""window._JUPYTERLAB = window._JUPYTERLAB || {};
+window._JUPYTERLAB["classroom-widget"] = (() => {
+  let scope;
+  const shared = async (name) => (await Object.values(scope[name])[0].get())();
+  return {
+    init: (given) => { scope = given; },
+    get: async () => {
+      const { Widget } = await shared("@lumino/widgets");
+      class View extends Widget {
+        async renderModel(model) { this.node.textContent = "drawn: " + model.data["application/x-classroom"]; }
+      }
+      const rendererFactory = { safe: true, mimeTypes: ["application/x-classroom"], createRenderer: () => new View() };
+      const plugin = { id: "classroom-widget:mime", rendererFactory, rank: 0, dataType: "string" };
+      return () => ({ __esModule: true, default: plugin });
+    },
+  };
+})();
+"""
+_WIDGET_DATA = "classroom_widget-1.0.data/data"
 PACKAGES = {
     ("classroom-example", "1.0"): {"classroom_example.py": b'VERSION = "1.0"\n'},
     ("classroom-example", "2.0"): {"classroom_example.py": b'VERSION = "2.0"\n'},
     # A newer version of a package in the student image, and a package that prevents kernels from starting.
     ("jinja2", "99.0"): {"jinja2/__init__.py": b'__version__ = "99.0"\n'},
-    ("traitlets", "99.0"): {"traitlets/__init__.py": b'raise ImportError("traitlets 99 is of no use")\n'},
+    ("traitlets", "5.99"): {"traitlets/__init__.py": b'raise ImportError("traitlets 5.99 is of no use")\n'},
+    # A package with a script, a part in the browser and a part in the server.
+    ("classroom-widget", "1.0"): {
+        "classroom_widget.py": b"def main(): print('the script runs')\n"
+        b"def _load_jupyter_server_extension(server): server.log.warning('classroom_widget is in the server')\n",
+        "classroom_widget-1.0.dist-info/entry_points.txt": (
+            b"[console_scripts]\nclassroom-widget = classroom_widget:main\n"
+        ),
+        f"{_WIDGET_DATA}/share/jupyter/labextensions/classroom-widget/package.json": json.dumps(
+            {
+                "name": "classroom-widget",
+                "version": "1.0.0",
+                "jupyterlab": {"_build": {"load": "static/remote.js", "mimeExtension": "./mimeExtension"}},
+            }
+        ).encode(),
+        f"{_WIDGET_DATA}/share/jupyter/labextensions/classroom-widget/static/remote.js": _WIDGET,
+        f"{_WIDGET_DATA}/share/jupyter/labextensions/classroom-widget/static/page.html": b"<script>name = 1</script>",
+        f"{_WIDGET_DATA}/etc/jupyter/jupyter_server_config.d/classroom_widget.json": (
+            b'{"ServerApp": {"jpserver_extensions": {"classroom_widget": true}}}'
+        ),
+    },
 }
 """Packages of the index at http://203.0.113.10/simple/, by name and version; the others are the wheels in `INDEX`."""
 INDEX = "CLASSROOM_STACK_INDEX"

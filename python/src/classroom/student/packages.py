@@ -18,7 +18,8 @@ def arrange() -> None:
     """Put the home's packages before the image's, and let pip manage them.
 
     In a virtual environment they come last: an upgrade of the image's packages would have no effect, and pip refuses
-    it. pip also does not touch files outside of a virtual environment, so that nothing could be uninstalled.
+    it. pip also does not touch files outside of a virtual environment, so that nothing could be uninstalled. Where the
+    image is writable (`docker build` as root), pip installs into the image as into any virtual environment.
     """
     if sys.flags.no_user_site:
         return
@@ -29,8 +30,9 @@ def arrange() -> None:
         sys.path.insert(sys.path.index(image[0]) if image else len(sys.path), home)
     if _runs_pip(sys.orig_argv):
         # nixpkgs' sitecustomize, which reads the .pth file, sets the environment's prefix only after this.
-        sys.prefix = sys.exec_prefix = os.environ.get("NIX_PYTHONPREFIX", sys.prefix)
-        sys.base_prefix = sys.base_exec_prefix = sys.prefix
+        prefix = os.environ.get("NIX_PYTHONPREFIX", sys.prefix)
+        if not os.access(prefix, os.W_OK):
+            sys.prefix = sys.exec_prefix = sys.base_prefix = sys.base_exec_prefix = prefix
 
 
 def _runs_pip(command: list[str]) -> bool:
