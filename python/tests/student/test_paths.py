@@ -25,6 +25,13 @@ def test_other_directories_are_where_a_full_home_does_not_matter(tmp_path: Path)
     assert all(stat.S_IMODE(Path(path).stat().st_mode) == 0o700 for path in scratch.values())
 
 
+def test_the_time_zone_is_the_hubs_unless_the_settings_name_one() -> None:
+    hub = {"HOME": "/h", "CLASSROOM_TIME_ZONE": "Asia/Tokyo"}
+    assert paths.default_variables(hub)["TZ"] == "Asia/Tokyo"
+    assert paths.default_variables(hub | {"TZ": "Europe/Berlin"})["TZ"] == "Europe/Berlin"
+    assert "TZ" not in paths.default_variables(hub | {"CLASSROOM_TIME_ZONE": ""})
+
+
 def test_downloaded_models_stay_in_the_home() -> None:
     assert paths.default_variables({"HOME": "/h"})["HF_HOME"] == "/h/.cache/huggingface"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from classroom.hub.proxy import listen_url
+from classroom.hub.time_zone import machine_zone
 from classroom.web import TEMPLATES
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ def _spawner(c: Config, settings: Settings) -> None:
         "JUPYTERHUB_ACTIVITY_INTERVAL": "0",
         "CLASSROOM_ACTIVITY_INTERVAL": str(max(1, min(_ACTIVITY_INTERVAL, settings.culling.idle // 4))),
         "CLASSROOM_KERNEL_IDLE": str(settings.culling.kernel_idle),
+        "CLASSROOM_TIME_ZONE": machine_zone(os.environ),
     }
     if settings.spawner == "process":
         c.JupyterHub.spawner_class = "classroom.spawner.process.ProcessSpawner"

@@ -29,6 +29,10 @@ _HOME = {
 _REPRODUCIBLE = 86400 * 366 * 11
 """Seconds; tar and Nix date reproducible files to 1970, zip to 1980."""
 
+_FONTS = Path("/usr/share/fonts")
+_PLOTS = {"wqy-microhei.ttc": "font.family: sans-serif, WenQuanYi Micro Hei\n"}
+"""Settings of Matplotlib by the font that they need. Its default draws no Chinese, Japanese or Korean."""
+
 SERVER_DIRECTORY = Path(__file__).parent / "lab" / "extensions"
 """Working directory of the server process: nobody can write there, and it has no files.
 
@@ -40,6 +44,8 @@ def default_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that the spawner did not set, with a value that works anywhere."""
     home = Path(environment.get("HOME") or Path.home())
     variables = {name: str(home / path) for name, path in _HOME.items() if not environment.get(name)}
+    if environment.get("CLASSROOM_TIME_ZONE"):
+        variables["TZ"] = environment.get("TZ") or environment["CLASSROOM_TIME_ZONE"]
     absent = {name: path for name, path in _SCRATCH.items() if not environment.get(name)}
     if absent:
         scratch = Path(tempfile.mkdtemp(prefix="classroom-"))
@@ -51,6 +57,9 @@ def make_scratch_directories(environment: Mapping[str, str]) -> None:
     """Create the scratch directories; only their owner can read them."""
     for name in _SCRATCH:
         Path(environment[name]).mkdir(mode=0o700, parents=True, exist_ok=True)
+    plots = "".join(setting for font, setting in _PLOTS.items() if any(_FONTS.rglob(font)))
+    with suppress(OSError):
+        (Path(environment["MPLCONFIGDIR"]) / "matplotlibrc").write_text(plots, encoding="ascii")
 
 
 def link_shared_directory(home: Path, shared: Path) -> None:
