@@ -24,6 +24,7 @@ from classroom.student.home_files import KERNEL_FILES, KernelFileHandler
 from classroom.student.hub_client import LoginsHandler, NoticeHandler, StudentIdentityProvider
 from classroom.student.log import drop_known_warnings
 from classroom.student.paths import is_writable, memory_limit
+from classroom.student.ports import limit_ports
 from classroom.student.terminals import CpuTime
 
 if TYPE_CHECKING:
@@ -101,9 +102,10 @@ class StudentServer(JupyterHubSingleUser):
         # For the extension @classroom/notice, which refuses larger ones in words.
         page_config = settings.setdefault("page_config_data", {})
         page_config["classroomLargestMessage"] = settings["websocket_max_message_size"]
+        limit_ports()
 
     def initialize_handlers(self) -> None:
-        """Add the addresses of notices for open notebooks and of ended logins, and replace one of upstream's."""
+        """Add the addresses of notices for open notebooks and of ended logins, and replace some of upstream's."""
         self.handlers.append((f"/{logins.PATH}", LoginsHandler, {"provider": self.serverapp.identity_provider}))
         self.handlers.append((KERNEL_FILES, KernelFileHandler))
         self.handlers.append((r"/api/classroom/notice", NoticeHandler, {"fetch_notice": self._fetch_notice}))
