@@ -20,6 +20,7 @@ from traitlets import default
 from classroom.student import logins
 from classroom.student.activity import activity_body, is_contents_write, last_work, report_activity
 from classroom.student.config import EXTENSIONS, default_url, read_environment, server_config
+from classroom.student.exports import FormatsHandler, PdfHandler
 from classroom.student.home_files import KERNEL_FILES, KernelFileHandler
 from classroom.student.hub_client import LoginsHandler, NoticeHandler, StudentIdentityProvider
 from classroom.student.log import drop_known_warnings
@@ -108,6 +109,8 @@ class StudentServer(JupyterHubSingleUser):
         """Add the addresses of notices for open notebooks and of ended logins, and replace some of upstream's."""
         self.handlers.append((f"/{logins.PATH}", LoginsHandler, {"provider": self.serverapp.identity_provider}))
         self.handlers.append((KERNEL_FILES, KernelFileHandler))
+        self.handlers.append((r"/api/nbconvert", FormatsHandler))
+        self.handlers.append((r"/nbconvert/pdf/(?P<path>.*)", PdfHandler))
         self.handlers.append((r"/api/classroom/notice", NoticeHandler, {"fetch_notice": self._fetch_notice}))
 
     async def _fetch_notice(self) -> Any:  # noqa: ANN401 - the hub's answer
