@@ -27,6 +27,9 @@ EXTENSIONS = {
 }
 """Server extensions and whether they are loaded. For others the image's own configuration decides."""
 
+OWN_EXTENSIONS = str(Path(__file__).parent / "lab" / "extensions")
+"""Directory of our extensions of JupyterLab."""
+
 _LONGEST_SOCKET = 107  # bytes: sun_path in unix(7), less its NUL
 _SOCKET_NAME = len("/kernel-") + 36 + len("-ipc-99999")
 
@@ -134,7 +137,7 @@ def _lab(c: Config) -> None:
     # overrides.json and page_config.json: Lab's defaults, which a student can change.
     c.LabApp.app_settings_dir = str(Path(__file__).parent / "lab")
     # Saves notebooks and says so before the hub stops the server.
-    c.LabApp.extra_labextensions_path = [str(Path(__file__).parent / "lab" / "extensions")]
+    c.LabApp.extra_labextensions_path = [OWN_EXTENSIONS]
 
 
 def _full_home(c: Config, environment: ServerEnvironment) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any
 
+from classroom.student import installed
 from classroom.student.packages import PROBLEM
 
 
@@ -29,6 +30,7 @@ def main() -> None:
         command = [sys.executable, "-s", "-m", "classroom.student.kernel", *sys.argv[1:]]
         os.execv(sys.executable, command)  # noqa: S606 - no shell
     _show_problem(app)
+    installed.watch(app.shell.events)
     app.start()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from jupyter_core.paths import jupyter_path
 from jupyter_server.serverapp import ServerApp
 from jupyterhub.httpclient import fetch
 from jupyterhub.log import log_request
@@ -19,8 +20,9 @@ from traitlets import default
 
 from classroom.student import logins
 from classroom.student.activity import activity_body, is_contents_write, last_work, report_activity
-from classroom.student.config import EXTENSIONS, default_url, read_environment, server_config
+from classroom.student.config import EXTENSIONS, OWN_EXTENSIONS, default_url, read_environment, server_config
 from classroom.student.exports import FormatsHandler, PdfHandler
+from classroom.student.home_extensions import FILES, ExtensionFileHandler, add_to_page
 from classroom.student.home_files import KERNEL_FILES, KernelFileHandler
 from classroom.student.hub_client import LoginsHandler, NoticeHandler, StudentIdentityProvider
 from classroom.student.log import drop_known_warnings
@@ -104,11 +106,15 @@ class StudentServer(JupyterHubSingleUser):
         page_config = settings.setdefault("page_config_data", {})
         page_config["classroomLargestMessage"] = settings["websocket_max_message_size"]
         limit_ports()
+        upstream = settings["page_config_hook"]
+        settings["page_config_hook"] = lambda handler, page: add_to_page(handler, upstream(handler, page))
 
     def initialize_handlers(self) -> None:
         """Add the addresses of notices for open notebooks and of ended logins, and replace some of upstream's."""
         self.handlers.append((f"/{logins.PATH}", LoginsHandler, {"provider": self.serverapp.identity_provider}))
         self.handlers.append((KERNEL_FILES, KernelFileHandler))
+        image = [OWN_EXTENSIONS, *jupyter_path("labextensions")]
+        self.handlers.append((FILES, ExtensionFileHandler, {"path": image, "no_cache_paths": ["/"]}))
         self.handlers.append((r"/api/nbconvert", FormatsHandler))
         self.handlers.append((r"/nbconvert/pdf/(?P<path>.*)", PdfHandler))
         self.handlers.append((r"/api/classroom/notice", NoticeHandler, {"fetch_notice": self._fetch_notice}))
