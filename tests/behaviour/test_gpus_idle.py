@@ -81,7 +81,7 @@ def test_an_idle_student_of_a_group_gets_notice_and_is_stopped_and_a_busy_one_is
     measure(**idle)
     wait_until(lambda: not idler.is_known, "the server is stopped", 40)
     page = idler.visitor.get(f"/hub/user/{idler.name}/lab").text
-    assert "It was stopped. Nothing had run on your GPU for" in page
+    assert "Your server was stopped. Nothing had run on your GPU for" in page
     assert (notice(worker)["reason"], notice(other)["reason"]) == (None, None)
     assert worker.is_known
     assert other.is_known, "a student outside the group has an hour"

@@ -219,7 +219,7 @@ def test_an_old_lease_ends_after_a_notice_in_the_notebook_with_all_files_saved(r
     assert room.sees(waiting) == "0"
     page.goto(f"/hub/user/{holder.name}/lab")
     expect(
-        page.get_by_text("It was stopped. Other students were waiting for a GPU, and you had had yours for")
+        page.get_by_text("Your server was stopped. Other students were waiting for a GPU, and you had had yours for")
     ).to_be_visible()
 
 

@@ -1,4 +1,4 @@
-"""Notices to students before their servers are stopped, and the reasons on the pages afterwards.
+"""Notices to students before their servers are stopped.
 
 They are in memory. After a restart the hub gives notice again: other students wait some minutes longer, and no work is
 lost.
@@ -25,12 +25,11 @@ class Notice:
 
 
 class NoticeBoard:
-    """Notices, stop reasons and page visits, by student."""
+    """Notices and page visits, by student."""
 
     def __init__(self) -> None:
         """Start without notices."""
         self._notices: dict[str, Notice] = {}
-        self._reasons: dict[str, str] = {}
         self._visits: dict[str, float] = {}
 
     def give(self, student: str, notice: Notice) -> None:
@@ -38,26 +37,12 @@ class NoticeBoard:
         self._notices[student] = notice
 
     def withdraw(self, student: str) -> None:
-        """Remove the notice: the server is not stopped after all."""
+        """Remove the notice: the server is not stopped after all, or it has been, or there is a new one."""
         self._notices.pop(student, None)
 
     def notice_for(self, student: str) -> Notice | None:
         """Return the notice for a student."""
         return self._notices.get(student)
-
-    def record_stop(self, student: str, reason: str) -> None:
-        """Show on the pages why the server was stopped, until the next start."""
-        self.withdraw(student)
-        self._reasons[student] = reason
-
-    def stop_reason(self, student: str) -> str:
-        """Return why the hub stopped the student's server; empty if it did not, or after a new start."""
-        return self._reasons.get(student, "")
-
-    def record_start(self, student: str) -> None:
-        """Remove notice and reason: there is a new server."""
-        self.withdraw(student)
-        self._reasons.pop(student, None)
 
     def record_visit(self, student: str) -> None:
         """Note a request of the student's waiting page."""

@@ -165,16 +165,14 @@ def test_leases_with_a_notice_end_before_older_ones() -> None:
     assert sorted(FULL, key=notices.order(ages)) == [ada, ben]
 
 
-def test_the_board_has_the_notice_and_afterwards_the_reason() -> None:
+def test_the_board_has_the_notice_until_it_is_withdrawn() -> None:
     board = NoticeBoard()
     board.give("ada", Notice("Others wait.", 100))
     found = board.notice_for("ada")
     assert found is not None
     assert (found.seconds(40), found.seconds(200)) == (60, 0)
-    board.record_stop("ada", "Others waited.")
-    assert (board.notice_for("ada"), board.stop_reason("ada"), board.stop_reason("ben")) == (None, "Others waited.", "")
-    board.record_start("ada")
-    assert board.stop_reason("ada") == ""
+    board.withdraw("ada")
+    assert board.notice_for("ada") is None
 
 
 def test_only_students_with_an_open_page_count_as_waiting() -> None:

@@ -70,7 +70,6 @@ def test_the_selftest_runs_in_a_students_sandbox(tmp_path: Path) -> None:
     test = selftest_arguments(settings, "nvidia.com/gpu=0")
     of_student, of_test = dict(student["host_config"]), dict(test["host_config"])
     assert (of_student.pop("NetworkMode"), of_test.pop("NetworkMode")) == (settings.network.name, "none")
-    assert (of_student.pop("AutoRemove"), of_test.pop("AutoRemove", False)) == (True, False)
     home, *mounts = of_student.pop("Mounts")
     assert (home["Target"], of_test.pop("Mounts")) == ("/home/jovyan", mounts)
     assert of_student == of_test

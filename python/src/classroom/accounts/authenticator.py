@@ -31,6 +31,8 @@ from classroom.errors import ClassroomError
 from classroom.typed_text import strip_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jupyterhub.app import JupyterHub
     from jupyterhub.user import User
     from tornado.web import RequestHandler
@@ -67,6 +69,8 @@ class ClassroomAuthenticator(NativeAuthenticator):
     bcrypt_rounds = Integer(
         12, min=4, max=31, config=True, help="Cost of new password hashes, 4 to 31; each step doubles it."
     )
+    forget_server: Callable[[str], None] = staticmethod(lambda _name: None)
+    """Deletes what is known of the last server of a student; of the hub."""
     secrets_dir = Unicode("secrets", config=True, help="Directory of the instructors' one-time passwords.")
     max_waiting = Integer(5000, config=True, help="Sign-ups that may wait for approval; addresses share them fairly.")
 
@@ -397,6 +401,7 @@ class ClassroomAuthenticator(NativeAuthenticator):
         service.remove_account(self.db, user.name)
         admin_password_file.delete_admin_password(self.secrets_dir, user.name)
         self.allowed_users.discard(user.name)
+        self.forget_server(user.name)
         events.record(Action.REMOVED, user.name)
 
 

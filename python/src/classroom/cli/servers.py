@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -19,6 +21,7 @@ from classroom.cli.output import (
     print_result,
     print_text,
 )
+from classroom.errors import ClassroomError
 from classroom.settings.file import load_settings
 
 app = typer.Typer(help="Students' servers.", no_args_is_help=True)
@@ -77,14 +80,30 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=10_000, help="Number of last lines.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Print the last lines of a server's log."""
+    """Print the last lines of a server's log; of a server that has ended within a day, also why."""
     from classroom.spawner.report import read_server_log  # noqa: PLC0415 - as above
 
     text = read_server_log(load_settings(settings_file), name, lines)
-    if as_json:
+    if text is None:
+        _print_ending(name, lines, settings_file, as_json=as_json)
+    elif as_json:
         print_json({"name": name, "lines": text.splitlines()})
     else:
         print_text(text, nl=False)
+
+
+def _print_ending(name: str, lines: int, settings_file: Path, *, as_json: bool) -> None:
+    _, hub = connect_to_hub(settings_file)
+    ending = hub.get(f"classroom/servers/{quote(name, safe='')}/ending")["ending"]
+    if ending is None:
+        raise ClassroomError(f"{name} has no server, and none ended within the last day. See: classroom servers list")
+    shown = ending["lines"][-lines:]
+    if as_json:
+        print_json({"name": name, "lines": shown, "ended": ending["at"], "why": ending["why"], "text": ending["text"]})
+        return
+    print_text(f"{ending['text']} ({format_time(ending['at'])})")
+    for line in shown:
+        print_text(line)
 
 
 def announce(

@@ -64,6 +64,10 @@ class Engine:
         self.client = make_client(host, timeout)
         self.missing: frozenset[Feature] = frozenset()
         """What the engine's machine does not have, as far as its answers have shown."""
+        self.away = (0.0, 0.0)
+        """When the engine was last away: begin and end, in seconds since 1970."""
+        self.signalled: set[str] = set()
+        """Identifiers of containers that somebody has sent a signal by the engine, until they end."""
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
 
     async def call(self, method: str, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - docker-py is untyped

@@ -133,7 +133,7 @@ def create_arguments(order: Order, student: Student, network: Network) -> dict[s
     """Return the arguments of `docker.APIClient.create_container` for a student's container."""
     mounts = [home_mount(order.home, order.user), *map(_shared_mount, order.shared)]
     dns = [str(address) for address in name_servers(network)] or None
-    own = {"auto_remove": True, "network_mode": network.name, "dns": dns}
+    own = {"network_mode": network.name, "dns": dns}
     host = sandbox(student, order.devices, mounts, order.mps, missing=order.missing, **own)
     return {
         "name": order.name,

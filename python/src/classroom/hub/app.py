@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlparse
 
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
+from tornado.ioloop import PeriodicCallback
 from tornado.web import Application
 from traitlets import Instance
 
@@ -30,15 +32,17 @@ from classroom.settings.groups import offers_gpus
 from classroom.settings.models import Settings
 from classroom.spawner.deaths import watch_deaths
 from classroom.spawner.docker import ClassroomSpawner
+from classroom.spawner.endings import Endings
 from classroom.storage.client import StorageMonitor
 from classroom.web.full_disk import tell_full_disk
 from classroom.web.pages.base import template_vars
 from classroom.web.requester import requester_of
-from classroom.web.routes import ROUTES
+from classroom.web.routes import ROUTES, SERVER_ROUTES
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
 
+_HOUR = 3_600_000  # milliseconds
 _START_PAUSE = 2.0  # seconds between two tries while the engine is away
 
 _MAX_BODY = 4 * 1024**2  # bytes; the largest request of the class is a list of accounts
@@ -73,11 +77,17 @@ class ClassroomHub(JupyterHub):
     _watcher: asyncio.Task[None] | None = None
     _gpu_controller: asyncio.Task[None] | None = None
     _deaths: asyncio.Task[None] | None = None
+    _pruning: PeriodicCallback | None = None
     _storage: StorageMonitor | None = None
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
         super().__init__(**kwargs)
         self.notices = NoticeBoard()
+
+    @cached_property
+    def endings(self) -> Endings:
+        """Return why servers ended."""
+        return Endings(self.class_settings.paths.state / "ended-servers")
 
     async def initialize(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - upstream's signature
         """Prepare all that the hub serves. End with the reason if the disk takes no data: each start writes tokens."""
@@ -150,10 +160,14 @@ class ClassroomHub(JupyterHub):
         await self._forget(user, name)
 
     async def _died(self, name: str) -> None:
-        """Take the route away from a server that has ended by itself; a start or stop in progress goes on."""
-        user = self._find(name)
-        if user is not None and user.spawner.active and not user.spawner.pending:
-            await user.spawner.poll_and_notify()
+        """Take the route away from a server that has ended by itself; a start or stop in progress goes on.
+
+        Args:
+            name: of the student; empty: look at all servers.
+        """
+        users = [self._find(name)] if name else list(self.users.values())
+        spawners = [user.spawner for user in users if user is not None and user.active]
+        await asyncio.gather(*(spawner.poll_and_notify() for spawner in spawners if not spawner.pending))
 
     async def _forget(self, user: User, name: str) -> None:
         try:
@@ -185,7 +199,10 @@ class ClassroomHub(JupyterHub):
     def init_handlers(self) -> None:
         """Put our pages and API before JupyterHub's own of the same paths."""
         super().init_handlers()
-        self.handlers[:0] = self.add_url_prefix(self.hub_prefix, list(ROUTES))
+        self.handlers[:0] = [
+            *self.add_url_prefix(self.hub_prefix, list(ROUTES)),
+            *self.add_url_prefix(self.base_url, list(SERVER_ROUTES)),
+        ]
 
     def init_eventlog(self) -> None:
         """Begin the audit log."""
@@ -203,13 +220,15 @@ class ClassroomHub(JupyterHub):
         if issubclass(self.spawner_class, ClassroomSpawner):
             engine = shared_engine(self.class_settings.docker.hub_host)
             self.gpu_scheduler = GpuScheduler(self.class_settings, engine, self.db)
+        self.authenticator.forget_server = self.endings.forget
         self.log.addFilter(UnknownNames(lambda name: find_account(self.db, name) is not None))
         self.template_vars |= template_vars(self.db, self.class_settings.site.title)
         if issubclass(self.spawner_class, ClassroomSpawner):
             self.template_vars["classroom_gpu_problems"] = self._gpu_problems
             self.template_vars["classroom_storage_problems"] = self._storage_problems
             self.template_vars["classroom_gpus"] = offers_gpus(self.class_settings)
-            self.template_vars["classroom_stopped"] = lambda user: self.notices.stop_reason(user.name) if user else ""
+            # A function, because instructors see the pages of others.
+            self.template_vars["classroom_ending"] = lambda _user: self.endings.last
         super().init_tornado_settings()
 
     async def start_server(self, name: str) -> None:
@@ -240,7 +259,8 @@ class ClassroomHub(JupyterHub):
             return False
         self.log.warning("%s's server is stopped. %s", name, reason)
         events.record(Action.SERVER_STOPPED, name, by=THE_HUB, detail=reason)
-        self.notices.record_stop(name, reason)
+        self.notices.withdraw(name)
+        user.spawner.ending = ("gpu", f"Your server was stopped. {reason} You can join the queue again.")
         await self.proxy.delete_user(user, "")
         await self._forget(user, "")
         return True
@@ -273,6 +293,8 @@ class ClassroomHub(JupyterHub):
         self._watcher = asyncio.create_task(self.proxy.watch())
         if issubclass(self.spawner_class, ClassroomSpawner):
             self._deaths = asyncio.create_task(watch_deaths(self.class_settings, self._died, self.log))
+            self._pruning = PeriodicCallback(self.endings.prune, _HOUR)
+            self._pruning.start()
         if self.gpu_scheduler is not None and offers_gpus(self.class_settings):
             controller = GpuController(
                 self.class_settings,

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from classroom.docker.client import ENGINE_ERRORS, make_client
+from classroom.docker.client import ENGINE_ERRORS, make_client, shared_engine
 from classroom.docker.container import LABEL
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _SILENCE = 600  # seconds without an event, until the connection is made again
 async def watch_deaths(settings: Settings, died: Callable[[str], Awaitable[None]], log: Logger) -> None:
     """Call `died` with the name of each student whose container ends. This runs until it is cancelled.
 
-    Events of a time without the engine are missing. The polls of the containers find those deaths.
+    After a time without the engine, whose events are missing, the name is empty: any container may have ended.
     """
     loop, names = asyncio.get_running_loop(), asyncio.Queue[str]()
     is_over = threading.Event()
@@ -46,15 +46,27 @@ async def watch_deaths(settings: Settings, died: Callable[[str], Awaitable[None]
 
 def _read(settings: Settings, tell: Callable[[str], None], is_over: threading.Event, log: Logger) -> None:
     label = [f"{LABEL}network={settings.network.name}", f"{LABEL}user"]
-    filters = {"type": ["container"], "event": ["die"], "label": label}
+    filters = {"type": ["container"], "event": ["die", "kill"], "label": label}
+    engine = shared_engine(settings.docker.hub_host)
     since = int(time.time())
+    lost = 0.0
     while not is_over.is_set():
         client = make_client(settings.docker.hub_host, _SILENCE)
         try:
-            for event in client.events(since=since, filters=filters, decode=True):
+            client.containers(filters={"label": label})  # raises while the engine is away, which a stream may not do
+            events = client.events(since=since, filters=filters, decode=True)
+            if lost:
+                engine.away = (lost, time.time())
+                tell("")
+            for event in events:
                 since = max(since, int(event["time"]))
-                tell(event["Actor"]["Attributes"][f"{LABEL}user"])
+                if event["Action"] == "die":
+                    tell(event["Actor"]["Attributes"][f"{LABEL}user"])
+                else:
+                    engine.signalled.add(event["Actor"]["ID"])
+            lost = time.time()
         except ENGINE_ERRORS:
+            lost = lost or time.time()
             is_over.wait(_PAUSE)
         except Exception:
             if not is_over.wait(_PAUSE):  # otherwise it was the event loop's end

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
-from dockerspawner import DockerSpawner
 from jupyterhub import orm
 from jupyterhub.spawner import SpawnException
 from traitlets import Instance, Tuple, Unicode, default
@@ -35,6 +34,7 @@ from classroom.gpus.mps import client_environment
 from classroom.gpus.text import WITHOUT_GPU, start_form_values
 from classroom.settings.models import Settings
 from classroom.spawner.readiness import answers
+from classroom.spawner.recorded import RecordingSpawner
 from classroom.storage.client import call_helper, copy_image_home
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 _OWN_MISTAKE = "Your files are safe. Start the server with the button on the home page."
 _FILES_ARE_SAFE = "Your files are safe. Try again in a minute; if it stays like this, tell your instructor."
+
+_REFUSALS = frozenset({"options", "gpus-in-use"})
 
 _PROGRESS_PAUSE = 0.3  # seconds
 
@@ -84,7 +86,7 @@ def wants_gpu(options: Mapping[str, object]) -> bool | None:
     return False if dict(options) == {"gpu": "no"} else None
 
 
-class ClassroomSpawner(DockerSpawner):
+class ClassroomSpawner(RecordingSpawner):
     """DockerSpawner that creates containers by `classroom.docker.container` and by no request of a student."""
 
     settings = Instance(Settings, config=True, help="The class's settings.")
@@ -183,6 +185,7 @@ class ClassroomSpawner(DockerSpawner):
         Raises:
             SpawnException: with what the student can do about it.
         """
+        self.expect_no_ending()
         with_gpu = wants_gpu(self.user_options)
         # An option is for one start. JupyterHub would use it for the next ones, too.
         self.orm_spawner.user_options = {}
@@ -222,7 +225,7 @@ class ClassroomSpawner(DockerSpawner):
             if isinstance(allocation, Busy):
                 raise self._failure(f"{allocation.reason} {WITHOUT_GPU}", "gpus-in-use")
             await self._create(allocation, home, rules)
-            self.user.settings["app"].notices.record_start(self.user.name)
+            self.user.settings["app"].notices.withdraw(self.user.name)
             if isinstance(allocation, Granted) and allocation.names:
                 record(Action.LEASE, self.user.name, detail=", ".join(allocation.names))
         if is_empty:
@@ -369,7 +372,7 @@ class ClassroomSpawner(DockerSpawner):
             )
         self.log.warning("Removing %s, left over from an earlier start", self.container_name)
         await self.remove_object()
-        # The engine may still remove it: `auto_remove` works at the same time.
+        # The engine may still remove it: containers of earlier versions had `auto_remove`.
         for _ in range(_REMOVAL_CHECKS):
             if not await self.get_object():
                 return
@@ -389,15 +392,8 @@ class ClassroomSpawner(DockerSpawner):
         if task := _removals.pop(self.container_name, None):
             task.cancel()
 
-    async def stop_object(self) -> None:
-        """Stop the container; kill it when it takes longer than the settings allow."""
-        try:
-            await self.docker("stop", self.container_name, timeout=self.settings.student.stop_timeout)
-        except docker.errors.NotFound:
-            self.log.debug("%s is already gone", self.container_name)
-
     async def remove_object(self) -> None:
-        """Remove the container if `auto_remove` has not done so yet. The home stays: it is a volume or a directory."""
+        """Remove the container. The home stays: it is a volume or a directory."""
         try:
             await self.docker("remove_container", self.container_name, force=True)
         except docker.errors.APIError as error:
@@ -405,11 +401,13 @@ class ClassroomSpawner(DockerSpawner):
                 raise
 
     def _failure(self, message: str, reason: str, error: Exception | None = None, status: int = 503) -> SpawnException:
+        technical = f"{reason}: {error}" if error else reason
+        self.expect_failure(f"Your server could not start. {message}", technical, is_refusal=reason in _REFUSALS)
         failure = SpawnException(
             f"{message} {_FILES_ARE_SAFE}" if status >= 500 else f"{message} {_OWN_MISTAKE}",
             reason=reason,
             status_code=status,
-            log_message=f"{self._log_name}: {reason}: {error}" if error else f"{self._log_name}: {reason}",
+            log_message=f"{self._log_name}: {technical}",
         )
         failure.jupyterhub_message = failure.message  # upstream shows it where it does not know a SpawnException
         return failure

@@ -9,9 +9,9 @@ from classroom.web.api.accounts import AccountAction, Accounts
 from classroom.web.api.adoption import Adoption
 from classroom.web.api.announcement import AnnouncementApi
 from classroom.web.api.gate import Gate
-from classroom.web.api.notices import Notices
+from classroom.web.api.notices import EndedNotice, Notices
 from classroom.web.api.reservations import Reservations, ReservationsCancelled
-from classroom.web.api.servers import Servers, ServersStopped
+from classroom.web.api.servers import ServerEnding, Servers, ServersStopped
 from classroom.web.api.signup_codes import Codes, CodesRevoked
 from classroom.web.api.upstream import ActivityReport, ServerLogin, ServerStop, ServerToken, Token, TokenList
 from classroom.web.api.users import UserAccount, UserList
@@ -24,6 +24,7 @@ from classroom.web.pages.login import LoginPage, WaitingPage
 from classroom.web.pages.logout import LogoutPage
 from classroom.web.pages.password import ChangePasswordPage, ResetPasswordPage
 from classroom.web.pages.second_step import CodePage
+from classroom.web.pages.server_log import ServerLogPage
 from classroom.web.pages.signup import SignUpPage
 from classroom.web.pages.two_factor import TwoFactorPage
 
@@ -36,6 +37,7 @@ PAGES: list[tuple[Any, ...]] = [
     (r"/authorize", ApprovePage),
     (r"/gpus", GpuPage),
     (r"/gpu-line/([^/]+)", QueuePage),
+    (r"/server-log/([^/]+)", ServerLogPage),
     (r"/gate/([^/]*)/user/([^/]+)(|/.*)", GatePage),
     (r"/gate-open/([^/]*)/user/([^/]+)(|/.*)", GateOpenPage),
     (r"/change-password", ChangePasswordPage),
@@ -68,8 +70,12 @@ API: list[tuple[Any, ...]] = [
     (r"/api/classroom/reservations/cancel", ReservationsCancelled),
     (r"/api/classroom/servers", Servers),
     (r"/api/classroom/servers/stop", ServersStopped),
+    (r"/api/classroom/servers/([^/]+)/ending", ServerEnding),
     (r"/api/classroom/announcement", AnnouncementApi),
 ]
 """For the `classroom` command and programs of instructors."""
 
 ROUTES = [*PAGES, *API]
+
+SERVER_ROUTES: list[tuple[Any, ...]] = [(r"user/([^/]+)/api/classroom/notice", EndedNotice)]
+"""Below the address of the whole site: the proxy passes requests for servers that do not run to the hub."""

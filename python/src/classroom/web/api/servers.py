@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from jupyterhub import orm
@@ -14,6 +15,8 @@ from classroom.web.api.base import ApiHandler, NamesBody, json_time
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
+
+    from classroom.spawner.endings import Ending, Endings
 
 
 class Servers(ApiHandler):
@@ -59,6 +62,22 @@ class ServersStopped(ApiHandler):
         if user.spawner.active:
             return "The server takes long to stop. The hub's log says more."
         return ""
+
+
+class ServerEnding(ApiHandler):
+    """/hub/api/classroom/servers/<name>/ending."""
+
+    @needs_scope("read:servers")
+    async def get(self, user_name: str) -> None:
+        """Send why the student's last server ended, with the last lines of its log; null without one within a day."""
+        endings: Endings = self.settings["app"].endings
+        ending = endings.last(user_name)
+        self.send_json({"ending": _ending_json(ending) if ending else None})
+
+
+def _ending_json(ending: Ending) -> dict[str, object]:
+    at = datetime.fromtimestamp(ending.at, UTC).isoformat(timespec="seconds")
+    return {"why": ending.why, "text": ending.text, "at": at, "lines": ending.lines}
 
 
 def _users_with_server(handler: ApiHandler) -> list[User]:
