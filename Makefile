@@ -5,7 +5,7 @@ VENV := .venv
 NODE := .cache/node
 DEBIAN_PACKAGES := chromium curl debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nftables nginx-light python3-dev python3-venv restic zstd
 PYTEST := $(VENV)/bin/python -m pytest -c python/pyproject.toml --rootdir=.
-TESTS := python/tests tests/nginx tests/stack tests/nix tests/quota tests/behaviour tests/redteam
+TESTS := python/tests tests/nginx tests/stack tests/nix tests/machine tests/quota tests/behaviour tests/redteam
 LINTED := python/src python/tests tests images demo docs
 # Measures what the tests' own process runs; the hub and the servers are processes of their own.
 COVERAGE := --cov=classroom --cov-report=json:.cache/coverage.json --cov-fail-under=1
@@ -14,7 +14,7 @@ COVERAGE := --cov=classroom --cov-report=json:.cache/coverage.json --cov-fail-un
 SUITES := -p support.suites --numprocesses=2 --dist=loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
+.PHONY: help demo demo-remove test test-machine test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -38,6 +38,10 @@ test-nix: $(VENV)/ready $(NODE)/ready .cache/compose  ## slow: build and use the
 	PYTHONPATH=tests $(VENV)/bin/python -c 'from nix import hub_dockerfile, image_build; image_build.expression(); hub_dockerfile.fetch()'
 	PYTHONPATH=tests CLASSROOM_TEST_NIX=1 $(VENV)/bin/python -m stack run -- $(PYTEST) tests/nix $(ARGS)
 
+test-machine: $(VENV)/ready $(NODE)/ready  ## slow: NixOS with the class under systemd: boot, switch, power cuts (Debian 12, root, <nixpkgs>)
+	tests/install-packages debootstrap systemd-container
+	PYTHONPATH=tests CLASSROOM_TEST_MACHINE=1 $(PYTEST) tests/machine $(ARGS)
+
 test-quota: $(VENV)/ready  ## slow: quotas of homes on ext4 and XFS, in a QEMU machine (Debian 12, as root)
 	tests/install-packages busybox-static e2fsprogs libseccomp2 qemu-system-x86 xfsprogs
 	CLASSROOM_TEST_QUOTA=1 $(PYTEST) tests/quota $(ARGS)
@@ -49,7 +53,7 @@ lint: $(VENV)/ready  ## ruff, mypy, import-linter, shellcheck
 	$(VENV)/bin/ruff check --config python/pyproject.toml $(LINTED)
 	$(VENV)/bin/ruff format --check --config python/pyproject.toml $(LINTED)
 	cd python && ../$(VENV)/bin/mypy -p classroom
-	cd python && ../$(VENV)/bin/mypy -p images.student -p stack -p support
+	cd python && ../$(VENV)/bin/mypy -p images.student -p machine -p stack -p support
 	cd python && ../$(VENV)/bin/mypy ../demo
 	cd python && ../$(VENV)/bin/lint-imports --no-logo pyproject.toml
 	git grep -lE '^#!.*\b(ba)?sh$$' | xargs $(VENV)/bin/shellcheck

@@ -18,6 +18,8 @@
   ProtectKernelTunables = true;
   ProtectProc = "invisible";
   ProtectSystem = "strict";
+  # With ProtectControlGroups, strict leaves /run out (systemd 257). A unit's own RuntimeDirectory stays writable.
+  ReadOnlyPaths = [ "/run" ];
   RemoveIPC = true;
   RestrictAddressFamilies = [
     "AF_INET"

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from images.student.docker import Docker
 
 _BASE = "classroom-hub-base:latest"
-_CACHE = (REPOSITORY / ".cache/hub-dockerfile").resolve()  # npm refuses a directory behind a link
+CACHE = (REPOSITORY / ".cache/hub-dockerfile").resolve()  # npm refuses a directory behind a link
 _SOURCES = {"onetimepass"}
 _DIRECTORIES = ("images/hub", "modules/nginx", "python/locks", "python/src/classroom")
 
 
 def fetch() -> None:
     """Fetch what the image needs from the network, once for each content of the locks."""
-    if (_CACHE / key([_lock()], {})).exists():
+    if (CACHE / key([_lock()], {})).exists():
         return
-    shutil.rmtree(_CACHE, ignore_errors=True)
-    _CACHE.mkdir(parents=True)
+    shutil.rmtree(CACHE, ignore_errors=True)
+    CACHE.mkdir(parents=True)
     root = _root()
     # An environment with pip says which wheels fit.
     chroot = ["chroot", str(root)]
@@ -38,13 +38,13 @@ def fetch() -> None:
     command = [*chroot, "/opt/classroom/bin/python", "-c", (REPOSITORY / "images/student/tags.py").read_text()]
     tags = json.loads(subprocess.run(command, check=True, input=_lock(), text=True, stdout=subprocess.PIPE).stdout)
     shutil.rmtree(root / "opt/classroom")
-    shutil.copytree(wheels.download_lock(tags, "hub-wheels"), _CACHE / "wheels")
-    _fetch_sources(_CACHE)
+    shutil.copytree(wheels.download_lock(tags, "hub-wheels"), CACHE / "wheels")
+    _fetch_sources(CACHE)
     for name in ("package.json", "package-lock.json"):
-        (_CACHE / name).write_bytes((LOCKS / "npm" / name).read_bytes())
-    command = ["npm", "ci", f"--prefix={_CACHE}", f"--cache={_CACHE}", "--ignore-scripts", "--no-audit"]
+        (CACHE / name).write_bytes((LOCKS / "npm" / name).read_bytes())
+    command = ["npm", "ci", f"--prefix={CACHE}", f"--cache={CACHE}", "--ignore-scripts", "--no-audit"]
     subprocess.run(command, check=True, capture_output=True)
-    (_CACHE / key([_lock()], {})).touch()
+    (CACHE / key([_lock()], {})).touch()
 
 
 def build(docker: Docker) -> str:
@@ -53,8 +53,8 @@ def build(docker: Docker) -> str:
     files = {f"{part}/{file.relative_to(REPOSITORY / part)}": file for part in _DIRECTORIES
              for file in files_of(REPOSITORY / part)}  # fmt: skip
     files["python/pyproject.toml"] = REPOSITORY / "python/pyproject.toml"
-    files |= {f"images/hub/wheels/{file.name}": file for file in files_of(_CACHE / "wheels")}
-    files |= {f"images/hub/npm/{file.relative_to(_CACHE)}": file for file in files_of(_CACHE / "_cacache")}
+    files |= {f"images/hub/wheels/{file.name}": file for file in files_of(CACHE / "wheels")}
+    files |= {f"images/hub/npm/{file.relative_to(CACHE)}": file for file in files_of(CACHE / "_cacache")}
     options = [f"--build-arg=BASE_IMAGE={_BASE}", "--file=images/hub/Dockerfile", "--network=none"]
     docker.build(files, *options, "--build-arg=PIP_NO_INDEX=1", "--tag=classroom-hub:dockerfile")
     return "classroom-hub:dockerfile"

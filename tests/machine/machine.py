@@ -1,0 +1,189 @@
+"""A booted NixOS: `Machine` starts it, runs commands in it, switches it to another system, and cuts its power."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BOOT = Path(__file__).with_name("boot.sh")
+_PATH = "/run/current-system/sw/bin:/usr/sbin:/usr/bin"
+
+
+class MachineError(AssertionError):
+    """A machine did not do what was asked; the message has its answer."""
+
+
+class Machine:
+    """A machine of its own: a file system on top of a common root, a network namespace, systemd as process 1."""
+
+    def __init__(self, directory: Path, root: Path) -> None:
+        """Remember where the machine's files are, without starting it.
+
+        Args:
+            directory: for its files and console.
+            root: what `roots.machine_root` returns, with the package; it is not changed.
+        """
+        self.directory = directory
+        self.host = ""
+        self.console = directory / "console"
+        self._root = root
+        self._process: subprocess.Popen[bytes] | None = None
+        self._init = 0
+
+    def boot(self, toplevel: Path) -> None:
+        """Boot a system and wait until systemd has started what it starts.
+
+        Raises:
+            MachineError: it does not come up.
+        """
+        tree = self._mount()
+        (tree / "opt/toplevel").write_text(str(toplevel), encoding="utf-8")
+        shutil.copy(_BOOT, tree / "opt/boot")
+        environment = dict(os.environ)
+        if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+            environment["UNIFIED_CGROUP_HIERARCHY"] = "0"
+        command = [
+            *("systemd-nspawn", "--quiet", f"--directory={tree}", "--machine=classroom", "--register=no"),
+            *("--keep-unit", "--private-network", "--capability=all", "--system-call-filter=@keyring bpf"),
+            "--bind-ro=/nix/store",
+            # The engine's layers: overlayfs cannot lie on overlayfs.
+            *(f"--bind={self.directory / 'docker'}:/var/lib/docker", "--console=pipe", "/opt/boot"),
+        ]
+        with self.console.open("ab") as console:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment
+            )
+        self._init = wait_until(self._child, "the machine starts", 20)
+        wait_until(self._is_up, f"the machine is up (its console: {self.console})", 180)
+
+    def run(self, *command: str | Path, check: bool = True, timeout: float = 120) -> str:
+        """Run a command on the machine as root and return its output.
+
+        Raises:
+            MachineError: it failed, and `check` is true.
+        """
+        done = subprocess.run(
+            [*self.enter(), *map(str, command)], check=False, text=True, capture_output=True, timeout=timeout
+        )
+        if check and done.returncode:
+            raise MachineError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def status(self, url: str, *options: str) -> int:
+        """Return the status of an answer to a request from the machine itself, 0 without one."""
+        return int(self.run("curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", *options, url, check=False))
+
+    def enter(self) -> list[str]:
+        """Return the beginning of a command line that runs a command on the machine."""
+        environment = ("env", "-i", f"PATH={_PATH}", "HOME=/root", "LANG=C.UTF-8")
+        return ["nsenter", f"--target={self._init}", "--all", *environment]
+
+    def enter_network(self) -> list[str]:
+        """Return the beginning of a command line that runs a command of this machine in the network of that one."""
+        return ["nsenter", f"--target={self._init}", "--net"]
+
+    @contextlib.contextmanager
+    def network(self) -> Iterator[None]:
+        """Let this thread open connections in the network of the machine."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        with Path("/proc/thread-self/ns/net").open("rb") as own, Path(f"/proc/{self._init}/ns/net").open("rb") as there:
+            if libc.setns(there.fileno(), 0):
+                raise OSError(ctypes.get_errno(), "setns")
+            try:
+                yield
+            finally:
+                libc.setns(own.fileno(), 0)
+
+    def shell(self, script: str, *, check: bool = True, timeout: float = 120) -> str:
+        """Run a shell script on the machine and return its output (see `run`)."""
+        return self.run("sh", "-euc", script, check=check, timeout=timeout)
+
+    def switch(self, toplevel: Path) -> str:
+        """Switch to another system, as `nixos-rebuild test` does, and return what the switch printed."""
+        return self.run(toplevel / "bin/switch-to-configuration", "test", timeout=300)
+
+    def unit(self, name: str, prop: str) -> str:
+        """Return a property of a unit, such as MainPID or ActiveState."""
+        return self.run("systemctl", "show", "--value", f"--property={prop}", name).strip()
+
+    def wait_for_unit(self, name: str, seconds: float = 90) -> None:
+        """Wait until a unit is active.
+
+        Raises:
+            MachineError: it failed.
+        """
+
+        def is_active() -> bool:
+            state = self.unit(name, "ActiveState")
+            if state == "failed":
+                raise MachineError(self.run("journalctl", "--no-pager", "--lines=40", f"--unit={name}"))
+            return state == "active"
+
+        wait_until(is_active, f"{name} is active", seconds)
+
+    def cut_power(self) -> None:
+        """End all processes of the machine at once, as a power cut does. It can boot again."""
+        if self._init:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._init, signal.SIGKILL)
+        if self._process:
+            self._process.wait(30)
+        self._init, self._process = 0, None
+
+    def remove(self) -> None:
+        """End the machine and remove its files."""
+        self.cut_power()
+        tree = self.directory / "tree"
+        subprocess.run(["umount", "--recursive", tree], check=False, capture_output=True)
+        subprocess.run(["chattr", "-R", "-i", self.directory / "changes/var/empty"], check=False, capture_output=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _mount(self) -> Path:
+        tree, changes, work, docker = (self.directory / name for name in ("tree", "changes", "work", "docker"))
+        if tree.is_mount():
+            return tree
+        for place in (tree, changes, work, docker):
+            place.mkdir(parents=True, exist_ok=True)
+        layers = f"lowerdir={self._root},upperdir={changes},workdir={work}"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, tree], check=True)
+        return tree
+
+    def _child(self) -> int:
+        if self._process is None or self._process.poll() is not None:
+            raise MachineError(f"the machine ended:\n{self.console.read_text(errors='replace')[-4000:]}")
+        pid = self._process.pid
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                # systemd-nspawn has other children before; process 1 of a namespace is 1 there (proc_pid_status(5)).
+                status = Path(f"/proc/{child}/status").read_text(encoding="utf-8")
+                if any(line.startswith("NSpid:") and line.endswith("\t1") for line in status.splitlines()):
+                    return int(child)
+        return 0
+
+    def _is_up(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise MachineError(f"the machine ended:\n{self.console.read_text(errors='replace')[-4000:]}")
+        state = self.run("systemctl", "is-system-running", check=False).strip()
+        return state in {"running", "degraded"}
+
+
+@contextlib.contextmanager
+def machine(directory: Path, root: Path, toplevel: Path) -> Iterator[Machine]:
+    """Boot a machine, and remove it afterwards."""
+    made = Machine(directory, root)
+    try:
+        made.boot(toplevel)
+        yield made
+    finally:
+        made.remove()

@@ -1,0 +1,44 @@
+"""Systems of the hosts in tests/hosts, and what each needs to boot without a network."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+from machine.roots import machine_root
+from nix import image_build
+from nix.evaluation import build
+
+_HERE = Path(__file__).parent
+
+PLAIN = "{ lib, ... }: { services.classroom = { domain = lib.mkForce null; tls.acme.enable = lib.mkForce false; }; }"
+"""A module that makes minimal.nix a class without a domain: every name of the machine reaches it."""
+LOCAL = {
+    "minimal": "./certified.nix",
+    "tunnel": "{ }",
+    "gpu": "./driverless.nix",
+    "everything": "./everything.nix",
+}
+"""By the name of a host: what replaces what cannot be had here, such as Let's Encrypt and NVIDIA's driver."""
+
+
+@functools.cache
+def build_system(host: str, *modules: str, image: bool = False) -> Path:
+    """Build a system and return its toplevel.
+
+    Args:
+        host: a file of tests/hosts.
+        modules: further modules, as Nix expressions.
+        image: with the student image of images/student.nix; otherwise the image has only a shell.
+
+    Raises:
+        NixError: it does not build.
+    """
+    prefix = Path(sys.prefix)
+    student = f"{image_build.expression()}.studentImageCpu" if image else "null"
+    imports = " ".join(f"({module})" for module in modules).replace("./", f"{_HERE}/")
+    return build(
+        f'import {_HERE}/system.nix {{ gixy = "{prefix}/bin/gixy"; environment = "{prefix}"; '
+        f'root = "{machine_root()}"; host = "{host}"; image = {student}; module = {{ imports = [ {imports} ]; }}; }}'
+    )

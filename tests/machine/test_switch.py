@@ -1,0 +1,100 @@
+"""A switch during the lecture, to another configuration and back: nobody loses a kernel or a connection."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from machine.machine import Machine
+from machine.systems import PLAIN, build_system
+from nix.evaluation import REPOSITORY
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SETTINGS = '{ services.classroom = { site.title = "Another Class"; student.cpus = 1; gpu.idle = "2h"; }; }'
+ENGINE = "{ virtualisation.docker.daemon.settings.max-concurrent-downloads = 1; }"
+FIREWALL = "{ networking.firewall.allowedTCPPorts = [ 2222 ]; }"
+NETWORK = '{ services.classroom.network.allow = [ "10.0.5.0/24" ]; }'
+UNITS = ("docker", "classroom-proxy", "classroom-hub", "classroom-engine", "nginx", "classroom-network")
+
+
+class Student:
+    """A student at work (student.py)."""
+
+    def __init__(self, machine: Machine, directory: Path) -> None:
+        self._machine, self._directory = machine, directory
+        password = machine.run("cat", "/var/lib/classroom/secrets/first-password-teacher").strip()
+        environment = os.environ | {
+            "CLASSROOM_URL": "http://127.0.0.1",
+            "PYTHONPATH": str(REPOSITORY / "tests"),
+        }
+        command = [sys.executable, "-m", "machine.student", directory, password]
+        self.process = subprocess.Popen([*machine.enter_network(), *map(str, command)], env=environment)
+        wait_until(self._has_begun, "the student works", 240)
+
+    def end(self) -> dict[str, Any]:
+        (self._directory / "end").touch()
+        assert self.process.wait(60) == 0
+        report: dict[str, Any] = json.loads((self._directory / "report.json").read_text())
+        return report
+
+    def _has_begun(self) -> bool:
+        assert self.process.poll() is None, "the student could not work"
+        return (self._directory / "begun").exists()
+
+
+@pytest.fixture(scope="module")
+def student(classroom: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Student]:
+    at_work = Student(classroom, tmp_path_factory.mktemp("student"))
+    try:
+        yield at_work
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            at_work.process.kill()
+        at_work.process.wait()
+
+
+CASES = {
+    "settings": (SETTINGS, {"classroom-hub"}),
+    "network": (NETWORK, {"classroom-hub", "classroom-network"}),
+    "engine": (ENGINE, set()),
+    "firewall": (FIREWALL, {"classroom-network"}),
+}
+
+
+@pytest.mark.parametrize("change", CASES)
+@pytest.mark.usefixtures("student")
+def test_a_switch_restarts_only_what_has_changed(classroom: Machine, figures: list[str], change: str) -> None:
+    module, restarted = CASES[change]
+    here, there = build_system("minimal", PLAIN, image=True), build_system("minimal", PLAIN, module, image=True)
+    for system in (there, here):
+        before = _started(classroom)
+        begin = time.monotonic()
+        classroom.switch(system)
+        took = time.monotonic() - begin
+        wait_until(lambda: classroom.status("http://127.0.0.1/hub/health") == 200, "the hub answers", 60)
+        answers = time.monotonic() - begin
+        after = _started(classroom)
+        assert {unit for unit in UNITS if before[unit] != after[unit]} <= restarted
+        figures.append(f"switch with another {change}: {took:.1f} s, the hub answers after {answers:.1f} s")
+
+
+def test_the_students_websocket_has_lived_through_all_of_it(student: Student, figures: list[str]) -> None:
+    report = student.end()
+    assert report["complete"], "a message of the kernel is missing"
+    figures.append(f"longest pause of a kernel's output during eight switches: {report['gap']:.1f} s")
+
+
+def _started(machine: Machine) -> dict[str, str]:
+    """Return for each unit what is another after a restart."""
+    return {unit: machine.unit(unit, "InvocationID") for unit in UNITS}
