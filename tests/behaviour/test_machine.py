@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -68,10 +69,21 @@ def test_a_kernel_without_ipv6_starts_servers(server: Verb, new_student: Callabl
         student.stop()
 
 
-def test_a_network_that_was_pruned_is_named_and_works_again_once_it_is_made(
+def test_an_image_and_a_network_that_were_pruned_are_named_and_work_again_once_they_are_made(
     server: Verb, new_student: Callable[[], Server]
 ) -> None:
     student = new_student()
+    settings = server("settings").strip()
+    state = json.loads(server("exec", "cat", settings))["paths"]["state"]
+    server("docker", "tag", "classroom-student:latest", "kept:latest")
+    server("docker", "rmi", "classroom-student:latest")
+    try:
+        with pytest.raises(CodeError, match="The image classroom-student:latest is not on this machine"):
+            student.start()
+    finally:
+        server("docker", "tag", "kept:latest", "classroom-student:latest")
+        server("docker", "rmi", "kept:latest")
+    assert "images-missing" in server("exec", "ls", state), "on NixOS, a unit loads the image"
     for container in server("docker", "ps", "--all", "--quiet", "--filter", "network=classroom").split():
         server("docker", "rm", "--force", container)
     server("docker", "network", "prune", "--force", "--filter", "label!=org.classroom.keep")
@@ -79,15 +91,11 @@ def test_a_network_that_was_pruned_is_named_and_works_again_once_it_is_made(
     server("docker", "network", "prune", "--force")
     with pytest.raises(CodeError, match=r"The network of the servers, classroom, is not on this machine\. Your files"):
         student.start()
-    settings = server("settings").strip()
     assert "run as root: classroom network up" in server("logs", "hub")
     doctor = server("exec", "sh", "-c", f"classroom doctor --settings {settings} || true")
     assert "The network classroom does not exist" in " ".join(doctor.split())
     # As on NixOS, where a unit watches the file.
-    watch = (
-        "state=$(python3 -c \"import json; print(json.load(open('$1'))['paths']['state'])\"); cd \"$state\";"
-        "rm network-missing; (until [ -e network-missing ]; do sleep 0.1; done; classroom network up --settings $1) &"
-    )
-    server("exec", "sh", "-euc", f"({watch}) > /dev/null 2>&1", "sh", settings)
+    watch = "(until [ -e network-missing ]; do sleep 0.1; done; classroom network up --settings $1) &"
+    server("exec", "sh", "-euc", f'(cd "$2"; rm network-missing; {watch}) > /dev/null 2>&1', "sh", settings, state)
     student.start()
     student.stop()

@@ -145,6 +145,16 @@ in
       }
     ];
 
+  # The unit that loads images, and the one that loads them again.
+  imageUnits =
+    let
+      inherit (hosts.minimal.config.systemd) paths services;
+    in
+    {
+      watched = lib.toList paths.classroom-images-again.pathConfig.PathChanged;
+      same = services.classroom-images-again.serviceConfig.ExecStart == services.classroom-images.serviceConfig.ExecStart;
+    };
+
   # Rights of the GPU collector's unit.
   sampler = {
     inherit (hosts.gpu.config.systemd.services.classroom-gpus.serviceConfig)

@@ -83,6 +83,10 @@ def test_a_request_of_the_hub_makes_the_network_again_as_at_the_boot() -> None:
     assert "RemainAfterExit" not in again["service"]
 
 
+def test_a_request_of_the_hub_loads_the_images_again() -> None:
+    assert evaluate("t.imageUnits") == {"watched": ["/var/lib/classroom/images-missing"], "same": True}
+
+
 def test_the_smallest_useful_host_is_under_ten_lines() -> None:
     lines = (HERE.parent / "hosts/minimal.nix").read_text().splitlines()
     assert len([line for line in lines if not line.startswith("#")]) < 10

@@ -53,6 +53,10 @@
     assert len(tags()) == 1
     machine.succeed("docker network inspect classroom")
 
+    machine.succeed("docker image rm --force $(docker image ls --quiet)")
+    machine.succeed("systemd-run --wait --uid=classroom sh -c ': > /var/lib/classroom/images-missing'")
+    machine.wait_until_succeeds("docker image ls | grep classroom-small", timeout=60)
+
     # Without the filter the network goes, and comes back as soon as the hub asks for it.
     machine.succeed("docker network rm classroom")
     machine.succeed("systemd-run --wait --uid=classroom sh -c ': > /var/lib/classroom/network-missing'")

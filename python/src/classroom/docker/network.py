@@ -14,8 +14,6 @@ from classroom.docker.firewall import rules_down, rules_up
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from classroom.settings.models import Network
 
 _OPTIONS = {
@@ -33,11 +31,6 @@ def network_up(network: Network, docker_host: str) -> None:
     """
     rules_up(network)
     bridge_up(network, docker_host)
-
-
-def request_network(state: Path) -> None:
-    """Ask for `network_up` as the hub, which has no right to it: on NixOS a unit watches this file."""
-    (state / "network-missing").write_text("", encoding="ascii")
 
 
 def network_down(network: Network, docker_host: str) -> None:

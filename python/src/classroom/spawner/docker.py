@@ -26,7 +26,7 @@ from classroom.docker.client import (
 )
 from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, container_address, create_arguments
 from classroom.docker.features import Feature, missing_feature
-from classroom.docker.network import request_network
+from classroom.docker.missing import request_images, request_network
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import Busy, Granted, NoGpu, may_queue, student_limit
 from classroom.gpus.leases import lease_labels
@@ -201,6 +201,8 @@ class ClassroomSpawner(RecordingSpawner):
         except EngineAwayError as error:
             raise self._failure("The machine that runs the servers does not answer.", "engine-away", error) from error
         except docker.errors.ImageNotFound as error:
+            self.log.warning("%s is missing. classroom doctor has the command that loads it", rules.student.image)
+            request_images(self.settings.paths.state)
             raise self._failure(
                 f"The image {rules.student.image} is not on this machine.", "image-missing", error
             ) from error
