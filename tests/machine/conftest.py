@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from machine.machine import Machine, machine
+from behaviour.people import Visitor
+from machine.machine import URL, Machine, machine
 from machine.roots import install_package, machine_root
 from machine.systems import LOCAL, PLAIN, build_system
 from nix.conftest import debian  # noqa: F401 - a fixture
@@ -76,3 +77,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("figures of machines")
         for line in figures:
             terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def password(classroom: Machine) -> str:
+    """Return the instructor's password, which no login has to change."""
+    chosen = "the-instructor-has-a-password"
+    first = classroom.run("cat", "/var/lib/classroom/secrets/first-password-teacher").strip()
+    with classroom.network():
+        admin = Visitor(URL)
+        answer = admin.sign_in("teacher", first)
+        admin.post(str(answer.url), {"new_password": chosen, "new_password_confirmation": chosen})
+    return chosen

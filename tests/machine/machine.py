@@ -11,11 +11,14 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from behaviour.people import Visitor
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+URL = "http://127.0.0.1"
+"""Address of a class without a domain, on the machine itself."""
 _BOOT = Path(__file__).with_name("boot.sh")
 _PATH = "/run/current-system/sw/bin:/usr/sbin:/usr/bin"
 
@@ -187,3 +190,10 @@ def machine(directory: Path, root: Path, toplevel: Path) -> Iterator[Machine]:
         yield made
     finally:
         made.remove()
+
+
+def instructor(password: str) -> Visitor:
+    """Return the instructor, who is logged in; within `Machine.network`."""
+    admin = Visitor(URL)
+    admin.sign_in("teacher", password)
+    return admin

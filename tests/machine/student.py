@@ -7,13 +7,12 @@ when the first number has come. The student ends when `DIRECTORY/end` exists, an
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
-from behaviour.people import Visitor
 from behaviour.servers import enrol
+from machine.machine import URL, instructor
 
 _CODE = """
 import pathlib, time
@@ -28,13 +27,8 @@ while not pathlib.Path("end").exists():
 def main() -> None:
     """Work until told to end."""
     directory, password = Path(sys.argv[1]), sys.argv[2]
-    url = os.environ["CLASSROOM_URL"]
-    admin = Visitor(url)
-    answer = admin.sign_in("teacher", password)
-    if answer.url.path == "/hub/change-password":
-        changed = f"{password}-changed-by-tests"
-        admin.post(str(answer.url), {"new_password": changed, "new_password_confirmation": changed})
-    mine = enrol(url, admin, "ada")
+    admin = instructor(password)
+    mine = enrol(URL, admin, "ada")
     mine.start()
     with mine.kernel() as kernel:
         message = kernel.send(_CODE)

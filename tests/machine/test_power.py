@@ -8,37 +8,18 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
-from behaviour.people import Visitor
 from behaviour.servers import enrol
+from machine.machine import URL, instructor
 from machine.systems import PLAIN, build_system
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from machine.machine import Machine
 
-URL = "http://127.0.0.1"
-
-
-@pytest.fixture(scope="module")
-def password(classroom: Machine) -> str:
-    """Return a password of the instructor that no login has to change."""
-    first = "the-instructor-has-a-password"
-    classroom.shell("rm -f /var/lib/classroom/secrets/first-password-teacher")
-    given = json.loads(classroom.run("classroom", "users", "reset-password", "teacher", "--json"))["passwords"][
-        "teacher"
-    ]
-    with classroom.network():
-        admin = Visitor(URL)
-        answer = admin.sign_in("teacher", given)
-        admin.post(str(answer.url), {"new_password": first, "new_password_confirmation": first})
-    return first
-
 
 def test_a_home_survives_a_cut_while_its_owner_works(classroom: Machine, password: str, figures: list[str]) -> None:
     with classroom.network():
-        mine = enrol(URL, _instructor(password), "grace")
+        mine = enrol(URL, instructor(password), "grace")
         mine.start()
         mine.write("work.txt", "saved")
     _restart(classroom, figures)
@@ -52,7 +33,7 @@ def test_a_cut_while_a_server_starts_leaves_nothing_in_the_way(
     classroom: Machine, password: str, figures: list[str]
 ) -> None:
     with classroom.network():
-        mine = enrol(URL, _instructor(password), "alan")
+        mine = enrol(URL, instructor(password), "alan")
         mine.visitor.get("/hub/spawn/alan", follow=False)
     time.sleep(0.3)
     _restart(classroom, figures)
@@ -75,12 +56,6 @@ def test_a_cut_during_a_backup_leaves_the_repository_in_order(classroom: Machine
     _restart(classroom, figures)
     classroom.run(*command, timeout=300)
     assert "class" in classroom.run("classroom", "backup", "list", *repository, timeout=120)
-
-
-def _instructor(password: str) -> Visitor:
-    admin = Visitor(URL)
-    admin.sign_in("teacher", password)
-    return admin
 
 
 def _restart(machine: Machine, figures: list[str]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from machine.machine import Machine
+from machine.machine import URL, Machine
 from machine.systems import PLAIN, build_system
 from nix.evaluation import REPOSITORY
 from support.waiting import wait_until
@@ -31,11 +31,10 @@ UNITS = ("docker", "classroom-proxy", "classroom-hub", "classroom-engine", "ngin
 class Student:
     """A student at work (student.py)."""
 
-    def __init__(self, machine: Machine, directory: Path) -> None:
-        self._machine, self._directory = machine, directory
-        password = machine.run("cat", "/var/lib/classroom/secrets/first-password-teacher").strip()
+    def __init__(self, machine: Machine, directory: Path, password: str) -> None:
+        self._directory = directory
         environment = os.environ | {
-            "CLASSROOM_URL": "http://127.0.0.1",
+            "CLASSROOM_URL": URL,
             "PYTHONPATH": str(REPOSITORY / "tests"),
         }
         command = [sys.executable, "-m", "machine.student", directory, password]
@@ -54,8 +53,8 @@ class Student:
 
 
 @pytest.fixture(scope="module")
-def student(classroom: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Student]:
-    at_work = Student(classroom, tmp_path_factory.mktemp("student"))
+def student(classroom: Machine, password: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Student]:
+    at_work = Student(classroom, tmp_path_factory.mktemp("student"), password)
     try:
         yield at_work
     finally:
@@ -82,7 +81,7 @@ def test_a_switch_restarts_only_what_has_changed(classroom: Machine, figures: li
         begin = time.monotonic()
         classroom.switch(system)
         took = time.monotonic() - begin
-        wait_until(lambda: classroom.status("http://127.0.0.1/hub/health") == 200, "the hub answers", 60)
+        wait_until(lambda: classroom.status(f"{URL}/hub/health") == 200, "the hub answers", 60)
         answers = time.monotonic() - begin
         after = _started(classroom)
         assert {unit for unit in UNITS if before[unit] != after[unit]} <= restarted
