@@ -20,6 +20,7 @@ from support.waiting import assert_stays, wait_until
 IDLE = 24  # seconds
 KERNEL_IDLE = 10
 EVERY = 3
+FOREIGN = "classroom-tests-foreign:1"
 # The hub gets reports every IDLE / 4 and records them with a resolution of IDLE / 4; the machine may be slow.
 BOUND = 3 * IDLE
 
@@ -41,14 +42,43 @@ class Room:
     connected: Server
     """Its kernel is idle, and `socket` is connected to it."""
     socket: Kernel
+    foreign: Server
+    """Of an image with JupyterHub's own server, as those of the Jupyter Docker Stacks; its cell prints for a while."""
+
+
+def _make_foreign_image(server: Callable[..., str]) -> None:
+    """Make an image with JupyterHub's own server and nothing of ours."""
+    script = (
+        "rm -r /opt/classroom/lib/python3/site-packages/classroom*; find / -xdev -name classroom-packages.pth -delete"
+    )
+    made = server("docker", "create", "--user=0", "classroom-student:latest", "sh", "-c", script).strip()
+    server("docker", "start", "--attach", made)
+    changes = ("CMD jupyterhub-singleuser", "USER 1000:100", "LABEL org.classroom.version= org.classroom.key=")
+    server("docker", "commit", *(f"--change={change}" for change in changes), made, FOREIGN)
+    server("docker", "rm", made)
 
 
 @pytest.fixture(scope="module")
 def room(
-    module_reload: Callable[[dict[str, Any]], None], new_student: Callable[[], Server], browser: Browser, url: str
+    module_reload: Callable[[dict[str, Any]], None],
+    new_student: Callable[[], Server],
+    browser: Browser,
+    url: str,
+    server: Callable[..., str],
 ) -> Iterator[Room]:
-    module_reload({"culling": {"idle": f"{IDLE}s", "kernelIdle": f"{KERNEL_IDLE}s", "every": f"{EVERY}s"}})
-    tab, idle, busy, connected = (new_student() for _ in range(4))
+    tab, idle, busy, connected, foreign = (new_student() for _ in range(5))
+    _make_foreign_image(server)
+    module_reload(
+        {
+            "culling": {"idle": f"{IDLE}s", "kernelIdle": f"{KERNEL_IDLE}s", "every": f"{EVERY}s"},
+            "groups": {"stacks": {"members": [foreign.name], "image": FOREIGN}},
+        }
+    )
+    foreign.start()
+    with foreign.kernel() as kernel:
+        kernel.begun(
+            kernel.send(f"import time\nfor _ in range({7 * IDLE // 2}): print('-', flush=True); time.sleep(1)")
+        )
     tab.start()
     page = browser.new_context(base_url=url).new_page()
     _open_lab(page, tab)
@@ -63,9 +93,12 @@ def room(
     socket.run("x = 1")
     assert tab.is_known
     assert idle.is_known
-    yield Room(tab, page, idle, busy, cell, message, began, connected, socket)
+    yield Room(tab, page, idle, busy, cell, message, began, connected, socket, foreign)
     page.context.close()
     socket.socket.close()
+    if foreign.is_known:
+        foreign.stop()
+    server("docker", "rmi", "--force", FOREIGN)
 
 
 def _open_lab(page: Page, mine: Server) -> None:
@@ -114,9 +147,15 @@ def test_a_server_with_a_busy_silent_cell_is_not_culled(room: Room) -> None:
     assert room.busy.is_known
 
 
+def test_a_server_of_a_foreign_image_is_not_culled_at_work(room: Room) -> None:
+    assert time.monotonic() - room.began > 2 * IDLE
+    assert room.foreign.is_known
+
+
 def test_a_server_whose_cell_has_ended_is_culled(room: Room) -> None:
     room.cell.socket.close()
     wait_until(lambda: not room.busy.is_known, "the server is stopped", BOUND)
+    wait_until(lambda: not room.foreign.is_known, "the server of a foreign image is stopped", BOUND)
 
 
 def test_a_server_that_is_too_old_is_stopped_even_when_busy(

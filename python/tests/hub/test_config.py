@@ -65,13 +65,11 @@ def test_containers_reach_the_hub_at_the_gateway() -> None:
     assert c.Spawner.hub_connect_url == "http://10.9.0.1:9000"
 
 
-def test_upstreams_report_of_activity_is_off() -> None:
-    assert made().Spawner.environment["JUPYTERHUB_ACTIVITY_INTERVAL"] == "0"
-
-
 @pytest.mark.parametrize(("idle", "interval"), [("60m", "60"), (20, "5"), (1, "1")])
 def test_activity_is_reported_often_enough_for_the_culler(idle: object, interval: str) -> None:
-    assert made(culling={"idle": idle}).Spawner.environment["CLASSROOM_ACTIVITY_INTERVAL"] == interval
+    environment = made(culling={"idle": idle}).Spawner.environment
+    assert environment["CLASSROOM_ACTIVITY_INTERVAL"] == interval
+    assert environment["JUPYTERHUB_ACTIVITY_INTERVAL"] == interval, "of images with upstream's server"
 
 
 def test_the_culler_may_stop_servers_and_nothing_else() -> None:

@@ -44,6 +44,11 @@ def test_durations_are_read_in_their_units(tmp_path: Path, written: object, seco
         ({"admins": ["Bad Name"]}, "admins.0: write a name of at most 32 lower-case letters"),
         ({"student": {"memory": "4 GB"}}, 'student.memory: write a size such as "512M" or "4G", not "4 GB"'),
         ({"student": {"environment": {"LD_PRELOAD": "x"}}}, "environment.LD_PRELOAD is not yours to set"),
+        (
+            {"student": {"environment": {"GRANT_SUDO": "yes"}}},
+            "environment.GRANT_SUDO has no effect: containers run as",
+        ),
+        ({"groups": {"ml": {"environment": {"NB_UID": "1234"}}}}, "environment.NB_UID has no effect"),
         ({"site": {"externalUrl": "", "origins": "each"}}, "needs the host name of the hub: set externalUrl"),
         ({"site": {"externalUrl": "http://10.0.0.5/", "origins": "each"}}, "a host name in externalUrl"),
         ({"site": {"externalUrl": "https://c.org/", "origins": "two"}}, "needs a second host name: set serversUrl"),
@@ -107,6 +112,11 @@ def test_a_file_that_is_not_json_is_reported(tmp_path: Path, text: str, message:
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ClassroomError, match="name a readable settings file"):
         load_settings(tmp_path / "none.json", {})
+
+
+def test_variables_of_the_docker_stacks_that_change_nothing_are_allowed(tmp_path: Path) -> None:
+    same = {"NB_USER": "jovyan", "NB_UID": "1000", "NB_GID": "100", "GRANT_SUDO": "no", "NB_UMASK": "027"}
+    assert load(tmp_path, {"student": {"environment": same}}).student.environment == same
 
 
 def test_the_original_environment_variables_win(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Spawner(SimpleLocalProcessSpawner):
             XDG_CACHE_HOME=str(scratch / "cache"),
             SHELL="/bin/bash",
             PATH=os.environ["PATH"],
-            JUPYTERHUB_ACTIVITY_INTERVAL="0",
+            JUPYTERHUB_ACTIVITY_INTERVAL="1",
             CLASSROOM_ACTIVITY_INTERVAL="1",
             CLASSROOM_KERNEL_IDLE=os.environ["KERNEL_IDLE"] if self.user.name == "impatient" else "0",
         )

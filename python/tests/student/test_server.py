@@ -361,7 +361,7 @@ def lonely() -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
             "JUPYTERHUB_API_TOKEN": "x",
             "JUPYTERHUB_API_URL": f"http://127.0.0.1:{nobody}/hub/api",
             "JUPYTERHUB_ACTIVITY_URL": f"http://127.0.0.1:{nobody}/hub/api/users/zoe/activity",
-            "JUPYTERHUB_ACTIVITY_INTERVAL": "0",
+            "JUPYTERHUB_ACTIVITY_INTERVAL": "1",
             "CLASSROOM_ACTIVITY_INTERVAL": "1",
             "JUPYTERHUB_CLIENT_ID": "jupyterhub-user-zoe",
             "JUPYTERHUB_USER": "zoe",

@@ -35,6 +35,12 @@ _LIMITS = {
     "student.processes": ("PidsLimit",),
 }
 """Limits of students, and what the engine says of itself (`GET /info` of its API)."""
+_FOREIGN = (
+    "It is not made for this class: a cell that prints nothing for the time of culling.idle does not count as work, an "
+    "open tab keeps its server from being stopped, notebooks show no notices, a full home may keep a server from "
+    "starting, and a new password ends logins at the server only after some minutes."
+)
+_OWN_IMAGE = "build the image FROM classroom-student (docs/how-to/images.md), or keep it as it is"
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,7 @@ def inspect_image(image: str, labels: dict[str, str], hub_version: str, load: st
     """Compare the version on an image's label with the hub's."""
     image_version = labels.get(LABEL + "version")
     if image_version is None:
-        return warning(IMAGE, f"{image} has no version label ({LABEL}version).", load)
+        return warning(IMAGE, f"{image} has no label {LABEL}version. {_FOREIGN}", _OWN_IMAGE)
     if image_version != hub_version:
         return wrong(IMAGE, f"{image} has version {image_version}, but the hub has version {hub_version}.", load)
     return ok(IMAGE, f"{image} is loaded and has version {image_version}.")

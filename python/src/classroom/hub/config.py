@@ -112,10 +112,11 @@ def _spawner(c: Config, settings: Settings) -> None:
     # Twenty servers that start at once on a small machine each take their time.
     c.Spawner.http_timeout = settings.student.start_timeout
     c.Spawner.disable_user_config = True
+    interval = str(max(1, min(_ACTIVITY_INTERVAL, settings.culling.idle // 4)))
     c.Spawner.environment = {
-        # Upstream's report of activity counts every request of an open tab; ours takes its place.
-        "JUPYTERHUB_ACTIVITY_INTERVAL": "0",
-        "CLASSROOM_ACTIVITY_INTERVAL": str(max(1, min(_ACTIVITY_INTERVAL, settings.culling.idle // 4))),
+        # The first is for images of others, with upstream's server. In ours, `StudentServer` reports in its place.
+        "JUPYTERHUB_ACTIVITY_INTERVAL": interval,
+        "CLASSROOM_ACTIVITY_INTERVAL": interval,
         "CLASSROOM_KERNEL_IDLE": str(settings.culling.kernel_idle),
         "CLASSROOM_TIME_ZONE": machine_zone(os.environ),
     }

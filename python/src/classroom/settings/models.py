@@ -50,10 +50,29 @@ class _Section(BaseModel):
     )
 
 
+_START_SCRIPT = {
+    "NB_USER": "jovyan",
+    "NB_UID": "1000",
+    "NB_GID": "100",
+    "GRANT_SUDO": "no",
+    "CHOWN_HOME": "no",
+    "CHOWN_HOME_OPTS": "",
+    "CHOWN_EXTRA": "",
+    "CHOWN_EXTRA_OPTS": "",
+}
+"""Variables of start.sh that it follows only as root, each with the value that changes nothing:
+https://jupyter-docker-stacks.readthedocs.io/en/latest/using/common.html#docker-options"""
+
+
 def _demand_own_names(environment: Mapping[str, str]) -> None:
     for name in environment:
         if name.startswith(("JUPYTERHUB_", "JPY_", "CLASSROOM_", "LD_")) or not re.fullmatch(r"[A-Za-z_]\w*", name):
             raise ValueError(f"environment.{name} is not yours to set: choose another name")
+        if _START_SCRIPT.get(name, environment[name]) != environment[name]:
+            raise ValueError(
+                f"environment.{name} has no effect: containers run as jovyan (1000:100) without root's rights, and "
+                "start.sh of the Jupyter Docker Stacks needs them for it. Leave it out, and prepare the image instead"
+            )
 
 
 class Site(_Section):
