@@ -104,7 +104,7 @@ def test_a_request_without_login_is_refused(server: Server) -> None:
 
 
 def test_a_hub_without_notices_is_asked_again_later(server: Server) -> None:
-    assert server.get("api/classroom/notice").json() == {"reason": None, "again": 300}
+    assert server.get("api/classroom/notice").json() == {"reason": None, "again": 300, "home": []}
     assert httpx.get(server.url + "api/classroom/notice").status_code == 403
 
 

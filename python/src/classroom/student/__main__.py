@@ -20,8 +20,10 @@ def main() -> None:
     if not sys.flags.isolated:
         # Otherwise a package in the home could replace one of ours before the first request is checked.
         os.execv(sys.executable, [sys.executable, "-I", "-m", "classroom.student", *sys.argv[1:]])  # noqa: S606
-    from classroom.student import import_stubs, paths  # noqa: PLC0415 - before anything of Jupyter reads its environment
+    # Before anything of Jupyter reads its environment and the home.
+    from classroom.student import home_repair, import_stubs, paths  # noqa: PLC0415
 
+    home_repair.run(Path(os.environ["HOME"]))
     os.environ.update(paths.default_variables(os.environ))
     paths.make_scratch_directories(os.environ)
     _hide_memory()

@@ -71,8 +71,11 @@ def read_environment(variables: Mapping[str, str], *, home_is_writable: bool, me
 def default_url(home: Path) -> str:
     """Return the first page: the welcome notebook at the first start, later what was open last."""
     workspaces = home / ".jupyter" / "lab" / "workspaces"
-    first = not (workspaces.is_dir() and any(workspaces.iterdir()))
-    return f"/lab/tree/{_WELCOME}" if first and (home / _WELCOME).is_file() else "/lab"
+    try:
+        first = not (workspaces.is_dir() and any(workspaces.iterdir()))
+        return f"/lab/tree/{_WELCOME}" if first and (home / _WELCOME).is_file() else "/lab"
+    except OSError:
+        return "/lab"
 
 
 def server_config(environment: ServerEnvironment) -> Config:

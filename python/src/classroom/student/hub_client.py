@@ -17,7 +17,7 @@ from tornado.web import HTTPError
 from tornado.websocket import WebSocketHandler
 from traitlets import default
 
-from classroom.student import logins
+from classroom.student import home_repair, logins
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -117,7 +117,7 @@ class LoginsHandler(web.RequestHandler):
 
 
 class NoticeHandler(APIHandler):
-    """`GET api/classroom/notice`: the answer of the hub's `/api/classroom/notices/<name>`."""
+    """`GET api/classroom/notice`: the answer of the hub's `/api/classroom/notices/<name>`, and repairs of the home."""
 
     def initialize(self, fetch_notice: Callable[[], Awaitable[Any]]) -> None:
         """Store the function that calls the hub."""
@@ -132,4 +132,4 @@ class NoticeHandler(APIHandler):
         except Exception as error:  # noqa: BLE001 - refused, reset, timed out, 404 of another hub: all mean "none"
             self.log.debug("The hub does not answer requests for notices: %r", error)
             notice = {"reason": None, "again": _NOTICE_PAUSE}
-        self.finish(notice)
+        self.finish({**notice, "home": home_repair.sentences})

@@ -61,7 +61,12 @@ class StudentKernelSpecManager(KernelSpecManager):
         """Return the specification of a kernel; the image's Python starts by `classroom.student.kernel`."""
         spec: KernelSpec = super().get_kernel_spec(kernel_name)
         if kernel_name == NATIVE_KERNEL_NAME:
-            spec.argv = [_LAUNCHER if word == "ipykernel_launcher" else word for word in spec.argv]
+            # Isolated: not even the first import of the launcher is one of a file next to the notebook.
+            spec.argv = [
+                part
+                for word in spec.argv
+                for part in {"-m": ["-I", "-m"], "ipykernel_launcher": [_LAUNCHER]}.get(word, [word])
+            ]
         return spec
 
     def _kernel_dirs_default(self) -> list[str]:

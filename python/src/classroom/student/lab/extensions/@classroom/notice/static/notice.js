@@ -117,6 +117,17 @@
       reason = now.reason;
     };
 
+    // What was corrected in the home when the server started: once in each tab.
+    const tellRepairs = async (sentences) => {
+      const known = "classroom-home-repairs";
+      const text = sentences.join(" ");
+      if (!text || window.sessionStorage.getItem(known) === text) return;
+      window.sessionStorage.setItem(known, text);
+      for (const message of sentences.slice(0, 5)) {
+        await app.commands.execute("apputils:notify", { message, type: "warning", options: { autoClose: false } });
+      }
+    };
+
     const withdraw = async () => {
       await app.commands.execute("apputils:update-notification", {
         id: shown,
@@ -132,6 +143,7 @@
       try {
         const now = await ask();
         again = now.again;
+        await tellRepairs(now.home || []);
         if (now.reason) {
           await tell(now);
         } else if (reason) {
