@@ -79,6 +79,7 @@ def test_a_page_of_the_owner_has_the_homes_extensions(owner: httpx.Client, serve
 def test_a_page_of_a_visitor_has_the_images_extensions_only(owner: httpx.Client, server: Server) -> None:
     plant(server.home / ".local/share/jupyter/labextensions", "hidden")
     assert owner.get(f"{server.url}lab/extensions/hidden/static/remote.js").status_code == 200
+    assert '"name": "hidden"' in owner.get(f"{server.url}lab").text
     assert '"name": "@classroom/notice"' in server.get("lab").text
     assert '"name": "hidden"' not in server.get("lab").text
     assert server.request("GET", "lab/extensions/hidden/static/remote.js").status_code == 404
