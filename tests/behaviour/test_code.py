@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import httpx
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from behaviour import containers
 from behaviour.people import PASSWORD, Visitor, api
 from behaviour.servers import CodeError, Kernel, Server
 
@@ -129,3 +131,10 @@ def test_an_editor_outside_the_browser_runs_code_with_a_token(way: str, mine: Se
 
 def test_the_first_notebook_is_of_today(mine: Server) -> None:
     assert mine.get("api/contents/Welcome.ipynb", params={"content": 0}).json()["last_modified"] > "2026"
+
+
+def test_the_logs_have_no_warning_about_what_upstream_removes(server: Callable[..., str], mine: Server) -> None:
+    logs = {part: server("logs", part) for part in ("hub", "proxy")}
+    logs["server"] = server("docker", "logs", containers.identifier(server, mine.name))
+    for part, text in logs.items():
+        assert not re.findall(r".*(?:[Dd]eprecat|is found in both|was found in both).*", text), part
