@@ -36,6 +36,8 @@ def render(pages: Environment, name: str, **names: object) -> str:
             "Only instructors can open it",
         ),
         (403, "This page was open for too long.", "This page was open for too long."),
+        (403, "XSRF cookie does not match POST argument", "you were signed out meanwhile. Nothing was changed."),
+        (403, "'_xsrf' argument missing from POST", "you were signed out meanwhile. Nothing was changed."),
         (404, "", "Page not found"),
         (405, "", "Use the buttons on the page"),
         (500, "Traceback (most recent call last): secret", "It is not your fault"),
@@ -47,6 +49,7 @@ def test_an_error_page_is_in_plain_english(pages: Environment, status: int, mess
     text = render(pages, "error.html", status_code=status, status_message="Its name", message=message)
     assert words in text
     assert "Traceback" not in text
+    assert "XSRF" not in text
     assert f"{status} Its name" in text
 
 
