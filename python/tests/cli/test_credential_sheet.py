@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from classroom.cli.credential_sheet import CredentialCard, CredentialSheet, create_credential_files, deliver_passwords
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, no_space_reason
 from classroom.settings.models import Site
 
 SITE = Site(title="<Class>", external_url="https://class.example.org/")
@@ -45,3 +45,16 @@ def test_empty_files_are_removed_and_existing_files_stay(tmp_path: Path) -> None
     with pytest.raises(ClassroomError, match="exists already"), create_credential_files(str(tmp_path / "class")):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["class.html"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "html"])
+def test_passwords_that_do_not_fit_on_the_disk_are_on_the_terminal(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with create_credential_files(str(tmp_path / "class")) as files:
+        (tmp_path / f"class.{kind}").unlink()
+        (tmp_path / f"class.{kind}").symlink_to("/dev/full")
+        with pytest.raises(ClassroomError, match="Copy its content from above") as failed:
+            deliver_passwords([ACCOUNT], SITE, files, as_json=False)
+    assert "ada,'=cmd|' /C calc'!A0<b>,one&two\n" in capsys.readouterr().err
+    assert no_space_reason(failed.value)

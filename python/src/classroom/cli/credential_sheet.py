@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,20 +76,23 @@ class CredentialFiles:
         """Fill both files.
 
         Raises:
-            ClassroomError: the disk is full, for example.
+            ClassroomError: the disk is full, for example. What belongs into the files is on the terminal then: nobody
+                can read these passwords and codes again.
         """
         self.is_filled = True
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({name: _escape_formula(str(row.get(name) or "")) for name in columns} for row in rows)
         try:
             # With a BOM, or Excel takes it for Latin-1.
-            with self.paths[0].open("w", encoding="utf-8-sig", newline="") as file:
-                writer = csv.DictWriter(file, columns, extrasaction="ignore")
-                writer.writeheader()
-                writer.writerows({name: _escape_formula(str(row.get(name) or "")) for name in columns} for row in rows)
+            self.paths[0].write_text(text.getvalue(), encoding="utf-8-sig", newline="")
             self.paths[1].write_text(sheet.as_html(), encoding="utf-8")
         except OSError as error:
+            print_text(text.getvalue().replace("\r\n", "\n"), err=True)
             raise ClassroomError(
-                f"{self.paths[0]}: cannot be written ({error.strerror}), and its passwords cannot be read again. "
-                "Free some space, then generate new ones: classroom users reset-password NAME..."
+                f"{self.paths[0]}: cannot be written ({error.strerror}). Copy its content from above: the passwords "
+                "and codes work, and cannot be read again."
             ) from error
 
     def discard(self) -> None:
