@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jupyterhub.handlers import BaseHandler
+from jupyterhub.spawner import SpawnException
 from tornado import web
 
 from classroom.errors import NoSpaceError, no_space_reason
@@ -42,7 +43,7 @@ class _FullDisk(BaseHandler):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Log one line for a full disk."""
-        if reason := no_space_reason(error):
+        if reason := _hub_reason(error):
             self.log.error("%s %s: nothing was saved. %s", self.request.method, self.request.path, reason)
         else:
             super().log_exception(kind, error, trace)
@@ -50,12 +51,17 @@ class _FullDisk(BaseHandler):
     def send_error(self, status_code: int = 500, **names: Any) -> None:  # noqa: ANN401 - as upstream's
         """Send an error as upstream, or 507 and what happened."""
         info = names.get("exc_info")
-        if reason := no_space_reason(info[1]) if info else "":
+        if reason := _hub_reason(info[1]) if info else "":
             self.db.rollback()  # or the hub's one session accepts nothing more
             status_code = NoSpaceError.status
             error = web.HTTPError(status_code, "%s", _MESSAGE.format(reason=reason))
             names["exc_info"] = (web.HTTPError, error, None)
         super().send_error(status_code, **names)
+
+
+def _hub_reason(error: BaseException | None) -> str:
+    """Return why the hub's disk takes no data; empty for other errors, and for a start, which has its own message."""
+    return "" if isinstance(error, SpawnException) else no_space_reason(error)
 
 
 _handlers: dict[type[RequestHandler], type[RequestHandler]] = {}
