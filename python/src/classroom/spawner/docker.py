@@ -140,7 +140,7 @@ class ClassroomSpawner(RecordingSpawner):
     @property
     def current_rules(self) -> StudentRules:
         """Return the student's settings now, by current groups."""
-        return account_settings(self.db, self.settings, [self.user.name])[self.user.name]
+        return account_settings(self.user.db, self.settings, [self.user.name])[self.user.name]
 
     @property
     def may_queue(self) -> bool:
@@ -189,7 +189,7 @@ class ClassroomSpawner(RecordingSpawner):
         with_gpu = wants_gpu(self.user_options)
         # An option is for one start. JupyterHub would use it for the next ones, too.
         self.orm_spawner.user_options = {}
-        self.db.commit()
+        self.user.db.commit()
         if with_gpu is None:
             raise self._failure('A server has one option, gpu, and its only value is "no".', "options", status=400)
         rules = self.current_rules  # for this start, even if the groups change during it
@@ -268,7 +268,7 @@ class ClassroomSpawner(RecordingSpawner):
     @property
     def location(self) -> str:
         """Return the name of the student's home, and record it at the first use."""
-        return home_location(self.db, self.user.name, self.escaped_name, self.settings.docker.prefix)
+        return home_location(self.user.db, self.user.name, self.escaped_name, self.settings.docker.prefix)
 
     async def _home(self) -> tuple[str, bool]:
         """Return the home's volume or directory, and whether it still needs its first files."""
@@ -311,7 +311,7 @@ class ClassroomSpawner(RecordingSpawner):
 
     def _free_address(self) -> IPv4Address:
         """Return the address of this student, or the next one if the server of another has it."""
-        servers = self.db.query(orm.Server.ip).join(orm.Spawner, orm.Spawner.server_id == orm.Server.id)
+        servers = self.user.db.query(orm.Server.ip).join(orm.Spawner, orm.Spawner.server_id == orm.Server.id)
         used = {ip for (ip,) in servers.filter(orm.Spawner.user_id != self.user.id)}
         addresses = (container_address(self.settings.network, self.user.id + step) for step in range(len(used) + 1))
         return next(address for address in addresses if str(address) not in used)

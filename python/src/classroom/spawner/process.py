@@ -30,7 +30,7 @@ class ProcessSpawner(SimpleLocalProcessSpawner):
     @default("home_dir")
     def _home_dir(self) -> str:
         escaped = self.user.escaped_name.replace("/", "-")
-        location = home_location(self.db, self.user.name, escaped, self.settings.docker.prefix)
+        location = home_location(self.user.db, self.user.name, escaped, self.settings.docker.prefix)
         return str(self.settings.paths.state / "homes" / location)
 
     @default("cmd")

@@ -86,12 +86,12 @@ class QueuePage(Page):
         spawner = self._spawner(user_name)
         action = self.field("action", "The button", 10)
         if action == "leave":
-            leave_queue(spawner.db, spawner.user.name)
+            leave_queue(spawner.user.db, spawner.user.name)
             self.redirect(url_path_join(self.hub.base_url, "home"))
             return
         if action != "join":
             raise web.HTTPError(400, "Use the buttons of the page.")
-        if not spawner.active and not join_queue(spawner.db, spawner.user.name):
+        if not spawner.active and not join_queue(spawner.user.db, spawner.user.name):
             raise web.HTTPError(503, "The queue is full. Try again later, or start without a GPU.")
         self.redirect(url_path_join(self.hub.base_url, "spawn", spawner.user.escaped_name))
 
