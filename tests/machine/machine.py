@@ -135,6 +135,11 @@ class Machine:
 
         wait_until(is_active, f"{name} is active", seconds)
 
+    def wait_for_end(self, name: str, seconds: float) -> None:
+        """Wait until a unit has done its work, without an error."""
+        wait_until(lambda: self.unit(name, "ActiveState") in {"inactive", "failed"}, f"{name} ends", seconds)
+        assert self.unit(name, "Result") == "success", self.run("journalctl", "--no-pager", f"--unit={name}")
+
     def cut_power(self) -> None:
         """End all processes of the machine at once, as a power cut does. It can boot again."""
         if self._init:
