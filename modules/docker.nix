@@ -12,8 +12,6 @@ in
         live-restore = lib.mkDefault true;
         features.cdi = lib.mkDefault true;
         userland-proxy = lib.mkDefault false;
-        # The log driver of other containers; the spawner sets limits for its own.
-        log-driver = lib.mkDefault "journald";
       };
       autoPrune.flags = lib.mkDefault [ "--filter=label!=org.classroom.keep" ];
     };

@@ -92,6 +92,7 @@ in
         PrivateDevices = false;
         DeviceAllow = [ "char-nvidia* rw" ];
         ProtectProc = "default"; # it looks up the containers of processes
+        ProcSubset = "all"; # NVML reads /proc/driver/nvidia
         PrivateNetwork = true;
         RestrictAddressFamilies = [ "AF_UNIX" ]; # for the persistence daemon
         MemoryDenyWriteExecute = false; # as for the hub

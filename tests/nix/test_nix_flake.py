@@ -49,6 +49,8 @@ def test_every_package_and_shell_instantiates(system: str) -> None:
 def test_every_check_instantiates() -> None:
     checks = evaluate(f"builtins.mapAttrs (_: check: check.drvPath) ({FLAKE}).checks.x86_64-linux")
     assert all(path.endswith(".drv") for path in checks.values())
+    assert "nixos-system" in checks["host-minimal"]
+    assert "nixos-system" not in checks["host-gpu"], "it would be built, with CUDA"
 
 
 @slow

@@ -87,6 +87,12 @@ def test_a_request_of_the_hub_loads_the_images_again() -> None:
     assert evaluate("t.imageUnits") == {"watched": ["/var/lib/classroom/images-missing"], "same": True}
 
 
+def test_the_engines_log_driver_is_the_operators_choice() -> None:
+    path = '[ "virtualisation" "docker" "daemon" "settings" "log-driver" ]'
+    assert evaluate(f't.configuration {{ virtualisation.docker.logDriver = "json-file"; }} {path}') == "json-file"
+    assert evaluate(f"t.configuration {{ }} {path}") == "journald"
+
+
 def test_the_smallest_useful_host_is_under_ten_lines() -> None:
     lines = (HERE.parent / "hosts/minimal.nix").read_text().splitlines()
     assert len([line for line in lines if not line.startswith("#")]) < 10
