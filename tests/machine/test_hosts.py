@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from machine.machine import Machine
+from machine.machine import Machine, machine
+from machine.systems import LOCAL, build_system
 from support.waiting import wait_until
 
 ADDRESS = {
@@ -60,6 +63,22 @@ def test_the_doctor_finds_nothing_wrong(host: Machine) -> None:
 def test_secrets_are_the_hubs_alone(host: Machine, user: str) -> None:
     script = f"setpriv --reuid={user} --clear-groups cat /var/lib/classroom/secrets/* && echo read"
     assert "read" not in host.shell(script, check=False)
+
+
+def test_a_switch_to_all_settings_and_back_leaves_a_class_that_works(
+    root: Path, tmp_path: Path, figures: list[str]
+) -> None:
+    systems = {name: build_system(name, LOCAL[name]) for name in ("minimal", "everything")}
+    with machine(tmp_path, root, systems["minimal"]) as made:
+        for name in ("minimal", "everything", "minimal"):
+            made.host = name
+            begin = time.monotonic()
+            made.switch(systems[name])
+            wait_until(lambda: _fetch(made, "hub/health") == 200, "the hub answers through Nginx", 60)
+            figures.append(f"switch to {name}: the hub answers after {time.monotonic() - begin:.0f} s")
+            test_no_unit_has_failed(made)
+            test_the_doctor_finds_nothing_wrong(made)
+            test_nothing_writes_a_traceback(made)
 
 
 def _fetch(host: Machine, path: str) -> int:

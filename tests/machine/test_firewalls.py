@@ -1,0 +1,37 @@
+"""The rules of the class bridge hold with every firewall of NixOS, and after each of its restarts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from machine.machine import Machine, machine
+from machine.systems import PLAIN, build_system
+from support.waiting import wait_until
+
+FIREWALLS = {
+    "nftables": ("{ networking.nftables.enable = true; }", "nftables"),
+    "iptables": ("{ networking.nftables.enable = false; }", "firewall"),
+    "none": ("{ networking.firewall.enable = false; }", None),
+    "without IPv6": ("{ networking.enableIPv6 = false; }", "firewall"),
+}
+
+
+@pytest.mark.parametrize("kind", FIREWALLS)
+def test_the_rules_are_in_force_after_the_boot_and_after_a_reload(root: Path, tmp_path: Path, kind: str) -> None:
+    module, unit = FIREWALLS[kind]
+    with machine(tmp_path, root, build_system("minimal", PLAIN, module)) as made:
+        made.wait_for_unit("classroom-network")
+        made.wait_for_unit("classroom-hub")
+        wait_until(lambda: _problems(made) == [], "the doctor finds nothing wrong", 60)
+        for verb in ("reload", "restart") if unit else ():
+            made.run("systemctl", verb, f"{unit}.service")
+            assert made.unit("classroom-network", "ActiveState") == "active"
+            assert _problems(made) == []
+
+
+def _problems(made: Machine) -> list[str]:
+    findings = json.loads(made.run("classroom", "doctor", "--json", check=False))["findings"]
+    return [finding["says"] for finding in findings if finding["state"] == "wrong"]
