@@ -76,6 +76,13 @@ class Class:
         text = self.server("exec", "classroom", "gpus", "--json", "--settings", self.server("settings").strip())
         return json.loads(text)
 
+    def cancel_reservations(self) -> None:
+        """Cancel what a test that failed has left."""
+        settings = ("--settings", self.server("settings").strip())
+        listed = json.loads(self.server("exec", "classroom", "gpus", "reservations", "--json", *settings))
+        if numbers := [str(reservation["id"]) for reservation in listed]:
+            self.server("exec", "classroom", "gpus", "cancel", *numbers, *settings)
+
     def database(self, script: str, *arguments: str) -> str:
         """Run a script with the path of the hub's database and these arguments, and return its output."""
         state = json.loads(self.server("exec", "cat", self.server("settings").strip()))["paths"]["state"]
@@ -102,12 +109,13 @@ def afternoon(url: str, admin: Visitor, server: Verb) -> Iterator[Class]:
 
 @pytest.fixture
 def room(afternoon: Class) -> Iterator[Class]:
-    """Return the class. At the end of a test all servers are stopped and the machine is restored."""
+    """Return the class. At the end of a test all servers are stopped, and machine and reservations are as before."""
     before = afternoon.server("exec", "cat", f"{afternoon.cdi}/nvidia.json")
     afternoon.students = []
     yield afternoon
     afternoon.write(before)
     afternoon.server("start", "hub")
+    afternoon.cancel_reservations()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(stop, afternoon.students))
 
