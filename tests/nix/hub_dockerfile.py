@@ -27,11 +27,11 @@ _DIRECTORIES = ("images/hub", "modules/nginx", "python/locks", "python/src/class
 
 def fetch() -> None:
     """Fetch what the image needs from the network, once for each content of the locks."""
+    root = _root()
     if (CACHE / key([_lock()], {})).exists():
         return
     shutil.rmtree(CACHE, ignore_errors=True)
     CACHE.mkdir(parents=True)
-    root = _root()
     # An environment with pip says which wheels fit.
     chroot = ["chroot", str(root)]
     subprocess.run([*chroot, "python3", "-m", "venv", "/opt/classroom"], check=True)

@@ -98,5 +98,7 @@ rec {
     inherit classroom;
     configurable-http-proxy = pkgs.hostProxy { inherit node proxy; };
     nginx = pkgs.nginxStable;
+    # For `network.domains`, which these tests do not use.
+    dnsmasq = pkgs.runCommand "no-dnsmasq" { } "mkdir -p $out/bin";
   };
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from classroom.backup.target import LastBackup
 from classroom.doctor import engine, gpus, homes, machine, shared_folders, units
 from classroom.doctor.checks import State
 from classroom.doctor.state import inspect_backup
+from classroom.errors import ClassroomError
 from classroom.gpus.cdi import parse_specification
 from classroom.gpus.inventory import discover
 from classroom.settings.models import Settings
@@ -345,3 +347,17 @@ def test_homes_that_have_not_been_moved_are_no_lost_ones() -> None:
     assert "ada is still a volume" in found.message
     waiting, lost = homes.inspect_homes(records, set(), {"classroom-home-ada"})
     assert ("ada" in waiting.message, "bob" in lost.message) == (True, True)
+
+
+@pytest.mark.parametrize("user", [0, 990])
+def test_a_directory_of_homes_that_is_missing_is_reported_to_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    storage = {"kind": "directory", "path": str(tmp_path / "homes")}
+    with sqlite3.connect(tmp_path / "jupyterhub.sqlite") as database:
+        database.execute("CREATE TABLE classroom_homes (username, location, archived_at)")
+    data = {"storage": storage, "paths": {"state": str(tmp_path)}}
+    settings = Settings.model_validate(data, by_name=False)
+    with pytest.raises(ClassroomError if user == 0 else PermissionError, match="mount its disk" if user == 0 else None):
+        list(homes.check_homes(settings))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from classroom.doctor import engine
 from classroom.doctor.checks import ok, warning, wrong
+from classroom.errors import ClassroomError
 from classroom.storage.report import recorded_homes
 from classroom.units import format_bytes
 
@@ -67,9 +69,16 @@ def check_limit(storage: Storage) -> Iterable[Finding]:
 
 def _existing(settings: Settings) -> set[str]:
     path = settings.storage.path
-    if path is not None:
+    if path is None:
+        return _volumes(settings)
+    try:
         return {home.name for home in path.iterdir()}
-    return _volumes(settings)
+    except FileNotFoundError as error:
+        if os.geteuid() != 0:
+            raise PermissionError from error  # the hub's container does not have the directory
+        raise ClassroomError(
+            f"{path} does not exist: mount its disk, or make it with: install -d -m 711 {path}"
+        ) from error
 
 
 def _volumes(settings: Settings) -> set[str]:
