@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from behaviour.containers import identifier
 from behaviour.hostile import BOMB, HostileServer
 from behaviour.servers import Server
 from behaviour.test_gate import ELSE, sign_in
@@ -73,7 +74,9 @@ def open_lab(page: Page, student: Server) -> None:
     expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=START)
 
 
-def test_jupyterlab_works_at_its_own_host_name(window: Callable[[], Page], people: list[Server], mode: str) -> None:
+def test_jupyterlab_works_at_its_own_host_name(
+    window: Callable[[], Page], people: list[Server], mode: str, server: Verb
+) -> None:
     page = window()
     open_lab(page, people[0])
     assert page.url.startswith(f"http://{host_of(people[0], mode)}:8000{people[0].base}")
@@ -83,6 +86,13 @@ def test_jupyterlab_works_at_its_own_host_name(window: Callable[[], Page], peopl
         page.get_by_role("menuitem", name="File", exact=True).click()
         page.get_by_role("menuitem", name="Hub Control Panel").click()
     expect(opened.value).to_have_url(f"{HUB}/hub/home")
+    server("docker", "kill", identifier(server, people[0].name))
+    dialog = page.get_by_role("dialog").filter(has_text="Your server has stopped, because its container was stopped")
+    expect(dialog).to_be_visible(timeout=4000)
+    with page.expect_popup() as started:  # the notebook has changes that are not saved
+        dialog.get_by_role("button", name="Start my server").click()
+    started.value.wait_for_url(f"**{people[0].base}lab/**/tree/Welcome.ipynb**")
+    expect(dialog).to_be_hidden(timeout=10_000)
 
 
 def test_a_page_of_the_hub_at_a_host_name_of_servers_leads_to_the_hub(
