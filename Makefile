@@ -14,7 +14,7 @@ COVERAGE := --cov=classroom --cov-report=json:.cache/coverage.json --cov-fail-un
 SUITES := -p support.suites --numprocesses=2 --dist=loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test test-machine test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
+.PHONY: help demo demo-remove test test-engine test-machine test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -41,6 +41,12 @@ test-nix: $(VENV)/ready $(NODE)/ready .cache/compose  ## slow: build and use the
 test-machine: $(VENV)/ready $(NODE)/ready  ## slow: NixOS with the class under systemd: boot, switch, power cuts (Debian 12, root, <nixpkgs>)
 	tests/install-packages debootstrap systemd-container
 	PYTHONPATH=tests CLASSROOM_TEST_MACHINE=1 $(PYTEST) tests/machine $(ARGS)
+
+# Behaviour that depends on the engine, on the engine of another release of Debian.
+SUITE ?= forky
+ENGINE_TESTS := engine_filter isolation_container isolation_network restarts image storage
+test-engine: $(VENV)/ready $(NODE)/ready  ## slow: what depends on the engine, with the Docker of SUITE=forky (Debian's next release)
+	CLASSROOM_TEST_SUITE=$(SUITE) PYTHONPATH=tests $(VENV)/bin/python -m stack run -- $(PYTEST) $(ENGINE_TESTS:%=tests/behaviour/test_%.py) $(ARGS)
 
 test-quota: $(VENV)/ready  ## slow: quotas of homes on ext4 and XFS, in a QEMU machine (Debian 12, as root)
 	tests/install-packages busybox-static e2fsprogs libseccomp2 qemu-system-x86 xfsprogs

@@ -44,7 +44,7 @@ def _root(options: argparse.Namespace) -> None:
     target = options.directory.absolute()
     with locked(target.name):
         if not target.exists():
-            debian.make_root(target, options.packages)
+            debian.make_root(target, options.packages, options.suite)
 
 
 def _report(number: int, count: int, text: str) -> None:
@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     root.add_argument("directory", type=Path)
     root.add_argument("packages", nargs="*", metavar="PACKAGE")
+    root.add_argument("--suite", default=debian.SUITE, help="release of Debian (default: %(default)s)")
     root.set_defaults(act=_root)
     return parser
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from images.student.common import ImageError, cache_directory, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 SUITE = "trixie"
 """Debian 13: Python 3.13, as in the Nix images, and Docker 26, which knows CDI devices."""
 _SUITES = {"bullseye", "bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable"}
+
+_SCRIPTS = Path("/usr/share/debootstrap/scripts")
 
 # Documentation that nobody reads in a container; licences stay.
 _UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
@@ -61,7 +63,7 @@ def make_root(target: Path, packages: Sequence[str], suite: str = SUITE) -> None
     shutil.rmtree(partial, ignore_errors=True)
     options = ["--variant=minbase", f"--cache-dir={packages_cache.resolve()}", f"--include={','.join(packages)}"]
     run(
-        ["debootstrap", *options, suite, partial, *filter(None, [mirror()])],
+        ["debootstrap", *options, suite, partial, *_source(suite)],
         environment={**_apt_proxy(), "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"},
         failure=f"debootstrap could not make Debian {suite}",
     )
@@ -70,6 +72,13 @@ def make_root(target: Path, packages: Sequence[str], suite: str = SUITE) -> None
             if not file.is_dir() and file.name != "copyright":
                 file.unlink()
     partial.rename(target)
+
+
+def _source(suite: str) -> list[str]:
+    """Return the mirror, and the script of debootstrap for a suite that is newer than debootstrap."""
+    if (_SCRIPTS / suite).exists():
+        return list(filter(None, [mirror()]))
+    return [mirror() or "http://deb.debian.org/debian", str(_SCRIPTS / "sid")]
 
 
 def _apt_proxy() -> dict[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from images.student import debian
 from images.student.common import cache_directory, locked
 from stack.common import REPOSITORY, StackError, run, search_path
 from stack.requirements import MAKES_PROXY, node
@@ -26,15 +28,16 @@ _PACKAGES = (
     "procps",
 )
 """Docker 26, the first with CDI devices on by a switch, and what the stack uses of its side: nothing of it is the
-machine's own."""
+machine's own. CLASSROOM_TEST_SUITE names another release of Debian, for the engine of that release."""
 
 
 def engine_root() -> Path:
     """Return the root file system of the engine, Nginx, nft and ip; create it if necessary (under a minute)."""
-    content = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:12]
+    suite = os.environ.get("CLASSROOM_TEST_SUITE") or debian.SUITE
+    content = hashlib.sha256(" ".join([*_PACKAGES, suite]).encode()).hexdigest()[:12]
     root = cache_directory() / f"engine-{content}"
     if not root.exists():
-        command: list[str | Path] = [sys.executable, "-m", "images.student", "root", root, *_PACKAGES]
+        command: list[str | Path] = [sys.executable, "-m", "images.student", "root", "--suite", suite, root, *_PACKAGES]
         run(command, environment={"PYTHONPATH": str(REPOSITORY)})
     return root
 
