@@ -170,6 +170,10 @@ in
         message = ''services.classroom.network.subnet "${cfg.network.subnet}" collides with ${lib.concatMapStringsSep ", " (other: "${other.what} (${other.network})") collisions}, so packets would reach the wrong network. Write services.classroom.network.subnet = "10.214.0.0/20"; or another that is free.'';
       }
       {
+        assertion = lib.versionAtLeast cfg.proxy.package.version "5.1";
+        message = "services.classroom.proxy.package is version ${cfg.proxy.package.version}, which has no Unix sockets and leaks memory. Remove services.classroom.proxy.package;";
+      }
+      {
         assertion = taken == [ ];
         message = "services.classroom uses port ${toString (lib.head (lib.head (taken ++ [ [ { port = 0; } ] ]))).port} twice (${lib.concatMapStringsSep "; " (lib.concatMapStringsSep " and " (use: use.name)) taken}). Write another services.classroom.${(lib.head (lib.head (taken ++ [ [ { name = "nginx.port"; } ] ]))).name};";
       }

@@ -30,7 +30,7 @@ in
         UMask = "0007";
         # Node compiles code at run time.
         MemoryDenyWriteExecute = false;
-        # Version 4 leaks memory with every websocket. After a restart browsers reconnect, and kernels keep running.
+        # After a restart browsers reconnect, and kernels keep running.
         MemoryHigh = "768M";
         MemoryMax = "1G";
         LimitNOFILE = 65536;

@@ -24,7 +24,11 @@ rec {
     cuda = true;
   };
   studentImageCpu = pkgs.callPackage student { inherit python; };
-  hubImage = pkgs.callPackage ../images/hub.nix { inherit classroom; };
+  proxy = pkgs.callPackage ./proxy.nix { };
+  hubImage = pkgs.callPackage ../images/hub.nix {
+    inherit classroom;
+    configurable-http-proxy = proxy;
+  };
 
   # Return the image of a course: the standard image with additional packages.
   studentImageWith =

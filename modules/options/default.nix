@@ -11,7 +11,6 @@ let
     literalExpression
     mkEnableOption
     mkOption
-    mkPackageOption
     types
     ;
   own = import ../types.nix { inherit lib; };
@@ -20,7 +19,6 @@ let
   classroom = import ../../nix { inherit pkgs; };
   port = toString cfg.nginx.port;
   isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
-  hasSockets = lib.versionAtLeast cfg.proxy.package.version "5.1";
 
   mkSecret =
     what:
@@ -261,14 +259,11 @@ in
     };
 
     proxy = {
-      package = mkPackageOption pkgs "configurable-http-proxy" { };
-      listen = generated.proxy.listen // {
-        default = if hasSockets then "unix:/run/classroom/proxy.sock" else "127.0.0.1:8082";
-        defaultText = literalExpression ''"unix:/run/classroom/proxy.sock", or "127.0.0.1:8082" before version 5.1 of the proxy'';
-      };
-      api = generated.proxy.api // {
-        default = if hasSockets then "unix:/run/classroom/proxy-api.sock" else "127.0.0.1:8083";
-        defaultText = literalExpression ''"unix:/run/classroom/proxy-api.sock", or "127.0.0.1:8083" before version 5.1 of the proxy'';
+      package = mkOption {
+        type = types.package;
+        default = classroom.proxy;
+        defaultText = literalExpression "configurable-http-proxy in the version that this project is tested with";
+        description = "The proxy, configurable-http-proxy 5.1 or newer.";
       };
     };
 

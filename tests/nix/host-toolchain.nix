@@ -118,10 +118,10 @@ let
     nginxStable = host "nginx" (prev.nginxStable // { version = "1.22.1"; }) ''
       ${fromDebs "nginx"}
       mkdir $out/conf; cp /etc/nginx/{mime.types,*_params,fastcgi.conf,koi-*,win-utf} $out/conf/'';
-    hostProxy = { node, proxy }: host "configurable-http-proxy" { version = "5.3.0"; } ''
-      cp -L ${node} $out/bin/node; cp -r --no-preserve=ownership ${proxy}/node_modules $out/
-      printf '#!%s\nexec %s "$@"\n' ${final.bash}/bin/sh "$out/bin/node $out/node_modules/configurable-http-proxy/bin/configurable-http-proxy" \
-        > $out/bin/configurable-http-proxy; chmod +x $out/bin/configurable-http-proxy'';
+    hostNode = node: host "nodejs" prev.nodejs ''
+      cp -L ${node} $out/bin/node; mkdir -p $out/lib/node_modules
+      cp -r --no-preserve=ownership ${dirOf (dirOf node)}/lib/node_modules/npm $out/lib/node_modules/
+      printf '#!%s\nexec %s "$@"\n' ${final.bash}/bin/sh "$out/bin/node $out/lib/node_modules/npm/bin/npm-cli.js" > $out/bin/npm; chmod +x $out/bin/npm'';
     mailcap = host "mailcap" prev.mailcap "mkdir -p $out/etc/nginx; cp /etc/nginx/mime.types $out/etc/nginx/";
     docker = host "docker" prev.docker "for b in docker dockerd; do ln -s /usr/bin/$b $out/bin/$b; done";
     xorg = prev.xorg // { lndir = hostDeb "lndir" "xutils-dev" prev.xorg.lndir; };

@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from nix import npm
 from nix.evaluation import HERE, REPOSITORY, build
 from nix.wheels import fetch
 
@@ -29,10 +30,11 @@ def expression() -> str:
     fetch(LOCKS / "hub.txt", wheels / "hub")
     fetch(LOCKS / "student.txt", wheels / "student")
     fetch(LOCKS / "dev.txt", wheels / "build", BUILD)
+    npm.fetch(REPOSITORY / ".cache/nix/npm")
     gixy = Path(sys.prefix) / "bin/gixy"
     return (
         f'(import {HERE}/images.nix {{ gixy = "{gixy}"; wheels = {wheels}; '
-        f'proxy = "{PROXY.resolve()}"; node = "{_node()}"; }})'
+        f'npm = {REPOSITORY}/.cache/nix/npm; node = "{_node()}"; }})'
     )
 
 

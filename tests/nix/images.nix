@@ -5,8 +5,9 @@
   gixy,
   # A directory with hub/, student/ and build/, each with wheels and a needs.json with their dependencies.
   wheels,
-  # An installed configurable-http-proxy: a directory with node_modules/, and the program that runs it.
-  proxy,
+  # A directory with the packages of the proxy's lock, by their hashes.
+  npm,
+  # The program, with npm below ../lib.
   node,
 }:
 let
@@ -59,8 +60,30 @@ let
     };
 
   allOf = folder: ps: map (wheel: ps.${wheel.name}) (parsed folder);
+
+  # The source of Node is for packages that compile.
+  nodePkgs = pkgs.extend (
+    _: _: {
+      nodejs = pkgs.hostNode node;
+      srcOnly = _: pkgs.emptyDirectory;
+    }
+  );
 in
 rec {
+  proxy = nodePkgs.callPackage ../../nix/proxy.nix {
+    importNpmLock = import (nixpkgs + "/pkgs/build-support/node/import-npm-lock") {
+      inherit lib;
+      inherit (nodePkgs) stdenv callPackages runCommand;
+      # npm takes a file without this ending for a directory.
+      fetchurl =
+        { url, hash }:
+        builtins.path {
+          path = npm + "/${lib.replaceStrings [ "/" ] [ "_" ] hash}";
+          name = baseNameOf url;
+        };
+    };
+  };
+
   classroom = pkgs.callPackage ../../nix/classroom.nix { python = pythonOf "hub"; };
 
   studentImageCpu = pkgs.callPackage ../../images/student.nix {
@@ -96,7 +119,7 @@ rec {
 
   hubImage = pkgs.callPackage ../../images/hub.nix {
     inherit classroom;
-    configurable-http-proxy = pkgs.hostProxy { inherit node proxy; };
+    configurable-http-proxy = proxy;
     nginx = pkgs.nginxStable;
     # For `network.domains`, which these tests do not use.
     dnsmasq = pkgs.runCommand "no-dnsmasq" { } "mkdir -p $out/bin";

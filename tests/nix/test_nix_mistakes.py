@@ -112,6 +112,10 @@ ASSERTIONS = {
         'class.nginx.port = 8082; class.proxy.listen = "127.0.0.1:8082";',
         "twice (proxy.listen and nginx.port)",
     ),
+    "a proxy without sockets": (
+        'class.proxy.package = lib.mkForce { type = "derivation"; version = "4.5.6"; outPath = "/p"; };',
+        "Remove services.classroom.proxy.package;",
+    ),
     "pruning of what the class needs": (
         'virtualisation.docker.autoPrune = { enable = true; flags = [ "--all" ]; };',
         "--filter=label!=org.classroom.keep",

@@ -34,8 +34,6 @@ COMPUTED = {
     ("site", "origins"): "of the host names",
     ("site", "serversUrl"): "of serversDomain",
     ("student", "image"): "the image that Nix builds",
-    ("proxy", "listen"): "of the proxy's version",
-    ("proxy", "api"): "of the proxy's version",
 }
 
 # Options for NixOS only: the first word of the path, or the complete path.
@@ -123,6 +121,7 @@ def test_a_setting_added_to_the_models_is_an_option_and_reaches_settings_json(tm
     modules = tmp_path / "modules"
     shutil.copytree(REPOSITORY / "modules", modules)
     shutil.copytree(REPOSITORY / "nix", tmp_path / "nix")
+    shutil.copytree(REPOSITORY / "python/locks/npm", tmp_path / "python/locks/npm")
     (modules / "options/generated.nix").write_text(render_nix_options(MoreSettings), encoding="utf-8")
     t = f"import {HERE} {{ modules = {modules}; }}"
     given = "{ services.classroom.culling.patience = 5; }"
