@@ -6,9 +6,13 @@ import html
 import random
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 PASSWORD = "four plain words here"
 
@@ -99,3 +103,16 @@ def api(visitor: Visitor, method: str, path: str, body: dict[str, object] | None
     """Call JupyterHub's API with the cookies of a person."""
     headers = {"X-XSRFToken": visitor.xsrf or "", "Referer": f"{visitor.url}/hub/admin"}
     return visitor.web.request(method, f"/hub/api/{path}", headers=headers, json=body)
+
+
+def submit_login(page: Page, name: str, password: str = PASSWORD) -> None:
+    """Fill in the login form that a browser shows, and send it."""
+    page.get_by_label("Username:").fill(name)
+    page.get_by_label("Password:").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def log_in(page: Page, name: str, password: str = PASSWORD, next_url: str = "/hub/home") -> None:
+    """Open the login page in a browser and send the form; the caller waits for the next page."""
+    page.goto(f"/hub/login?next={next_url}")
+    submit_login(page, name, password)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from behaviour.people import PASSWORD, Visitor, is_approved, shown_password
+from behaviour.people import PASSWORD, Visitor, is_approved, log_in, shown_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,13 +54,6 @@ def sign_up(page: Page, name: str, password: str = PASSWORD) -> None:
     page.get_by_role("button", name="Sign up").click()
 
 
-def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    page.goto("/hub/login?next=/hub/home")
-    page.get_by_label("Username:").fill(name)
-    page.get_by_label("Password:").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-
-
 def test_the_waiting_page_continues_after_the_approval(
     open_page: Callable[..., Page], admin: Visitor, name: str
 ) -> None:
@@ -101,7 +94,7 @@ def test_an_instructor_approves_all_by_keyboard(
     for username in names:
         visit().sign_up(username)
     page = open_page()
-    sign_in(page, *admin_credentials)
+    log_in(page, *admin_credentials)
     page.get_by_role("link", name="Accounts").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/hub/authorize")
@@ -120,7 +113,7 @@ def test_everything_works_without_javascript(
     student, instructor = open_page(scripts=False), open_page(scripts=False)
     sign_up(student, name)
     student.wait_for_url("**/hub/waiting")
-    sign_in(instructor, *admin_credentials)
+    log_in(instructor, *admin_credentials)
     instructor.wait_for_url("**/hub/home")
     instructor.goto("/hub/authorize")
     instructor.get_by_role("button", name=f"Approve {name}", exact=True).click()
@@ -169,12 +162,12 @@ def test_every_page_fits_and_all_its_controls_have_names(  # noqa: PLR0917 - fix
     for path in ("login", "signup", "waiting"):
         stranger.goto(f"/hub/{path}")
         look(stranger, path)
-    sign_in(stranger, long)
+    log_in(stranger, long)
     stranger.wait_for_url("**/hub/waiting")
     look(stranger, "waiting-student")
 
     student = open_page(size, scheme)
-    sign_in(student, name, shown_password(admin.post(f"/hub/change-password/{name}", {})))
+    log_in(student, name, shown_password(admin.post(f"/hub/change-password/{name}", {})))
     student.wait_for_url("**/hub/change-password*")
     look(student, "first-password")
     student.get_by_label("New password", exact=True).fill(PASSWORD)
@@ -186,7 +179,7 @@ def test_every_page_fits_and_all_its_controls_have_names(  # noqa: PLR0917 - fix
         look(student, f"student-{path}")
 
     instructor = open_page(size, scheme)
-    sign_in(instructor, *admin_credentials)
+    log_in(instructor, *admin_credentials)
     instructor.wait_for_url("**/hub/home")
     for path in ("home", "authorize", f"change-password/{name}"):
         instructor.goto(f"/hub/{path}")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from behaviour.people import PASSWORD
+from behaviour.people import log_in
 from behaviour.servers import Server
 from behaviour.terminal import Terminal
 
@@ -47,10 +47,7 @@ def test_a_broken_home_is_repaired_at_the_next_start_and_the_notebook_says_so(
     assert mine.write("letter.txt", "saved").status_code == 201
     contexts.append(browser.new_context(base_url=url))
     page = contexts[-1].new_page()
-    page.goto(f"/hub/login?next={mine.base}lab")
-    page.get_by_label("Username:").fill(mine.name)
-    page.get_by_label("Password:").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    log_in(page, mine.name, next_url=f"{mine.base}lab")
     for said in (
         "Your home folder could not be opened or changed (mode 600). Its mode is 700 now.",
         "The folder ~/.jupyter could not be opened or changed (mode 0). Its mode is 700 now.",

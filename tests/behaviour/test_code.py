@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from behaviour import containers
-from behaviour.people import PASSWORD, Visitor, api
+from behaviour.people import Visitor, api, log_in
 from behaviour.servers import CodeError, Kernel, Server
 
 
@@ -90,10 +90,7 @@ def test_a_message_above_the_limit_is_refused_in_words_and_the_kernel_stays_conn
 ) -> None:
     contexts.append(browser.new_context(base_url=url))
     page = contexts[-1].new_page()
-    page.goto(f"/hub/login?next={mine.base}lab")
-    page.get_by_label("Username:").fill(mine.name)
-    page.get_by_label("Password:").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    log_in(page, mine.name, next_url=f"{mine.base}lab")
     page.locator(".jp-LauncherCard").first.wait_for(timeout=60_000)
     open_and_send = """async ([path, size]) => {
         const socket = new WebSocket(`${location.origin.replace("http", "ws")}${path}`);

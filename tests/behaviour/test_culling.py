@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from behaviour.people import PASSWORD
+from behaviour.people import log_in
 from behaviour.servers import CodeError, Kernel, Server
 from support.waiting import assert_stays, wait_until
 
@@ -102,10 +102,7 @@ def room(
 
 
 def _open_lab(page: Page, mine: Server) -> None:
-    page.goto(f"/hub/login?next={mine.base}lab")
-    page.get_by_label("Username:").fill(mine.name)
-    page.get_by_label("Password:").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    log_in(page, mine.name, next_url=f"{mine.base}lab")
     page.locator(".jp-LauncherCard, .jp-Notebook").first.wait_for(timeout=60_000)
 
 

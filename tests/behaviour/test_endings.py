@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from websockets.exceptions import ConnectionClosed
 
 from behaviour.containers import identifier
-from behaviour.people import PASSWORD, Visitor, api
+from behaviour.people import Visitor, api, log_in
 from behaviour.servers import CodeError, Server
 from behaviour.terminal import Terminal
 from support.waiting import wait_until
@@ -37,10 +37,7 @@ def page(small: Server, browser: Browser, url: str, contexts: list[BrowserContex
     small.start()
     contexts.append(browser.new_context(base_url=url))
     page = contexts[-1].new_page()
-    page.goto(f"/hub/login?next={small.base}lab")
-    page.get_by_label("Username:").fill(small.name)
-    page.get_by_label("Password:").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    log_in(page, small.name, next_url=f"{small.base}lab")
     yield page
     if small.is_known:
         small.stop()

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from behaviour.hostile import HostileServer
-from behaviour.people import PASSWORD, Visitor, api
+from behaviour.people import PASSWORD, Visitor, api, log_in
 from behaviour.servers import Server
 from support.waiting import wait_until
 
@@ -54,11 +54,8 @@ def look(visitor: Visitor, path: str) -> httpx.Response:
     return visitor.web.get(path, headers={"Accept": "text/html,*/*;q=0.8"}, follow_redirects=True)
 
 
-def sign_in(page: Page, name: str, password: str = PASSWORD, next_url: str = "/hub/home") -> None:
-    page.goto(f"/hub/login?next={next_url}")
-    page.get_by_label("Username:").fill(name)
-    page.get_by_label("Password:").fill(password)
-    page.get_by_role("button", name="Sign in").click()
+def enter(page: Page, name: str, password: str = PASSWORD, next_url: str = "/hub/home") -> None:
+    log_in(page, name, password, next_url)
     page.wait_for_url(lambda address: "/hub/login" not in address)
 
 
@@ -67,7 +64,7 @@ def test_an_instructor_who_follows_a_link_of_a_student_gets_a_page_of_the_hub(
     window: Callable[[], Page], hostile: HostileServer, mallory: Server, admin_credentials: tuple[str, str]
 ) -> None:
     page = window()
-    sign_in(page, *admin_credentials)
+    enter(page, *admin_credentials)
     hostile.attack(admin_credentials[0])
     page.goto(f"{mallory.base}files/evil.html")
     expect(page.get_by_role("heading", name=ELSE)).to_be_visible()
@@ -99,13 +96,13 @@ def test_a_shared_browser_does_not_open_the_page_of_the_person_before(
     bob = new_student()
     hostile.attack(bob.name)
     page = window()
-    sign_in(page, mallory.name)
+    enter(page, mallory.name)
     page.goto(f"{mallory.base}evil.html")
     expect(page).to_have_title("Done")
     assert hostile.reports[0]["worker"] == "refused"
     before = len(hostile.requests)
     page.goto("/hub/logout")  # an open page of the first person would still act as the next one
-    sign_in(page, bob.name)
+    enter(page, bob.name)
     for place in ("evil.html", "worker.js", "other.html"):
         page.goto(f"{mallory.base}{place}")
         expect(page.get_by_role("heading", name=ELSE)).to_be_visible()

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from behaviour.gpu_class import Class, refused, start, start_without
-from behaviour.people import PASSWORD, Visitor, api
+from behaviour.people import Visitor, api, log_in
 from behaviour.servers import Server
 from behaviour.terminal import Terminal
 from support.waiting import wait_until
@@ -32,13 +32,6 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
     yield made
     context.close()
     assert errors == []
-
-
-def sign_in(page: Page, student: Server) -> None:
-    page.goto("/hub/login?next=/hub/home")
-    page.get_by_label("Username:").fill(student.name)
-    page.get_by_label("Password:").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
 
 
 def stands(student: Server) -> Any:
@@ -70,7 +63,7 @@ def test_in_the_browser_a_student_waits_through_a_restart_and_the_server_starts_
     room.rules("exclusive", devices=["0"])
     first, _ = room.started()
     waiting, later = room.student(), room.student()
-    sign_in(page, waiting)
+    log_in(page, waiting.name)
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("heading", name="All GPUs are in use.")).to_be_visible()
     expect(page.get_by_role("cell", name="GPU 0")).to_be_visible()
@@ -111,7 +104,7 @@ def test_leaving_by_the_button_moves_the_others_up(room: Class, page: Page) -> N
     room.rules("exclusive", devices=["0"])
     room.started()
     leaving, later = room.student(), room.student()
-    sign_in(page, leaving)
+    log_in(page, leaving.name)
     page.get_by_role("button", name="Start").click()
     page.get_by_role("button", name="Join the queue").click()
     assert "You are #2 of 2 in the queue." in join(later)
@@ -161,7 +154,7 @@ def test_reserved_gpus_are_the_groups_until_the_reservation_is_cancelled(
     assert f"1 GPU for group {group}" in done.stdout, done.stderr
     again = terminal.run(*reserve, group)
     assert (again.returncode, "others are reserved for that time" in again.stderr) == (1, True)
-    sign_in(page, other)
+    log_in(page, other.name)
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("heading", name="All GPUs are in use or reserved.")).to_be_visible()
     expect(page.get_by_text(re.compile(r"1 GPU is reserved until .*\d+:\d+"))).to_be_visible()
@@ -193,7 +186,7 @@ def test_reserved_gpus_are_the_groups_until_the_reservation_is_cancelled(
 def test_an_old_lease_ends_after_a_notice_in_the_notebook_with_all_files_saved(room: Class, page: Page) -> None:
     room.rules("exclusive", devices=["0"], longestLease="15s", notice="10s")
     holder, waiting = room.student(), room.student()
-    sign_in(page, holder)
+    log_in(page, holder.name)
     page.get_by_role("button", name="Start").click()
     page.wait_for_url(f"**/user/{holder.name}/lab**", timeout=120_000)
     holder.open()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
-from behaviour.people import PASSWORD
+from behaviour.people import PASSWORD, log_in, submit_login
 from behaviour.servers import Server
 from support.waiting import wait_until
 
@@ -41,12 +41,6 @@ def open_window(browser: Browser, url: str, contexts: list[BrowserContext]) -> I
     assert errors == []
 
 
-def sign_in(page: Page, name: str, password: str) -> None:
-    page.get_by_label("Username:").fill(name)
-    page.get_by_label("Password:").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-
-
 def run_first_cell(page: Page) -> str:
     """Click into the first code cell and press Shift+Enter, as the welcome notebook says; return its output."""
     # Lab forgets a cell that is run before the notebook has its kernel.
@@ -72,8 +66,7 @@ def test_from_sign_up_to_a_notebook_and_back(
     student.wait_for_url("**/hub/waiting")
 
     teacher = open_window()
-    teacher.goto("/hub/login?next=/hub/authorize")
-    sign_in(teacher, *admin_credentials)
+    log_in(teacher, *admin_credentials, next_url="/hub/authorize")
     teacher.get_by_label(f"Approve {name}", exact=True).click()
     expect(teacher.get_by_label(f"Approve {name}", exact=True)).to_have_count(0)
 
@@ -114,8 +107,7 @@ def test_a_terminal_opens_and_runs_a_command(
     mine = new_student()
     mine.start()
     page = open_window()
-    page.goto(f"/hub/login?next={mine.base}lab")
-    sign_in(page, mine.name, PASSWORD)
+    log_in(page, mine.name, next_url=f"{mine.base}lab")
     page.wait_for_url(f"**{mine.base}lab**")
     terminal = page.locator(".jp-LauncherCard", has_text="Terminal")
     if not terminal.is_visible():
@@ -140,7 +132,7 @@ def test_a_student_who_is_not_approved_gets_no_server(open_window: Callable[[], 
     for path in ("/hub/spawn", f"/user/{name}/lab", "/hub/home"):
         page.goto(path)
         assert "/hub/login" in page.url
-    sign_in(page, name, PASSWORD)
+    submit_login(page, name)
     expect(page.get_by_role("button", name="Start My Server")).to_have_count(0)
     page.goto("/hub/home")
     assert "/hub/login" in page.url

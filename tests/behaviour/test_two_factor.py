@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from behaviour.people import PASSWORD, Visitor, api, page_messages
+from behaviour.people import PASSWORD, Visitor, api, log_in, page_messages, submit_login
 from behaviour.two_factor import Phone, login, turn_on
 
 if TYPE_CHECKING:
@@ -159,12 +159,6 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
-def type_password(page: Page, name: str, password: str) -> None:
-    page.get_by_label("Username:").fill(name)
-    page.get_by_label("Password:").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-
-
 def confirm(page: Page) -> Phone:
     phone = Phone(page.locator("#setup-key").inner_text())
     assert page.locator(".qr-code svg").is_visible()
@@ -180,15 +174,13 @@ def confirm(page: Page) -> Phone:
 def test_a_student_sets_it_up_and_logs_in_on_a_phone(phone_page: Page, student: Visitor, name: str) -> None:
     del student
     page = phone_page
-    page.goto("/hub/login?next=/hub/change-password")
-    type_password(page, name, PASSWORD)
+    log_in(page, name, next_url="/hub/change-password")
     page.get_by_role("link", name="Two-factor login").click()
     page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_role("button", name="Set up").click()
     phone = confirm(page)
     page.goto("/hub/logout")
-    page.goto("/hub/login?next=/hub/token")
-    type_password(page, name, PASSWORD)
+    log_in(page, name, next_url="/hub/token")
     page.wait_for_url("**/hub/login/code**")
     assert page.get_by_label("Code").evaluate("field => field === document.activeElement")
     assert fits(page)
@@ -208,14 +200,14 @@ def test_instructors_set_it_up_before_anything_else_if_the_settings_say_so(
     once = server("exec", "cat", f"{settings['paths']['state']}/secrets/first-password-{name}").strip()
     page = phone_page
     page.goto("/hub/login")
-    type_password(page, name, once)
+    submit_login(page, name, once)
     page.get_by_label("New password", exact=True).fill(PASSWORD)
     page.get_by_label("The new password again").fill(PASSWORD)
     page.get_by_role("button", name="Save and continue").click()
     page.wait_for_url("**/hub/two-factor**")
     page.goto("/hub/authorize")
     page.wait_for_url("**/hub/login**")
-    type_password(page, name, PASSWORD)
+    submit_login(page, name)
     page.wait_for_url("**/hub/two-factor**")
     page.get_by_role("button", name="Set up").click()
     confirm(page)
