@@ -9,7 +9,6 @@ import json
 import os
 import re
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from jupyter_server.base.handlers import FileFindHandler
 from jupyter_server.utils import filefind
 from tornado.web import HTTPError
 
+from classroom.student.installed import extension_files
 from classroom.student.owner import is_owner
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def directory() -> Path:
 def extensions(folder: Path) -> list[dict[str, str]]:
     """Return the extensions in a directory, as JupyterLab's page lists them. Those that are none are left out."""
     found = []
-    for file in sorted(chain(folder.glob("[!@]*/package.json"), folder.glob("@*/*/package.json"))):
+    for file in sorted(extension_files(folder)):
         with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
             if not file.is_file() or file.stat().st_size > _LARGEST:
                 continue

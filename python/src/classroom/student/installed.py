@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PLACE = Path(".local")
 _BROWSER = "share/jupyter/labextensions"
@@ -35,7 +38,12 @@ def message(before: set[Path], after: set[Path]) -> str:
 def parts(home: Path) -> set[Path]:
     """Return the files in a home that name parts in the browser and in the server."""
     browser, server = home / _PLACE / _BROWSER, home / _PLACE / _SERVER
-    return set(chain(browser.glob("[!@]*/package.json"), browser.glob("@*/*/package.json"), server.glob("*.json")))
+    return {*extension_files(browser), *server.glob("*.json")}
+
+
+def extension_files(directory: Path) -> Iterator[Path]:
+    """Return `package.json` of each extension of JupyterLab in a directory; a scope (`@scope/name`) is a directory."""
+    return chain(directory.glob("[!@]*/package.json"), directory.glob("@*/*/package.json"))
 
 
 def watch(events: Any) -> None:  # noqa: ANN401 - IPython's
