@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from classroom.files import write_atomically
@@ -38,6 +39,11 @@ class Ending:
     """Seconds since 1970."""
     log: str = ""
     """The last lines, printable except for line breaks and tabs."""
+
+    @property
+    def moment(self) -> datetime:
+        """Return when it was, in UTC."""
+        return datetime.fromtimestamp(self.at, UTC)
 
     @property
     def is_problem(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from jupyterhub import orm
@@ -76,7 +75,7 @@ class ServerEnding(ApiHandler):
 
 
 def _ending_json(ending: Ending) -> dict[str, object]:
-    at = datetime.fromtimestamp(ending.at, UTC).isoformat(timespec="seconds")
+    at = ending.moment.isoformat(timespec="seconds")
     return {"why": ending.why, "text": ending.text, "at": at, "lines": ending.lines}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tornado import web
@@ -29,5 +28,5 @@ class ServerLogPage(Page):
             raise web.HTTPError(404)
         endings: Endings = self.settings["app"].endings
         ending = endings.last(name)
-        moment = datetime.fromtimestamp(ending.at, UTC).replace(tzinfo=None) if ending else None
-        await self.send_page("server-log.html", owner_name=name, ending=ending, age=moment and time_ago(moment))
+        age = ending and time_ago(ending.moment.replace(tzinfo=None))
+        await self.send_page("server-log.html", owner_name=name, ending=ending, age=age)
