@@ -141,19 +141,19 @@ def new_student(url: str, admin: Visitor) -> Iterator[Callable[..., servers.Serv
 @pytest.fixture(scope="module")
 def mine(new_student: Callable[[], servers.Server]) -> Iterator[servers.Server]:
     """Return a student's running server, which all tests of a file share."""
-    made = new_student()
-    made.start()
-    yield made
-    made.stop()
+    yield from _running(new_student())
 
 
 @pytest.fixture(scope="module")
 def other(new_student: Callable[[], servers.Server]) -> Iterator[servers.Server]:
     """Return the running server of another student, as `mine`."""
-    made = new_student()
-    made.start()
-    yield made
-    made.stop()
+    yield from _running(new_student())
+
+
+def _running(student: servers.Server) -> Iterator[servers.Server]:
+    student.start()
+    yield student
+    student.stop()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -139,6 +140,11 @@ class Machine:
         """Wait until a unit has done its work, without an error."""
         wait_until(lambda: self.unit(name, "ActiveState") in {"inactive", "failed"}, f"{name} ends", seconds)
         assert self.unit(name, "Result") == "success", self.run("journalctl", "--no-pager", f"--unit={name}")
+
+    def problems(self) -> list[dict[str, str]]:
+        """Return what the doctor finds wrong; each finding has `about` and `says`."""
+        findings = json.loads(self.run("classroom", "doctor", "--json", check=False))["findings"]
+        return [finding for finding in findings if finding["state"] == "wrong"]
 
     def cut_power(self) -> None:
         """End all processes of the machine at once, as a power cut does. It can boot again."""

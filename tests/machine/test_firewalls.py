@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from machine.machine import Machine, machine
+from machine.machine import machine
 from machine.systems import PLAIN, build_system
 from support.waiting import wait_until
 
@@ -25,13 +24,8 @@ def test_the_rules_are_in_force_after_the_boot_and_after_a_reload(root: Path, tm
     with machine(tmp_path, root, build_system("minimal", PLAIN, module)) as made:
         made.wait_for_unit("classroom-network")
         made.wait_for_unit("classroom-hub")
-        wait_until(lambda: _problems(made) == [], "the doctor finds nothing wrong", 60)
+        wait_until(lambda: made.problems() == [], "the doctor finds nothing wrong", 60)
         for verb in ("reload", "restart") if unit else ():
             made.run("systemctl", verb, f"{unit}.service")
             made.wait_for_unit("classroom-network")
-            assert _problems(made) == []
-
-
-def _problems(made: Machine) -> list[str]:
-    findings = json.loads(made.run("classroom", "doctor", "--json", check=False))["findings"]
-    return [finding["says"] for finding in findings if finding["state"] == "wrong"]
+            assert made.problems() == []
