@@ -22,10 +22,10 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 KEY = ec.generate_private_key(ec.SECP256R1())
 
 
-def made(name: str, days: float, begin: datetime = NOW - timedelta(days=60)) -> x509.Certificate:
-    subject = x509.Name([])
+def made(name: str, days: float, begin: datetime = NOW - timedelta(days=60), issuer: str = "a CA") -> x509.Certificate:
+    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in (issuer, name)]
     return (
-        x509.CertificateBuilder(subject, subject, KEY.public_key(), 1, begin, NOW + timedelta(days=days))
+        x509.CertificateBuilder(*names, KEY.public_key(), 1, begin, NOW + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=True)
         .sign(KEY, hashes.SHA256())
     )
@@ -49,6 +49,22 @@ def test_a_certificate_has_the_state(shown: x509.Certificate, state: State, says
     found = certificate.inspect_certificate(shown, "hub.example.org", NOW)
     assert found.state is state
     assert says in found.message
+
+
+def test_the_remedy_fits_where_the_certificate_comes_from() -> None:
+    soon = made("hub.example.org", 5)
+    own = certificate.inspect_certificate(soon, "hub.example.org", NOW)
+    assert own.remedy == "renew the certificate; systemctl reload nginx"
+    acme = certificate.inspect_certificate(soon, "hub.example.org", NOW, "acme-hub.example.org")
+    assert acme.remedy == "systemctl restart acme-hub.example.org"
+
+
+def test_a_temporary_certificate_of_nixos_is_wrong_with_acme_alone() -> None:
+    shown = made("hub.example.org", 700, issuer="minica root ca 3a51c8")
+    found = certificate.inspect_certificate(shown, "hub.example.org", NOW, "acme-hub.example.org")
+    assert found.state is State.WRONG
+    assert "until ACME brings one" in found.message
+    assert certificate.inspect_certificate(shown, "hub.example.org", NOW).state is State.OK
 
 
 def tls_context(folder: Path, asked: list[str | None]) -> ssl.SSLContext:

@@ -31,19 +31,35 @@ def check_certificate(external_url: str, address: str = "127.0.0.1", now: dateti
     try:
         certificate = _read_certificate(address, parts.port or 443, parts.hostname)
     except ConnectionRefusedError:
-        yield ok(ABOUT, "TLS does not end on this machine: a tunnel or another server has the certificate.")
+        yield _refused(parts.hostname)
         return
     except OSError as error:
         yield wrong(ABOUT, f"No TLS with Nginx ({reason(error)}).", "journalctl -b -e -u nginx")
         return
-    yield inspect_certificate(certificate, parts.hostname, now or datetime.now(UTC))
+    yield inspect_certificate(certificate, parts.hostname, now or datetime.now(UTC), acme_unit(parts.hostname))
 
 
-def inspect_certificate(certificate: x509.Certificate, host: str, now: datetime) -> Finding:
-    """Return the finding on the name and the expiry of a certificate."""
+def acme_unit(host: str) -> str | None:
+    """Return the unit of NixOS that gets the host's certificate by ACME, or None without one."""
+    # NixOS 25.11 divided the unit: the second one then only makes the temporary certificate.
+    names = (f"acme-order-renew-{host}", f"acme-{host}")
+    return next((name for name in names if units.prop(name, "LoadState") == "loaded"), None)
+
+
+def inspect_certificate(certificate: x509.Certificate, host: str, now: datetime, unit: str | None = None) -> Finding:
+    """Return the finding on the name and the expiry of a certificate.
+
+    Args:
+        certificate: what Nginx presents.
+        host: the class's name.
+        now: the current time.
+        unit: gets the certificate by ACME; None if the operator brings it.
+    """
     end = certificate.not_valid_after_utc
-    renew = units.restart(f"acme-{host}", "renew the certificate; systemctl reload nginx")
+    renew = f"systemctl restart {unit}" if unit else "renew the certificate; systemctl reload nginx"
     names = _names(certificate)
+    if unit and _is_temporary(certificate):
+        return wrong(ABOUT, "It is NixOS's own until ACME brings one: browsers refuse the site.", renew)
     if end <= now:
         return wrong(ABOUT, f"It has expired on {end:%Y-%m-%d}: browsers refuse the site.", renew)
     if certificate.not_valid_before_utc > now:
@@ -53,6 +69,21 @@ def inspect_certificate(certificate: x509.Certificate, host: str, now: datetime)
     if end - now < _SOON:
         return warning(ABOUT, f"It expires on {end:%Y-%m-%d}, in {(end - now).days} days.", renew)
     return ok(ABOUT, f"It is for {host} and lasts until {end:%Y-%m-%d}.")
+
+
+def _refused(host: str) -> Finding:
+    """Return the finding where no TLS server listens."""
+    if units.prop("nginx", "LoadState") == "loaded" and units.prop("nginx", "ActiveState") != "active":
+        return wrong(ABOUT, "Nginx does not run, so there is no TLS.", "systemctl restart nginx")
+    if acme_unit(host):
+        return wrong(ABOUT, "Nginx does not listen for TLS.", "journalctl -b -e -u nginx")
+    return ok(ABOUT, "TLS does not end on this machine: a tunnel or another server has the certificate.")
+
+
+def _is_temporary(certificate: x509.Certificate) -> bool:
+    """Return whether NixOS made the certificate for the time until the first one arrives; its program is minica."""
+    issuers = certificate.issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return any(str(issuer.value).startswith("minica root ca") for issuer in issuers)
 
 
 def _read_certificate(address: str, port: int, host: str) -> x509.Certificate:

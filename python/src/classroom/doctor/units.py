@@ -52,6 +52,11 @@ def restart(unit: str, otherwise: str) -> str:
     return f"systemctl restart {unit}" if is_systemd_running() else otherwise
 
 
+def prop(unit: str, name: str) -> str:
+    """Return a property of a unit, such as ActiveState; empty where systemd does not run."""
+    return call_systemctl("show", "--value", f"--property={name}", unit).strip() if is_systemd_running() else ""
+
+
 def in_container() -> bool:
     """Return whether this process runs in a container of Docker Compose, which sees little of the machine."""
     return _CONTAINER in os.environ
