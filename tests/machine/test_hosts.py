@@ -58,6 +58,17 @@ def test_the_doctor_finds_nothing_wrong(host: Machine) -> None:
     assert [found for found in problems if found["about"] not in EXPECTED] == []
 
 
+def test_the_doctor_names_a_stopped_nginx(host: Machine) -> None:
+    if not ADDRESS[host.host].startswith("https:"):
+        pytest.skip("TLS ends elsewhere")
+    host.run("systemctl", "stop", "nginx")
+    try:
+        (found,) = (found for found in host.problems() if found["about"] == "certificate")
+        assert found["says"].startswith("Nginx does not run")
+    finally:
+        host.run("systemctl", "start", "nginx")
+
+
 @pytest.mark.parametrize("user", ["nobody", "nginx"])
 def test_secrets_are_the_hubs_alone(host: Machine, user: str) -> None:
     script = f"setpriv --reuid={user} --clear-groups cat /var/lib/classroom/secrets/* && echo read"

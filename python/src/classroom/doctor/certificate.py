@@ -41,7 +41,7 @@ def check_certificate(external_url: str, address: str = "127.0.0.1", now: dateti
 
 def acme_unit(host: str) -> str | None:
     """Return the unit of NixOS that gets the host's certificate by ACME, or None without one."""
-    # NixOS 25.11 divided the unit: the second one then only makes the temporary certificate.
+    # Newer NixOS has both units, and the second one only makes the temporary certificate.
     names = (f"acme-order-renew-{host}", f"acme-{host}")
     return next((name for name in names if units.prop(name, "LoadState") == "loaded"), None)
 
