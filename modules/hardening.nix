@@ -2,6 +2,11 @@
 {
   CapabilityBoundingSet = [ "" ];
   DeviceAllow = [ "" ];
+  # No unit asks systemd or D-Bus for anything. Root could start programs by these sockets.
+  InaccessiblePaths = [
+    "-/run/dbus"
+    "-/run/systemd/private"
+  ];
   LockPersonality = true;
   MemoryDenyWriteExecute = true;
   NoNewPrivileges = true;

@@ -38,7 +38,7 @@ in
         User = "classroom";
         Group = "classroom";
         # The engine answers through its filter (engine.nix). With these sockets the hub would be root on the machine.
-        InaccessiblePaths = map (path: "-${path}") engineSockets;
+        InaccessiblePaths = hardening.InaccessiblePaths ++ map (path: "-${path}") engineSockets;
         # psutil reads /proc/stat for the hub's metrics.
         ProcSubset = "all";
         # cffi creates callbacks at run time (cryptography, aiodns).

@@ -26,7 +26,9 @@ in
         RuntimeDirectoryPreserve = "restart";
         PrivateMounts = true;
         # The proxy has the hub's user, and no business with the engine.
-        InaccessiblePaths = map (path: "-${path}") (engineSockets ++ [ "/run/classroom-engine.sock" ]);
+        InaccessiblePaths =
+          hardening.InaccessiblePaths
+          ++ map (path: "-${path}") (engineSockets ++ [ "/run/classroom-engine.sock" ]);
         UMask = "0007";
         # Node compiles code at run time.
         MemoryDenyWriteExecute = false;

@@ -4,6 +4,7 @@
 let
   cfg = config.services.classroom;
   hardening = import ./hardening.nix;
+  engineSockets = import ./engine-sockets.nix;
   isBounded = cfg.storage.quota != null;
 in
 {
@@ -29,6 +30,20 @@ in
       serviceConfig = hardening // {
         ExecStart = "${lib.getExe cfg.package} homes-helper --settings /etc/classroom/settings.json --user classroom";
         ReadWritePaths = [ cfg.storage.path ];
+        # Root reaches the engine, and this capability reads every file.
+        InaccessiblePaths =
+          hardening.InaccessiblePaths
+          ++ map (path: "-${path}") (
+            engineSockets
+            ++ [
+              "/run/credentials"
+              "/run/secrets"
+            ]
+            ++ lib.filter (path: !lib.hasPrefix "${path}/" cfg.storage.path) [
+              "/var/lib/classroom"
+              "/var/lib/docker"
+            ]
+          );
         # To give homes to students, and to measure them despite their modes.
         CapabilityBoundingSet = [
           "CAP_CHOWN CAP_DAC_READ_SEARCH CAP_FOWNER"

@@ -71,14 +71,19 @@ class Machine:
         self._init = wait_until(self._child, "the machine starts", 20)
         wait_until(self._is_up, f"the machine is up (its console: {self.console})", 180)
 
-    def run(self, *command: str | Path, check: bool = True, timeout: float = 120) -> str:
+    def run(self, *command: str | Path, check: bool = True, timeout: float = 120, stdin: str | None = None) -> str:
         """Run a command on the machine as root and return its output.
 
         Raises:
             MachineError: it failed, and `check` is true.
         """
         done = subprocess.run(
-            [*self.enter(), *map(str, command)], check=False, text=True, capture_output=True, timeout=timeout
+            [*self.enter(), *map(str, command)],
+            check=False,
+            text=True,
+            capture_output=True,
+            timeout=timeout,
+            input=stdin,
         )
         if check and done.returncode:
             raise MachineError(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -109,9 +114,9 @@ class Machine:
             finally:
                 libc.setns(own.fileno(), 0)
 
-    def shell(self, script: str, *, check: bool = True, timeout: float = 120) -> str:
+    def shell(self, script: str, *, check: bool = True, timeout: float = 120, stdin: str | None = None) -> str:
         """Run a shell script on the machine and return its output (see `run`)."""
-        return self.run("sh", "-euc", script, check=check, timeout=timeout)
+        return self.run("sh", "-euc", script, check=check, timeout=timeout, stdin=stdin)
 
     def switch(self, toplevel: Path) -> str:
         """Switch to another system, as `nixos-rebuild test` does, and return what the switch printed."""

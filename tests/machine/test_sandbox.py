@@ -1,4 +1,4 @@
-"""What each unit can read, write and reach: tried from inside its namespaces, on the host that has all units."""
+"""What each unit can read, write and reach: tried by a program in the place of the unit's, with all of its sandbox."""
 
 from __future__ import annotations
 
@@ -7,87 +7,137 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from machine.machine import machine
+from machine.probe import SHARED_MEMORY
+from machine.sandbox import ACTIONS, allowed, prepare
+from machine.systems import build_system
+from nix.evaluation import REPOSITORY
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from machine.machine import Machine
 
-# Directories in which a unit's user can write, of those that a machine has.
-WRITABLE = {
-    "classroom-hub": {"/var/lib/classroom", "/tmp", "/var/tmp", "/dev/shm"},
-    "classroom-proxy": {"/run/classroom", "/var/lib/classroom", "/tmp", "/var/tmp", "/dev/shm"},
-    "classroom-engine": {"/tmp", "/var/tmp", "/dev/shm"},
-    "classroom-gpus": {"/run/classroom-gpus", "/tmp", "/var/tmp", "/dev/shm"},
+# Python creates callbacks at run time. systemd removes the memory of a unit's user when the unit ends.
+EVERY = {"map writable code", "leave shared memory", "write /dev/shm/tried"}
+HUBS_USER = {"read /var/lib/classroom/jupyterhub.sqlite", "write /var/lib/classroom", "reach /run/classroom-homes.sock"}
+NETWORK = {"open an IPv4 socket", "reach 127.0.0.1:8443"}
+ENGINE = {"reach /run/docker.sock"}
+# Units without PrivateUsers see the owners of files.
+OWNERS = {"see users"}
+# Root owns most files without a capability.
+ROOT = {"have capabilities", "see 1", "read /etc/shadow"} | OWNERS
+ALLOWED = {
+    "classroom-hub": EVERY
+    | HUBS_USER
+    | NETWORK
+    | {"reach /run/classroom-engine.sock", "choose its processors", "read the memory's size"},
+    "classroom-proxy": EVERY | HUBS_USER | NETWORK | {"let others read its files", "write /run/classroom"},
+    "classroom-engine": EVERY | ENGINE | OWNERS,
+    "classroom-images": EVERY | ENGINE | OWNERS | NETWORK,
+    "classroom-gpus": EVERY
+    | {"let others read its files", "read the memory's size", "see 1", "write /run/classroom-gpus"},
+    "classroom-resolver": EVERY | NETWORK | OWNERS | {"have capabilities", "talk to the kernel by netlink"},
+    "classroom-network": EVERY
+    | ENGINE
+    | NETWORK
+    | ROOT
+    | {
+        *("talk to the kernel by netlink", "reach /run/docker/containerd/containerd.sock"),
+        *("read /run/secrets/cookie", "read /var/lib/docker/engine-id"),
+    },
+    "classroom-homes": EVERY | ROOT | {"set owners", "write /srv/homes"},
+    # It reads homes and secrets, and its repository may be anywhere.
+    "classroom-backup": EVERY
+    | ENGINE
+    | NETWORK
+    | ROOT
+    | {
+        *("set owners", "reach /run/classroom-engine.sock", "reach /run/classroom-homes.sock"),
+        *("reach /run/docker/containerd/containerd.sock", "read /run/secrets/cookie", "read /var/lib/docker/engine-id"),
+        *("read /home/ada/tried/note", "read /root/tried/note", "read /run/user/tried/note"),
+        *("read /var/lib/classroom/jupyterhub.sqlite", "write /var/lib/classroom", "write /var/lib/docker"),
+        *(f"write {place}/tried" for place in ("", "/opt", "/srv", "/var", "/var/lib", "/var/log", "/var/backup")),
+        "write /srv/homes",
+    },
 }
-PLACES = (
-    *("/", "/etc", "/usr", "/opt", "/var", "/var/lib", "/var/log", "/nix/store", "/srv", "/srv/homes", "/home"),
-    *("/root", "/run", "/run/classroom", "/run/classroom-gpus", "/run/secrets", "/var/lib/classroom"),
-    *("/var/lib/docker", "/tmp", "/var/tmp", "/dev/shm", "/dev", "/sys", "/sys/fs/cgroup", "/proc/sys/kernel"),
-)
-# Files and sockets that a unit must not read or connect to, whatever its user.
-HIDDEN = ("/run/docker.sock", "/run/containerd/containerd.sock", "/run/dbus/system_bus_socket", "/run/systemd/private")
-UNITS = sorted(WRITABLE)
+
+_WRITES = {f"write {place}/tried" for place in ("", "/etc", "/usr", "/opt", "/srv", "/var", "/var/lib", "/var/log")}
+# Directives that hold a promise without another one, and what a unit can do without each.
+GONE = {
+    "CapabilityBoundingSet": {"have capabilities"},
+    "InaccessiblePaths": {"reach /run/dbus/system_bus_socket"},
+    "LockPersonality": {"change its personality"},
+    "PrivateTmp": {"read /tmp/tried/note"},
+    "PrivateUsers": {"see users"},
+    "ProtectControlGroups": {"make control groups"},
+    "ProtectHome": {"read /home/ada/tried/note", "read /root/tried/note", "read /run/user/tried/note"},
+    "ProtectKernelModules": {"read /usr/lib/modules/tried/note"},
+    "ProtectProc": {"see 1"},
+    "ProtectSystem": _WRITES,
+    "ReadOnlyPaths": {"write /run/tried"},
+    "RestrictAddressFamilies": {"talk to the kernel by netlink"},
+    "RestrictNamespaces": {"make a namespace"},
+    "RestrictSUIDSGID": {"set a program's bit"},
+    "SystemCallArchitectures": {"run as 32 bits"},
+    "SystemCallFilter": {"be traced", "set owners"},
+    "UMask": {"let others read its files"},
+}
+# Root is another user already.
+NEVER_BY_ROOT = {"become another user by a program's bit"}
+OTHERS_FILES = ("/run/secrets", "/etc/shadow", "/var/lib/docker")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def all_units(host: Machine) -> None:
-    """Wait for the units of a host; only those that it has are tried."""
-    host.wait_for_unit("classroom-hub")
-    wait_until(lambda: "active" in host.run("systemctl", "is-active", "classroom-hub", check=False), "the hub", 60)
+@pytest.fixture(scope="module")
+def host(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Boot a host that has all units."""
+    with machine(tmp_path_factory.mktemp("units"), root, build_system("everything", "./sandboxed.nix")) as made:
+        for unit in ("classroom-hub", "nginx", "classroom-homes.socket"):
+            made.wait_for_unit(unit)
+        wait_until(lambda: "jupyterhub.sqlite" in made.run("ls", "/var/lib/classroom"), "the hub has its database")
+        prepare(made)
+        yield made
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_a_unit_writes_only_in_its_own_directories(host: Machine, unit: str) -> None:
-    script = 'for place in "$@"; do [ -d "$place" ] && touch "$place/.tried" 2>/dev/null && echo "$place"; done; true'
-    written = set(_inside(host, unit, "sh", "-c", script, "sh", *PLACES).split())
-    assert written <= WRITABLE[unit]
+@pytest.mark.parametrize("unit", ALLOWED)
+def test_a_unit_can_do_what_it_is_for_and_nothing_else(host: Machine, unit: str) -> None:
+    assert allowed(host, unit) == ALLOWED[unit]
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_a_unit_sees_no_other_users_files(host: Machine, unit: str) -> None:
-    host.shell(
-        "for place in /root /home/ada; do mkdir -p $place; echo secret > $place/note; chmod -R a+rX $place; done"
+@pytest.mark.parametrize("directive", GONE)
+def test_a_unit_without_a_line_of_its_sandbox_is_noticed(host: Machine, directive: str) -> None:
+    can = allowed(host, "classroom-hub", without=[directive])
+    assert can - ALLOWED["classroom-hub"] >= GONE[directive]
+
+
+def test_every_action_that_is_refused_would_succeed_without_the_sandbox(host: Machine) -> None:
+    sandbox = re.findall(
+        r"^  (\w+) =", (REPOSITORY / "modules/hardening.nix").read_text(encoding="utf-8"), re.MULTILINE
     )
-    script = "cat /root/note /home/ada/note /var/lib/docker/engine-id /etc/shadow /run/secrets/* 2>/dev/null; true"
-    assert "secret" not in _inside(host, unit, "sh", "-c", script)
+    without = [*sandbox, "User", "Group", "PrivateMounts"]
+    as_root = allowed(host, "classroom-hub", without=without)
+    as_nobody = allowed(host, "classroom-hub", without=without, more=["User=nobody"])
+    assert ACTIONS - as_root == NEVER_BY_ROOT
+    assert as_nobody >= NEVER_BY_ROOT
+    assert not {action for action in as_nobody if any(path in action for path in OTHERS_FILES)}
 
 
-@pytest.mark.parametrize("unit", ["classroom-hub", "classroom-proxy", "classroom-gpus"])
-def test_a_unit_reaches_the_engine_only_through_its_filter(host: Machine, unit: str) -> None:
-    for socket in HIDDEN[:2]:
-        script = f"curl -s --max-time 3 --unix-socket {socket} http://engine/v1.44/info; true"
-        assert _inside(host, unit, "sh", "-c", script) == ""
+@pytest.mark.parametrize("unit", ["classroom-engine", "classroom-gpus", "classroom-homes"])
+def test_a_unit_without_a_network_would_have_one_without_that_line(host: Machine, unit: str) -> None:
+    assert not NETWORK & allowed(host, unit)
+    assert allowed(host, unit, without=["PrivateNetwork", "RestrictAddressFamilies", "IPAddressDeny"]) >= NETWORK
+    interfaces = ["RestrictAddressFamilies", "IPAddressDeny"]
+    assert "reach 127.0.0.1:8443" not in allowed(host, unit, without=interfaces)
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_a_unit_has_no_rights(host: Machine, unit: str) -> None:
-    status = _status(host, _pid(host, unit))
-    assert {status[key] for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
-    assert status["NoNewPrivs"] == "1"
-    assert status["Seccomp"] == "2"
+def test_shared_memory_does_not_outlive_a_unit(host: Machine) -> None:
+    for without, more, count in (([], [], 0), (["RemoveIPC", "DynamicUser"], ["User=nobody"], 1)):
+        before = _segments(host)
+        allowed(host, "classroom-gpus", without, more)
+        assert _segments(host) - before == count
 
 
-def test_the_gpu_collector_has_no_network(host: Machine) -> None:
-    assert [line.split()[0] for line in _inside(host, "classroom-gpus", "ip", "-br", "link").splitlines()] == ["lo"]
-
-
-def _pid(host: Machine, unit: str) -> str:
-    """Return the process of a unit; skip the test where the host does not have it."""
-    if host.unit(unit, "LoadState") != "loaded":
-        pytest.skip(f"{host.host} has no {unit}")
-    if host.unit(unit, "MainPID") == "0":
-        host.run("systemctl", "start", unit)
-    return host.unit(unit, "MainPID")
-
-
-def _status(host: Machine, pid: str) -> dict[str, str]:
-    return dict(re.findall(r"^(\w+):\t(.*)$", host.run("cat", f"/proc/{pid}/status"), re.MULTILINE))
-
-
-def _inside(host: Machine, unit: str, *command: str) -> str:
-    """Run a command as a unit's user in its file system and network, and return its output."""
-    pid = _pid(host, unit)
-    status = _status(host, pid)
-    user, group = status["Uid"].split()[0], status["Gid"].split()[0]
-    drop = (f"--reuid={user}", f"--regid={group}", "--clear-groups", "--bounding-set=-all", "--no-new-privs")
-    return host.run("nsenter", f"--target={pid}", "--mount", "--net", "--wd=/", "setpriv", *drop, *command)
+def _segments(host: Machine) -> int:
+    return host.run("cat", "/proc/sysvipc/shm").count(f" {SHARED_MEMORY} ")
