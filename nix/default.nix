@@ -1,13 +1,10 @@
 # Packages of the project, from one nixpkgs. The flake, the NixOS module and the tests use this file.
 {
   pkgs,
-  # Unfree code is allowed only here, for CUDA in the student image.
-  cudaPkgs ? import pkgs.path {
-    inherit (pkgs.stdenv.hostPlatform) system;
-    config.allowUnfree = true;
-  },
   # 26.05 builds its packages for Python 3.13; 24.11 has no PyTorch for it.
   pythonAttribute ? if pkgs.lib.versionAtLeast pkgs.lib.trivial.release "25.05" then "python313" else "python312",
+  # Unfree code is allowed only here, for CUDA in the student image.
+  cudaPkgs ? import ./cuda.nix { inherit pkgs pythonAttribute; },
 }:
 let
   inherit (pkgs) lib;
