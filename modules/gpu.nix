@@ -26,6 +26,8 @@ in
       requiredBy = lib.mkForce [ ];
       wantedBy = lib.mkForce [ "multi-user.target" "docker.service" ];
       before = [ "docker.service" ];
+      # The engine and the hub wait for it. A driver that hangs would keep the site away.
+      serviceConfig.TimeoutStartSec = lib.mkDefault "1min";
     };
 
     # /dev/shm of MPS clients: at most half of the machine's memory, within the memory limit of each container.
