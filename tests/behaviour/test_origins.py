@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from behaviour.containers import identifier
 from behaviour.hostile import BOMB, HostileServer
 from behaviour.servers import Server
-from behaviour.test_gate import ELSE, sign_in
+from behaviour.test_gate import ELSE, enter
 from behaviour.test_path import run_first_cell
 
 Verb = Callable[..., str]
@@ -69,7 +69,7 @@ def host_of(student: Server, mode: str) -> str:
 
 def open_lab(page: Page, student: Server) -> None:
     """Log in, and start the server until JupyterLab is there."""
-    sign_in(page, student.name, next_url="/hub/spawn")
+    enter(page, student.name, next_url="/hub/spawn")
     page.wait_for_url(f"**{student.base}lab**")
     expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=START)
 
@@ -117,8 +117,8 @@ def test_a_hostile_page_gets_nothing_from_the_hub(
     owner = window()
     open_lab(owner, mallory)
     teacher, other = window(), window()
-    sign_in(teacher, *admin_credentials)
-    sign_in(other, bob.name)
+    enter(teacher, *admin_credentials)
+    enter(other, bob.name)
     with HostileServer(server, mallory, host_of(mallory, mode), HUB) as hostile:
         hostile.attack(admin_credentials[0])
         other.goto(f"http://{host_of(mallory, mode)}:8000{mallory.base}evil.html")
@@ -157,7 +157,7 @@ def test_a_way_that_another_browser_began_opens_nothing(
         own.on("request", lambda request: links.append(request.url) if "/gate-open/" in request.url else None)
         own.goto(f"http://{host_of(mallory, mode)}:8000{mallory.base}own.html")
         assert links
-        sign_in(victim, people[1].name)
+        enter(victim, people[1].name)
         victim.goto(links[0].replace("own.html", "evil.html"))
         expect(victim.get_by_role("heading", name=ELSE)).to_be_visible()
         assert not [path for _, path, _ in hostile.requests if "evil" in path]
@@ -173,11 +173,11 @@ def test_cookies_of_a_hostile_page_lock_no_instructor_out(
     mallory = people[0]
     owner, teacher = window(), window()
     open_lab(owner, mallory)
-    sign_in(teacher, *admin_credentials)
+    enter(teacher, *admin_credentials)
     with HostileServer(server, mallory, host_of(mallory, mode), HUB) as hostile:
         hostile.page = BOMB.replace("DOMAIN", "class.localhost")
         teacher.goto(f"http://{host_of(mallory, mode)}:8000{mallory.base}bomb.html")
         expect(teacher).to_have_title("Done")
     teacher.goto("/hub/home")
-    sign_in(teacher, *admin_credentials, next_url="/hub/authorize")
+    enter(teacher, *admin_credentials, next_url="/hub/authorize")
     expect(teacher).to_have_url(f"{HUB}/hub/authorize")

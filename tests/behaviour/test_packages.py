@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from behaviour.servers import CodeError, Server
-from behaviour.test_gate import sign_in
+from behaviour.test_gate import enter
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -106,7 +106,7 @@ def test_a_widget_of_an_installed_package_is_drawn(
     assert own.put("api/contents/widget.ipynb", json={"type": "notebook", "content": content}).status_code == 201
     contexts.append(browser.new_context(base_url=url))
     page = contexts[-1].new_page()
-    sign_in(page, own.name, next_url=f"{own.base}lab/tree/widget.ipynb")
+    enter(page, own.name, next_url=f"{own.base}lab/tree/widget.ipynb")
     expect(page.get_by_text("drawn: hello")).to_be_visible(timeout=60_000)
 
 
