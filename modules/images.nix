@@ -12,32 +12,15 @@ let
   # An image that the operator names is loaded by the operator.
   isOwn = lib.any (image: image.reference == cfg.student.image) images;
   wanted = lib.optionals (isOwn || cfg.images != { }) images;
-  load = pkgs.writeShellApplication {
-    name = "classroom-images";
-    runtimeInputs = [
-      config.virtualisation.docker.package
-      pkgs.coreutils
-      pkgs.gnugrep
-    ];
-    text = ''
-      load() {
-        docker image inspect "$1" > /dev/null 2>&1 && return
-        echo "loading $1"
-        "$2" | docker load
-      }
-      ${lib.concatMapStrings (image: ''
-        load ${lib.escapeShellArg image.reference} ${image.package}
-      '') wanted}
-      # Running servers keep the image that they were started from.
-      docker image ls --filter label=org.classroom.keep=student --format '{{.Repository}}:{{.Tag}}' |
-        { grep -vxF ${
-          lib.escapeShellArgs (lib.concatMap (image: [ "-e" image.reference ]) wanted ++ [ "-e" "<none>:<none>" ])
-        } || true; } |
-        while read -r old; do
-          docker image rm "$old" > /dev/null 2>&1 && echo "removed $old" || echo "still in use: $old"
-        done
-    '';
-  };
+  sources = pkgs.writeText "classroom-images.json" (
+    builtins.toJSON (
+      map (image: {
+        inherit (image) reference;
+        stream = image.package;
+        conf = image.package.conf or null; # for the size of the image
+      }) wanted
+    )
+  );
 in
 {
   config = lib.mkIf (cfg.enable && wanted != [ ]) {
@@ -46,16 +29,22 @@ in
       wantedBy = [ "multi-user.target" ];
       wants = [ "docker.service" ];
       after = [ "docker.service" ];
+      restartTriggers = cfg.settingsParts.images;
       serviceConfig = hardening // {
         Type = "oneshot";
         RemainAfterExit = true;
-        ExecStart = lib.getExe load;
+        ExecStart = "${lib.getExe cfg.package} images load --settings /etc/classroom/settings.json ${sources}";
         # An image has gigabytes, and no other unit waits for this one.
         TimeoutStartSec = "1h";
         DynamicUser = true;
+        # One user for both units: one writes the progress, and the other one waits.
+        User = "classroom-images";
         SupplementaryGroups = [ "docker" ];
         PrivateUsers = false; # the group of the engine's socket
-        MemoryDenyWriteExecute = false; # Python writes the stream
+        MemoryDenyWriteExecute = false; # as for the hub
+        # The hub shows the progress, which a lock marks as current.
+        RuntimeDirectory = "classroom-images";
+        RuntimeDirectoryPreserve = true;
         Restart = "on-failure";
         RestartSec = 10;
       };

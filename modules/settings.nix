@@ -27,6 +27,7 @@ let
     proxy.command = [ (lib.getExe cfg.proxy.package) ];
     paths.state = "/var/lib/classroom";
     paths.runtime = "/run/classroom";
+    paths.images = "/run/classroom-images";
     storage.helper = "/run/classroom-homes.sock";
     gpu.samples = "/run/classroom-gpus/sample.json";
     gpu.mps.folder = "/run/classroom-mps";

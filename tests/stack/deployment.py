@@ -27,7 +27,7 @@ def settings(layout: Layout, proxy: Sequence[str]) -> dict[str, Any]:
     """Return the first settings.json of the tests; `ctl reload` merges into it."""
     return {
         "site": {"externalUrl": f"http://127.0.0.1:{PORT}/"},
-        "paths": {"state": str(layout.state), "runtime": str(layout.run)},
+        "paths": {"state": str(layout.state), "runtime": str(layout.run), "images": str(layout.directory / "images")},
         "admins": [ADMIN],
         "hub": {"listen": HUB},
         "proxy": {

@@ -29,7 +29,7 @@ class Layout:
             directory = _RUNTIME / os.urandom(3).hex()
             with contextlib.suppress(FileExistsError):
                 directory.mkdir(mode=0o755)
-                for name in ("run", "logs", "cdi", "bin", "homes", "engine"):
+                for name in ("run", "logs", "cdi", "bin", "homes", "engine", "images"):
                     (directory / name).mkdir()
                 (directory / "state").mkdir(mode=0o700)
                 return Layout(directory)

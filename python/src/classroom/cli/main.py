@@ -38,6 +38,7 @@ app.add_typer(upgrade.app, name="upgrade", rich_help_panel=MACHINE)
 app.command(rich_help_panel=MACHINE)(adopt)
 for service in (services.hub, services.proxy, services.nginx):
     app.command(rich_help_panel=SERVICES)(service)
+app.add_typer(services.images, name="images", rich_help_panel=SERVICES)
 app.add_typer(services.network, name="network", rich_help_panel=SERVICES)
 app.command("engine-filter", rich_help_panel=SERVICES)(services.engine_filter)
 app.command("homes-helper", rich_help_panel=SERVICES)(services.homes_helper)

@@ -12,6 +12,7 @@ from classroom.cli.output import DEFAULT_SETTINGS, SettingsFile, print_text
 from classroom.settings.file import load_settings
 from classroom.settings.parts import part
 
+images = typer.Typer(help="The images of the students' servers.", no_args_is_help=True)
 network = typer.Typer(help="The class's bridge and its firewall rules.", no_args_is_help=True)
 
 
@@ -56,6 +57,25 @@ def nginx(  # noqa: PLR0913, PLR0917 - options of a command
         user=user,
     )
     typer.echo(render_nginx_config(load_settings(settings_file), front), nl=False)
+
+
+@images.command()
+def load(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="JSON: a list of objects with reference, stream (a program) and conf (or null)."
+        ),
+    ],
+    settings_file: SettingsFile = DEFAULT_SETTINGS,
+) -> None:
+    """Load the images that the engine does not have, and remove old ones that no server uses. Log the progress."""
+    from classroom.docker.client import connect  # noqa: PLC0415 - the engine's client takes a while to import
+    from classroom.docker.images import TIMEOUT, load_images, read_sources  # noqa: PLC0415
+
+    settings = part(load_settings(settings_file), "images")
+    with connect(settings.docker.host, TIMEOUT) as client:
+        load_images(client, read_sources(file), settings.paths.images, print_text)
 
 
 @network.command()

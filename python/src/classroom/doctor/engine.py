@@ -16,6 +16,7 @@ import docker.errors
 
 from classroom.docker.client import ENGINE_ERRORS, make_client
 from classroom.docker.container import LABEL
+from classroom.docker.image_progress import read_progress
 from classroom.doctor import units
 from classroom.doctor.checks import NotCheckedError, ok, only_root, warning, wrong
 from classroom.settings.groups import offers_gpus, student_images
@@ -171,6 +172,9 @@ def inspect_settings_file(process: Process | None) -> Iterable[Finding]:
 def check_images(settings: Settings) -> Iterable[Finding]:
     """Check that the images of the class and of its groups exist and have the hub's version."""
     for image in student_images(settings):
+        if progress := read_progress(settings.paths.images).get(image):
+            yield warning(IMAGE, f"{image} is being loaded. {progress}", "journalctl --follow --unit=classroom-images")
+            continue
         load = units.restart("classroom-images", f"docker load --input IMAGE.tar  # {image}")
         try:
             details = call_engine(settings, "inspect_image", image)

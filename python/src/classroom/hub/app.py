@@ -42,6 +42,8 @@ from classroom.web.routes import ROUTES, SERVER_ROUTES
 if TYPE_CHECKING:
     from jupyterhub.user import User
 
+    from classroom.docker.image_progress import ImageProgress
+
 _HOUR = 3_600_000  # milliseconds
 _START_PAUSE = 2.0  # seconds between two tries while the engine is away
 
@@ -227,8 +229,9 @@ class ClassroomHub(JupyterHub):
             self.template_vars["classroom_gpu_problems"] = self._gpu_problems
             self.template_vars["classroom_storage_problems"] = self._storage_problems
             self.template_vars["classroom_gpus"] = offers_gpus(self.class_settings)
-            # A function, because instructors see the pages of others.
+            # Functions, because instructors see the pages of others.
             self.template_vars["classroom_ending"] = lambda _user: self.endings.last
+            self.template_vars["classroom_image_progress"] = lambda _user: self._image_progress
         super().init_tornado_settings()
 
     async def start_server(self, name: str) -> None:
@@ -264,6 +267,10 @@ class ClassroomHub(JupyterHub):
         await self.proxy.delete_user(user, "")
         await self._forget(user, "")
         return True
+
+    def _image_progress(self, name: str) -> ImageProgress | None:
+        user = self._find(name)
+        return user.spawner.image_progress if user else None
 
     def _gpu_problems(self, user: User | None) -> tuple[str, ...]:
         if user is None or not getattr(user, "admin", False):

@@ -123,6 +123,8 @@ class Paths(_Section):
     """Database and secrets; only the hub's user can read it. On NixOS: systemd's StateDirectory."""
     runtime: Annotated[Path, NO_OPTION] = Path("/run/classroom")
     """Sockets; created at every boot. On NixOS: systemd's RuntimeDirectory."""
+    images: Annotated[Path, NO_OPTION] = Path("/run/classroom-images")
+    """Progress of images that load, which `classroom images load` writes. On NixOS: systemd's RuntimeDirectory."""
 
 
 class Lockout(_Section):

@@ -19,6 +19,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 PARTS = {
     "gpus": ("gpu.samples",),
+    "images": ("docker.host", "paths.images"),
     "mps": ("gpu.mps",),
     "network": ("docker.host", "network"),
     "proxy": ("hub.listen", "paths", "proxy", "site.origins"),

@@ -26,6 +26,7 @@ from classroom.docker.client import (
 )
 from classroom.docker.container import GROUPS, LABEL, MPS, PORT, Order, container_address, create_arguments
 from classroom.docker.features import Feature, missing_feature
+from classroom.docker.image_progress import ImageProgress, read_progress
 from classroom.docker.missing import request_images, request_network
 from classroom.errors import ClassroomError
 from classroom.gpus.allocation import Busy, Granted, NoGpu, may_queue, student_limit
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _OWN_MISTAKE = "Your files are safe. Start the server with the button on the home page."
 _FILES_ARE_SAFE = "Your files are safe. Try again in a minute; if it stays like this, tell your instructor."
 
-_REFUSALS = frozenset({"options", "gpus-in-use"})
+_REFUSALS = frozenset({"options", "gpus-in-use", "image-loads"})
 
 _PROGRESS_PAUSE = 0.3  # seconds
 
@@ -143,6 +144,11 @@ class ClassroomSpawner(RecordingSpawner):
         return account_settings(self.user.db, self.settings, [self.user.name])[self.user.name]
 
     @property
+    def image_progress(self) -> ImageProgress | None:
+        """Return the progress of the student's image while it loads; None otherwise."""
+        return read_progress(self.settings.paths.images).get(self.current_rules.student.image)
+
+    @property
     def may_queue(self) -> bool:
         """Return whether this student may have to wait for a GPU."""
         return may_queue(self.current_rules.gpu, self.settings)
@@ -160,7 +166,12 @@ class ClassroomSpawner(RecordingSpawner):
         )
 
     async def get_options_form(self) -> str:
-        """Return the start page's form; empty, so that one click starts the server, unless no GPU is free."""
+        """Return the start page's form; empty, so that one click starts the server, if it can start now.
+
+        Otherwise the image loads, or no GPU is free.
+        """
+        if progress := self.image_progress:
+            return self._render("preparing_form.html", progress=progress, url=self._page("preparing"))
         gpu = self.current_rules.gpu
         if not may_queue(gpu, self.settings):
             return ""
@@ -174,10 +185,15 @@ class ClassroomSpawner(RecordingSpawner):
         if not isinstance(allocation, Busy):
             return ""
         values = start_form_values(await snapshot.with_sample(), student, allocation.reason)
-        base, name = self.hub.base_url, self.user.escaped_name
-        template = self.user.settings["jinja2_env_sync"].get_template("start_form.html")
-        form: str = template.render(values, queue_url=f"{base}gpu-line/{name}", start_url=f"{base}spawn/{name}")
+        return self._render("start_form.html", **values, queue_url=self._page("gpu-line"))
+
+    def _render(self, template: str, **values: object) -> str:
+        templates = self.user.settings["jinja2_env_sync"]
+        form: str = templates.get_template(template).render(values, start_url=self._page("spawn"))
         return form
+
+    def _page(self, name: str) -> str:
+        return f"{self.hub.base_url}{name}/{self.user.escaped_name}"
 
     async def start(self) -> str:
         """Start the container and return its address.
@@ -192,6 +208,9 @@ class ClassroomSpawner(RecordingSpawner):
         self.user.db.commit()
         if with_gpu is None:
             raise self._failure('A server has one option, gpu, and its only value is "no".', "options", status=400)
+        if progress := self.image_progress:
+            # Before a home is recorded, which the engine would not create.
+            raise self._failure(f"The class is being prepared. {progress}", "image-loads")
         rules = self.current_rules  # for this start, even if the groups change during it
         try:
             async with asyncio.timeout(self.settings.student.start_timeout):

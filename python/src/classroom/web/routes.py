@@ -23,6 +23,7 @@ from classroom.web.pages.gpus import GpuPage, QueuePage
 from classroom.web.pages.login import LoginPage, WaitingPage
 from classroom.web.pages.logout import LogoutPage
 from classroom.web.pages.password import ChangePasswordPage, ResetPasswordPage
+from classroom.web.pages.preparing import PreparingPage
 from classroom.web.pages.second_step import CodePage
 from classroom.web.pages.server_log import ServerLogPage
 from classroom.web.pages.signup import SignUpPage
@@ -37,6 +38,7 @@ PAGES: list[tuple[Any, ...]] = [
     (r"/authorize", ApprovePage),
     (r"/gpus", GpuPage),
     (r"/gpu-line/([^/]+)", QueuePage),
+    (r"/preparing/([^/]+)", PreparingPage),
     (r"/server-log/([^/]+)", ServerLogPage),
     (r"/gate/([^/]*)/user/([^/]+)(|/.*)", GatePage),
     (r"/gate-open/([^/]*)/user/([^/]+)(|/.*)", GateOpenPage),
