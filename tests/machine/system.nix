@@ -7,8 +7,8 @@
   root,
   # A directory with bin/classroom, for checks while the system is built.
   environment,
-  # Name of a file in tests/hosts.
-  host,
+  # Name of a file in tests/hosts; null for a machine that the modules alone describe.
+  host ? null,
   # A further module.
   module ? { },
   # A derivation as of dockerTools.streamLayeredImage, or null for an image with nothing but a shell.
@@ -57,7 +57,6 @@ in
   modules = [
     ../../modules
     ../nix/machine.nix
-    (../hosts + "/${host}.nix")
     ./machine.nix
     module
     {
@@ -71,5 +70,6 @@ in
         proxy.package = lib.mkForce proxy;
       };
     }
-  ];
+  ]
+  ++ lib.optional (host != null) (../hosts + "/${host}.nix");
 }).config.system.build.toplevel

@@ -24,11 +24,11 @@ LOCAL = {
 
 
 @functools.cache
-def build_system(host: str, *modules: str, image: bool = False) -> Path:
+def build_system(host: str | None, *modules: str, image: bool = False) -> Path:
     """Build a system and return its toplevel.
 
     Args:
-        host: a file of tests/hosts.
+        host: a file of tests/hosts; None for a machine without a class.
         modules: further modules, as Nix expressions.
         image: with the student image of images/student.nix; otherwise the image has only a shell.
 
@@ -38,7 +38,8 @@ def build_system(host: str, *modules: str, image: bool = False) -> Path:
     prefix = Path(sys.prefix)
     student = f"{image_build.expression()}.studentImageCpu" if image else "null"
     imports = " ".join(f"({module})" for module in modules).replace("./", f"{_HERE}/")
+    name = "null" if host is None else f'"{host}"'
     return build(
         f'import {_HERE}/system.nix {{ gixy = "{prefix}/bin/gixy"; environment = "{prefix}"; '
-        f'root = "{machine_root()}"; host = "{host}"; image = {student}; module = {{ imports = [ {imports} ]; }}; }}'
+        f'root = "{machine_root()}"; host = {name}; image = {student}; module = {{ imports = [ {imports} ]; }}; }}'
     )

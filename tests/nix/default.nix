@@ -102,6 +102,7 @@ let
     };
 in
 {
+  inherit machine evalConfig;
   release = lib.trivial.release;
   toplevels = lib.mapAttrs (_: host: host.config.system.build.toplevel.drvPath) hosts;
   warnings = lib.mapAttrs (_: host: host.config.warnings) hosts;
