@@ -12,6 +12,10 @@ let
   # An image that the operator names is loaded by the operator.
   isOwn = lib.any (image: image.reference == cfg.student.image) images;
   wanted = lib.optionals (isOwn || cfg.images != { }) images;
+  # It is only kept.
+  named = lib.filter (image: image != null && !cfg.images ? ${image}) (
+    [ cfg.student.image ] ++ lib.catAttrs "image" (lib.attrValues cfg.groups)
+  );
   sources = pkgs.writeText "classroom-images.json" (
     builtins.toJSON (
       map (image: {
@@ -19,6 +23,10 @@ let
         stream = image.package;
         conf = image.package.conf or null; # for the size of the image
       }) wanted
+      ++ map (reference: {
+        inherit reference;
+        stream = null;
+      }) (lib.subtractLists (lib.catAttrs "reference" wanted) (lib.unique named))
     )
   );
 in

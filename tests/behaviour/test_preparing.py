@@ -119,6 +119,19 @@ def test_students_read_how_far_the_image_is_and_their_servers_start_by_themselve
     assert _progress(late, late.name) == {"preparing": False}
 
 
+def test_unused_images_are_removed_and_those_that_the_operator_loads_stay(server: Verb) -> None:
+    for name in ("classroom-kept", "classroom-old"):
+        server("docker", "tag", "classroom-student:latest", f"{name}:latest")
+    images = [{"reference": f"classroom-{name}:latest", "stream": None} for name in ("student", "kept")]
+    load = 'file=$(mktemp); printf %s "$2" > "$file"; classroom images load --settings "$1" "$file"; rm "$file"'
+    said = server("exec", "sh", "-euc", load, "sh", server("settings").strip(), json.dumps(images))
+    try:
+        assert said == "removed classroom-old:latest\n"
+        assert "classroom-kept" in server("docker", "image", "ls", "--format", "{{.Repository}}").split()
+    finally:
+        server("docker", "rmi", "classroom-kept:latest")
+
+
 def _progress(student: Server, name: str) -> Any:
     answer = student.visitor.get(f"/hub/preparing/{name}")
     assert answer.status_code == 200, answer.text

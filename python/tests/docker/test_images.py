@@ -83,3 +83,9 @@ def test_the_size_is_unknown_without_a_list_of_contents(tmp_path: Path) -> None:
     file.write_text('[{"reference": "image:1", "stream": "/nix/store/stream", "conf": null}]')
     (source,) = read_sources(file)
     assert source.size() == 0
+
+
+def test_an_image_that_the_operator_loads_has_no_program(tmp_path: Path) -> None:
+    file = tmp_path / "images.json"
+    file.write_text('[{"reference": "image:1", "stream": null}]')
+    assert read_sources(file) == [ImageSource("image:1", None)]

@@ -64,7 +64,8 @@ def load(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="JSON: a list of objects with reference, stream (a program) and conf (or null)."
+            metavar="FILE",
+            help="JSON: a list of objects with reference, stream (a program, or null) and conf (or null).",
         ),
     ],
     settings_file: SettingsFile = DEFAULT_SETTINGS,

@@ -39,8 +39,9 @@ class ImageSource:
 
     reference: str
     """The engine's name of it."""
-    stream: Path
-    """A program that writes the image as a tar archive (`docker image load`) to its standard output."""
+    stream: Path | None
+    """A program that writes the image as a tar archive (`docker image load`) to its standard output. None: the operator
+    loads the image, and it is only kept."""
     conf: Path | None = None
     """What the program reads: its `store_layers` list the contents. None: the size is unknown before the end."""
 
@@ -53,11 +54,15 @@ class ImageSource:
 
 
 def read_sources(file: Path) -> list[ImageSource]:
-    """Return the images of a JSON file: a list of objects with `reference`, `stream` and `conf`, which may be null."""
+    """Return the images of a JSON file: a list of objects with `reference`, `stream` and `conf`; both may be null."""
     return [
-        ImageSource(image["reference"], Path(image["stream"]), Path(image["conf"]) if image.get("conf") else None)
+        ImageSource(image["reference"], _path(image.get("stream")), _path(image.get("conf")))
         for image in json.loads(file.read_text(encoding="utf-8"))
     ]
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def load_images(
@@ -67,7 +72,7 @@ def load_images(
 
     Args:
         client: of the engine, with `TIMEOUT`.
-        sources: all images of the class.
+        sources: all images of the class, with those that the operator loads.
         directory: for the progress (`classroom.docker.image_progress`).
         log: prints a line.
 
@@ -75,7 +80,7 @@ def load_images(
         ClassroomError: an image cannot be written or loaded.
     """
     with report_progress(directory) as file:
-        missing = [source for source in sources if not _exists(client, source.reference)]
+        missing = [source for source in sources if source.stream and not _exists(client, source.reference)]
         file.write({source.reference: ImageProgress() for source in missing})
         for number, source in enumerate(missing):
             _Load(client, source, missing[number + 1 :], file, log).run()
@@ -117,7 +122,7 @@ class _Load:
     def _chunks(self) -> Iterator[bytes]:
         """Yield the archive. A program that fails breaks the request off: the engine must not take half an image."""
         done = 0
-        with subprocess.Popen([self._source.stream], stdout=subprocess.PIPE) as program:
+        with subprocess.Popen([str(self._source.stream)], stdout=subprocess.PIPE) as program:
             while chunk := program.stdout.read(_CHUNK) if program.stdout else b"":
                 yield chunk
                 done += len(chunk)
