@@ -116,6 +116,7 @@ def test_a_hostile_page_gets_nothing_from_the_hub(
     mallory, bob = people
     owner = window()
     open_lab(owner, mallory)
+    owner.close()  # it asks its own server again and again, with its own cookies
     teacher, other = window(), window()
     enter(teacher, *admin_credentials)
     enter(other, bob.name)
