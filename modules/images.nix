@@ -12,7 +12,7 @@ let
   # An image that the operator names is loaded by the operator.
   isOwn = lib.any (image: image.reference == cfg.student.image) images;
   wanted = lib.optionals (isOwn || cfg.images != { }) images;
-  # It is only kept.
+  # These only stay when unused images are removed.
   named = lib.filter (image: image != null && !cfg.images ? ${image}) (
     [ cfg.student.image ] ++ lib.catAttrs "image" (lib.attrValues cfg.groups)
   );

@@ -146,7 +146,9 @@ class ClassroomSpawner(RecordingSpawner):
     @property
     def image_progress(self) -> ImageProgress | None:
         """Return the progress of the student's image while it loads; None otherwise."""
-        return read_progress(self.settings.paths.images).get(self.current_rules.student.image)
+        images = read_progress(self.settings.paths.images)
+        # Almost always nothing loads, and the rules cost a query of the database.
+        return images.get(self.current_rules.student.image) if images else None
 
     @property
     def may_queue(self) -> bool:
