@@ -19,6 +19,7 @@ from nix.evaluation import HERE, REPOSITORY, NixError, evaluate
 FIXED = {
     ("paths", "state"): "systemd's StateDirectory",
     ("paths", "runtime"): "systemd's RuntimeDirectory",
+    ("paths", "images"): "the unit's RuntimeDirectory that loads the images",
     ("proxy", "command"): "the option proxy.package",
     ("spawner",): "the module is about containers",
     ("docker", "host"): "the module configures the engine",
