@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 NODE := .cache/node
-DEBIAN_PACKAGES := chromium curl debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nftables nginx-light python3-dev python3-venv restic zstd
+DEBIAN_PACKAGES := chromium curl debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nftables nginx-light python3-dev python3-venv restic systemd-container zstd
 PYTEST := $(VENV)/bin/python -m pytest -c python/pyproject.toml --rootdir=.
 TESTS := python/tests tests/nginx tests/stack tests/nix tests/machine tests/quota tests/behaviour tests/redteam
 LINTED := python/src python/tests tests images demo docs
@@ -14,7 +14,7 @@ COVERAGE := --cov=classroom --cov-report=json:.cache/coverage.json --cov-fail-un
 SUITES := -p support.suites --numprocesses=2 --dist=loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test test-engine test-machine test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
+.PHONY: help demo demo-remove recorded test test-engine test-machine test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ test-machine: $(VENV)/ready $(NODE)/ready  ## slow: NixOS with the class under s
 	tests/install-packages debootstrap systemd-container
 	PYTHONPATH=tests CLASSROOM_TEST_MACHINE=1 $(PYTEST) tests/machine $(ARGS)
 
+recorded: $(VENV)/ready  ## write the record of a host in tests/machine/recorded (Debian 12, root, <nixpkgs>)
+	PYTHONPATH=tests $(VENV)/bin/python -m machine.record
+
 # Behaviour that depends on the engine, on the engine of another release of Debian.
 SUITE ?= forky
 ENGINE_TESTS := engine_filter isolation_container isolation_network restarts image storage
@@ -62,7 +65,7 @@ lint: $(VENV)/ready  ## ruff, mypy, import-linter, shellcheck
 	cd python && ../$(VENV)/bin/mypy -p images.student -p machine -p stack -p support
 	cd python && ../$(VENV)/bin/mypy ../demo
 	cd python && ../$(VENV)/bin/lint-imports --no-logo pyproject.toml
-	git grep -lE '^#!.*\b(ba)?sh$$' | xargs $(VENV)/bin/shellcheck
+	git grep -lE '^#!.*\b(ba)?sh$$' ':!tests/machine/recorded' | xargs $(VENV)/bin/shellcheck
 
 format: $(VENV)/ready  ## format and fix with ruff
 	$(VENV)/bin/ruff check --fix --config python/pyproject.toml $(LINTED)

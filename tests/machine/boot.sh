@@ -17,7 +17,7 @@ ln -sfn "$top" /run/booted-system
 mkdir -p /nix/var/nix/profiles
 ln -sfn "$top" /nix/var/nix/profiles/system-1-link
 ln -sfn system-1-link /nix/var/nix/profiles/system
-# Without a colon at its end the path leaves Debian's units out. Debian's systemd warns of hierarchies of version 1.
+# Debian's systemd warns of hierarchies of version 1.
 exec env -i container=systemd-nspawn PATH=/usr/sbin:/usr/bin SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 \
-    SYSTEMD_UNIT_PATH=/etc/systemd/system:/run/systemd/system:/run/systemd/transient:/run/systemd/generator \
+    ${SYSTEMD_UNIT_PATH:+"SYSTEMD_UNIT_PATH=$SYSTEMD_UNIT_PATH"} \
     /usr/lib/systemd/systemd systemd.show_status=1

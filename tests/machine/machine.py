@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 URL = "http://127.0.0.1"
 """Address of a class without a domain, on the machine itself."""
+# Without a colon at its end, Debian's units are left out.
+_NIXOS_UNITS = "/etc/systemd/system:/run/systemd/system:/run/systemd/transient:/run/systemd/generator"
 _BOOT = Path(__file__).with_name("boot.sh")
 _PATH = "/run/current-system/sw/bin:/usr/sbin:/usr/bin"
 
@@ -31,14 +33,18 @@ class MachineError(AssertionError):
 class Machine:
     """A machine of its own: a file system on top of a common root, a network namespace, systemd as process 1."""
 
-    def __init__(self, directory: Path, root: Path) -> None:
+    def __init__(self, directory: Path, root: Path, *, nixos: bool = True) -> None:
         """Remember where the machine's files are, without starting it.
 
         Args:
             directory: for its files and console.
             root: what `roots.machine_root` returns, with the package; it is not changed.
+            nixos: the machine has this one's /nix/store and NixOS's units; otherwise what the root has.
         """
         self.directory = directory
+        self.docker = directory / "docker"
+        """The engine's data."""
+        self._nixos = nixos
         self.host = ""
         self.console = directory / "console"
         self._root = root
@@ -60,9 +66,9 @@ class Machine:
         command = [
             *("systemd-nspawn", "--quiet", f"--directory={tree}", "--machine=classroom", "--register=no"),
             *("--keep-unit", "--private-network", "--capability=all", "--system-call-filter=@keyring bpf"),
-            "--bind-ro=/nix/store",
+            *(("--bind-ro=/nix/store", f"--setenv=SYSTEMD_UNIT_PATH={_NIXOS_UNITS}") if self._nixos else ()),
             # The engine's layers: overlayfs cannot lie on overlayfs.
-            *(f"--bind={self.directory / 'docker'}:/var/lib/docker", "--console=pipe", "/opt/boot"),
+            *(f"--bind={self.docker}:/var/lib/docker", "--console=pipe", "/opt/boot"),
         ]
         with self.console.open("ab") as console:
             self._process = subprocess.Popen(
@@ -166,13 +172,13 @@ class Machine:
         tree = self.directory / "tree"
         subprocess.run(["umount", "--recursive", tree], check=False, capture_output=True)
         subprocess.run(["chattr", "-R", "-i", self.directory / "changes/var/empty"], check=False, capture_output=True)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        subprocess.run(["rm", "-rf", self.directory], check=False)
 
     def _mount(self) -> Path:
-        tree, changes, work, docker = (self.directory / name for name in ("tree", "changes", "work", "docker"))
+        tree, changes, work = (self.directory / name for name in ("tree", "changes", "work"))
         if tree.is_mount():
             return tree
-        for place in (tree, changes, work, docker):
+        for place in (tree, changes, work, self.docker):
             place.mkdir(parents=True, exist_ok=True)
         layers = f"lowerdir={self._root},upperdir={changes},workdir={work}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, tree], check=True)
@@ -206,6 +212,17 @@ def machine(directory: Path, root: Path, toplevel: Path) -> Iterator[Machine]:
         yield made
     finally:
         made.remove()
+
+
+def set_password(made: Machine) -> str:
+    """Replace the instructor's one-time password by one that a login does not have to change, and return it."""
+    chosen = "the-instructor-has-a-password"
+    first = made.run("cat", "/var/lib/classroom/secrets/first-password-teacher").strip()
+    with made.network():
+        admin = Visitor(URL)
+        answer = admin.sign_in("teacher", first)
+        admin.post(str(answer.url), {"new_password": chosen, "new_password_confirmation": chosen})
+    return chosen
 
 
 def instructor(password: str) -> Visitor:

@@ -65,16 +65,21 @@ def machine_root() -> Path:
 
 def install_package(root: Path) -> None:
     """Install this checkout's package into a root that `machine_root` made."""
+    (site,) = (root / "opt/classroom/lib").glob("python3.*/site-packages")
+    unpack_package(site)
+    program = root / "opt/classroom/bin/classroom"
+    program.write_text("#!/opt/classroom/bin/python\nfrom classroom.cli.main import main\nmain()\n", encoding="ascii")
+    program.chmod(0o755)
+
+
+def unpack_package(site: Path) -> None:
+    """Build this checkout's package and unpack it into a directory of packages."""
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
         subprocess.run([*command, f"--wheel-dir={directory}", REPOSITORY / "python"], check=True)
         (wheel,) = Path(directory).iterdir()
-        (site,) = (root / "opt/classroom/lib").glob("python3.*/site-packages")
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
-    program = root / "opt/classroom/bin/classroom"
-    program.write_text("#!/opt/classroom/bin/python\nfrom classroom.cli.main import main\nmain()\n", encoding="ascii")
-    program.chmod(0o755)
 
 
 def _install(root: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from machine.machine import machine
 from machine.probe import SHARED_MEMORY
+from machine.rights import ALLOWED, NETWORK
 from machine.sandbox import ACTIONS, allowed, prepare
 from machine.systems import build_system
 from nix.evaluation import REPOSITORY
@@ -19,50 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from machine.machine import Machine
-
-# Python creates callbacks at run time. systemd removes the memory of a unit's user when the unit ends.
-EVERY = {"map writable code", "leave shared memory", "write /dev/shm/tried"}
-HUBS_USER = {"read /var/lib/classroom/jupyterhub.sqlite", "write /var/lib/classroom", "reach /run/classroom-homes.sock"}
-NETWORK = {"open an IPv4 socket", "reach 127.0.0.1:8443"}
-ENGINE = {"reach /run/docker.sock"}
-# Units without PrivateUsers see the owners of files.
-OWNERS = {"see users"}
-# Root owns most files without a capability.
-ROOT = {"have capabilities", "see 1", "read /etc/shadow"} | OWNERS
-ALLOWED = {
-    "classroom-hub": EVERY
-    | HUBS_USER
-    | NETWORK
-    | {"reach /run/classroom-engine.sock", "choose its processors", "read the memory's size"},
-    "classroom-proxy": EVERY | HUBS_USER | NETWORK | {"let others read its files", "write /run/classroom"},
-    "classroom-engine": EVERY | ENGINE | OWNERS,
-    "classroom-images": EVERY | ENGINE | OWNERS | NETWORK,
-    "classroom-gpus": EVERY
-    | {"let others read its files", "read the memory's size", "see 1", "write /run/classroom-gpus"},
-    "classroom-resolver": EVERY | NETWORK | OWNERS | {"have capabilities", "talk to the kernel by netlink"},
-    "classroom-network": EVERY
-    | ENGINE
-    | NETWORK
-    | ROOT
-    | {
-        *("talk to the kernel by netlink", "reach /run/docker/containerd/containerd.sock"),
-        *("read /run/secrets/cookie", "read /var/lib/docker/engine-id"),
-    },
-    "classroom-homes": EVERY | ROOT | {"set owners", "write /srv/homes"},
-    # It reads homes and secrets, and its repository may be anywhere.
-    "classroom-backup": EVERY
-    | ENGINE
-    | NETWORK
-    | ROOT
-    | {
-        *("set owners", "reach /run/classroom-engine.sock", "reach /run/classroom-homes.sock"),
-        *("reach /run/docker/containerd/containerd.sock", "read /run/secrets/cookie", "read /var/lib/docker/engine-id"),
-        *("read /home/ada/tried/note", "read /root/tried/note", "read /run/user/tried/note"),
-        *("read /var/lib/classroom/jupyterhub.sqlite", "write /var/lib/classroom", "write /var/lib/docker"),
-        *(f"write {place}/tried" for place in ("", "/opt", "/srv", "/var", "/var/lib", "/var/log", "/var/backup")),
-        "write /srv/homes",
-    },
-}
 
 _WRITES = {f"write {place}/tried" for place in ("", "/etc", "/usr", "/opt", "/srv", "/var", "/var/lib", "/var/log")}
 # Directives that hold a promise without another one, and what a unit can do without each.

@@ -34,7 +34,7 @@ def expression() -> str:
     gixy = Path(sys.prefix) / "bin/gixy"
     return (
         f'(import {HERE}/images.nix {{ gixy = "{gixy}"; wheels = {wheels}; '
-        f'npm = {REPOSITORY}/.cache/nix/npm; node = "{_node()}"; }})'
+        f'npm = {REPOSITORY}/.cache/nix/npm; node = "{node_program()}"; }})'
     )
 
 
@@ -65,7 +65,7 @@ def layers(archive: Path) -> dict[str, int]:
         return {name: tar.getmember(name).size for name in json.load(file)[0]["Layers"]}
 
 
-def _node() -> str:
+def node_program() -> str:
     """Return the executable itself: the `node` that `make` calls may be a script of a Python package."""
     called = shlex.split((PROXY / "bin/configurable-http-proxy").read_text().splitlines()[-1])[1]
     return subprocess.run(

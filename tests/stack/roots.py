@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = (
     "ca-certificates",
+    "dbus",
     "dnsmasq-base",
     "docker-cli",
     "docker.io",
@@ -26,6 +27,11 @@ _PACKAGES = (
     "nftables",
     "nginx",
     "procps",
+    # For tests/machine/test_recorded.py, which boots this root.
+    "python3",
+    "restic",
+    "systemd",
+    "systemd-sysv",
 )
 """Docker 26, the first with CDI devices on by a switch, and what the stack uses of its side: nothing of it is the
 machine's own. CLASSROOM_TEST_SUITE names another release of Debian, for the engine of that release."""

@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from images.student.common import cache_directory
-from stack.common import run
+from stack.common import REPOSITORY, run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _LAYERS = "overlay2"
+
+
+def image_content() -> str:
+    """Return the name of the content that the students' image has by this checkout."""
+    command = [sys.executable, "-m", "images.student", "key"]
+    return run(command, environment={"PYTHONPATH": str(REPOSITORY)}).strip()
 
 
 def find(content: str) -> Path | None:
