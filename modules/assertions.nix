@@ -52,6 +52,17 @@ let
     ];
   collisions = lib.filter (other: valid && ipv4.overlap cfg.network.subnet other.network) others;
 
+  # Of a group, NixOS reads only this.
+  read =
+    name: values:
+    if name == "groups" then
+      lib.filterAttrs (_: group: group != [ null null ]) (
+        lib.mapAttrs (_: group: [ (group.image or null) (group.gpu.policy or null) ]) values.groups
+      )
+    else
+      lib.getAttrFromPath (lib.splitString "." name) values;
+  split = lib.filter (name: read name cfg.settings != read name cfg) (import ./options/host.nix);
+
   # The file system of storage.path, if the configuration names it.
   below = path: mount: mount == "/" || path == mount || lib.hasPrefix "${mount}/" path;
   disk = lib.last (
@@ -145,6 +156,13 @@ in
             || config.hardware.nvidia.datacenter.enable
             || (nvidia.suppressNvidiaDriverAssertion or false);
         message = "services.classroom.${gpus}, but no NVIDIA driver is enabled. Write services.classroom.gpu.driver = true; or services.xserver.videoDrivers = [ \"nvidia\" ];";
+      }
+      {
+        assertion = split == [ ];
+        message = lib.concatMapStringsSep " " (
+          name:
+          "services.classroom.settings.${name} differs from services.classroom.${name}, which NixOS reads for Nginx, units or the firewall. Write services.classroom.${name} = … instead."
+        ) split;
       }
       {
         assertion = unknown == { };

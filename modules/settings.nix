@@ -3,6 +3,7 @@
 {
   config,
   lib,
+  options,
   pkgs,
   ...
 }:
@@ -32,8 +33,30 @@ let
     gpu.samples = "/run/classroom-gpus/sample.json";
     gpu.mps.folder = "/run/classroom-mps";
   };
-  settings = lib.recursiveUpdate (lib.recursiveUpdate (valuesOf generated cfg) fixed) cfg.settings;
-  unchecked = (pkgs.formats.json { }).generate "settings.json" settings;
+  unchecked = (pkgs.formats.json { }).generate "settings.json" cfg.settings;
+
+  # Weaker than lib.mkDefault and stronger than the defaults of a group's options. Value by value: a key of a group
+  # leaves the other keys of the group.
+  weak = lib.mapAttrsRecursive (_: lib.mkOverride 1400);
+
+  # Return the names of options that have a definition and another value in `settings`.
+  replaced =
+    path: tree: values:
+    lib.concatLists (
+      lib.mapAttrsToList (
+        name: option:
+        let
+          here = path ++ [ name ];
+          own = lib.getAttrFromPath here options.services.classroom;
+          isReplaced = own.highestPrio < (lib.mkOptionDefault null).priority && own.value != values.${name};
+        in
+        if lib.isOption option then
+          # The others are assertions.
+          lib.optional (isReplaced && !lib.elem (lib.showOption here) (import ./options/host.nix)) (lib.showOption here)
+        else
+          replaced here option values.${name}
+      ) tree
+    );
 in
 {
   options.services.classroom.settingsParts = lib.mkOption {
@@ -41,17 +64,26 @@ in
     readOnly = true;
     type = lib.types.attrsOf (lib.types.listOf lib.types.str);
     description = "What each unit reads of the settings, for its restartTriggers; by the unit's name without classroom-.";
-    default = lib.mapAttrs (_: map (path: builtins.toJSON (lib.getAttrFromPath path settings))) (
+    default = lib.mapAttrs (_: map (path: builtins.toJSON (lib.getAttrFromPath path cfg.settings))) (
       lib.importJSON ./options/parts.json
     );
   };
 
   config = lib.mkIf cfg.enable {
+    services.classroom.settings = lib.mkMerge [
+      (weak (valuesOf generated cfg))
+      (weak fixed)
+    ];
+    warnings = map (
+      name:
+      "services.classroom.settings.${name} replaces the value of services.classroom.${name}. Remove one of the two definitions."
+    ) (replaced [ ] generated cfg.settings);
+
     services.classroom.settingsFile =
       pkgs.runCommand "classroom-settings.json"
         {
           nativeBuildInputs = [ cfg.package ];
-          passthru = { inherit settings; };
+          passthru = { inherit (cfg) settings; };
         }
         ''
           if ! classroom check ${unchecked} > answer 2>&1; then

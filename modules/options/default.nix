@@ -20,6 +20,11 @@ let
   port = toString cfg.nginx.port;
   isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
 
+  # Return the same options without values: settings.nix defines those.
+  withoutDefaults = lib.mapAttrsRecursiveCond (value: !lib.isOption value) (
+    _: option: removeAttrs option [ "default" ]
+  );
+
   mkSecret =
     what:
     mkOption {
@@ -293,10 +298,20 @@ in
     # The result
 
     settings = mkOption {
-      type = (pkgs.formats.json { }).type;
+      type = types.submodule {
+        freeformType = (pkgs.formats.json { }).type;
+        options = withoutDefaults generated;
+      };
       default = { };
+      # The options above describe them.
+      visible = "shallow";
       example = { culling.every = "30s"; };
-      description = "Settings that are merged into settings.json last (docs/reference/settings.md), for keys without an option.";
+      description = ''
+        Content of settings.json (docs/reference/settings.md), which the hub, the proxy and the command read. The options
+        above give each setting its value, and a definition here replaces it, whatever the priority of the option. Use it
+        for keys without an option. Definitions in several modules merge; `lib.mkForce` and `lib.mkDefault` decide between
+        two of the same key. A key that no setting has fails the build.
+      '';
     };
 
     settingsFile = mkOption {

@@ -207,6 +207,9 @@ in
   configuration =
     module: path: lib.getAttrFromPath path (few [ ../hosts/minimal.nix module ]).config;
 
+  # Warnings for minimal.nix with one more module each.
+  warned = lib.mapAttrs (_: module: (machine [ ../hosts/minimal.nix module ]).config.warnings);
+
   value = module: path: lib.getAttrFromPath path (alone module).config.services.classroom;
 
   options = map (option: {

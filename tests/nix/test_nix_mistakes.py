@@ -73,6 +73,14 @@ ASSERTIONS = {
         'class.groups.ml.gpu.policy = "exclusive"; class.gpu.driver = false;',
         "services.classroom.groups give GPUs to students, but the container toolkit is off",
     ),
+    "a setting with another value than NixOS has": (
+        'class.settings.network.subnet = "10.9.0.0/20";',
+        "Write services.classroom.network.subnet = … instead.",
+    ),
+    "a group with a GPU that NixOS does not see": (
+        'class.settings.groups.ml.gpu.policy = "all";',
+        "services.classroom.settings.groups differs from services.classroom.groups",
+    ),
     "a group's image that is none": (
         'class.images.vision = { }; class.groups.ml.image = "vison";',
         "services.classroom.groups.ml.image: no image has the name vison (images: vision). Write",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from classroom.settings.models import Settings, Student
-from classroom.settings.nix_options import option_type, render_nix_options, write_nix
+from classroom.settings.nix_options import has_option, option_type, render_nix_options, write_nix
 from classroom.settings.types import AccountName, Duration, Size
 
-GENERATED = Path(__file__).parents[3] / "modules/options/generated.nix"
+MODULES = Path(__file__).parents[3] / "modules"
+GENERATED = MODULES / "options/generated.nix"
 
 
 class MoreStudent(Student):
@@ -78,6 +81,29 @@ def test_a_python_type_becomes_a_nix_type(annotation: Any, expression: str) -> N
 def test_a_type_without_a_counterpart_is_reported_with_the_remedy(annotation: Any) -> None:
     with pytest.raises(TypeError, match="annotate the setting with NixOption"):
         option_type(annotation)
+
+
+def test_the_settings_that_nixos_reads_are_listed() -> None:
+    """An assertion of the module compares those in `settings` with their options."""
+    names = set(re.findall(r'^  "([\w.]+)"$', (MODULES / "options/host.nix").read_text(encoding="utf-8"), re.MULTILINE))
+    text = "".join(
+        file.read_text(encoding="utf-8")
+        for file in MODULES.rglob("*.nix")
+        if file.name not in {"assertions.nix", "generated.nix"}
+    )
+    paths = {tuple(word.split(".")) for word in re.findall(r"\bcfg\.([\w.]+)", text)}
+    found = {".".join(path) for path in _settings(Settings) for word in paths if word[: len(path)] == path}
+    assert found == names
+
+
+def _settings(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of the settings that have an option."""
+    for name, field in model.model_fields.items():
+        path = (*above, field.alias or name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _settings(field.annotation, path)
+        elif has_option(field):
+            yield path
 
 
 def test_values_are_written_as_nix() -> None:

@@ -1,0 +1,20 @@
+# Settings that configure NixOS too: units, Nginx, the firewall. `settings` may not give them another value.
+[
+  "backup.passwordFile"
+  "backup.repository"
+  "gpu.mps.enable"
+  "gpu.policy"
+  "groups"
+  "hub.listen"
+  "network.apiPort"
+  "network.bridge"
+  "network.domains"
+  "network.subnet"
+  "proxy.listen"
+  "site.externalUrl"
+  "site.origins"
+  "storage.kind"
+  "storage.path"
+  "storage.quota"
+  "student.image"
+]
