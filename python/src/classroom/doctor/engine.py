@@ -150,11 +150,7 @@ def inspect_settings_file(process: Process | None) -> Iterable[Finding]:
     if process is None:
         return
     again = units.restart("docker", "restart dockerd")
-    named = (
-        _option(units.call_systemctl("show", "docker.service", "--property=ExecStart"))
-        if units.is_systemd_running()
-        else None
-    )
+    named = _option(units.prop("docker.service", "ExecStart"))
     if named is not None and named != process.file:
         yield warning(CONFIGURATION, f"Its unit names {named}, but it has read {process.file}.", again)
         return
@@ -199,7 +195,7 @@ def find_process(host: str) -> Process | None:
 
     A container that sees the machine's processes also searches by name.
     """
-    for pid in (_listener(host), _main_pid(), _namesake()):
+    for pid in (_listener(host), units.main_pid("docker.service"), _namesake()):
         if pid and _read(pid, "comm").strip() == "dockerd":
             line = _read(pid, "cmdline").split("\0")
             return Process(pid, _config_file(line), _started(pid))
@@ -218,15 +214,6 @@ def _listener(host: str) -> int | None:
         except OSError:
             return None
     return int(struct.unpack("3i", credentials)[0])
-
-
-def _main_pid() -> int | None:
-    match = (
-        re.search(r"\d+", units.call_systemctl("show", "docker.service", "--property=MainPID"))
-        if units.is_systemd_running()
-        else None
-    )
-    return int(match[0]) if match else None
 
 
 def _namesake() -> int | None:

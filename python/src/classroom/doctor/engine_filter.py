@@ -68,12 +68,10 @@ def _refuses(settings: Settings) -> bool:
 
 def _hub_reaches(host: str) -> bool:
     """Return whether the hub's process may open the engine's socket; False if systemd does not run the hub."""
-    if not units.is_systemd_running() or not host.startswith("unix://"):
+    pid = units.main_pid("classroom-hub.service")
+    if pid is None or not host.startswith("unix://"):
         return False
-    match = re.search(r"[1-9]\d*", units.call_systemctl("show", "classroom-hub.service", "--property=MainPID"))
-    if match is None:
-        return False
-    process = Path("/proc") / match[0]
+    process = Path(f"/proc/{pid}")
     identities = re.findall(r"^(?:Uid|Gid|Groups):(.*)", (process / "status").read_text(encoding="ascii"), re.MULTILINE)
     uid, gid, groups = ([int(number) for number in line.split()] for line in identities)
     try:

@@ -57,6 +57,11 @@ def prop(unit: str, name: str) -> str:
     return call_systemctl("show", "--value", f"--property={name}", unit).strip() if is_systemd_running() else ""
 
 
+def main_pid(unit: str) -> int | None:
+    """Return the process ID of a unit's main process; None where it does not run or systemd does not."""
+    return int(prop(unit, "MainPID") or 0) or None
+
+
 def in_container() -> bool:
     """Return whether this process runs in a container of Docker Compose, which sees little of the machine."""
     return _CONTAINER in os.environ
