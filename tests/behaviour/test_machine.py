@@ -80,6 +80,8 @@ def test_an_image_and_a_network_that_were_pruned_are_named_and_work_again_once_t
     try:
         with pytest.raises(CodeError, match="The image classroom-student:latest is not on this machine"):
             student.start()
+        doctor = server("exec", "sh", "-c", f"classroom doctor --settings {settings} || true")
+        assert f"{student.name} does not exist" not in " ".join(doctor.split()), "the home is yet to be created"
     finally:
         server("docker", "tag", "kept:latest", "classroom-student:latest")
         server("docker", "rmi", "kept:latest")

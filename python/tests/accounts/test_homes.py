@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from classroom.accounts import service
-from classroom.accounts.homes import archive_home, home_location
+from classroom.accounts.homes import archive_home, forget_home, home_location, recorded_home
 from classroom.db.models import Home
 
 if TYPE_CHECKING:
@@ -44,3 +44,12 @@ def test_archiving_a_missing_home_changes_nothing(db: Session) -> None:
 
 def test_two_classes_on_one_engine_share_no_home(db: Session) -> None:
     assert home_location(db, "ada", "ada", "physics") == "physics-home-ada"
+
+
+def test_a_home_that_was_never_created_is_forgotten_and_earlier_ones_of_the_name_stay(db: Session) -> None:
+    home_location(db, "ada", "ada")
+    archive_home(db, "ada")
+    assert home_location(db, "ada", "ada") == "classroom-home-ada--2"
+    forget_home(db, "ada")
+    assert recorded_home(db, "ada") is None
+    assert home_location(db, "ada", "ada") == "classroom-home-ada--2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from classroom.db.models import Home, utc_now
 
@@ -44,6 +44,12 @@ def home_location(db: Session, username: str, escaped: str, prefix: str = "class
 def recorded_home(db: Session, username: str) -> str | None:
     """Return where the home of an account is; None if `home_location` has not recorded it yet."""
     return db.scalar(select(Home.location).where(Home.username == username, Home.archived_at.is_(None)))
+
+
+def forget_home(db: Session, username: str) -> None:
+    """Remove the record of an account's home that was never created."""
+    db.execute(delete(Home).where(Home.username == username, Home.archived_at.is_(None)))
+    db.commit()
 
 
 def archive_home(db: Session, username: str) -> None:

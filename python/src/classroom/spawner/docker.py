@@ -14,7 +14,7 @@ from jupyterhub.spawner import SpawnException
 from traitlets import Instance, Tuple, Unicode, default
 
 from classroom.accounts.groups import account_settings
-from classroom.accounts.homes import home_location
+from classroom.accounts.homes import forget_home, home_location, recorded_home
 from classroom.audit.events import Action, record
 from classroom.docker.client import (
     Engine,
@@ -211,7 +211,6 @@ class ClassroomSpawner(RecordingSpawner):
         if with_gpu is None:
             raise self._failure('A server has one option, gpu, and its only value is "no".', "options", status=400)
         if progress := self.image_progress:
-            # Before a home is recorded, which the engine would not create.
             raise self._failure(f"The class is being prepared. {progress}", "image-loads")
         rules = self.current_rules  # for this start, even if the groups change during it
         try:
@@ -242,12 +241,11 @@ class ClassroomSpawner(RecordingSpawner):
     async def _start(self, rules: StudentRules, *, with_gpu: bool) -> str:
         self.stage = (10, "Creating your container")
         self._cancel_removal()  # the container is removed below, as a leftover
-        home, is_empty = await self._home()
         allocating = self.scheduler.allocate(self.user.name, rules.gpu, self.container_name, with_gpu=with_gpu)
         async with allocating as allocation:
             if isinstance(allocation, Busy):
                 raise self._failure(f"{allocation.reason} {WITHOUT_GPU}", "gpus-in-use")
-            await self._create(allocation, home, rules)
+            home, is_empty = await self._create_with_home(allocation, rules)
             self.user.settings["app"].notices.withdraw(self.user.name)
             if isinstance(allocation, Granted) and allocation.names:
                 record(Action.LEASE, self.user.name, detail=", ".join(allocation.names))
@@ -302,6 +300,18 @@ class ClassroomSpawner(RecordingSpawner):
         except ClassroomError as error:
             raise self._failure("Your home cannot be reached now.", "storage", error) from error
         return str(storage.path / location), bool(home["empty"])
+
+    async def _create_with_home(self, gpus: Granted | NoGpu, rules: StudentRules) -> tuple[str, bool]:
+        """Create the container, and return what `_home` does."""
+        is_new = recorded_home(self.user.db, self.user.name) is None
+        home, is_empty = await self._home()
+        try:
+            await self._create(gpus, home, rules)
+        except BaseException:
+            if is_new and self.settings.storage.path is None:  # the engine creates it with the container
+                forget_home(self.user.db, self.user.name)
+            raise
+        return home, is_empty
 
     async def _create(self, gpus: Granted | NoGpu, home: str, rules: StudentRules) -> None:
         environment = self.get_env()
