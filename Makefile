@@ -41,7 +41,7 @@ test-nix: $(VENV)/ready $(NODE)/ready .cache/compose  ## slow: build and use the
 	PYTHONPATH=tests CLASSROOM_TEST_NIX=1 $(VENV)/bin/python -m stack run -- $(PYTEST) tests/nix $(ARGS)
 
 test-machine: $(VENV)/ready $(NODE)/ready  ## slow: NixOS with the class under systemd: boot, switch, power cuts (Debian 12, root, <nixpkgs>)
-	tests/install-packages debootstrap systemd-container
+	tests/install-packages debootstrap knot lego pebble systemd-container
 	PYTHONPATH=tests CLASSROOM_TEST_MACHINE=1 $(PYTEST) tests/machine $(ARGS)
 
 recorded: $(VENV)/ready  ## write the record of a host in tests/machine/recorded (Debian 12, root, <nixpkgs>)

@@ -11,6 +11,12 @@ ip link add uplink type bridge
 ip address add 192.0.2.10/24 dev uplink
 ip link set uplink up
 ip route add default via 192.0.2.1
+if [ -e /opt/outside ]; then
+    # Another host (outside.py) connects this link when the machine has begun.
+    until ip link set outside master uplink up 2>/dev/null; do sleep 0.1; done
+    ip address add 2001:db8::10/64 dev uplink nodad
+    ip route add default via 2001:db8::1
+fi
 find /run /tmp -mindepth 1 -maxdepth 1 ! -name host -exec rm -rf {} +
 "$top/activate" >/var/activate.log 2>&1 || echo "activation ended with $?" >>/var/activate.log
 ln -sfn "$top" /run/booted-system

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from machine.machine import Machine, machine, set_password
+from machine.outside import Outside, outside
+from machine.outside import missing as missing_outside
 from machine.roots import install_package, machine_root
 from machine.systems import LOCAL, PLAIN, build_system
 from nix.conftest import debian  # noqa: F401 - a fixture
@@ -64,6 +66,15 @@ def classroom(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with machine(tmp_path_factory.mktemp("class"), root, build_system("minimal", PLAIN, image=True)) as made:
         for unit in ("classroom-images", "classroom-hub", "nginx"):
             made.wait_for_unit(unit, 300)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    """Return a host outside, whose ACME server has not started."""
+    if reason := missing_outside():
+        pytest.skip(reason)
+    with outside(tmp_path_factory.mktemp("outside")) as made:
         yield made
 
 

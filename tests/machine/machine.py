@@ -18,6 +18,8 @@ from support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from machine.outside import Outside
+
 URL = "http://127.0.0.1"
 """Address of a class without a domain, on the machine itself."""
 # Without a colon at its end, Debian's units are left out.
@@ -47,6 +49,8 @@ class Machine:
         self._nixos = nixos
         self.host = ""
         self.console = directory / "console"
+        self.outside: Outside | None = None
+        """The other end of its uplink, if it has one."""
         self._root = root
         self._process: subprocess.Popen[bytes] | None = None
         self._init = 0
@@ -60,6 +64,9 @@ class Machine:
         tree = self._mount()
         (tree / "opt/toplevel").write_text(str(toplevel), encoding="utf-8")
         shutil.copy(_BOOT, tree / "opt/boot")
+        if self.outside:
+            (tree / "opt/outside").touch()
+            self.outside.prepare(tree)
         environment = dict(os.environ)
         if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
             environment["UNIFIED_CGROUP_HIERARCHY"] = "0"
@@ -75,6 +82,8 @@ class Machine:
                 command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment
             )
         self._init = wait_until(self._child, "the machine starts", 20)
+        if self.outside:
+            self.outside.connect(self._init)
         wait_until(self._is_up, f"the machine is up (its console: {self.console})", 180)
 
     def run(self, *command: str | Path, check: bool = True, timeout: float = 120, stdin: str | None = None) -> str:
@@ -111,14 +120,8 @@ class Machine:
     @contextlib.contextmanager
     def network(self) -> Iterator[None]:
         """Let this thread open connections in the network of the machine."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with Path("/proc/thread-self/ns/net").open("rb") as own, Path(f"/proc/{self._init}/ns/net").open("rb") as there:
-            if libc.setns(there.fileno(), 0):
-                raise OSError(ctypes.get_errno(), "setns")
-            try:
-                yield
-            finally:
-                libc.setns(own.fileno(), 0)
+        with network_of(self._init):
+            yield
 
     def shell(self, script: str, *, check: bool = True, timeout: float = 120, stdin: str | None = None) -> str:
         """Run a shell script on the machine and return its output (see `run`)."""
@@ -204,9 +207,23 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(directory: Path, root: Path, toplevel: Path) -> Iterator[Machine]:
+def network_of(pid: int) -> Iterator[None]:
+    """Let this thread open connections in the network of a process."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open("rb") as own, Path(f"/proc/{pid}/ns/net").open("rb") as there:
+        if libc.setns(there.fileno(), 0):
+            raise OSError(ctypes.get_errno(), "setns")
+        try:
+            yield
+        finally:
+            libc.setns(own.fileno(), 0)
+
+
+@contextlib.contextmanager
+def machine(directory: Path, root: Path, toplevel: Path, outside: Outside | None = None) -> Iterator[Machine]:
     """Boot a machine, and remove it afterwards."""
     made = Machine(directory, root)
+    made.outside = outside
     try:
         made.boot(toplevel)
         yield made

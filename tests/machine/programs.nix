@@ -58,6 +58,8 @@ in
     mkdir -p $out/etc/systemd/system
     cp ${dockerUnit} $out/etc/systemd/system/docker.service
   '';
+  # Nginx's unit takes `kill` from there.
+  coreutils = host "coreutils" prev.coreutils "${fromDebs "coreutils"}\ncp /usr/bin/kill $out/bin/";
   iptables = links "iptables" "1.8.11" [
     "/usr/sbin/iptables"
     "/usr/sbin/ip6tables"
@@ -69,6 +71,10 @@ in
   iproute2 = links "iproute2" "6.15" [ "/usr/sbin/ip" ];
   restic = links "restic" "0.18" [ "/usr/bin/restic" ];
   openssh = links "openssh" "10" [ "/usr/bin/ssh" ];
+  flock = links "flock" "2.41" [ "/usr/bin/flock" ];
+  # NixOS's units get certificates with these two. Debian's minica is another program.
+  lego = make "lego" "4.9" "cp /usr/bin/lego $out/bin/";
+  minica = make "minica" "1.1" "install -m 755 ${./minica.sh} $out/bin/minica";
   dnsmasq = links "dnsmasq" "2.91" [ "/usr/sbin/dnsmasq" ];
 
   # The switch program looks for lib/systemd/systemd; units that Debian lacks are empty.
