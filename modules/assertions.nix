@@ -229,6 +229,14 @@ in
         message = "virtualisation.docker.autoPrune.allVolumes is on, and students' homes are volumes. Write virtualisation.docker.autoPrune.allVolumes = false;";
       }
       {
+        assertion = lib.elem "/run/docker.sock" config.virtualisation.docker.listenOptions;
+        message = ''virtualisation.docker.listenOptions has no /run/docker.sock, where the hub reaches Docker. Write virtualisation.docker.listenOptions = [ "/run/docker.sock" ];'';
+      }
+      {
+        assertion = (docker.userns-remap or "") == "";
+        message = "virtualisation.docker.daemon.settings.userns-remap is set, so students' homes would belong to other users. Remove it.";
+      }
+      {
         assertion = config.virtualisation.docker.daemon.settings.live-restore or false;
         message = "virtualisation.docker.daemon.settings.live-restore is off, so a restart of Docker would end every student's work. Write virtualisation.docker.daemon.settings.live-restore = true;";
       }

@@ -3,6 +3,7 @@
   imports = [
     ./options
     ./assertions.nix
+    ./warnings.nix
     ./settings.nix
     ./hub.nix
     ./proxy.nix

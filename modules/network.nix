@@ -123,5 +123,16 @@ in
       allowedTCPPorts = [ cfg.network.apiPort ] ++ lib.optional hasDomains 53;
       allowedUDPPorts = lib.optional hasDomains 53;
     };
+    # A firewall that also drops what it forwards. The class's own rules say where students' servers may go.
+    networking.firewall.extraForwardRules = lib.mkIf (config.networking.firewall.filterForward or false) ''
+      iifname "${cfg.network.bridge}" accept comment "the rules of the class decide"
+    '';
+
+    # A container could answer as DHCP server and give the machine another route and name server: dhcpcd reads packets
+    # before the firewall does.
+    networking.dhcpcd.denyInterfaces = [
+      cfg.network.bridge
+      "veth*"
+    ];
   };
 }

@@ -28,6 +28,12 @@ let
       [ "127.0.0.1" ]
     else
       [ "0.0.0.0" ] ++ lib.optional hasIPv6 "[::]";
+  # An operator may set the sysctl to another value.
+  isEarly = lib.elem (config.boot.kernel.sysctl."net.ipv4.ip_nonlocal_bind" or 1) [
+    1
+    "1"
+    true
+  ];
   # Port 80 is for redirects and for the HTTP challenge of ACME.
   hasPlain = isTls && (cfg.nginx.port == 443 || cfg.tls.acme.enable);
 in
@@ -123,14 +129,19 @@ in
       };
     };
 
-    systemd.services.nginx.serviceConfig = {
-      # The group of the proxy's sockets.
-      SupplementaryGroups = [ "classroom" ];
-      # One for each of worker_connections, and for files.
-      LimitNOFILE = lib.mkDefault 102400;
+    systemd.services.nginx = {
+      serviceConfig = {
+        # The group of the proxy's sockets.
+        SupplementaryGroups = [ "classroom" ];
+        # One for each of worker_connections, and for files.
+        LimitNOFILE = lib.mkDefault 102400;
+      };
+      wants = lib.mkIf (!isEarly) [ "classroom-network.service" ];
+      after = lib.mkIf (!isEarly) [ "classroom-network.service" ];
     };
 
-    # Nginx may start before Docker has created the bridge with its listen address.
+    # Nginx may start before Docker has created the bridge with its listen address. Nginx cannot ask for IP_FREEBIND on
+    # one socket. With 0 it waits for the bridge, and so for Docker.
     boot.kernel.sysctl."net.ipv4.ip_nonlocal_bind" = lib.mkDefault 1;
 
     security.acme = lib.mkIf cfg.tls.acme.enable {

@@ -12,6 +12,10 @@ from support.waiting import wait_until
 
 FIREWALLS = {
     "nftables": ("{ networking.nftables.enable = true; }", "nftables"),
+    "forwarding filtered": (
+        "{ networking.nftables.enable = true; networking.firewall.filterForward = true; }",
+        "nftables",
+    ),
     "iptables": ("{ networking.nftables.enable = false; }", "firewall"),
     "none": ("{ networking.firewall.enable = false; }", None),
     "without IPv6": ("{ networking.enableIPv6 = false; }", "firewall"),

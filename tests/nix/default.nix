@@ -207,8 +207,18 @@ in
   configuration =
     module: path: lib.getAttrFromPath path (few [ ../hosts/minimal.nix module ]).config;
 
-  # Warnings for minimal.nix with one more module each.
-  warned = lib.mapAttrs (_: module: (machine [ ../hosts/minimal.nix module ]).config.warnings);
+  # What other parts of NixOS know of the class, on minimal.nix with a module.
+  around =
+    module:
+    let
+      inherit (machine [ ../hosts/minimal.nix module ]) config;
+    in
+    {
+      inherit (config) warnings;
+      denied = config.networking.dhcpcd.denyInterfaces;
+      forwarded = config.networking.firewall.extraForwardRules;
+      nginx = config.systemd.services.nginx.after;
+    };
 
   value = module: path: lib.getAttrFromPath path (alone module).config.services.classroom;
 

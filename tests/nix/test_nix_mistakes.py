@@ -169,6 +169,14 @@ ASSERTIONS = {
         ),
         "Put storage.path on a file system of type xfs or ext4.",
     ),
+    "an engine without its socket": (
+        'virtualisation.docker.listenOptions = [ "127.0.0.1:2375" ];',
+        'Write virtualisation.docker.listenOptions = [ "/run/docker.sock" ];',
+    ),
+    "an engine with other users": (
+        'virtualisation.docker.daemon.settings.userns-remap = "default";',
+        "students' homes would belong to other users",
+    ),
     "an engine that takes its containers along": (
         "virtualisation.docker.daemon.settings.live-restore = false;",
         "virtualisation.docker.daemon.settings.live-restore = true;",

@@ -58,11 +58,3 @@ def test_a_list_replaces_the_options_list() -> None:
 def test_a_value_of_a_setting_has_the_options_type() -> None:
     with pytest.raises(NixError, match=r"services.classroom.settings.student.memory.* is not of type"):
         rendered('settings.student.memory = "4 GB";')
-
-
-def test_a_replaced_option_is_a_warning() -> None:
-    module = (
-        'services.classroom = { student.memory = "8G"; settings.student.memory = "4G"; settings.student.cpus = 2; }'
-    )
-    (warning,) = evaluate(f"t.warned {{ replaced.{module}; }}")["replaced"]
-    assert warning.startswith("services.classroom.settings.student.memory replaces")

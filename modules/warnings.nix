@@ -1,0 +1,13 @@
+# Warnings about settings of the machine with which the class runs, but not as its settings say.
+{ config, lib, ... }:
+let
+  cfg = config.services.classroom;
+  docker = config.virtualisation.docker.daemon.settings;
+in
+{
+  config = lib.mkIf cfg.enable {
+    warnings =
+      lib.optional (!(docker.iptables or true) && (cfg.network.internet || cfg.network.allow != [ ]))
+        "virtualisation.docker.daemon.settings.iptables is off, so Docker translates no addresses, and students' servers reach no other network. Remove it, or translate addresses of ${cfg.network.subnet} by networking.nat.";
+  };
+}
