@@ -61,6 +61,7 @@ in
     module
     {
       config.nixpkgs.pkgs = pkgs;
+      config._module.args = { inherit classroom; };
       options.services.classroom = {
         image = lib.mkOption { type = withImage; };
         images = lib.mkOption { type = lib.types.attrsOf withImage; };

@@ -37,6 +37,12 @@ def state(tmp_path: Path) -> Path:
     return folder
 
 
+def roll_back(state: Path) -> upgrade.DatabaseCopy:
+    chosen = upgrade.choose_copy(state)
+    upgrade.roll_back(state, chosen)
+    return chosen
+
+
 def accounts(state: Path) -> list[tuple[object, ...]]:
     query = "SELECT username, hex(password), is_authorized FROM users_info ORDER BY username"
     return sqlite.select_rows(state / "jupyterhub.sqlite", query)
@@ -84,12 +90,12 @@ def test_a_rollback_gives_the_old_hub_its_data(state: Path) -> None:
     upgrade.prepare_database(state)
     authenticator(state).db.close()
     assert upgrade.inspect_database(state).current == upgrade.inspect_database(state).head
-    put_back = upgrade.roll_back(state)
+    put_back = roll_back(state)
     assert put_back.revisions == STOCK
     assert dump(state / "jupyterhub.sqlite") == before
     assert [copy.reason for copy in upgrade.inspect_database(state).copies] == ["rollback", "upgrade"]
     assert upgrade.inspect_database(state).must_migrate
-    forth = upgrade.roll_back(state)
+    forth = roll_back(state)
     assert forth.reason == "rollback", "a second rollback returns to the migrated database"
 
 
@@ -97,11 +103,13 @@ def test_a_database_of_a_newer_version_is_refused_with_the_remedy(state: Path) -
     upgrade.prepare_database(state)
     newer(state, "9999")
     changed = dump(state / "jupyterhub.sqlite")
-    with pytest.raises(ClassroomError, match=r"newer version.*run classroom upgrade rollback to put back the copy of"):
+    with pytest.raises(
+        ClassroomError, match=r"newer version.*restore its copy of .* UTC.*: classroom upgrade rollback$"
+    ):
         upgrade.prepare_database(state)
     assert dump(state / "jupyterhub.sqlite") == changed
     assert not upgrade.inspect_database(state).is_compatible
-    assert upgrade.roll_back(state).revisions == STOCK
+    assert roll_back(state).revisions == STOCK
     assert upgrade.prepare_database(state)
 
 
@@ -126,6 +134,18 @@ def test_a_migration_that_fails_changes_nothing(state: Path, monkeypatch: pytest
     assert [path.name for path in state.iterdir() if "migrating" in path.name] == []
 
 
+def test_the_draft_of_a_killed_migration_is_removed_at_the_next_start_also_without_a_migration(state: Path) -> None:
+    upgrade.prepare_database(state)
+    for name in (
+        ".jupyterhub.sqlite.migrating",
+        ".jupyterhub.sqlite.migrating-journal",
+        "..jupyterhub.sqlite.migrating.7",
+    ):
+        (state / name).write_text("hashes of passwords")
+    assert upgrade.prepare_database(state) is None
+    assert [path.name for path in state.iterdir() if "migrating" in path.name] == []
+
+
 def test_a_migration_does_not_change_the_logging(state: Path) -> None:
     import logging  # noqa: PLC0415 - for this test only
 
@@ -138,7 +158,7 @@ def test_a_new_site_has_nothing_to_migrate(tmp_path: Path) -> None:
     assert upgrade.prepare_database(tmp_path) is None
     assert upgrade.inspect_database(tmp_path).current is None
     with pytest.raises(ClassroomError, match="There is no copy for a rollback"):
-        upgrade.roll_back(tmp_path)
+        upgrade.choose_copy(tmp_path)
 
 
 def test_copies_are_bounded_and_the_last_of_each_form_is_kept(state: Path) -> None:
@@ -155,7 +175,7 @@ def test_copies_are_bounded_and_the_last_of_each_form_is_kept(state: Path) -> No
 def test_the_message_for_a_missing_copy_lists_the_copies(state: Path) -> None:
     made = upgrade.save_copy(state, "rollback")
     with pytest.raises(ClassroomError, match=f"named none.sqlite.*{made.file.name}"):
-        upgrade.roll_back(state, "none.sqlite")
+        upgrade.choose_copy(state, "none.sqlite")
 
 
 def test_a_copy_is_complete_while_others_write(state: Path, tmp_path: Path) -> None:

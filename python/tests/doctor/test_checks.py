@@ -67,7 +67,8 @@ def test_the_engines_settings(info: dict[str, Any], says: list[str], *, wants_gp
         ("classroom backup create /srv/backups/classroom", "docker compose run --rm backup create /backups/classroom"),
         ("classroom backup create", "docker compose run --rm backup create"),
         ("classroom gpus sample", "classroom gpus sample"),
-        ("classroom upgrade status", "docker compose exec hub classroom upgrade status"),
+        ("classroom homes move", "docker compose exec hub classroom homes move"),
+        ("classroom upgrade rollback", "docker compose run --rm hub upgrade rollback"),
         (
             "chmod 600 /var/lib/classroom/secrets/cli-token",
             "docker compose run --rm --entrypoint chmod backup 600 /var/lib/classroom/secrets/cli-token",

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from classroom.cli.output import DEFAULT_SETTINGS, AsJson, SettingsFile, build_table, print_result
+from classroom.doctor import units
 from classroom.hub.liveness import require_stopped_hub
 from classroom.settings.file import load_settings
 from classroom.units import format_bytes
@@ -39,19 +40,33 @@ def rollback(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Restore a copy of the database, for the version it fits. The hub must be stopped; homes are not changed."""
-    from classroom.db.upgrade import roll_back  # noqa: PLC0415 - as above
+    """Restore a copy of the database, for the version it fits. Homes are not changed.
+
+    Stop a hub that runs. A hub that refuses the database needs no stop: it
+    starts by itself afterwards.
+    """
+    from classroom.db.upgrade import choose_copy, inspect_database, roll_back  # noqa: PLC0415 - as above
 
     settings = load_settings(settings_file)
-    require_stopped_hub(settings, "to put a copy back")
+    require_stopped_hub(settings, "to restore a copy")
+    chosen = choose_copy(settings.paths.state, copy or None)
     if not yes:
-        typer.confirm("Accounts and passwords go back to what they were then. Continue?", abort=True, err=True)
-    restored = roll_back(settings.paths.state, copy or None)
+        question = f"Accounts and passwords go back to those of {chosen.made:%Y-%m-%d %H:%M} UTC. Continue?"
+        typer.confirm(question, abort=True, err=True)
+    roll_back(settings.paths.state, chosen)
     text = (
-        f"The database is that of {restored.made:%Y-%m-%d %H:%M} UTC again ({restored.revisions}); the current one was "
-        "kept as a copy.\nInstall the version that fits it and start the hub: a newer version would migrate it again."
+        f"The database is that of {chosen.made:%Y-%m-%d %H:%M} UTC again ({chosen.revisions}). The one from before is "
+        f"a copy now.\n{_next_step(inspect_database(settings.paths.state))}"
     )
-    print_result(Text(text), _copy_data(restored), as_json=as_json)
+    print_result(Text(text), _copy_data(chosen), as_json=as_json)
+
+
+def _next_step(status: DatabaseStatus) -> str:
+    if status.current != status.head:
+        return "Install the version that fits it, then start the hub. The installed version would migrate it again."
+    if units.prop("classroom-hub", "ActiveState") in {"active", "activating"}:
+        return "The hub starts by itself within seconds."
+    return f"Start the hub: {units.operator_command(units.restart('classroom-hub', 'classroom hub'))}"
 
 
 def _status_table(status: DatabaseStatus) -> RenderableType:
@@ -60,8 +75,8 @@ def _status_table(status: DatabaseStatus) -> RenderableType:
         text = "There is no database yet: the hub creates it."
     elif not status.is_compatible:
         text = (
-            f"The database ({status.current}) belongs to a newer version than the installed one ({status.head}): "
-            "install that version again, or run: classroom upgrade rollback"
+            f"The database ({status.current}) is of a newer version than the installed one ({status.head}): install "
+            "that version again, or restore a copy: " + units.operator_command("classroom upgrade rollback")
         )
     elif status.must_migrate:
         text = (

@@ -105,6 +105,7 @@ def prepare_database(state: Path) -> DatabaseCopy | None:
         ClassroomError: the database is of a newer version, or the migration failed; nothing has changed then.
     """
     file = sqlite.database_file(state)
+    _remove_drafts(file)  # of a killed hub, perhaps of another version
     if not file.exists():
         return None
     current = sqlite.read_revisions(file)
@@ -119,9 +120,13 @@ def prepare_database(state: Path) -> DatabaseCopy | None:
         _migrate(draft)
         sqlite.replace_database(draft, file)
     finally:
-        for leftover in file.parent.glob(f"{draft.name}*"):
-            leftover.unlink()
+        _remove_drafts(file)
     return copy
+
+
+def _remove_drafts(file: Path) -> None:
+    for draft in file.parent.glob(f"*.{file.name}.migrating*"):
+        draft.unlink()
 
 
 def save_copy(state: Path, reason: str) -> DatabaseCopy:
@@ -159,8 +164,8 @@ def list_copies(state: Path) -> tuple[DatabaseCopy, ...]:
     return tuple(_describe(file) for file in files)
 
 
-def roll_back(state: Path, name: str | None = None) -> DatabaseCopy:
-    """Replace the database of a stopped hub by one of its copies, after copying the current one.
+def choose_copy(state: Path, name: str | None = None) -> DatabaseCopy:
+    """Return the copy of the database that a rollback restores.
 
     Args:
         state: the state directory.
@@ -181,6 +186,15 @@ def roll_back(state: Path, name: str | None = None) -> DatabaseCopy:
             f"There is no copy{f' named {name}' if name else ''} for a rollback (copies: {names}); "
             "the accounts are in the backups too: classroom backup list"
         )
+    return chosen
+
+
+def roll_back(state: Path, chosen: DatabaseCopy) -> None:
+    """Replace the database of a hub that does not run by one of its copies, after copying the current one.
+
+    Raises:
+        ClassroomError: there is no room for it.
+    """
     with tempfile.TemporaryDirectory(dir=state) as directory:
         # Saving the current database may remove the chosen copy as surplus.
         draft = Path(directory) / chosen.file.name
@@ -188,7 +202,6 @@ def roll_back(state: Path, name: str | None = None) -> DatabaseCopy:
         if sqlite.database_file(state).exists():
             save_copy(state, "rollback")
         sqlite.replace_database(draft, sqlite.database_file(state))
-    return chosen
 
 
 def _default_copy(status: DatabaseStatus, copies: Sequence[DatabaseCopy]) -> DatabaseCopy | None:
@@ -204,13 +217,13 @@ def _newest_compatible(copies: Sequence[DatabaseCopy]) -> DatabaseCopy | None:
 def _newer_version(current: Revisions, copies: Sequence[DatabaseCopy]) -> ClassroomError:
     copy = _newest_compatible(copies)
     remedy = (
-        f"run classroom upgrade rollback to put back the copy of {copy.made:%Y-%m-%d %H:%M} UTC"
+        f"restore its copy of {copy.made:%Y-%m-%d %H:%M} UTC, without later changes: classroom upgrade rollback"
         if copy
-        else "restore a backup of that time: classroom backup list"
+        else "restore a backup from before: classroom backup list"
     )
     return ClassroomError(
-        f"The database ({current}) is of a newer version than this one (JupyterHub {version('jupyterhub')}): install "
-        f"the newer version again, or {remedy}; accounts made since then are not in it."
+        f"The database ({current}) is of a newer version than the installed one ({_head()}): install that version "
+        f"again, or {remedy}"
     )
 
 

@@ -63,7 +63,8 @@ def check_database(state: Path) -> Iterable[Finding]:
         yield wrong(DATABASE, f"{file} does not exist. The hub creates it at its first start.", start)
         return
     if not upgrade.is_compatible(sqlite.read_revisions(file)):
-        yield wrong(DATABASE, "It belongs to a newer version than the installed one.", "classroom upgrade status")
+        says = "It is of a newer version than the installed one: install that version again, or restore a copy."
+        yield wrong(DATABASE, says, "classroom upgrade rollback")
         return
     (result,) = sqlite.select_rows(file, "PRAGMA quick_check(1)")[0]
     if result != "ok":

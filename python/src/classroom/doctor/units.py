@@ -30,6 +30,8 @@ _COMPOSE = (
     ("classroom network up(.*)", r"docker compose restart network\1"),
     ("classroom backup create /srv/backups/classroom", "docker compose run --rm backup create /backups/classroom"),
     ("classroom backup (.*)", r"docker compose run --rm backup \1"),
+    # A container that starts again and again runs no other command.
+    ("classroom (upgrade .*)", r"docker compose run --rm hub \1"),
     ("(classroom (?!gpus (?:sample|mps)$).*)", r"docker compose exec hub \1"),
     ("(chmod|chown|rm) (.*/var/lib/classroom.*)", r"docker compose run --rm --entrypoint \1 backup \2"),
     ("journalctl -b -e -u classroom-(.*)", r"docker compose logs \1"),
