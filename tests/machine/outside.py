@@ -132,8 +132,9 @@ class Outside:
         return done.stdout
 
     def curl(self, *options: str) -> str:
-        """Return the output of curl, which trusts the ACME server's certificates; empty without an answer."""
-        return self.run("curl", "-s", "--max-time", "10", "--cacert", self.acme.root, *options, check=False)
+        """Return the output of curl, which trusts certificates of the ACME server only; empty without an answer."""
+        root = self.acme.root if self.acme.root.exists() else self.acme.authority
+        return self.run("curl", "-s", "--max-time", "10", "--cacert", root, *options, check=False)
 
     def enter(self) -> list[str]:
         """Return the beginning of a command line that runs a command there."""
