@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from images.student import debian
-from images.student.build import Plan, build, wheel_tags
+from images.student.build import Plan, build, make_base, wheel_tags
 from images.student.common import ImageError, locked
 from images.student.docker import Docker
 from images.student.wheels import download
@@ -38,6 +38,10 @@ def _wheels(options: argparse.Namespace) -> None:
 
 def _key(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{Plan('', options.base_image).key}\n")
+
+
+def _base(_: argparse.Namespace) -> None:
+    make_base(Plan("", None))
 
 
 def _root(options: argparse.Namespace) -> None:
@@ -77,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     content.add_argument("--base-image", metavar="IMAGE", help="as for the image")
     content.set_defaults(act=_key)
+    base = commands.add_parser(
+        "base",
+        help="make the Debian that the image is built on",
+        description="Makes the Debian that the image is built on, in the cache, for a later `image`.",
+    )
+    base.set_defaults(act=_base)
     wheels = commands.add_parser(
         "wheels",
         help="download packages for the image's Python",

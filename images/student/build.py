@@ -107,11 +107,27 @@ def wheel_tags(docker: Docker, image: str, lock: Path) -> dict[str, Any]:
     return tags
 
 
+def make_base(plan: Plan) -> Path:
+    """Return the root file system of the Debian that the image is built on; create it if necessary.
+
+    Raises:
+        ImageError: it cannot be made.
+    """
+    root = _base_root(plan)
+    with locked(root.name):
+        if not root.exists():
+            debian.make_root(root, _PACKAGES.read_text(encoding="ascii").split())
+            remove_others(root)
+    return root
+
+
+def _base_root(plan: Plan) -> Path:
+    return cache_directory() / f"student-{plan.base_key}"
+
+
 def _import_base(plan: Plan, docker: Docker, report: Callable[[int, int, str], None]) -> None:
-    root = cache_directory() / f"student-{plan.base_key}"
-    if not root.exists():
+    if not _base_root(plan).exists():
         report(1, STEPS, f"making Debian {debian.SUITE}")
-        debian.make_root(root, _PACKAGES.read_text(encoding="ascii").split())
-        remove_others(root)
+    root = make_base(plan)
     report(1, STEPS, f"loading Debian {debian.SUITE} into the engine")
     docker.import_root(root, _BASE, plan.base_key)

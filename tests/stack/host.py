@@ -166,6 +166,15 @@ def _start_holder(
         )
 
 
+def _roots() -> Path:
+    """Return the engine's root; the Debian of the students' image is made meanwhile if the image has to be made."""
+    with ThreadPoolExecutor() as pool:
+        root = pool.submit(roots.engine_root)
+        if templates.find(templates.image_content()) is None:
+            run([*_IMAGES, "base"], environment={"PYTHONPATH": str(REPOSITORY)})
+        return root.result()
+
+
 def _template(root: Path) -> Path:
     """Return an engine's data with the students' image; it is created again only when the image's content changes.
 
@@ -214,7 +223,7 @@ def stack(*, parts: Sequence[str] = PARTS, packages: Sequence[str] = (), keep: b
     """
     if reasons := missing():
         raise StackError("\n".join(reasons))
-    root = roots.engine_root()
+    root = _roots()
     with locked("stacks"):
         for layout in Layout.all():
             if layout.stale:
