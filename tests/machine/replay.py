@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from images.student.common import cache_directory, key, locked, remove_others, run
 from machine.record import DIRECTIVES, LINKS, PROGRAMS, RECORD, recorded
 from machine.roots import unpack_package
-from nix.evaluation import REPOSITORY
 from nix.image_build import PROXY, node_program
+from stack import hub_packages
 from stack.roots import engine_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LOCK = REPOSITORY / "python/locks/hub.txt"
-_SOURCES = {"onetimepass"}
-"""Packages of the lock that have no wheel; they have no compiled part."""
 TOPLEVEL = Path("/nix/store/recorded")
 """What stands on the machine for a NixOS system."""
 _SCRIPTS = {
@@ -46,7 +39,7 @@ def recorded_root(directory: Path) -> Iterator[Path]:
     changes, work, tree = (directory / name for name in ("changes", "work", "tree"))
     for place in (changes, work, tree):
         place.mkdir()
-    layers = f"lowerdir={_hub_packages(root)}:{root},upperdir={changes},workdir={work}"
+    layers = f"lowerdir={hub_packages.layer(root)}:{root},upperdir={changes},workdir={work}"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, tree], check=True)
     try:
         _install_class(tree)
@@ -57,62 +50,11 @@ def recorded_root(directory: Path) -> Iterator[Path]:
         subprocess.run(["umount", tree], check=False)
 
 
-def _site(root: Path) -> Path:
-    """Return the directory, relative to a root, for packages of its Python that are not Debian's."""
-    (version,) = (path.name for path in (root / "usr/lib").glob("python3.*"))
-    return Path("usr/local/lib") / version / "dist-packages"
-
-
-def _hub_packages(root: Path) -> Path:
-    """Return a layer with the hub's packages for the Python of a root; create it if necessary (half a minute)."""
-    site = _site(root)
-    layer = cache_directory() / f"hub-packages-{key([_LOCK.read_text(encoding='utf-8'), str(site), root.name], {})}"
-    with locked("hub-packages"):
-        if not layer.exists():
-            partial = layer.with_name(layer.name + ".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            _pip_install(partial / site, site.parent.name.removeprefix("python"))
-            _compile(root, partial / site)
-            partial.rename(layer)
-            remove_others(layer)
-    return layer
-
-
-def _pip_install(target: Path, version: str) -> None:
-    """Install the packages of the lock for another Python, by the pip of this one."""
-    lines = re.split(r"\n(?=\S)", _LOCK.read_text(encoding="utf-8"))
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--no-compile", "--root-user-action=ignore", "--require-hashes", f"--target={target}"]
-    with tempfile.TemporaryDirectory() as directory:
-        for name, options in (("wheels", _wheel_options(version)), ("sources", [])):
-            lock = Path(directory) / name
-            chosen = [line for line in lines if (line.partition("==")[0] in _SOURCES) == (name == "sources")]
-            lock.write_text("\n".join(chosen), encoding="utf-8")
-            run([*command, *options, f"--requirement={lock}"], failure="pip could not install the hub's packages")
-
-
-def _wheel_options(version: str) -> list[str]:
-    """Return pip's options for wheels that fit a Python of Debian, such as 3.13."""
-    # Debian 13's C library is 2.41.
-    platforms = [f"manylinux_2_{number}_{platform.machine()}" for number in range(41, 4, -1)]
-    return [
-        *("--only-binary=:all:", "--implementation=cp", f"--python-version={version}"),
-        *(f"--abi={abi}" for abi in (f"cp{version.replace('.', '')}", "abi3", "none")),
-        *(f"--platform={name}" for name in (*platforms, f"manylinux2014_{platform.machine()}")),
-    ]
-
-
-def _compile(root: Path, packages: Path) -> None:
-    """Compile packages for the Python of a root, so that no process of the machine has to."""
-    script = 'mount --bind "$1" "$2/mnt"; exec chroot "$2" python3 -m compileall -q -j2 -s /mnt -p "/$3" /mnt'
-    command = ["unshare", "--mount", "sh", "-euc", script, "sh", str(packages), str(root), str(_site(root))]
-    # A package may have a file for another version of Python.
-    subprocess.run(command, check=False)
-
-
 def _install_class(tree: Path) -> None:
-    unpack_package(tree / _site(tree))
-    subprocess.run(["chroot", tree, "python3", "-m", "compileall", "-q", f"/{_site(tree)}/classroom"], check=True)
+    unpack_package(tree / hub_packages.site(tree))
+    subprocess.run(
+        ["chroot", tree, "python3", "-m", "compileall", "-q", f"/{hub_packages.site(tree)}/classroom"], check=True
+    )
     shutil.copytree(PROXY / "node_modules", tree / "opt/proxy/node_modules", symlinks=True)
     shutil.copy(node_program(), tree / "opt/proxy/node")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from images.student.common import cache_directory, locked
-from stack import deployment, roots, templates
+from stack import deployment, hub_packages, roots, templates
 from stack.common import PYTHON_PATH, REPOSITORY, StackError, run, search_path
 from stack.control import ask
 from stack.layout import Layout
@@ -167,12 +167,18 @@ def _start_holder(
 
 
 def _roots() -> Path:
-    """Return the engine's root; the Debian of the students' image is made meanwhile if the image has to be made."""
+    """Return the engine's root. Other parts of the cache, which need the network, are made meanwhile if necessary."""
     with ThreadPoolExecutor() as pool:
-        root = pool.submit(roots.engine_root)
+        making = pool.submit(roots.engine_root)
         if templates.find(templates.image_content()) is None:
             run([*_IMAGES, "base"], environment={"PYTHONPATH": str(REPOSITORY)})
-        return root.result()
+        root = making.result()
+    try:
+        hub_packages.layer(root)
+    except StackError as error:
+        # One test needs them, and says so.
+        sys.stderr.write(f"{error}\n")
+    return root
 
 
 def _template(root: Path) -> Path:
