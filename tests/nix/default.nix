@@ -104,6 +104,19 @@ in
 {
   inherit machine evalConfig;
   release = lib.trivial.release;
+  # Directories that systemd keeps for the class's units, on the host that has most of them.
+  kept = lib.unique (
+    lib.concatLists (
+      lib.mapAttrsToList (
+        name: unit:
+        lib.optionals (lib.hasPrefix "classroom-" name) (
+          map (path: "/var/lib/${path}") (lib.toList (unit.serviceConfig.StateDirectory or [ ]))
+          ++ map (path: "/var/cache/${path}") (lib.toList (unit.serviceConfig.CacheDirectory or [ ]))
+        )
+      ) hosts.everything.config.systemd.services
+    )
+  );
+
   toplevels = lib.mapAttrs (_: host: host.config.system.build.toplevel.drvPath) hosts;
   warnings = lib.mapAttrs (_: host: host.config.warnings) hosts;
   hostFailures = lib.mapAttrs (_: failures) hosts;

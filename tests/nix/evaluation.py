@@ -46,7 +46,9 @@ def evaluate(expression: str, **arguments: str) -> Any:
         NixError: it does not evaluate.
     """
     text = f"let t = import {HERE} {{ }}; in {expression}"
-    options = [part for name, value in arguments.items() for part in ("--arg", name, value)]
+    # Reading an option of the module must not build anything.
+    options = ["--option", "allow-import-from-derivation", "false"]
+    options += [part for name, value in arguments.items() for part in ("--arg", name, value)]
     return json.loads(run(["nix-instantiate", "--eval", "--strict", "--json", *options, "--expr", text]))
 
 
