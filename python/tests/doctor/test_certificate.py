@@ -67,6 +67,54 @@ def test_a_temporary_certificate_of_nixos_is_wrong_with_acme_alone() -> None:
     assert certificate.inspect_certificate(shown, "hub.example.org", NOW).state is State.OK
 
 
+_LEGO = """\
+2026/11/28 06:57:35 [INFO] [hub.example.org] acme: Trying to solve HTTP-01
+2026/11/28 06:57:41 Could not obtain certificates:
+\terror: one or more domains had a problem:
+[hub.example.org] {}
+Failed to fetch certificates. This may mean your DNS records are set up incorrectly.
+"""
+
+
+@pytest.mark.parametrize(
+    ("journal", "reason"),
+    [
+        pytest.param(
+            _LEGO.format(
+                "acme: error: 400 :: urn:ietf:params:acme:error:connection :: Get "
+                '"http://hub.example.org:80/.well-known/acme-challenge/aO": dial tcp 203.0.113.99:80: no route to host'
+            ),
+            "dial tcp 203.0.113.99:80: no route to host",
+            id="elsewhere",
+        ),
+        pytest.param(
+            _LEGO.format(
+                "invalid authorization: acme: error: 400 :: urn:ietf:params:acme:error:dns :: DNS problem: NXDOMAIN "
+                "looking up A for hub.example.org - check that a DNS record exists for this domain"
+            ),
+            "DNS problem: NXDOMAIN looking up A for hub.example.org - check that a DNS record exists for this domain",
+            id="no_record",
+        ),
+        pytest.param(
+            "2026/11/28 06:57:48 Could not create client: get directory at 'https://acme.example.org/dir': "
+            'Get "https://acme.example.org/dir": dial tcp 192.0.2.2:443: connect: connection refused\n',
+            "get directory at 'https://acme.example.org/dir': dial tcp 192.0.2.2:443: connect: connection refused",
+            id="no_server",
+        ),
+        pytest.param(_LEGO.format("one") + _LEGO.format("two."), "two", id="the_last_one"),
+        pytest.param("Started acme-hub.example.org.service.\n", "", id="none"),
+    ],
+)
+def test_the_reason_of_a_failed_try_is_the_programs_own(journal: str, reason: str) -> None:
+    assert certificate.acme_failure(journal) == reason
+
+
+def test_a_failed_renewal_gives_its_reason() -> None:
+    soon = made("hub.example.org", 5)
+    found = certificate.inspect_certificate(soon, "hub.example.org", NOW, "acme-hub.example.org", "no route to host")
+    assert found.message.endswith("in 5 days. The last try failed: no route to host.")
+
+
 def tls_context(folder: Path, asked: list[str | None]) -> ssl.SSLContext:
     """Return the context of a server that presents one certificate for every name and records the requested names."""
     key = KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 ABOUT = "certificate"
 _SOON = timedelta(days=14)  # ACME renews a month before the end
 _TIMEOUT = 4  # seconds
+# lego's lines for a domain that failed, and for a server that did not answer.
+_FAILURE = re.compile(r"^(?:\[[^\]]+\] |\S+ \S+ Could not create client: )(.+)$", re.MULTILINE)
+# What a sentence for an operator does not need: the error's number and type (RFC 8555, 6.7), and the address.
+_DETAIL = re.compile(r"^(?:invalid authorization: )?acme: error: \d+ :: urn:\S+ :: |[gG]et \"[^\"]*\": ")
+_LONGEST = 200  # characters
 
 
 def check_certificate(external_url: str, address: str = "127.0.0.1", now: datetime | None = None) -> Iterable[Finding]:
@@ -36,7 +42,9 @@ def check_certificate(external_url: str, address: str = "127.0.0.1", now: dateti
     except OSError as error:
         yield wrong(ABOUT, f"No TLS with Nginx ({reason(error)}).", "journalctl -b -e -u nginx")
         return
-    yield inspect_certificate(certificate, parts.hostname, now or datetime.now(UTC), acme_unit(parts.hostname))
+    unit = acme_unit(parts.hostname)
+    failure = _last_failure(unit) if unit else ""
+    yield inspect_certificate(certificate, parts.hostname, now or datetime.now(UTC), unit, failure)
 
 
 def acme_unit(host: str) -> str | None:
@@ -46,7 +54,15 @@ def acme_unit(host: str) -> str | None:
     return next((name for name in names if units.prop(name, "LoadState") == "loaded"), None)
 
 
-def inspect_certificate(certificate: x509.Certificate, host: str, now: datetime, unit: str | None = None) -> Finding:
+def acme_failure(journal: str) -> str:
+    """Return why lego got no certificate, from the journal of its unit; empty if it does not say."""
+    reasons = _FAILURE.findall(journal)
+    return _DETAIL.sub("", reasons[-1])[:_LONGEST].rstrip(".") if reasons else ""
+
+
+def inspect_certificate(
+    certificate: x509.Certificate, host: str, now: datetime, unit: str | None = None, failure: str = ""
+) -> Finding:
     """Return the finding on the name and the expiry of a certificate.
 
     Args:
@@ -54,20 +70,22 @@ def inspect_certificate(certificate: x509.Certificate, host: str, now: datetime,
         host: the class's name.
         now: the current time.
         unit: gets the certificate by ACME; None if the operator brings it.
+        failure: why its last try failed.
     """
     end = certificate.not_valid_after_utc
     renew = f"systemctl restart {unit}" if unit else "renew the certificate; systemctl reload nginx"
+    last = f" The last try failed: {failure}." if failure else ""
     names = _names(certificate)
     if unit and _is_temporary(certificate):
-        return wrong(ABOUT, "It is NixOS's own until ACME brings one: browsers refuse the site.", renew)
+        return wrong(ABOUT, f"It is NixOS's own until ACME brings one: browsers refuse the site.{last}", renew)
     if end <= now:
-        return wrong(ABOUT, f"It has expired on {end:%Y-%m-%d}: browsers refuse the site.", renew)
+        return wrong(ABOUT, f"It has expired on {end:%Y-%m-%d}: browsers refuse the site.{last}", renew)
     if certificate.not_valid_before_utc > now:
         return wrong(ABOUT, f"It is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC.", renew)
     if not any(_is_for(name, host) for name in names):
-        return wrong(ABOUT, f"It is for {', '.join(names) or 'nobody'} and not for {host}.", renew)
+        return wrong(ABOUT, f"It is for {', '.join(names) or 'nobody'} and not for {host}.{last}", renew)
     if end - now < _SOON:
-        return warning(ABOUT, f"It expires on {end:%Y-%m-%d}, in {(end - now).days} days.", renew)
+        return warning(ABOUT, f"It expires on {end:%Y-%m-%d}, in {(end - now).days} days.{last}", renew)
     return ok(ABOUT, f"It is for {host} and lasts until {end:%Y-%m-%d}.")
 
 
@@ -78,6 +96,11 @@ def _refused(host: str) -> Finding:
     if acme_unit(host):
         return wrong(ABOUT, "Nginx does not listen for TLS.", "journalctl -b -e -u nginx")
     return ok(ABOUT, "TLS does not end on this machine: a tunnel or another server has the certificate.")
+
+
+def _last_failure(unit: str) -> str:
+    """Return why the last try of a unit failed; empty if it did not."""
+    return acme_failure(units.journal(unit)) if units.prop(unit, "Result") not in {"", "success"} else ""
 
 
 def _is_temporary(certificate: x509.Certificate) -> bool:

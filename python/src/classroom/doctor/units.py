@@ -64,6 +64,13 @@ def main_pid(unit: str) -> int | None:
     return int(prop(unit, "MainPID") or 0) or None
 
 
+def journal(unit: str, lines: int = 100) -> str:
+    """Return the last lines that a unit wrote since the boot; empty where systemd does not run."""
+    if not is_systemd_running():
+        return ""
+    return _call("journalctl", "--no-pager", "--boot", "--output=cat", f"--lines={lines}", f"--unit={unit}")
+
+
 def in_container() -> bool:
     """Return whether this process runs in a container of Docker Compose, which sees little of the machine."""
     return _CONTAINER in os.environ
@@ -100,7 +107,11 @@ def inspect_units(listed: str) -> Iterable[Finding]:
 
 def call_systemctl(*words: str) -> str:
     """Return the output of systemctl; empty if it fails."""
+    return _call("systemctl", "--no-pager", *words)
+
+
+def _call(*command: str) -> str:
     try:
-        return process.run(["systemctl", "--no-pager", *words], check=False, timeout=_TIMEOUT).stdout
+        return process.run(command, check=False, timeout=_TIMEOUT).stdout
     except ClassroomError:
         return ""
