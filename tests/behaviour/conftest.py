@@ -4,6 +4,10 @@
 password is possible too; it is then changed to the same with `CHANGED` at its end. `CLASSROOM_SERVER` is the command
 that reaches the server; tests that need it are skipped where it is not set. `CLASSROOM_OUTSIDE` is a JSON object with
 addresses outside the server that answer on port 80, by their kind.
+
+`python -m stack ctl --help` lists the verbs of CLASSROOM_SERVER. `CLASSROOM_ROOT` is where the tests' own process sees
+the root directory of the server, `/` unless set. `CLASSROOM_FIXED` is a JSON object of what tests cannot change there,
+and why: `nginx.conf` (it does not follow settings.json), `daemon.json`, or `prune` (units make again what was pruned).
 """
 
 from __future__ import annotations
@@ -36,6 +40,13 @@ if TYPE_CHECKING:
 CHANGED = "-changed-by-tests"
 FIGURES = pytest.StashKey[list[str]]()
 CONTEXTS: pytest.StashKey[list[BrowserContext]] = pytest.StashKey()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    fixed: dict[str, str] = json.loads(os.environ.get("CLASSROOM_FIXED", "{}"))
+    for mark in item.iter_markers("needs"):
+        if reason := fixed.get(mark.args[0]):
+            pytest.skip(f"{mark.args[0]} cannot be changed here: {reason}")
 
 
 class Server(Protocol):

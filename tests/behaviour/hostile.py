@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import httpx
 
+from behaviour.deployment import as_seen_here, read_settings
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -77,8 +79,8 @@ class HostileServer:
         self.requests: list[tuple[str, str, str]] = []
         self.reports: list[dict[str, object]] = []
         self.page = ATTACK.replace("HUB", hub)
-        settings = json.loads(verb("exec", "cat", verb("settings").strip()))
-        socket = settings["proxy"]["api"].removeprefix("unix:")
+        settings = read_settings(verb)
+        socket = str(as_seen_here(settings["proxy"]["api"]))
         token = verb("exec", "cat", f"{settings['paths']['state']}/secrets/proxy-token").strip()
         self._api = httpx.Client(
             transport=httpx.HTTPTransport(uds=socket),

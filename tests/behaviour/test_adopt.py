@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from behaviour.compose_project import BATTERY, COLOGNE, LONG, ComposeProject
+from behaviour.deployment import student_image, working_directory
 from behaviour.people import Visitor, api, is_waiting, page_messages
 from behaviour.servers import Server
 from behaviour.terminal import Done, Terminal
@@ -36,7 +37,7 @@ FILES = {
 @pytest.fixture(scope="module")
 def folder(server: Verb) -> Iterator[str]:
     """Return a directory that the server's engine can mount."""
-    made = f"{server('settings').strip().rpartition('/')[0]}/project-{MARK}"
+    made = f"{working_directory(server)}/project-{MARK}"
     yield made
     server("exec", "rm", "-rf", made)
 
@@ -154,8 +155,8 @@ def test_a_run_that_is_killed_can_be_repeated(
     assert done.returncode == 0, done.stderr
     assert filling_containers(server) == []
     home = f"classroom-home-{bob}"
-    assert list_home(server, terminal, home) == ["Welcome.ipynb", "work"]
-    assert list_home(server, terminal, home, "work") == ["big.bin", "last.txt"]
+    assert list_home(server, home) == ["Welcome.ipynb", "work"]
+    assert list_home(server, home, "work") == ["big.bin", "last.txt"]
     enter(url, bob, LONG).visitor.web.close()
 
     # The record as a run leaves it that was killed right before its end.
@@ -166,9 +167,7 @@ def test_a_run_that_is_killed_can_be_repeated(
 
 
 def test_a_running_project_is_not_copied(server: Verb, terminal: Terminal, project: ComposeProject) -> None:
-    image = (
-        json.loads(server("exec", "cat", terminal.settings)).get("student", {}).get("image", "classroom-student:latest")
-    )
+    image = student_image(server)
     mount = f"{project.folder}/data/student-notebooks:/home"
     name = f"jupyterhub-{MARK}"
     waits = ["/opt/classroom/bin/python", "-c", "import time; time.sleep(600)"]
@@ -209,10 +208,9 @@ def record(server: Verb, terminal: Terminal, name: str, forget: str = "") -> dic
     return found
 
 
-def list_home(server: Verb, terminal: Terminal, home: str, below: str = ".") -> list[str]:
+def list_home(server: Verb, home: str, below: str = ".") -> list[str]:
     """Return the names in a home that is a volume."""
-    settings = json.loads(server("exec", "cat", terminal.settings))
-    image = settings.get("student", {}).get("image", "classroom-student:latest")
+    image = student_image(server)
     program = f"import os; print('\\n'.join(sorted(os.listdir({below!r}))))"
     run = ["docker", "run", "--rm", "--network", "none", "-v", f"{home}:/home/jovyan", "-w", "/home/jovyan", image]
     return server(*run, "/opt/classroom/bin/python", "-c", program).split()

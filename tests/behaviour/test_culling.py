@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from behaviour.deployment import student_image
 from behaviour.people import log_in
 from behaviour.servers import CodeError, Kernel, Server
 from support.waiting import assert_stays, wait_until
@@ -51,7 +52,7 @@ def _make_foreign_image(server: Callable[..., str]) -> None:
     script = (
         "rm -r /opt/classroom/lib/python3/site-packages/classroom*; find / -xdev -name classroom-packages.pth -delete"
     )
-    made = server("docker", "create", "--user=0", "classroom-student:latest", "sh", "-c", script).strip()
+    made = server("docker", "create", "--user=0", student_image(server), "sh", "-c", script).strip()
     server("docker", "start", "--attach", made)
     changes = ("CMD jupyterhub-singleuser", "USER 1000:100", "LABEL org.classroom.version= org.classroom.key=")
     server("docker", "commit", *(f"--change={change}" for change in changes), made, FOREIGN)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from behaviour.deployment import working_directory
 from behaviour.servers import Server
 
 Verb = Callable[..., str]
@@ -114,7 +115,11 @@ HARM = {
     "no bridge": ("docker network rm classroom", "class bridge", "no server can start"),
     "an open secret": ('chmod 644 "$STATE/secrets/cli-token"', "secrets", "Others can read"),
     "somebody else's secret": ('chown 1 "$STATE/secrets/crypt-key"', "secrets", "does not belong to the hub's user"),
-    "an open database": ('chmod 755 "$STATE"', "secrets", "the hashes of their passwords"),
+    "an open database": (
+        'chmod 755 "$STATE"; chmod 644 "$STATE/jupyterhub.sqlite"',
+        "secrets",
+        "the hashes of their passwords",
+    ),
 }
 
 
@@ -146,8 +151,9 @@ def test_changed_parts_are_found_and_the_command_fixes_them(harms: tuple[str, ..
     assert set(doctor.wrong()) <= OF_THE_MACHINE
 
 
+@pytest.mark.needs("nginx.conf")
 def test_an_nginx_without_websockets_is_found(doctor: Doctor) -> None:
-    folder = doctor.sh('dirname "$1"', doctor.settings).strip()
+    folder = working_directory(doctor.server)
     reload = (
         'sed -i \'/proxy_set_header Upgrade/d\' "$1/nginx/server.conf"; kill -HUP "$(cat "$1/nginx-run/nginx.pid")"'
     )
@@ -162,8 +168,9 @@ def test_an_nginx_without_websockets_is_found(doctor: Doctor) -> None:
         doctor.server("restart", "nginx")
 
 
+@pytest.mark.needs("daemon.json")
 def test_an_engine_whose_restart_would_end_students_work_is_found(doctor: Doctor) -> None:
-    file = doctor.sh('echo "$(dirname "$1")/daemon.json"', doctor.settings).strip()
+    file = f"{working_directory(doctor.server)}/daemon.json"
     doctor.sh('cp -p "$1" "$1.before"; sed -i \'s/"live-restore": true/"live-restore": false/\' "$1"', file)
     reload = 'kill -HUP "$(pgrep -f "dockerd --config-file $1")"'
     try:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from websockets.exceptions import ConnectionClosed
 
 from behaviour.containers import identifier
+from behaviour.deployment import student_image
 from behaviour.people import Visitor, api, log_in
 from behaviour.servers import CodeError, Server
 from behaviour.terminal import Terminal
@@ -136,7 +137,7 @@ def test_the_log_of_a_start_that_failed_can_be_read_and_ends_with_the_account(
     terminal: Terminal,
 ) -> None:
     image = f"classroom-fails:{MARK}"
-    made = server("docker", "create", "classroom-student:latest").strip()
+    made = server("docker", "create", student_image(server)).strip()
     server("docker", "commit", f"--change=CMD {failing(MARK)}", made, image)
     server("docker", "rm", made)
     reload({"student": {"image": image}})

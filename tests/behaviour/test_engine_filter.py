@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +15,7 @@ import pytest
 from docker.types import HostConfig, Mount
 
 from behaviour import containers
+from behaviour.deployment import as_seen_here, read_settings
 from behaviour.servers import Server
 from classroom.docker.client import API_VERSION
 from classroom.docker.container import HOME
@@ -31,16 +30,22 @@ REFUSED = 403
 
 @pytest.fixture(scope="module")
 def settings(server: Verb) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(server("exec", "cat", server("settings").strip()))
-    if not Path(found["docker"].get("filter", "")).is_socket():
+    found = read_settings(server)
+    if not as_seen_here(found["docker"].get("filter", "")).is_socket():
         pytest.skip("the filter's socket is on another machine")
     return found
+
+
+def _connect(socket: str) -> docker.APIClient:
+    return docker.APIClient(base_url=f"unix://{as_seen_here(socket)}", version=API_VERSION, timeout=30)
 
 
 @pytest.fixture(scope="module")
 def hub(settings: dict[str, Any]) -> Iterator[docker.APIClient]:
     """Return the engine as the hub reaches it."""
-    client = docker.APIClient(base_url=f"unix://{settings['docker']['filter']}", version=API_VERSION, timeout=30)
+    client = docker.APIClient(
+        base_url=f"unix://{as_seen_here(settings['docker']['filter'])}", version=API_VERSION, timeout=30
+    )
     yield client
     client.close()
 
@@ -48,7 +53,11 @@ def hub(settings: dict[str, Any]) -> Iterator[docker.APIClient]:
 @pytest.fixture(scope="module")
 def engine(settings: dict[str, Any]) -> Iterator[docker.APIClient]:
     """Return the engine as root reaches it."""
-    client = docker.APIClient(base_url=settings["docker"]["host"], version=API_VERSION, timeout=30)
+    client = docker.APIClient(
+        base_url=f"unix://{as_seen_here(settings['docker']['host'])}",
+        version=API_VERSION,
+        timeout=30,
+    )
     yield client
     client.close()
 

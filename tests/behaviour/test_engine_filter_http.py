@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+
+from behaviour.deployment import as_seen_here, read_settings
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -15,10 +15,10 @@ pytestmark = pytest.mark.timeout(60)
 @pytest.fixture(scope="module")
 def path(server: Callable[..., str]) -> str:
     """Return the filter's socket."""
-    found: str = json.loads(server("exec", "cat", server("settings").strip()))["docker"].get("filter", "")
-    if not Path(found).is_socket():
+    found = as_seen_here(read_settings(server)["docker"].get("filter", ""))
+    if not found.is_socket():
         pytest.skip("the filter's socket is on another machine")
-    return found
+    return str(found)
 
 
 def exchange(path: str, request: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from behaviour.deployment import read_settings
 from behaviour.people import PASSWORD, Visitor, api, is_waiting, page_messages
 from behaviour.servers import Kernel, Server
 from behaviour.terminal import Terminal
@@ -56,15 +57,15 @@ def _shell(server: Verb, script: str, *words: str) -> None:
 
 @pytest.fixture(scope="module")
 def disk(
-    server: Verb, module_reload: Callable[[dict[str, Any]], None], new_student: Callable[[], Server], terminal: Terminal
+    server: Verb, module_reload: Callable[[dict[str, Any]], None], new_student: Callable[[], Server]
 ) -> Iterator[Disk]:
-    state = terminal_state(server, terminal)
+    state = str(read_settings(server)["paths"]["state"])
     module_reload({"culling": {"idle": f"{IDLE}s", "every": "2s"}})
     mine, stopped = new_student(), new_student()
     mine.start()
     server("stop", "hub")
     _shell(server, 'mkdir "$1.small"; mount -t tmpfs -o size=24m,mode=700 tmpfs "$1.small"', state)
-    _shell(server, 'cp -a "$1/." "$1.small"; mount --move "$1.small" "$1"; rmdir "$1.small"', state)
+    _shell(server, 'cp -a "$1/." "$1.small"; mount --bind "$1.small" "$1"', state)
     server("start", "hub")
     with mine.kernel() as kernel:
         made = Disk(server, state, kernel, kernel.send("import time; time.sleep(600)"), stopped)
@@ -72,15 +73,9 @@ def disk(
         yield made
         kernel.end()
     server("stop", "hub")
-    _shell(server, 'mkdir "$1.small"; mount --move "$1" "$1.small"; rm -f "$1.small"/filler*', state)
+    _shell(server, 'umount "$1"; rm -f "$1.small"/filler*', state)
     _shell(server, 'cp -a "$1.small/." "$1"; umount "$1.small"; rmdir "$1.small"', state)
     server("start", "hub")
-
-
-def terminal_state(server: Verb, terminal: Terminal) -> str:
-    script = "import sys; from pathlib import Path; from classroom.settings.file import load_settings"
-    line = f"{script}; print(load_settings(Path(sys.argv[1])).paths.state)"
-    return server("exec", "python", "-c", line, terminal.settings).strip()
 
 
 def test_a_student_with_the_right_password_is_logged_in_or_reads_why_not(disk: Disk, visit: Visit) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from behaviour.deployment import student_image
 from behaviour.servers import CodeError, Server
 
 Verb = Callable[..., str]
@@ -46,7 +47,7 @@ def full(
     name = f"s{uuid.uuid4().hex[:10]}"
     settings = json.loads(server("exec", "cat", server("settings").strip()))
     volume = f"{settings.get('docker', {}).get('prefix', 'classroom')}-home-{name}"
-    image = settings.get("student", {}).get("image", "classroom-student:latest")
+    image = student_image(server)
     options = {"bytes": "size=20m", "files": "size=20m,nr_inodes=200"}[request.param]
     tmpfs = ["--driver=local", "--opt=type=tmpfs", "--opt=device=tmpfs", f"--opt=o={options},uid=1000,gid=100,mode=755"]
     server("docker", "volume", "create", *tmpfs, volume)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from behaviour import containers
+from behaviour.deployment import student_image
 from behaviour.people import Visitor, api
 from behaviour.servers import Kernel, Server
 from support.waiting import wait_until
@@ -209,8 +210,7 @@ def test_a_student_chooses_neither_image_nor_command_nor_mounts(
     # The options are refused or ignored: the server starts by the settings.
     mine.start()
     found = containers.inspect(server, mine.name)
-    settings = json.loads(server("exec", "cat", server("settings").strip()))
-    assert found["Config"]["Image"] == settings.get("student", {}).get("image", "classroom-student:latest")
+    assert found["Config"]["Image"] == student_image(server)
     assert found["Config"]["User"] == "1000:100"
     assert found["HostConfig"]["Privileged"] is False
     assert "evil" not in json.dumps(found)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -105,7 +106,8 @@ def test_of_the_server_itself_only_the_hubs_api_is_open(
     tables = server("exec", "cat", "/proc/net/tcp", "/proc/net/tcp6").splitlines()
     rows = [line.split() for line in tables if "local_address" not in line]
     listening = {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A"}
-    assert {8000, api_port} <= listening, "the test looks at the wrong ports"
+    site = urlsplit(kernel.server.visitor.url).port or 80
+    assert {site, api_port} <= listening, "the test looks at the wrong ports"
     ports = sorted(listening | {22, 53, 80, 111, 443, 2375, 2376, 3000, 5432, 8000, 8001, 9090, 9100})
     doors = [(address, port) for address in (gateway, outside["uplink"]) for port in ports]
     assert knock(kernel, doors) == [(gateway, api_port)]

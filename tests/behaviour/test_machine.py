@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from behaviour import containers
+from behaviour.deployment import student_image, working_directory
 from behaviour.servers import CodeError, Server
 from support.waiting import wait_until
 
@@ -32,7 +33,7 @@ exec runc "$@"
 @pytest.fixture
 def without_ipv6(server: Verb) -> Iterator[None]:
     """Take IPv6 away from the containers of the engine."""
-    folder = server("settings").strip().rpartition("/")[0]
+    folder = working_directory(server)
 
     def sh(script: str, *arguments: str) -> str:
         return server("exec", "sh", "-euc", script, "sh", folder, *arguments)
@@ -55,6 +56,7 @@ def without_ipv6(server: Verb) -> Iterator[None]:
     server("restart", "filter")  # it forgets what it has learned, and then the hub does
 
 
+@pytest.mark.needs("daemon.json")
 @pytest.mark.usefixtures("without_ipv6")
 def test_a_kernel_without_ipv6_starts_servers(server: Verb, new_student: Callable[[], Server]) -> None:
     first, second = new_student(), new_student()
@@ -69,21 +71,23 @@ def test_a_kernel_without_ipv6_starts_servers(server: Verb, new_student: Callabl
         student.stop()
 
 
+@pytest.mark.needs("prune")
 def test_an_image_and_a_network_that_were_pruned_are_named_and_work_again_once_they_are_made(
     server: Verb, new_student: Callable[[], Server]
 ) -> None:
     student = new_student()
     settings = server("settings").strip()
     state = json.loads(server("exec", "cat", settings))["paths"]["state"]
-    server("docker", "tag", "classroom-student:latest", "kept:latest")
-    server("docker", "rmi", "classroom-student:latest")
+    image = student_image(server)
+    server("docker", "tag", image, "kept:latest")
+    server("docker", "rmi", image)
     try:
-        with pytest.raises(CodeError, match="The image classroom-student:latest is not on this machine"):
+        with pytest.raises(CodeError, match=f"The image {image} is not on this machine"):
             student.start()
         doctor = server("exec", "sh", "-c", f"classroom doctor --settings {settings} || true")
         assert f"{student.name} does not exist" not in " ".join(doctor.split()), "the home is yet to be created"
     finally:
-        server("docker", "tag", "kept:latest", "classroom-student:latest")
+        server("docker", "tag", "kept:latest", image)
         server("docker", "rmi", "kept:latest")
     assert "images-missing" in server("exec", "ls", state), "on NixOS, a unit loads the image"
     for container in server("docker", "ps", "--all", "--quiet", "--filter", "network=classroom").split():

@@ -16,7 +16,7 @@ from behaviour.test_path import run_first_cell
 
 Verb = Callable[..., str]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.needs("nginx.conf")]
 
 HUB = "http://class.localhost:8000"
 START = 60_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from behaviour.deployment import read_settings, student_image, working_directory
 from behaviour.people import log_in
 from behaviour.servers import CodeError, Server
 from support.waiting import wait_until
@@ -18,12 +20,12 @@ Verb = Callable[..., str]
 
 pytestmark = pytest.mark.timeout(300)
 
-# Writes the image under a name that is as long as its own, and waits in the middle for the file `go`.
+# Writes an image under another name of the same length, and waits in the middle for the file `go`.
 STREAM = """#!/bin/sh
-docker --host HOST save classroom-student:latest | LC_ALL=C sed s/classroom-student:latest/classroom-another:latest/g |
+docker --host HOST save SOURCE | LC_ALL=C sed s/SOURCE/IMAGE/g |
     { head -c SENT; until [ -e FOLDER/go ]; do sleep 0.1; done; cat; }
 """
-IMAGE = "classroom-another:latest"
+SOURCE, IMAGE = "classroom-present:latest", "classroom-another:latest"
 # The page is up to date to one percent, and each of the two steps has fifty.
 COPIED = re.compile(r"The image of the servers loads: 6[0-4](\.\d)?M of 256M copied\.")
 SENT, SIZE = 64 << 20, 256 << 20  # bytes: before it waits, and as its list of contents says
@@ -35,9 +37,11 @@ class Loader:
     def __init__(self, server: Verb, images: list[dict[str, str]]) -> None:
         self._server = server
         self.settings = server("settings").strip()
-        self.folder = f"{self.settings.rpartition('/')[0]}/prepared"
-        host = json.loads(server("exec", "cat", self.settings))["docker"]["host"]
-        stream = STREAM.replace("HOST", host).replace("FOLDER", self.folder).replace("SENT", str(SENT))
+        self.folder = f"{working_directory(server)}/prepared"
+        host = read_settings(server)["docker"]["host"]
+        server("docker", "tag", student_image(server), SOURCE)
+        words = {"HOST": host, "SOURCE": SOURCE, "IMAGE": IMAGE, "FOLDER": self.folder, "SENT": str(SENT)}
+        stream = functools.reduce(lambda text, word: text.replace(*word), words.items(), STREAM)
         script = 'mkdir -p "$1"; cd "$1"; printf %s "$2" > stream; chmod +x stream; truncate -s "$3" content; touch log'
         self.sh(f'{script}; printf %s "$4" > conf', stream, str(SIZE - 512), json.dumps(self._conf()))
         own = {"reference": IMAGE, "stream": f"{self.folder}/stream", "conf": f"{self.folder}/conf"}
@@ -79,7 +83,7 @@ def loader(server: Verb, reload: Callable[[object], None], late: Server) -> Iter
     made.finish()
     wait_until(lambda: "/bin/false ended with status 1" in made.log, "the loader ends", 60)
     made.sh('rm -r "$1"')
-    server("docker", "rmi", IMAGE)
+    server("docker", "rmi", SOURCE, IMAGE)
 
 
 @pytest.fixture
@@ -123,7 +127,7 @@ def test_unused_images_are_removed_and_those_that_the_operator_loads_stay(server
     # Other tests' images have to stay too.
     others = server("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
     for name in ("classroom-kept", "classroom-old"):
-        server("docker", "tag", "classroom-student:latest", f"{name}:latest")
+        server("docker", "tag", student_image(server), f"{name}:latest")
     images = [{"reference": name, "stream": None} for name in (*others, "classroom-kept:latest")]
     load = 'file=$(mktemp); printf %s "$2" > "$file"; classroom images load --settings "$1" "$file"; rm "$file"'
     said = server("exec", "sh", "-euc", load, "sh", server("settings").strip(), json.dumps(images))

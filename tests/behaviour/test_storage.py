@@ -12,6 +12,7 @@ import pytest
 
 from behaviour.compose_project import BATTERY, ComposeProject
 from behaviour.containers import inspect
+from behaviour.deployment import working_directory
 from behaviour.people import Visitor, api
 from behaviour.servers import CodeError, Server
 from behaviour.terminal import Terminal
@@ -48,7 +49,7 @@ class Homes:
 @pytest.fixture(scope="module")
 def homes(server: Verb, module_reload: Callable[[dict[str, Any]], None]) -> Iterator[Homes]:
     """Return the class with homes as directories, until the end of the file."""
-    path = f"{server('settings').strip().rpartition('/')[0]}/homes"
+    path = f"{working_directory(server)}/homes"
     server("start", "homes")
     module_reload({"storage": {"kind": "directory", "path": path}})
     yield Homes(server, path)

@@ -98,6 +98,7 @@ def _obey(supervisor: Supervisor, request: dict[str, Any], streams: list[int], c
 
 _ANSWERS: dict[str, Callable[..., str]] = {
     "settings": lambda supervisor: str(supervisor.layout.settings),
+    "directory": lambda supervisor: str(supervisor.layout.directory),
     "logs": lambda supervisor, name: supervisor.layout.log(name).read_text(errors="replace"),
     "status": lambda supervisor: "\n".join(
         f"{name} {'up' if part.running else 'down'}" for name, part in supervisor.parts.items()
@@ -157,6 +158,7 @@ VERBS = {
     "docker": "run Docker's client",
     "outside": "run a command on a machine outside the server",
     "settings": "print the path of settings.json",
+    "directory": "print the path of a directory for files of tests, which containers reach at the same path",
     "reload": "merge a JSON object into settings.json (RFC 7386) and restart the hub",
     "status": "print which parts are up",
 }

@@ -11,6 +11,7 @@ let
     name = "classroom-server";
     runtimeInputs = [
       config.virtualisation.docker.package
+      pkgs.curl
       pkgs.jq
     ];
     text = builtins.readFile ./server.sh;
@@ -23,7 +24,9 @@ let
       ./work.py
     ];
   };
-  python = pkgs.python3.withPackages (ps: [
+  # Some tests import the package.
+  python = classroom.python.withPackages (ps: [
+    classroom.classroom.package
     ps.httpx
     ps.playwright
     ps.pytest
@@ -59,6 +62,8 @@ in
     CLASSROOM_URL = "http://127.0.0.1:${toString config.services.classroom.nginx.port}";
     CLASSROOM_SERVER = "classroom-server";
     CLASSROOM_ADMIN = "teacher";
+    # NixOS writes the values between double quotes.
+    CLASSROOM_FIXED = lib.escape [ "\"" ] (builtins.toJSON (lib.importJSON ./fixed.json));
     PYTHONPATH = "${tests}";
     PYTHONDONTWRITEBYTECODE = "1";
   };

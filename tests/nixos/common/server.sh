@@ -1,41 +1,89 @@
-# Verbs of CLASSROOM_SERVER for tests/behaviour, with systemd.
+# Verbs of CLASSROOM_SERVER for tests/behaviour, with systemd. `python -m stack ctl --help` says what each does.
 unit() {
   case $1 in
     hub | proxy) echo "classroom-$1" ;;
     engine) echo docker ;;
     filter) echo classroom-engine ;;
-    homes) echo classroom-tests-homes ;;
+    homes | resolver) echo "classroom-tests-$1" ;;
     *) echo "$1" ;;
   esac
 }
 
-state=/run/classroom-tests
-settings=$state/settings.json
-mkdir -p $state
-[ -e $settings ] || install -m 644 /etc/classroom/settings.json $settings
+# Files of the tests. Containers reach it at the same path.
+directory=/run/classroom-tests
+mkdir -p $directory
+
+# Units and commands read it. Here it is a file that the tests change, until the next switch.
+settings=/etc/classroom/settings.json
+if [ -L $settings ]; then
+  install -m 644 "$(readlink -f $settings)" $settings.new
+  mv $settings.new $settings
+fi
+
+# On NixOS a unit of the module starts these parts, if the settings have them from the beginning.
+start_part() {
+  local command=(systemd-run --quiet --collect --unit="$(unit "$1")" --setenv=PATH="$PATH" "$(command -v classroom)")
+  case $1 in
+    homes)
+      install -d -m 711 $directory/homes
+      "${command[@]}" homes-helper --listen /run/classroom-homes.sock --user classroom
+      until [ -S /run/classroom-homes.sock ]; do sleep 0.1; done
+      ;;
+    resolver) "${command[@]}" network resolver ;;
+  esac
+}
+
+start() {
+  case $1 in
+    homes | resolver) start_part "$1" ;;
+    *) systemctl start "$(unit "$1")" ;;
+  esac
+  wait_for "$1"
+}
+
+stop() {
+  # A request would start the engine again.
+  [ "$1" != engine ] || systemctl stop docker.socket
+  systemctl stop "$(unit "$1")"
+}
+
+# A unit of type `simple` is active before its program listens.
+wait_for() {
+  local request
+  case $1 in
+    hub) request=(--fail "http://$(jq --raw-output .hub.listen $settings)/hub/health") ;;
+    nginx) request=(http://127.0.0.1/) ;;
+    proxy) request=(--unix-socket /run/classroom/proxy-api.sock http://proxy/) ;;
+    *) return ;;
+  esac
+  for _ in {1..300}; do
+    if curl --silent --output /dev/null "${request[@]}"; then return; fi
+    case $(systemctl show --property=SubState --value "$(unit "$1")") in
+      auto-restart | dead | failed) break ;;
+    esac
+    sleep 0.1
+  done
+  journalctl --no-pager --output=cat --lines=30 --unit="$(unit "$1")"
+  exit 1
+}
 
 verb=$1
 shift
 case $verb in
-  start)
-    if [ "$1" = homes ]; then
-      # On NixOS a socket unit starts it, if homes are directories from the beginning.
-      install -d -m 711 $state/homes
-      systemd-run --quiet --collect --unit="$(unit homes)" \
-        "$(command -v classroom)" homes-helper --listen /run/classroom-homes.sock --user classroom --settings $settings
-      until [ -S /run/classroom-homes.sock ]; do sleep 0.1; done
-    else
-      systemctl start "$(unit "$1")"
-    fi
+  start) start "$1" ;;
+  stop) stop "$1" ;;
+  restart)
+    systemctl restart "$(unit "$1")"
+    wait_for "$1"
     ;;
-  stop | restart) systemctl "$verb" "$(unit "$1")" ;;
-  kill) systemctl kill --signal=KILL "$(unit "$1")" ;;
+  # Containers belong to other processes of the engine's unit.
+  kill) systemctl kill --kill-whom=main --signal=KILL "$(unit "$1")" ;;
   logs) journalctl --no-pager --output=cat --unit="$(unit "$1")" ;;
   exec) exec "$@" ;;
   docker) exec docker "$@" ;;
   settings) echo "$settings" ;;
+  directory) echo "$directory" ;;
   reload)
-    mkdir -p /run/systemd/system/classroom-{hub,engine}.service.d
     # JSON Merge Patch (RFC 7386).
     jq --argjson patch "$1" '
       def merge($patch):
@@ -44,16 +92,11 @@ case $verb in
           if $entry.value == null then del(.[$entry.key])
           else .[$entry.key] = (.[$entry.key] | merge($entry.value)) end)
         end;
-      merge($patch)' "$settings" > $state/new.json
-    mv $state/new.json $state/settings.json
-    for part in hub engine; do
-      command=$part
-      [ $part = engine ] && command=engine-filter
-      printf '[Service]\nExecStart=\nExecStart=%s %s --settings %s\n' "$(command -v classroom)" $command \
-        $state/settings.json > /run/systemd/system/classroom-$part.service.d/tests.conf
-    done
-    systemctl daemon-reload
-    systemctl restart classroom-engine classroom-hub
+      merge($patch)' "$settings" > $settings.new
+    mv $settings.new $settings
+    if jq --exit-status .network <<< "$1" > /dev/null; then systemctl restart classroom-network; fi
+    systemctl restart classroom-hub
+    wait_for hub
     ;;
   *)
     echo "no such verb: $verb" >&2
