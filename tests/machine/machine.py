@@ -157,7 +157,7 @@ class Machine:
         assert self.unit(name, "Result") == "success", self.run("journalctl", "--no-pager", f"--unit={name}")
 
     def findings(self) -> list[dict[str, str]]:
-        """Return the doctor's findings; each has `about`, `state`, `says` and `mend`."""
+        """Return the doctor's findings; each has `about`, `state`, `says` and `fix`."""
         findings: list[dict[str, str]] = json.loads(self.run("classroom", "doctor", "--json", check=False))["findings"]
         return findings
 

@@ -55,7 +55,7 @@ def test_a_record_that_leads_elsewhere_is_the_reason_that_the_doctor_gives(serve
     internet.set_record("hub", "A", ELSEWHERE)
     internet.set_record("hub", "AAAA")
     internet.start_acme()
-    wait_until(lambda: ELSEWHERE in _finding(server)["says"], "the next try has failed", 60)
+    wait_until(lambda: ELSEWHERE in _finding(server)["says"], "the next try has failed", 120)
     assert UNIT in _finding(server)["mend"]
 
 
@@ -64,7 +64,7 @@ def test_the_next_try_brings_the_certificate_without_an_operator(
 ) -> None:
     internet.set_record("hub", "A", MACHINE)
     internet.set_record("hub", "AAAA", MACHINE_6)
-    wait_until(lambda: _headers(internet).startswith("HTTP/2 200"), "a browser accepts the certificate", 90)
+    wait_until(lambda: _headers(internet).startswith("HTTP/2 200"), "a browser accepts the certificate", 120)
     wait_until(lambda: _finding(server)["state"] == "ok", "the doctor agrees", 30)
     assert server.problems() == []
     assert server.unit("nginx", "MainPID") == nginx, "Nginx was restarted"
