@@ -50,9 +50,9 @@ in
         SupplementaryGroups = [ "docker" ];
         PrivateUsers = false; # the group of the engine's socket
         MemoryDenyWriteExecute = false; # as for the hub
-        # The hub shows the progress, which a lock marks as current.
+        # The hub shows the progress, which a lock marks as current. With RuntimeDirectoryPreserve systemd would make the
+        # directory in /run/private, where the hub's user reads nothing.
         RuntimeDirectory = "classroom-images";
-        RuntimeDirectoryPreserve = true;
         Restart = "on-failure";
         RestartSec = 10;
       };
