@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classroom.settings.file import load_settings
-from demo.options import LOOPBACK, TEACHER, DemoError
+from demo.options import LOOPBACK, ROOT, TEACHER, DemoError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def write_settings(options: Options, paths: Paths, proxy: Sequence[str], engine:
         "proxy": {
             "listen": f"{options.host}:{options.port}",
             "api": f"127.0.0.1:{_free_port()}" if is_long else f"unix:{api}",
-            "command": list(proxy),
+            "command": [*proxy, f"--error-path={ROOT}/modules/nginx/pages"],
         },
         "spawner": "process",
         "docker": {"prefix": name},

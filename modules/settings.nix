@@ -25,7 +25,11 @@ let
     spawner = "docker";
     docker.host = "unix:///run/docker.sock";
     docker.filter = "/run/classroom-engine.sock";
-    proxy.command = [ (lib.getExe cfg.proxy.package) ];
+    # The page for a server that does not answer: its own, also while the hub is away.
+    proxy.command = [
+      (lib.getExe cfg.proxy.package)
+      "--error-path=${./nginx}/pages"
+    ];
     paths.state = "/var/lib/classroom";
     paths.runtime = "/run/classroom";
     paths.images = "/run/classroom-images";

@@ -33,6 +33,24 @@ ON_DEMAND = {f"classroom-{name}.service" for name in ("backup", "homes", "images
 """Units that a socket, a file or a timer starts."""
 
 
+DEAD_ROUTE = """
+import socket, sys
+
+def ask(name, *lines):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(f"/run/classroom/{name}.sock")
+        lines = (*lines, "Connection: close", "", body if name == "proxy-api" else "")
+        connection.sendall("\\r\\n".join(lines).encode())
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+body = '{"target": "http://127.0.0.1:9"}'
+ask("proxy-api", "POST /api/routes/user/nobody HTTP/1.1", "Host: x", "Authorization: token " + sys.argv[1],
+    f"Content-Length: {len(body)}")
+print(ask("proxy", "GET /user/nobody/lab HTTP/1.1", "Host: x"))
+"""
+"""Program that adds a route to a port where nothing listens, and prints the answer to a request there."""
+
+
 @pytest.fixture(scope="module")
 def host() -> Iterator[Machine]:
     """Boot a Debian with the record and the students' image of the stack."""
@@ -110,6 +128,20 @@ def test_the_login_page_comes_through_nginx_and_the_doctor_finds_nothing_wrong(h
 def test_images_of_the_system_are_loaded_and_the_operators_own_stays(host: Machine) -> None:
     loaded = host.run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
     assert {"first:1", "second:1", "classroom-student:latest"} <= set(loaded)
+
+
+def test_the_hub_can_read_how_far_the_images_are(host: Machine) -> None:
+    pid = host.unit("classroom-hub", "MainPID")
+    identity = [host.run("id", f"-{kind}", "classroom").strip() for kind in "ug"]
+    inside = ["nsenter", f"--target={pid}", "--mount", f"--setuid={identity[0]}", f"--setgid={identity[1]}"]
+    host.run(*inside, "test", "-r", "/run/classroom-images/lock")
+
+
+def test_the_proxy_has_its_own_page_for_a_server_that_does_not_answer(host: Machine) -> None:
+    token = host.run("cat", "/var/lib/classroom/secrets/proxy-token").strip()
+    page = host.run("python3", "-c", DEAD_ROUTE, token)
+    assert "503" in page.splitlines()[0]
+    assert "This page reloads automatically" in page
 
 
 def test_a_server_outlives_restarts_of_the_hub_and_of_the_engine(host: Machine, mine: Server) -> None:
