@@ -2,6 +2,7 @@
 {
   nixpkgs ? <nixpkgs>,
   modules ? ../../modules,
+  system ? "x86_64-linux",
 }:
 let
   inherit (import nixpkgs { }) lib;
@@ -11,7 +12,7 @@ let
   machine =
     modules:
     evalConfig {
-      system = "x86_64-linux";
+      inherit system;
       modules = [
         classroom
         ./machine.nix

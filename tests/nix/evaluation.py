@@ -20,6 +20,11 @@ slow = pytest.mark.skipif(
     reason="takes minutes: CLASSROOM_TEST_NIX=1 runs it",
 )
 
+# Reading an option of the module must not build anything.
+_NO_BUILD = ("--option", "allow-import-from-derivation", "false")
+EVALUATE = ("nix-instantiate", "--eval", "--strict", "--json", *_NO_BUILD)
+"""Command that evaluates an expression; it prints the value as JSON."""
+
 # For a machine without build users and a binary cache.
 _CONFIGURATION = "build-users-group =\nsubstituters =\nsandbox = false\n"
 
@@ -46,10 +51,8 @@ def evaluate(expression: str, **arguments: str) -> Any:
         NixError: it does not evaluate.
     """
     text = f"let t = import {HERE} {{ }}; in {expression}"
-    # Reading an option of the module must not build anything.
-    options = ["--option", "allow-import-from-derivation", "false"]
-    options += [part for name, value in arguments.items() for part in ("--arg", name, value)]
-    return json.loads(run(["nix-instantiate", "--eval", "--strict", "--json", *options, "--expr", text]))
+    options = [part for name, value in arguments.items() for part in ("--arg", name, value)]
+    return json.loads(run([*EVALUATE, *options, "--expr", text]))
 
 
 def build(expression: str) -> Path:
