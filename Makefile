@@ -5,15 +5,13 @@ VENV := .venv
 NODE := .cache/node
 DEBIAN_PACKAGES := chromium curl debootstrap fonts-dejavu-core gcc iproute2 iptables libc6-dev nftables nginx-light python3-dev python3-venv restic systemd-container zstd
 PYTEST := $(VENV)/bin/python -m pytest -c python/pyproject.toml --rootdir=.
-# The slow files first, so that all processes end at about the same time.
-TESTS := tests/behaviour tests/redteam tests/stack tests/machine tests/quota tests/nix tests/nginx python/tests
+TESTS := python/tests tests/nginx tests/stack tests/nix tests/machine tests/quota tests/behaviour tests/redteam
 LINTED := python/src python/tests tests images demo docs
 # Measures what the tests' own process runs; the hub and the servers are processes of their own.
 COVERAGE := --cov=classroom --cov-report=json:.cache/coverage.json --cov-fail-under=1
 
-# Processes of tests, each with a running class of its own.
-STACKS ?= 2
-SUITES := -p support.suites --dist=loadscope --no-loadscope-reorder
+# The tests that share the running class in one process, all others in a second one.
+SUITES := -p support.suites --numprocesses=2 --dist=loadscope
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-remove recorded test test-engine test-machine test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
@@ -28,7 +26,7 @@ demo-remove:  ## remove everything that the demo made, including its containers,
 	@exec $(PYTHON) -m demo remove
 
 test: $(VENV)/ready $(NODE)/ready  ## all tests, with real components (as root for Docker); a skipped test says why
-	PYTHONPATH=tests $(VENV)/bin/python -m stack run --number=$(STACKS) -- $(PYTEST) $(SUITES) $(COVERAGE) $(TESTS) $(ARGS)
+	PYTHONPATH=tests $(VENV)/bin/python -m stack run -- $(PYTEST) $(SUITES) $(COVERAGE) $(TESTS) $(ARGS)
 
 test-unit: $(VENV)/ready  ## tests that need no engine, browser or network namespace
 	$(PYTEST) $(COVERAGE) python/tests $(ARGS)

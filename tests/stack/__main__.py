@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import subprocess
 import sys
@@ -39,27 +38,8 @@ def _run(options: argparse.Namespace) -> int:
         sys.stderr.write("".join(f"no stack here: {reason}\n" for reason in reasons))
         environment = {**os.environ, "CLASSROOM_SKIP": "; ".join(reasons)}
         return subprocess.run(options.command, check=False, env=environment).returncode
-    if options.number > 1:
-        return _run_outside(options)
     with stack(parts=options.parts, packages=options.packages) as made:
         return subprocess.run([*made.enter(), *options.command], check=False, env=made.environment()).returncode
-
-
-def _run_outside(options: argparse.Namespace) -> int:
-    with contextlib.ExitStack() as opened_stacks:
-        made = [
-            opened_stacks.enter_context(stack(parts=options.parts, packages=options.packages))
-            for _ in range(options.number)
-        ]
-        directories = " ".join(str(one.layout.directory) for one in made)
-        environment = {**os.environ, "CLASSROOM_STACKS": directories, "CLASSROOM_SKIP": "this process is in no stack"}
-        return subprocess.run(options.command, check=False, env=environment).returncode
-
-
-def _exec(options: argparse.Namespace) -> int:
-    made = opened(options.directory)
-    command = [*made.enter(), *options.command]
-    return subprocess.run(command, check=False, env=made.environment()).returncode
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -101,10 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         help="start everything, run a command, stop everything",
         description="Starts everything, runs a command, stops everything. Where the stack cannot run, the "
-        "command runs alone and finds the reasons in CLASSROOM_SKIP. With several stacks the command runs in none of "
-        "them and finds their directories in CLASSROOM_STACKS.",
+        "command runs alone and finds the reasons in CLASSROOM_SKIP.",
     )
-    run.add_argument("--number", type=int, default=1, metavar="N", help="of stacks; 1 unless told")
     run.add_argument("command", nargs="+", metavar="CMD")
     run.set_defaults(act=_run)
     up = commands.add_parser("up", help="start everything and say how to reach it")
@@ -122,10 +100,6 @@ def _parser() -> argparse.ArgumentParser:
             default=(),
             help="PyTorch from PyPI (3 GB, kept in the cache) is in the package index that students' containers reach",
         )
-    executed = commands.add_parser("exec", help="run a command with the parts of a running stack")
-    executed.add_argument("directory", type=Path, metavar="DIR")
-    executed.add_argument("command", nargs="+", metavar="CMD")
-    executed.set_defaults(act=_exec)
     down = commands.add_parser("down", help="stop stacks that were kept, or left behind")
     down.add_argument("directories", nargs="*", type=Path, metavar="DIR", help="all, unless told")
     down.set_defaults(act=_down)

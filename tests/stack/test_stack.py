@@ -72,17 +72,6 @@ def test_a_container_outlives_a_restart_and_a_crash_of_the_engine(engine: Stack,
 
 
 @needs_stack
-def test_a_command_runs_with_the_parts_of_a_running_stack(engine: Stack) -> None:
-    command = [sys.executable, "-m", "stack", "exec", str(engine.layout.directory), "--", "sh", "-c"]
-    script = 'echo "$CLASSROOM_SERVER"; readlink /proc/self/ns/net; exit 3'
-    environment = {**os.environ, "PYTHONPATH": PYTHON_PATH}
-    done = subprocess.run([*command, script], check=False, capture_output=True, text=True, env=environment)
-    namespace = Path(f"/proc/{(engine.layout.directory / 'pid').read_text()}/ns/net").readlink()
-    assert done.stdout.splitlines() == [engine.environment()["CLASSROOM_SERVER"], str(namespace)]
-    assert done.returncode == 3
-
-
-@needs_stack
 @pytest.mark.parametrize(("device", "seen"), [("2", "2"), ("all", "0,1,2,3")])
 def test_a_cdi_device_is_visible_in_the_container(engine: Stack, device: str, seen: str) -> None:
     arguments = ["docker", "run", "--rm", "--device", f"nvidia.com/gpu={device}", IMAGE, "printenv", "FAKE_GPU"]

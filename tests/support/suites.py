@@ -1,12 +1,10 @@
-"""Processes for `make test`: each has a stack of its own, and takes one test file after the other.
+"""Two processes for `make test`: one for the suites that share the running class, one for all others.
 
-A plugin for pytest with pytest-xdist, in `python -m stack run --number=N`: `-p support.suites --dist=loadscope
---no-loadscope-reorder`.
+A plugin for pytest with pytest-xdist (`-p support.suites --numprocesses=2 --dist=loadscope`).
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,49 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from xdist.remote import Producer
-    from xdist.workermanage import WorkerController
 
-ALONE = "tests/behaviour/test_speed.py"
-"""Tests that measure time: the last ones, when the other processes have ended."""
-
-STACKLESS = 2
-"""Processes on a machine where no stack can run."""
+CLASS = ("tests/stack/", "tests/behaviour/", "tests/redteam/", "python/tests/demo/test_demo_docker")
+"""Tests that use the running class, or measure time."""
 
 
 class SuiteScheduling(LoadScopeScheduling):
-    """Gives a process one file after the other, in the order of the command line."""
+    """Schedules the tests of a suite in one process, in their order."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.partition("::")[0]
-
-    def _assign_work_unit(self, node: WorkerController) -> None:
-        if ALONE in self.workqueue:
-            self.workqueue.move_to_end(ALONE)
-        super()._assign_work_unit(node)
-
-    def _reschedule(self, node: WorkerController) -> None:
-        others = [other for other in self.nodes if other is not node and not other.shutting_down]
-        if list(self.workqueue) == [ALONE] and others:
-            node.shutdown()
-        else:
-            super()._reschedule(node)
+        return "class" if nodeid.startswith(CLASS) else "others"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SuiteScheduling:
     """Return the scheduler in place of the one that `--dist` names."""
     return SuiteScheduling(config, log)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Start one process in each stack, as pytest-xdist's `--tx` would."""
-    if "CLASSROOM_URL" in os.environ or hasattr(config, "workerinput"):
-        return  # in a stack, or one of the processes
-    directories = os.environ.get("CLASSROOM_STACKS", "").split()
-    within = [
-        f"popen//python={sys.executable} -m stack exec {directory} -- {sys.executable}" for directory in directories
-    ]
-    config.option.tx = within or ["popen"] * STACKLESS
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)  # within pytest-cov's own
