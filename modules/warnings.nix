@@ -6,8 +6,9 @@ let
 in
 {
   config = lib.mkIf cfg.enable {
+    # Of the merged settings: the class works by them.
     warnings =
-      lib.optional (!(docker.iptables or true) && (cfg.network.internet || cfg.network.allow != [ ]))
+      lib.optional (!(docker.iptables or true) && (cfg.settings.network.internet || cfg.settings.network.allow != [ ]))
         "virtualisation.docker.daemon.settings.iptables is off, so Docker translates no addresses, and students' servers reach no other network. Remove it, or translate addresses of ${cfg.network.subnet} by networking.nat.";
   };
 }
