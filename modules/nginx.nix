@@ -34,6 +34,12 @@ let
     "1"
     true
   ];
+  # NixOS 25.11 has given the name of the unit to the one that makes the temporary certificate.
+  acmeUnit =
+    if lib.versionAtLeast lib.trivial.release "25.11" then
+      "acme-order-renew-${toString cfg.domain}"
+    else
+      "acme-${toString cfg.domain}";
   # Port 80 is for redirects and for the HTTP challenge of ACME.
   hasPlain = isTls && (cfg.nginx.port == 443 || cfg.tls.acme.enable);
 in
@@ -154,6 +160,12 @@ in
           inherit (config.services.nginx) group;
         };
       };
+    };
+
+    # NixOS tries again after a day. DNS that is right some minutes later should be enough: four tries an hour are within
+    # Let's Encrypt's limit, and NixOS sets the pause.
+    systemd.services.${acmeUnit} = lib.mkIf (cfg.tls.acme.enable && (cfg.nginx.enable || isDns)) {
+      serviceConfig.Restart = lib.mkDefault "on-failure";
     };
 
     networking.firewall.allowedTCPPorts = lib.mkIf (cfg.nginx.enable && cfg.nginx.openFirewall) (

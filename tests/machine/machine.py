@@ -25,6 +25,7 @@ URL = "http://127.0.0.1"
 # Without a colon at its end, Debian's units are left out.
 _NIXOS_UNITS = "/etc/systemd/system:/run/systemd/system:/run/systemd/transient:/run/systemd/generator"
 _BOOT = Path(__file__).with_name("boot.sh")
+_CHOSEN = "the-instructor-has-a-password"
 _PATH = "/run/current-system/sw/bin:/usr/sbin:/usr/bin"
 
 
@@ -155,10 +156,18 @@ class Machine:
         wait_until(lambda: self.unit(name, "ActiveState") in {"inactive", "failed"}, f"{name} ends", seconds)
         assert self.unit(name, "Result") == "success", self.run("journalctl", "--no-pager", f"--unit={name}")
 
+    def findings(self) -> list[dict[str, str]]:
+        """Return the doctor's findings; each has `about`, `state`, `says` and `fix`."""
+        findings: list[dict[str, str]] = json.loads(self.run("classroom", "doctor", "--json", check=False))["findings"]
+        return findings
+
     def problems(self) -> list[dict[str, str]]:
-        """Return what the doctor finds wrong; each finding has `about` and `says`."""
-        findings = json.loads(self.run("classroom", "doctor", "--json", check=False))["findings"]
-        return [finding for finding in findings if finding["state"] == "wrong"]
+        """Return what the doctor finds wrong."""
+        return [finding for finding in self.findings() if finding["state"] == "wrong"]
+
+    def first_password(self) -> str:
+        """Return the instructor's one-time password."""
+        return self.run("cat", "/var/lib/classroom/secrets/first-password-teacher").strip()
 
     def cut_power(self) -> None:
         """End all processes of the machine at once, as a power cut does. It can boot again."""
@@ -233,17 +242,15 @@ def machine(directory: Path, root: Path, toplevel: Path, outside: Outside | None
 
 def set_password(made: Machine) -> str:
     """Replace the instructor's one-time password by one that a login does not have to change, and return it."""
-    chosen = "the-instructor-has-a-password"
-    first = made.run("cat", "/var/lib/classroom/secrets/first-password-teacher").strip()
     with made.network():
-        admin = Visitor(URL)
-        answer = admin.sign_in("teacher", first)
-        admin.post(str(answer.url), {"new_password": chosen, "new_password_confirmation": chosen})
-    return chosen
+        instructor(made.first_password())
+    return _CHOSEN
 
 
-def instructor(password: str) -> Visitor:
-    """Return the instructor, who is logged in; within `Machine.network`."""
-    admin = Visitor(URL)
-    admin.sign_in("teacher", password)
+def instructor(password: str, url: str = URL) -> Visitor:
+    """Return the instructor, who is logged in and has replaced a one-time password; within `Machine.network`."""
+    admin = Visitor(url)
+    answer = admin.sign_in("teacher", password)
+    if answer.url.path == "/hub/change-password":
+        admin.post(str(answer.url), {"new_password": _CHOSEN, "new_password_confirmation": _CHOSEN})
     return admin

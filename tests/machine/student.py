@@ -1,18 +1,27 @@
 """Student at work on a machine: a kernel that counts, and a websocket on which the numbers come.
 
-Run in the network namespace of the machine: `python -m machine.student DIRECTORY PASSWORD`. `DIRECTORY/begun` appears
-when the first number has come. The student ends when `DIRECTORY/end` exists, and leaves `DIRECTORY/report.json`.
+`Student` runs it in a network from which the class is reached: `python -m machine.student DIRECTORY PASSWORD`.
+`DIRECTORY/begun` appears when the first number has come. The student ends when `DIRECTORY/end` exists, and leaves
+`DIRECTORY/report.json`.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from behaviour.servers import enrol
 from machine.machine import URL, instructor
+from nix.evaluation import REPOSITORY
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _CODE = """
 import pathlib, time
@@ -24,11 +33,44 @@ while not pathlib.Path("end").exists():
 """
 
 
+class Student:
+    """A student at work, in a process of its own."""
+
+    def __init__(
+        self, enter: Sequence[str], directory: Path, password: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Begin, and wait for the first number.
+
+        Args:
+            enter: the beginning of a command line that runs a command in the student's network.
+            directory: for the files of the process.
+            password: the instructor's.
+            environment: variables, such as CLASSROOM_URL.
+        """
+        self._directory = directory
+        tests = str(REPOSITORY / "tests")
+        variables = {**os.environ, "CLASSROOM_URL": URL, "PYTHONPATH": tests, **(environment or {})}
+        command = [*enter, sys.executable, "-m", "machine.student", str(directory), password]
+        self.process = subprocess.Popen(command, env=variables)
+        wait_until(self._has_begun, "the student works", 240)
+
+    def end(self) -> dict[str, Any]:
+        """Stop working, and return the report."""
+        (self._directory / "end").touch()
+        assert self.process.wait(60) == 0
+        report: dict[str, Any] = json.loads((self._directory / "report.json").read_text())
+        return report
+
+    def _has_begun(self) -> bool:
+        assert self.process.poll() is None, "the student could not work"
+        return (self._directory / "begun").exists()
+
+
 def main() -> None:
     """Work until told to end."""
     directory, password = Path(sys.argv[1]), sys.argv[2]
-    admin = instructor(password)
-    mine = enrol(URL, admin, "ada")
+    url = os.environ["CLASSROOM_URL"]
+    mine = enrol(url, instructor(password, url), "ada")
     mine.start()
     with mine.kernel() as kernel:
         message = kernel.send(_CODE)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from machine.machine import URL, Machine
+from machine.student import Student
 from machine.systems import PLAIN, build_system
-from nix.evaluation import REPOSITORY
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -28,33 +23,9 @@ NETWORK = '{ services.classroom.network.allow = [ "10.0.5.0/24" ]; }'
 UNITS = ("docker", "classroom-proxy", "classroom-hub", "classroom-engine", "nginx", "classroom-network")
 
 
-class Student:
-    """A student at work (student.py)."""
-
-    def __init__(self, machine: Machine, directory: Path, password: str) -> None:
-        self._directory = directory
-        environment = os.environ | {
-            "CLASSROOM_URL": URL,
-            "PYTHONPATH": str(REPOSITORY / "tests"),
-        }
-        command = [sys.executable, "-m", "machine.student", directory, password]
-        self.process = subprocess.Popen([*machine.enter_network(), *map(str, command)], env=environment)
-        wait_until(self._has_begun, "the student works", 240)
-
-    def end(self) -> dict[str, Any]:
-        (self._directory / "end").touch()
-        assert self.process.wait(60) == 0
-        report: dict[str, Any] = json.loads((self._directory / "report.json").read_text())
-        return report
-
-    def _has_begun(self) -> bool:
-        assert self.process.poll() is None, "the student could not work"
-        return (self._directory / "begun").exists()
-
-
 @pytest.fixture(scope="module")
 def student(classroom: Machine, password: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Student]:
-    at_work = Student(classroom, tmp_path_factory.mktemp("student"), password)
+    at_work = Student(classroom.enter_network(), tmp_path_factory.mktemp("student"), password)
     try:
         yield at_work
     finally:
