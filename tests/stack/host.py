@@ -166,11 +166,11 @@ def _start_holder(
         )
 
 
-def _roots() -> Path:
+def _roots(image: str) -> Path:
     """Return the engine's root. Other parts of the cache, which need the network, are made meanwhile if necessary."""
     with ThreadPoolExecutor() as pool:
         making = pool.submit(roots.engine_root)
-        if templates.find(templates.image_content()) is None:
+        if templates.find(image) is None:
             run([*_IMAGES, "base"], environment={"PYTHONPATH": str(REPOSITORY)})
         root = making.result()
     try:
@@ -181,13 +181,12 @@ def _roots() -> Path:
     return root
 
 
-def _template(root: Path) -> Path:
+def _template(root: Path, image: str) -> Path:
     """Return an engine's data with the students' image; it is created again only when the image's content changes.
 
     This process downloads what the image needs, because the engine has no network access.
     """
-    wanted = templates.image_content()
-    if found := templates.find(wanted):
+    if found := templates.find(image):
         return found
     sys.stderr.write("making the students' image\n")
     made = _start_ground(root, template=templates.newest())
@@ -195,7 +194,7 @@ def _template(root: Path) -> Path:
         made.ask("start", "engine")
         _make_image(made)
         made.ask("stop", "engine")
-        return templates.keep(made.layout.engine_data, wanted)
+        return templates.keep(made.layout.engine_data, image)
     finally:
         made.down()
 
@@ -229,12 +228,13 @@ def stack(*, parts: Sequence[str] = PARTS, packages: Sequence[str] = (), keep: b
     """
     if reasons := missing():
         raise StackError("\n".join(reasons))
-    root = _roots()
+    image = templates.image_content()
+    root = _roots(image)
     with locked("stacks"):
         for layout in Layout.all():
             if layout.stale:
                 layout.remove()
-        made = _start_ground(root, template=_template(root), keep=keep)
+        made = _start_ground(root, template=_template(root, image), keep=keep)
     try:
         # The hub's start creates the class bridge, which needs an engine.
         with ThreadPoolExecutor() as pool:

@@ -303,12 +303,13 @@ class ClassroomSpawner(RecordingSpawner):
 
     async def _create_with_home(self, gpus: Granted | NoGpu, rules: StudentRules) -> tuple[str, bool]:
         """Create the container, and return what `_home` does."""
-        is_new = recorded_home(self.user.db, self.user.name) is None
+        # The engine creates a volume with the container.
+        comes_with_it = self.settings.storage.path is None and recorded_home(self.user.db, self.user.name) is None
         home, is_empty = await self._home()
         try:
             await self._create(gpus, home, rules)
         except BaseException:
-            if is_new and self.settings.storage.path is None:  # the engine creates it with the container
+            if comes_with_it:
                 forget_home(self.user.db, self.user.name)
             raise
         return home, is_empty
