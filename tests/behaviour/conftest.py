@@ -25,6 +25,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from behaviour import servers
+from behaviour.deployment import read_settings
 from behaviour.gpu_class import afternoon, room  # noqa: F401 - fixtures
 from behaviour.people import Visitor, page_messages
 from behaviour.reports import last_lines, merge_patch, pictures
@@ -188,7 +189,7 @@ def outside() -> dict[str, str]:
 @contextlib.contextmanager
 def _reloading(server: Server) -> Iterator[Callable[[dict[str, Any]], None]]:
     def settings() -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(server("exec", "cat", server("settings").strip()))
+        found: dict[str, Any] = read_settings(server)
         return found
 
     before = settings()

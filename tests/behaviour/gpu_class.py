@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from behaviour.deployment import read_settings
 from behaviour.people import Visitor
 from behaviour.servers import Server, enrol
 
@@ -99,7 +100,7 @@ class Class:
 @pytest.fixture(scope="module")
 def afternoon(url: str, admin: Visitor, server: Verb) -> Iterator[Class]:
     """Return the class that all tests share; its students sign up once. Its GPU rules are removed at the end."""
-    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    settings = read_settings(server)
     found = Class(server, settings["gpu"]["cdiDirs"][0], [], partial(enrol, url, admin))
     yield found
     found.rules("none")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import html
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from behaviour.deployment import read_settings
 from behaviour.people import PASSWORD, Visitor, is_waiting, page_messages
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ with sqlite3.connect(file, timeout=30) as db:
 @pytest.fixture
 def flood(server: Server, name: str, terminal: Terminal) -> Iterator[str]:
     """Let 4,000 sign-ups wait from one address; return the address."""
-    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    settings = read_settings(server)
     address = "198.51.100.7"
     server("exec", "python3", "-c", INSERT, f"{settings['paths']['state']}/jupyterhub.sqlite", name, address, "4000")
     yield address

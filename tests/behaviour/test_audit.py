@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from behaviour.deployment import read_settings
 from behaviour.people import PASSWORD, Visitor, api, shown_password
 from behaviour.two_factor import login, turn_on
 from support.waiting import wait_until
@@ -150,5 +151,5 @@ def test_announcements_codes_and_failures_of_unknown_names_are_recorded(
 
 
 def _state(server: Server) -> str:
-    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    settings = read_settings(server)
     return str(settings["paths"]["state"])

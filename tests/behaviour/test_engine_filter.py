@@ -43,9 +43,7 @@ def _connect(socket: str) -> docker.APIClient:
 @pytest.fixture(scope="module")
 def hub(settings: dict[str, Any]) -> Iterator[docker.APIClient]:
     """Return the engine as the hub reaches it."""
-    client = docker.APIClient(
-        base_url=f"unix://{as_seen_here(settings['docker']['filter'])}", version=API_VERSION, timeout=30
-    )
+    client = _connect(settings["docker"]["filter"])
     yield client
     client.close()
 
@@ -53,11 +51,7 @@ def hub(settings: dict[str, Any]) -> Iterator[docker.APIClient]:
 @pytest.fixture(scope="module")
 def engine(settings: dict[str, Any]) -> Iterator[docker.APIClient]:
     """Return the engine as root reaches it."""
-    client = docker.APIClient(
-        base_url=f"unix://{as_seen_here(settings['docker']['host'])}",
-        version=API_VERSION,
-        timeout=30,
-    )
+    client = _connect(settings["docker"]["host"])
     yield client
     client.close()
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from behaviour.deployment import student_image
+from behaviour.deployment import read_settings, student_image
 from behaviour.servers import CodeError, Server
 
 Verb = Callable[..., str]
@@ -45,7 +44,7 @@ def full(
     The volume is created before the first start, on its own small file system.
     """
     name = f"s{uuid.uuid4().hex[:10]}"
-    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    settings = read_settings(server)
     volume = f"{settings.get('docker', {}).get('prefix', 'classroom')}-home-{name}"
     image = student_image(server)
     options = {"bytes": "size=20m", "files": "size=20m,nr_inodes=200"}[request.param]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from behaviour import containers
-from behaviour.deployment import student_image
+from behaviour.deployment import read_settings, student_image
 from behaviour.gpu_class import Class, refused, start
 from behaviour.people import Visitor, api
 from behaviour.servers import CodeError, Server
@@ -61,7 +61,7 @@ def course(
     server: Verb, new_student: Callable[[], Server], module_reload: Callable[[dict[str, Any]], None]
 ) -> Iterator[Course]:
     """Return the group, which exists until the end of the file; servers of its students are stopped after each test."""
-    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    settings = read_settings(server)
     image = student_image(server)
     server("docker", "tag", image, IMAGE)
     room = Class(server, settings["gpu"]["cdiDirs"][0], [], new_student)

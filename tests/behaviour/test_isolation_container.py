@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from behaviour import containers
+from behaviour.deployment import read_settings
 from behaviour.servers import CodeError, Kernel, Server
 
 Verb = Callable[..., str]
@@ -145,7 +145,7 @@ def test_the_home_is_the_only_thing_of_the_machine_in_the_container(kernel: Kern
 
 @pytest.mark.attack(18, 77)
 def test_no_secret_of_the_hub_is_in_a_students_environment(kernel: Kernel, server: Verb) -> None:
-    folder = json.loads(server("exec", "cat", server("settings").strip()))["paths"]["state"] + "/secrets"
+    folder = read_settings(server)["paths"]["state"] + "/secrets"
     names = server("exec", "ls", folder).split()
     secrets = {name: server("exec", "cat", f"{folder}/{name}").strip() for name in names}
     assert "proxy-token" in secrets

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from behaviour import containers
-from behaviour.deployment import student_image
+from behaviour.deployment import read_settings, student_image
 from behaviour.people import Visitor, api
 from behaviour.servers import Kernel, Server
 from support.waiting import wait_until
@@ -232,7 +232,7 @@ def test_a_student_starts_no_second_server(mine: Server) -> None:
 
 
 def test_a_collector_on_the_server_reads_metrics_by_a_token_that_does_nothing_else(server: Verb) -> None:
-    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    settings = read_settings(server)
     token = server("exec", "cat", f"{settings['paths']['state']}/secrets/metrics-token").strip()
     get = "import sys, urllib.request as web; print(web.urlopen(web.Request(sys.argv[1], headers={'Authorization': "
     get += "'token ' + sys.argv[2]})).read().decode())"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from behaviour import containers
+from behaviour.deployment import read_settings
 from behaviour.people import Visitor
 from behaviour.servers import CodeError, Kernel, Server
 
@@ -49,7 +50,7 @@ def gateway(server: Verb, mine: Server) -> str:
 
 @pytest.fixture(scope="module")
 def api_port(server: Verb) -> int:
-    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    settings = read_settings(server)
     port: int = settings.get("network", {}).get("apiPort", 8081)
     return port
 

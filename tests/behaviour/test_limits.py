@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from behaviour import containers
+from behaviour.deployment import read_settings
 from behaviour.servers import CodeError, Kernel, Server
 from support.waiting import wait_until
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(180)
 @pytest.fixture(scope="module")
 def limits(server: Verb) -> dict[str, Any]:
     """Return the student limits of the settings, with defaults."""
-    student: dict[str, Any] = json.loads(server("exec", "cat", server("settings").strip())).get("student", {})
+    student: dict[str, Any] = read_settings(server).get("student", {})
     return {"cpus": 2, "memory": "4G", "sharedMemory": "1G", "tmp": "1G", "processes": 512} | student
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from behaviour.deployment import read_settings
 from behaviour.people import Visitor
 from behaviour.servers import Kernel, Server
 from support.waiting import wait_until
@@ -181,7 +181,7 @@ def test_the_homepage_answers_while_the_engine_is_away(student: Visitor, server:
 
 @pytest.mark.attack(77)
 def test_secrets_of_hub_and_proxy_are_not_visible_to_others(server: Verb) -> None:
-    folder = json.loads(server("exec", "cat", server("settings").strip()))["paths"]["state"] + "/secrets"
+    folder = read_settings(server)["paths"]["state"] + "/secrets"
     names = server("exec", "ls", folder).split()
     secrets = [server("exec", "cat", f"{folder}/{name}").strip() for name in names]
     assert {"cookie-secret", "crypt-key", "proxy-token", "cli-token"} <= set(names)

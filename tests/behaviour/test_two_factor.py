@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from behaviour.deployment import read_settings
 from behaviour.people import PASSWORD, Visitor, api, log_in, page_messages, submit_login
 from behaviour.two_factor import Phone, login, turn_on
 
@@ -195,7 +195,7 @@ def test_a_student_sets_it_up_and_logs_in_on_a_phone(phone_page: Page, student: 
 def test_instructors_set_it_up_before_anything_else_if_the_settings_say_so(
     phone_page: Page, server: Server, reload: Callable[[dict[str, Any]], None], name: str, visit: Visit
 ) -> None:
-    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    settings = read_settings(server)
     reload({"admins": [*settings["admins"], name], "accounts": {"twoFactor": "instructors"}})
     once = server("exec", "cat", f"{settings['paths']['state']}/secrets/first-password-{name}").strip()
     page = phone_page

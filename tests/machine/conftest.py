@@ -13,7 +13,7 @@ import pytest
 from machine.machine import Machine, machine, set_password
 from machine.outside import Outside, outside
 from machine.outside import missing as missing_outside
-from machine.roots import install_package, machine_root
+from machine.roots import install_package, machine_root, mount_layers
 from machine.systems import LOCAL, PLAIN, build_system
 from nix.conftest import debian  # noqa: F401 - a fixture
 from nix.evaluation import missing
@@ -38,12 +38,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def root(debian: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:  # noqa: ARG001, F811
     """Return the machines' root, with the package of this checkout."""
-    layer = tmp_path_factory.mktemp("root")
-    changes, work, tree = (layer / name for name in ("changes", "work", "tree"))
-    for place in (changes, work, tree):
-        place.mkdir()
-    layers = f"lowerdir={machine_root()},upperdir={changes},workdir={work}"
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, tree], check=True)
+    tree = mount_layers(str(machine_root()), tmp_path_factory.mktemp("root"))
     try:
         install_package(tree)
         yield tree

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from behaviour.people import Visitor
+from machine.roots import mount_layers
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -151,6 +152,10 @@ class Machine:
 
         wait_until(is_active, f"{name} is active", seconds)
 
+    def wait_for_hub(self) -> None:
+        """Wait until the hub answers through Nginx."""
+        wait_until(lambda: self.status(f"{URL}/hub/health") == 200, "the hub answers", 90)
+
     def wait_for_end(self, name: str, seconds: float) -> None:
         """Wait until a unit has done its work, without an error."""
         wait_until(lambda: self.unit(name, "ActiveState") in {"inactive", "failed"}, f"{name} ends", seconds)
@@ -187,14 +192,9 @@ class Machine:
         subprocess.run(["rm", "-rf", self.directory], check=False)
 
     def _mount(self) -> Path:
-        tree, changes, work = (self.directory / name for name in ("tree", "changes", "work"))
-        if tree.is_mount():
-            return tree
-        for place in (tree, changes, work, self.docker):
-            place.mkdir(parents=True, exist_ok=True)
-        layers = f"lowerdir={self._root},upperdir={changes},workdir={work}"
-        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, tree], check=True)
-        return tree
+        self.docker.mkdir(parents=True, exist_ok=True)
+        tree = self.directory / "tree"
+        return tree if tree.is_mount() else mount_layers(str(self._root), self.directory)
 
     def _child(self) -> int:
         if self._process is None or self._process.poll() is not None:

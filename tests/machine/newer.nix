@@ -1,4 +1,4 @@
-# A later release of the class (test_rollback.py puts it into /opt/newer).
+# A later release of the class (newer.py puts it into /opt/newer).
 {
   lib,
   pkgs,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from machine.record import DIRECTIVES, LINKS, PROGRAMS, RECORD, recorded
-from machine.roots import unpack_package
+from machine.roots import mount_layers, unpack_package
 from nix.image_build import PROXY, node_program
 from stack import hub_packages
 from stack.roots import engine_root
@@ -36,11 +36,7 @@ def recorded_root(directory: Path) -> Iterator[Path]:
         directory: for what differs from the stack's root.
     """
     root = engine_root()
-    changes, work, tree = (directory / name for name in ("changes", "work", "tree"))
-    for place in (changes, work, tree):
-        place.mkdir()
-    layers = f"lowerdir={hub_packages.layer(root)}:{root},upperdir={changes},workdir={work}"
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, tree], check=True)
+    tree = mount_layers(f"{hub_packages.layer(root)}:{root}", directory)
     try:
         _install_class(tree)
         _install_programs(tree)

@@ -63,6 +63,21 @@ def machine_root() -> Path:
     return root
 
 
+def mount_layers(lower: str, directory: Path) -> Path:
+    """Mount a root file system on top of others, and return where.
+
+    Args:
+        lower: directories that stay as they are, the upper ones first, with colons between.
+        directory: for what differs from them.
+    """
+    changes, work, tree = (directory / name for name in ("changes", "work", "tree"))
+    for place in (changes, work, tree):
+        place.mkdir(parents=True, exist_ok=True)
+    layers = f"lowerdir={lower},upperdir={changes},workdir={work}"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, tree], check=True)
+    return tree
+
+
 def install_package(root: Path) -> None:
     """Install this checkout's package into a root that `machine_root` made."""
     (site,) = (root / "opt/classroom/lib").glob("python3.*/site-packages")

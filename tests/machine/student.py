@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from behaviour.servers import enrol
 from machine.machine import URL, instructor
-from nix.evaluation import REPOSITORY
+from stack.common import PYTHON_PATH
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ class Student:
             environment: variables, such as CLASSROOM_URL.
         """
         self._directory = directory
-        tests = str(REPOSITORY / "tests")
-        variables = {**os.environ, "CLASSROOM_URL": URL, "PYTHONPATH": tests, **(environment or {})}
+        variables = {**os.environ, "CLASSROOM_URL": URL, "PYTHONPATH": PYTHON_PATH, **(environment or {})}
         command = [*enter, sys.executable, "-m", "machine.student", str(directory), password]
         self.process = subprocess.Popen(command, env=variables)
         wait_until(self._has_begun, "the student works", 240)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from behaviour.servers import enrol
 from machine.machine import URL, instructor
 from machine.systems import PLAIN, build_system
-from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from machine.machine import Machine
@@ -61,6 +60,6 @@ def _restart(machine: Machine, figures: list[str]) -> None:
     machine.cut_power()
     begin = time.monotonic()
     machine.boot(build_system("minimal", PLAIN, image=True))
-    wait_until(lambda: machine.status(f"{URL}/hub/health") == 200, "the hub answers", 90)
+    machine.wait_for_hub()
     figures.append(f"hub answers {time.monotonic() - begin:.0f} s after a power cut")
     assert machine.problems() == []

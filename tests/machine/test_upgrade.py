@@ -44,7 +44,7 @@ def test_after_a_rollback_the_command_that_the_hub_names_brings_the_class_back_w
         mine.start()
         mine.write("work.txt", "saved")
     classroom.switch(newer)
-    _wait_for_hub(classroom)
+    classroom.wait_for_hub()
     with classroom.network():
         enrol(URL, instructor(password), "late")
     classroom.switch(old)
@@ -56,7 +56,7 @@ def test_after_a_rollback_the_command_that_the_hub_names_brings_the_class_back_w
     # The operator types what the message says, and agrees.
     printed = classroom.shell(refusal.split(": ")[-1], stdin="y\n")
     assert "The hub starts by itself" in printed
-    _wait_for_hub(classroom)
+    classroom.wait_for_hub()
     figures.append(f"hub answers {time.monotonic() - begin:.0f} s after the restore of the database's copy")
     assert classroom.problems() == []
     with classroom.network():
@@ -84,11 +84,11 @@ def test_a_power_cut_in_a_migration_loses_nothing(classroom: Machine, password: 
     assert json.loads(classroom.run("classroom", "upgrade", "status", "--json"))["database"]["classroom"] == "9999"
     classroom.switch(old)
     classroom.run("classroom", "upgrade", "rollback", "--yes")
-    _wait_for_hub(classroom)
+    classroom.wait_for_hub()
 
 
 def _assert_class_of_lise(machine: Machine) -> None:
-    _wait_for_hub(machine)
+    machine.wait_for_hub()
     assert machine.problems() == []
     with machine.network():
         visitor = Visitor(URL)
@@ -106,7 +106,3 @@ def _refusal(machine: Machine) -> str:
         return found[-1] if found else ""
 
     return wait_until(read, "the hub refuses the database", 60)
-
-
-def _wait_for_hub(machine: Machine) -> None:
-    wait_until(lambda: machine.status(f"{URL}/hub/health") == 200, "the hub answers", 90)

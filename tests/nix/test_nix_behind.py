@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from behaviour.deployment import read_settings
 from nix.evaluation import HERE, REPOSITORY, build, slow
 from support.http import answers
 from support.waiting import wait_until
@@ -63,7 +64,7 @@ def nginx(conf: Path) -> Iterator[None]:
 
 
 def test_the_suite_passes_with_the_files_of_nixos(tmp_path: Path) -> None:
-    before = json.loads(server("exec", "cat", server("settings").strip()))
+    before = read_settings(server)
     port = int(os.environ["CLASSROOM_URL"].rpartition(":")[2])
     # Paths and image are those of the stack; all other settings are the module's.
     own = {name: before[name] for name in ("paths", "docker")}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from behaviour.deployment import read_settings
 from nix.evaluation import REPOSITORY, build, slow
 from nix.image_build import configuration, layers, stream
 
@@ -110,7 +111,7 @@ def test_an_image_works_below_a_read_only_root(archive: Path, loaded: str, serve
 def test_a_student_works_in_the_image(archive: Path, loaded: str, server: Verb) -> None:
     if archive.stem == "hubImage":
         pytest.skip("for the other image")
-    settings = json.loads(server("exec", "cat", server("settings").strip()))
+    settings = read_settings(server)
     server("reload", json.dumps({"student": {"image": loaded}}))
     try:
         done = subprocess.run(

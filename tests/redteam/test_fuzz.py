@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from behaviour.deployment import read_settings
 from behaviour.people import Visitor, api
 from behaviour.servers import Server
 from classroom.web.routes import API, PAGES
@@ -132,7 +133,7 @@ class Fuzzer:
 @pytest.fixture(scope="module")
 def secrets(server: Verb) -> list[str]:
     """Return the hub's secrets."""
-    folder = json.loads(server("exec", "cat", server("settings").strip()))["paths"]["state"] + "/secrets"
+    folder = read_settings(server)["paths"]["state"] + "/secrets"
     return [server("exec", "cat", f"{folder}/{name}").strip() for name in server("exec", "ls", folder).split()]
 
 
