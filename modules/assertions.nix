@@ -237,6 +237,12 @@ in
         message = "virtualisation.docker.daemon.settings.userns-remap is set, so students' homes would belong to other users. Remove it.";
       }
       {
+        # Docker ends at a setting that it does not know.
+        assertion =
+          (docker.firewall-backend or "") == "nftables" -> lib.versionAtLeast config.virtualisation.docker.package.version "29";
+        message = "virtualisation.docker.daemon.settings.firewall-backend is \"nftables\", which Docker ${config.virtualisation.docker.package.version} does not know, so it would not start. Remove it, or write virtualisation.docker.package = pkgs.docker_29;";
+      }
+      {
         assertion = config.virtualisation.docker.daemon.settings.live-restore or false;
         message = "virtualisation.docker.daemon.settings.live-restore is off, so a restart of Docker would end every student's work. Write virtualisation.docker.daemon.settings.live-restore = true;";
       }

@@ -9,7 +9,7 @@ import pytest
 from nix.evaluation import evaluate
 
 # Each is a case of its own; one evaluation serves all.
-MODULE = """{
+MODULE = """{ pkgs, ... }: {
   services.classroom = {
     network.bridge = "lab0";
     student.memory = "8G";
@@ -19,13 +19,15 @@ MODULE = """{
   networking.nftables.enable = true;
   networking.firewall.filterForward = true;
   boot.kernel.sysctl."net.ipv4.ip_nonlocal_bind" = 0;
+  virtualisation.docker.package = pkgs.docker // { version = "29.1.0"; };
   virtualisation.docker.daemon.settings.iptables = false;
+  virtualisation.docker.daemon.settings.firewall-backend = "nftables";
 }"""
 
 
 @pytest.fixture(scope="module")
 def around() -> dict[str, Any]:
-    answer: dict[str, Any] = evaluate(f"t.around {MODULE}")
+    answer: dict[str, Any] = evaluate(f"t.around ({MODULE})")
     return answer
 
 
@@ -57,6 +59,7 @@ def test_nginx_waits_for_the_bridge_only_where_it_must(around: dict[str, Any], u
     [
         "services.classroom.settings.student.memory replaces the value of services.classroom.student.memory",
         "virtualisation.docker.daemon.settings.iptables is off",
+        'virtualisation.docker.daemon.settings.firewall-backend is "nftables"',
     ],
 )
 def test_what_the_class_does_not_get_is_a_warning(around: dict[str, Any], usual: dict[str, Any], begin: str) -> None:
@@ -65,4 +68,4 @@ def test_what_the_class_does_not_get_is_a_warning(around: dict[str, Any], usual:
 
 
 def test_no_other_warning_is_given(around: dict[str, Any]) -> None:
-    assert len(around["warnings"]) == 2
+    assert len(around["warnings"]) == 3

@@ -177,6 +177,13 @@ ASSERTIONS = {
         'virtualisation.docker.daemon.settings.userns-remap = "default";',
         "students' homes would belong to other users",
     ),
+    "an engine that does not know its rules": (
+        (
+            'virtualisation.docker.package = pkgs.docker // { version = "28.5.2"; }; '
+            'virtualisation.docker.daemon.settings.firewall-backend = "nftables";'
+        ),
+        "virtualisation.docker.package = pkgs.docker_29;",
+    ),
     "an engine that takes its containers along": (
         "virtualisation.docker.daemon.settings.live-restore = false;",
         "virtualisation.docker.daemon.settings.live-restore = true;",
@@ -219,7 +226,7 @@ TYPES = {
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Any]:
     written = {name: text.replace("class.", "services.classroom.") for name, (text, _) in ASSERTIONS.items()}
-    cases = " ".join(f'"{name}" = {{ lib, ... }}: {{ {text} }};' for name, text in written.items())
+    cases = " ".join(f'"{name}" = {{ lib, pkgs, ... }}: {{ {text} }};' for name, text in written.items())
     found: dict[str, Any] = evaluate(f"let c = {{ {cases} }}; in {{ said = t.assertions c; held = t.held c; }}")
     return found
 
