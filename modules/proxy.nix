@@ -11,12 +11,14 @@ in
       description = "Proxy in front of the students' servers";
       wantedBy = [ "multi-user.target" ];
       after = [ "network.target" ];
-      restartTriggers = cfg.settingsParts.proxy;
+      # The process is the proxy's package alone. Its command line depends on these settings and on this file.
+      restartTriggers = cfg.settingsParts.proxy ++ [ "${../python/src/classroom/hub/proxy_command.py}" ];
       serviceConfig = hardening // {
-        ExecStart = "${lib.getExe cfg.package} proxy --settings /etc/classroom/settings.json";
+        # Not the path in the store: a new version of the hub would restart the proxy and cut every websocket.
+        ExecStart = "/run/current-system/sw/bin/${baseNameOf (lib.getExe cfg.package)} proxy --settings /etc/classroom/settings.json";
         User = "classroom";
         Group = "classroom";
-        LoadCredential = cfg.credentials;
+        LoadCredential = lib.filter (lib.hasPrefix "proxy-token:") cfg.credentials;
         # The proxy creates the token that it shares with the hub if it starts first.
         StateDirectory = "classroom";
         StateDirectoryMode = "0700";

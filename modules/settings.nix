@@ -28,7 +28,7 @@ let
     # The page for a server that does not answer: its own, also while the hub is away.
     proxy.command = [
       (lib.getExe cfg.proxy.package)
-      "--error-path=${./nginx}/pages"
+      "--error-path=${./nginx/pages}"
     ];
     paths.state = "/var/lib/classroom";
     paths.runtime = "/run/classroom";

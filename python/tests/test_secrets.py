@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from classroom.errors import ClassroomError
-from classroom.secrets import load_or_create
+from classroom.secrets import load_or_create, load_or_create_proxy_token
 
 
 def test_secrets_are_created_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:
@@ -38,6 +38,12 @@ def test_credentials_of_systemd_win_over_generated_ones(tmp_path: Path) -> None:
     given.mkdir()
     (given / "proxy-token").write_text("from-systemd\n")
     assert load_or_create(tmp_path / "state", {"CREDENTIALS_DIRECTORY": str(given)}).proxy_token == "from-systemd"
+
+
+def test_the_proxy_creates_its_token_alone_and_the_hub_reads_it(tmp_path: Path) -> None:
+    token = load_or_create_proxy_token(tmp_path, {})
+    assert [file.name for file in (tmp_path / "secrets").iterdir()] == ["proxy-token"]
+    assert load_or_create(tmp_path, {}).proxy_token == token
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ PROGRAMS = re.compile(
 """Names of packages with programs, which are not recorded (programs.nix, tests/nix/host-toolchain.nix)."""
 DIRECTIVES = REPOSITORY / "modules/nginx"
 """A directory of this checkout that the record leaves out of the store."""
+PAGES = DIRECTIVES / "pages"
+"""Another one, which the proxy has alone."""
 
 
 def write(content: dict[str, str], directory: Path = RECORD) -> None:
@@ -127,7 +129,8 @@ def _store_files(texts: dict[str, str]) -> dict[str, str]:
 
 
 def _is_recorded(path: Path, name: str) -> bool:
-    is_directives = path.is_dir() and {file.name for file in path.iterdir()} == {f.name for f in DIRECTIVES.iterdir()}
+    names = {file.name for file in path.iterdir()} if path.is_dir() else None
+    is_directives = names in [{file.name for file in directory.iterdir()} for directory in (DIRECTIVES, PAGES)]
     return not PROGRAMS.fullmatch(name) and not name.startswith("X-Restart-Triggers") and not is_directives
 
 

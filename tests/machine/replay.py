@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from machine.record import DIRECTIVES, LINKS, PROGRAMS, RECORD, recorded
+from machine.record import DIRECTIVES, LINKS, PAGES, PROGRAMS, RECORD, recorded
 from machine.roots import mount_layers, unpack_package
 from nix.image_build import PROXY, node_program
 from stack import hub_packages
@@ -82,6 +82,7 @@ def _install_record(tree: Path) -> None:
         if PROGRAMS.fullmatch(package):
             (tree / "nix/store" / package).symlink_to("/opt/debian")
     shutil.copytree(DIRECTIVES, tree / "nix/store/nginx")
+    shutil.copytree(PAGES, tree / "nix/store/pages")
     # The machines share a kernel, and Debian brings no modules for it.
     (tree / "etc/systemd/system/systemd-modules-load.service").symlink_to("/dev/null")
     # Else a first boot renews the caches of libraries, users and journal.

@@ -82,6 +82,20 @@ def test_a_changed_setting_restarts_only_the_units_that_read_it() -> None:
     }
 
 
+def test_a_new_version_of_the_package_restarts_the_hub_and_keeps_the_proxy_with_its_websockets() -> None:
+    program = 'pkgs.writeShellScriptBin "NAME" "exit 1" // { version = "9"; }'
+    new = {"hub": ("package", "classroom"), "proxy": ("proxy.package", "configurable-http-proxy")}
+    modules = "".join(
+        f"{name} = {{ lib, pkgs, ... }}: {{ services.classroom.{option} = "
+        f"lib.mkForce ({program.replace('NAME', command)}); }};"
+        for name, (option, command) in new.items()
+    )
+    restarted = evaluate(f"t.restarted {{ {modules} }}")
+    assert "classroom-hub.service" in restarted["hub"]
+    assert "classroom-proxy.service" not in restarted["hub"]
+    assert restarted["proxy"] == ["classroom-hub.service", "classroom-proxy.service"]
+
+
 def test_nginx_asks_a_kernel_without_ipv6_for_no_ipv6() -> None:
     usual, without = evaluate("t.addresses")
     assert "[::]" in usual

@@ -65,20 +65,33 @@ def load_or_create(state: Path, environment: Mapping[str, str] | None = None) ->
     env = os.environ if environment is None else environment
     directory = state / "secrets"
 
-    def secret(name: str, make: Callable[[], str]) -> str:
-        if file := credential(name, env):
-            return _read(file, private=False)
-        return _read_or_make(directory / name, make)
+    def secret(name: str) -> str:
+        return _secret(directory, name, env)
 
     _make_directory(directory)
-    keys = env.get("JUPYTERHUB_CRYPT_KEY") or secret("crypt-key", lambda: random.token_hex(32))
+    keys = env.get("JUPYTERHUB_CRYPT_KEY") or secret("crypt-key")
     return Secrets(
-        cookie_secret=_hex(directory / "cookie-secret", secret("cookie-secret", lambda: random.token_hex(32))),
+        cookie_secret=_hex(directory / "cookie-secret", secret("cookie-secret")),
         crypt_keys=tuple(key for key in keys.split(";") if key),
-        proxy_token=secret("proxy-token", lambda: random.token_hex(32)),
-        cli_token=secret("cli-token", lambda: random.token_hex(32)),
-        metrics_token=secret("metrics-token", lambda: random.token_hex(32)),
+        proxy_token=secret("proxy-token"),
+        cli_token=secret("cli-token"),
+        metrics_token=secret("metrics-token"),
     )
+
+
+def load_or_create_proxy_token(state: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Return the token of the proxy's API, as `load_or_create` does, and create no other secret.
+
+    Args:
+        state: the state directory.
+        environment: None means `os.environ`.
+
+    Raises:
+        ClassroomError: the token is empty, unreadable, or readable by others.
+    """
+    directory = state / "secrets"
+    _make_directory(directory)
+    return _secret(directory, "proxy-token", os.environ if environment is None else environment)
 
 
 def backup_password(state: Path, *, make: bool, environment: Mapping[str, str] | None = None) -> Path | None:
@@ -103,6 +116,12 @@ def backup_password(state: Path, *, make: bool, environment: Mapping[str, str] |
     _make_directory(path.parent)
     _read_or_make(path, lambda: "-".join(random.token_hex(3) for _ in range(6)))
     return path
+
+
+def _secret(directory: Path, name: str, environment: Mapping[str, str]) -> str:
+    if file := credential(name, environment):
+        return _read(file, private=False)
+    return _read_or_make(directory / name, lambda: random.token_hex(32))
 
 
 def _make_directory(directory: Path) -> None:

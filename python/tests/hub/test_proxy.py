@@ -5,7 +5,8 @@ from urllib.parse import unquote
 import pytest
 from yarl import URL
 
-from classroom.hub.proxy import listen_url, proxy_command, proxy_environment
+from classroom.hub.proxy import listen_url
+from classroom.hub.proxy_command import proxy_command, proxy_environment
 from classroom.settings.models import Proxy
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from classroom.db.state_lock import refuse_unfinished_restore
 from classroom.errors import ClassroomError
-from classroom.hub.proxy import proxy_command, proxy_environment
-from classroom.secrets import load_or_create
+from classroom.hub.proxy_command import proxy_command, proxy_environment
+from classroom.secrets import load_or_create, load_or_create_proxy_token
 from classroom.settings.file import load_settings
 from classroom.settings.parts import part
 
@@ -62,13 +62,13 @@ def run_proxy(settings_file: Path) -> None:
         ClassroomError: wrong settings or secrets, the port is taken, or the program is missing.
     """
     settings = part(load_settings(settings_file), "proxy")
-    secrets = load_or_create(settings.paths.state)
+    token = load_or_create_proxy_token(settings.paths.state)
     _clear(settings)
     line = proxy_command(settings.proxy, hub_url(settings), by_host=settings.site.origins != "one")
     program = shutil.which(line[0])
     if not program:
         raise ClassroomError(f"{line[0]}: not found; install configurable-http-proxy or name it in proxy.command")
-    os.execve(program, line, proxy_environment(os.environ, secrets.proxy_token))  # noqa: S606 - no shell
+    os.execve(program, line, proxy_environment(os.environ, token))  # noqa: S606 - no shell
 
 
 def hub_url(settings: Settings) -> str:

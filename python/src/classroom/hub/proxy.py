@@ -12,11 +12,7 @@ from jupyterhub.httpclient import fetch
 from jupyterhub.proxy import ConfigurableHTTPProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from jupyterhub.user import User
-
-    from classroom.settings.models import Proxy
 
 _WATCH_INTERVAL = 1.0  # seconds: one request over a local socket; a student who reloads meanwhile is sent to the hub
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=5)
@@ -83,27 +79,6 @@ class ClassroomProxy(ConfigurableHTTPProxy):
         return table
 
 
-def proxy_command(proxy: Proxy, hub_url: str, *, by_host: bool = False) -> list[str]:
-    """Return the proxy's command line. Its token is in the environment variable CONFIGPROXY_AUTH_TOKEN.
-
-    Args:
-        proxy: where it listens. With `--error-path=FOLDER` in its command, error pages come from there and not from the
-            hub: they can be shown while the hub is away.
-        hub_url: the target of requests without a route, until the hub has set its own.
-        by_host: students' servers have host names of their own.
-    """
-    line = [*proxy.command, *_listen("", proxy.listen), *_listen("api-", proxy.api)]
-    line += [f"--default-target={hub_url}", "--log-level=warn"]
-    if not any(part.startswith("--error-path") for part in proxy.command):
-        line.append(f"--error-target={hub_url.rstrip('/')}/hub/error")
-    if by_host:
-        line.append("--host-routing")
-    if proxy.listen.startswith("unix:"):
-        # Nginx has set these headers; over a socket the proxy would add "undefined" as the client's address.
-        line.append("--no-x-forward")
-    return line
-
-
 def listen_url(listen: str, scheme: str = "http") -> str:
     """Return a listen address as a URL of JupyterHub's client ("http+unix://%2Frun%2F…" for a socket).
 
@@ -113,15 +88,3 @@ def listen_url(listen: str, scheme: str = "http") -> str:
         path = quote(listen.removeprefix("unix:"), safe="")
         return f"{scheme}+unix://" + re.sub(r"(%..)|([A-Z])", lambda match: match[1] or f"%{ord(match[2]):02X}", path)
     return f"{scheme}://{listen}"
-
-
-def proxy_environment(base: Mapping[str, str], token: str) -> dict[str, str]:
-    """Return the environment of the proxy's process."""
-    return dict(base) | {"CONFIGPROXY_AUTH_TOKEN": token}
-
-
-def _listen(prefix: str, listen: str) -> list[str]:
-    if listen.startswith("unix:"):
-        return [f"--{prefix}socket={listen.removeprefix('unix:')}"]
-    host, _, port = listen.rpartition(":")
-    return [f"--{prefix}ip={host}", f"--{prefix}port={port}"]
