@@ -14,7 +14,7 @@ COVERAGE := --cov=classroom --cov-report=json:.cache/coverage.json --cov-fail-un
 SUITES := -p support.suites --numprocesses=2 --dist=loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove recorded test test-engine test-machine test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
+.PHONY: help demo demo-remove recorded test test-engine test-machine test-machine-behaviour test-nix test-packages test-quota test-unit test-torch lint format locks docs docs-site clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -41,6 +41,12 @@ test-nix: $(VENV)/ready $(NODE)/ready .cache/compose  ## slow: build and use the
 test-machine: $(VENV)/ready $(NODE)/ready  ## slow: NixOS with the class under systemd: boot, switch, power cuts (Debian 12, root, <nixpkgs>)
 	tests/install-packages debootstrap knot lego pebble systemd-container
 	PYTHONPATH=tests CLASSROOM_TEST_MACHINE=1 $(PYTEST) tests/machine $(ARGS)
+
+# The suites of the running class, against a NixOS machine: not part of test-machine, because they take long.
+FILES ?= tests/behaviour tests/redteam
+test-machine-behaviour: $(VENV)/ready $(NODE)/ready  ## slow: the tests in FILES (tests/behaviour tests/redteam) against a booted NixOS
+	tests/install-packages chromium debootstrap systemd-container
+	PYTHONPATH=tests CLASSROOM_TEST_MACHINE=1 CLASSROOM_TEST_BEHAVIOUR='$(FILES)' $(PYTEST) tests/machine/test_behaviour.py $(ARGS)
 
 recorded: $(VENV)/ready  ## write the record of a host in tests/machine/recorded (Debian 12, root, <nixpkgs>)
 	PYTHONPATH=tests $(VENV)/bin/python -m machine.record

@@ -7,7 +7,8 @@ addresses outside the server that answer on port 80, by their kind.
 
 `python -m stack ctl --help` lists the verbs of CLASSROOM_SERVER. `CLASSROOM_ROOT` is where the tests' own process sees
 the root directory of the server, `/` unless set. `CLASSROOM_FIXED` is a JSON object of what tests cannot change there,
-and why: `nginx.conf` (it does not follow settings.json), `daemon.json`, or `prune` (units make again what was pruned).
+and why: `nginx.conf` (it does not follow settings.json), `daemon.json`, `prune` (units make again what was pruned), or
+`programs` (the student image lacks some).
 """
 
 from __future__ import annotations

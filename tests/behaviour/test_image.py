@@ -51,8 +51,12 @@ print(web.server_port)
 """
 
 
-def test_packages_and_programs_of_a_course_are_there(kernel: Kernel) -> None:
+def test_packages_of_a_course_are_there(kernel: Kernel) -> None:
     kernel.run(f"import {', '.join(PACKAGES)}", bound=90)
+
+
+@pytest.mark.needs("programs")
+def test_programs_of_a_course_are_there(kernel: Kernel) -> None:
     assert kernel.ask(f"[p for p in {PROGRAMS} if not __import__('shutil').which(p)]") == []
     kernel.run("open('hello.c', 'w').write('#include <stdio.h>\\nint main(void) { puts(\"hello\"); }\\n')")
     assert kernel.run("!make -s hello && ./hello && rm hello hello.c").split() == ["hello"]
@@ -80,6 +84,7 @@ def test_a_port_of_an_own_program_opens_for_its_owner_and_leads_nowhere_else(
     assert student.get(f"{mine.base}proxy/{port}/").status_code == 403
 
 
+@pytest.mark.needs("programs")
 def test_each_format_of_the_export_menu_gives_a_file(mine: Server) -> None:
     notebook = json.loads(mine.get("files/Welcome.ipynb").text)
     text = "# 十二 😀\n$E=mc^2$\n\n\\begin{align}a&=b\\end{align}"
@@ -94,6 +99,7 @@ def test_each_format_of_the_export_menu_gives_a_file(mine: Server) -> None:
         assert (name == "pdf") is answer.content.startswith(b"%PDF-")
 
 
+@pytest.mark.needs("programs")
 def test_plots_draw_chinese_and_the_clock_is_the_machines(kernel: Kernel) -> None:
     kernel.run(
         "import warnings; warnings.simplefilter('error')\n"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from machine.outside import Outside
+    from machine.world import World
 
 URL = "http://127.0.0.1"
 """Address of a class without a domain, on the machine itself."""
@@ -51,7 +52,7 @@ class Machine:
         self._nixos = nixos
         self.host = ""
         self.console = directory / "console"
-        self.outside: Outside | None = None
+        self.outside: Outside | World | None = None
         """The other end of its uplink, if it has one."""
         self._root = root
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,7 +87,8 @@ class Machine:
         self._init = wait_until(self._child, "the machine starts", 20)
         if self.outside:
             self.outside.connect(self._init)
-        wait_until(self._is_up, f"the machine is up (its console: {self.console})", 180)
+        # The first boot loads the student image.
+        wait_until(self._is_up, f"the machine is up (its console: {self.console})", 300)
 
     def run(self, *command: str | Path, check: bool = True, timeout: float = 120, stdin: str | None = None) -> str:
         """Run a command on the machine as root and return its output.
@@ -114,6 +116,11 @@ class Machine:
         """Return the beginning of a command line that runs a command on the machine."""
         environment = ("env", "-i", f"PATH={_PATH}", "HOME=/root", "LANG=C.UTF-8")
         return ["nsenter", f"--target={self._init}", "--all", *environment]
+
+    @property
+    def root(self) -> Path:
+        """Return where this computer sees the running machine's root directory, with its /run."""
+        return Path(f"/proc/{self._init}/root")
 
     def enter_network(self) -> list[str]:
         """Return the beginning of a command line that runs a command of this machine in the network of that one."""
@@ -229,7 +236,7 @@ def network_of(pid: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def machine(directory: Path, root: Path, toplevel: Path, outside: Outside | None = None) -> Iterator[Machine]:
+def machine(directory: Path, root: Path, toplevel: Path, outside: Outside | World | None = None) -> Iterator[Machine]:
     """Boot a machine, and remove it afterwards."""
     made = Machine(directory, root)
     made.outside = outside

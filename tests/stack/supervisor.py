@@ -42,7 +42,7 @@ class Supervisor:
         self.root = root
         self.ended = threading.Event()
         self._root_holder: subprocess.Popen[bytes] | None = None
-        self._world: subprocess.Popen[str] | None = None
+        self._world: world.World | None = None
         self.parts = {part.name: part for part in self._make_parts()}
 
     # -- namespaces ---------------------------------------------------------------------------------------------------
@@ -85,27 +85,12 @@ class Supervisor:
         shim.chmod(0o755)
 
     def _make_world(self) -> None:
-        with self.layout.log("world").open("ab") as log:
-            self._world = subprocess.Popen(
-                ["unshare", "--net", sys.executable, "-m", "stack.world", str(self.layout.directory / "bin/ip")],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                text=True,
-            )
-        own = Path("/proc/self/ns/net").stat().st_ino
-        pid = self._world.pid
-        wait_until(lambda: Path(f"/proc/{pid}/ns/net").stat().st_ino != own, "the outside world has a namespace", 10)
-        run(["ip", "link", "add", "uplink", "type", "veth", "peer", "name", "world", "netns", str(pid)])
+        self._world = world.World(self.layout.log("world"), self.layout.directory / "bin/ip")
+        run(["ip", "link", "add", "uplink", "type", "veth", "peer", "name", "world", "netns", str(self._world.pid)])
         run(["ip", "address", "add", f"{world.UPLINK}/24", "dev", "uplink"])
         run(["ip", "link", "set", "uplink", "up"])
         run(["ip", "route", "add", "default", "via", world.GATEWAY])
-        if self._world.stdin is None:
-            raise StackError("the outside world has no standard input")
-        self._world.stdin.write("go\n")
-        self._world.stdin.flush()
-        log_file = self.layout.log("world")
-        wait_until(lambda: "ready" in log_file.read_text(), "the outside world serves", 20)
+        self._world.serve()
         # A service of the server that listens on all addresses, like a badly configured database.
         world.serve(world.servers("0.0.0.0", 9000)[:1])  # noqa: S104 - inside the stack's namespace
 
@@ -183,7 +168,7 @@ class Supervisor:
         """Return the prefix of a command that runs in the outside world."""
         if self._world is None:
             raise StackError("the outside world is not there yet")
-        return ["nsenter", f"--target={self._world.pid}", "--net", "--"]
+        return self._world.enter()
 
     def environment(self) -> dict[str, str]:
         """Return the environment of all parts and of commands that tests run on the server."""

@@ -23,6 +23,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from support.waiting import wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -194,6 +196,43 @@ def serve(found: Sequence[socketserver.BaseServer]) -> None:
     """Serve in threads that end with the process."""
     for server in found:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+class World:
+    """The outside world, in a network namespace that waits for its interface `world`."""
+
+    def __init__(self, log: Path, ip: Path | str = "ip") -> None:
+        """Create the namespace.
+
+        Args:
+            log: file for the requests that the hosts answered.
+            ip: the program of that name.
+        """
+        self._log = log
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                ["unshare", "--net", sys.executable, "-m", "stack.world", ip],
+                stdin=subprocess.PIPE, stdout=file, stderr=file, text=True,
+            )  # fmt: skip
+        self.pid = self._process.pid
+        own, there = Path("/proc/self/ns/net").stat().st_ino, Path(f"/proc/{self.pid}/ns/net")
+        wait_until(lambda: there.stat().st_ino != own, "the outside world has a namespace", 10)
+
+    def serve(self) -> None:
+        """Start the hosts, once there is the interface."""
+        assert self._process.stdin
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        wait_until(lambda: "ready" in self._log.read_text(encoding="utf-8"), "the outside world serves", 20)
+
+    def enter(self) -> list[str]:
+        """Return the beginning of a command line that runs a command of this computer outside."""
+        return ["nsenter", f"--target={self.pid}", "--net", "--"]
+
+    def end(self) -> None:
+        """End the hosts."""
+        self._process.kill()
+        self._process.wait()
 
 
 def main() -> None:
