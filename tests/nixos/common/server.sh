@@ -42,9 +42,24 @@ start() {
 }
 
 stop() {
-  # A request would start the engine again.
-  [ "$1" != engine ] || systemctl stop docker.socket
-  systemctl stop "$(unit "$1")"
+  local name sockets
+  name=$(unit "$1")
+  # A request would start the unit again.
+  read -ra sockets <<< "$(systemctl show --property=TriggeredBy --value "$name")"
+  systemctl stop "${sockets[@]}" "$name"
+}
+
+# Containers belong to other processes of the engine's unit.
+kill_main() {
+  local pid
+  pid=$(main_pid "$1")
+  systemctl kill --kill-whom=main --signal=KILL "$1"
+  # Until systemd has noticed, a start does nothing.
+  while [ "$(main_pid "$1")" = "$pid" ]; do sleep 0.05; done
+}
+
+main_pid() {
+  systemctl show --property=MainPID --value "$1"
 }
 
 # A unit of type `simple` is active before its program listens.
@@ -76,8 +91,7 @@ case $verb in
     systemctl restart "$(unit "$1")"
     wait_for "$1"
     ;;
-  # Containers belong to other processes of the engine's unit.
-  kill) systemctl kill --kill-whom=main --signal=KILL "$(unit "$1")" ;;
+  kill) kill_main "$(unit "$1")" ;;
   logs) journalctl --no-pager --output=cat --unit="$(unit "$1")" ;;
   exec) exec "$@" ;;
   docker) exec docker "$@" ;;
