@@ -99,6 +99,7 @@ def test_an_open_page_says_within_two_seconds_why_the_server_has_ended_and_start
 def test_a_page_that_is_loaded_after_the_end_says_why(small: Server, page: Page, server: Verb) -> None:
     lab_is_open(page)
     server("docker", "kill", identifier(server, small.name))
+    wait_until(lambda: not small.is_known, "the hub has noticed", 2, 0.05)
     before = time.monotonic()
     page.reload()
     expect(page.get_by_text("Your server has stopped, because its container was stopped")).to_be_visible(timeout=6000)
