@@ -19,6 +19,7 @@ from classroom.errors import ClassroomError
 from classroom.gpus.cdi import parse_specification
 from classroom.gpus.inventory import discover
 from classroom.settings.models import Settings
+from classroom.storage.unmoved import UnmovedHomes
 
 OK, WARNING, WRONG = State.OK, State.WARNING, State.WRONG
 GIB = 1024**3
@@ -348,6 +349,15 @@ def test_homes_that_have_not_been_moved_are_no_lost_ones() -> None:
     assert "ada is still a volume" in found.message
     waiting, lost = homes.inspect_homes(records, set(), {"classroom-home-ada"})
     assert ("ada" in waiting.message, "bob" in lost.message) == (True, True)
+
+
+def test_a_move_that_has_not_ended_is_reported_with_the_command_that_goes_on() -> None:
+    records = {"classroom-home-ada": "ada", "classroom-home-bob": "bob"}
+    unmoved = UnmovedHomes(Path("/srv/homes"), frozenset({"classroom-home-ada"}))
+    for existing in (set(records), {"classroom-home-bob"}):
+        (found,) = homes.inspect_homes(records, existing, unmoved=unmoved)
+        assert (found.state, found.remedy) == (WRONG, "classroom homes move --from /srv/homes")
+        assert "ada" in found.message
 
 
 @pytest.mark.parametrize("user", [0, 990])

@@ -13,7 +13,7 @@ from engine_filter import samples
 
 from classroom.docker.container import HOME
 from classroom.engine_filter.request import RefusedError
-from classroom.engine_filter.rules import CONTAINER, TABLE, Call, check_container, decide
+from classroom.engine_filter.rules import CONTAINER, TABLE, VOLUME, Call, check_container, decide
 
 DIRECTORY = {"storage": {"kind": "directory", "path": "/srv/homes"}}
 
@@ -53,8 +53,23 @@ def test_the_files_of_a_new_home_pass() -> None:
 def test_the_page_names_each_request_that_passes() -> None:
     page = (Path(__file__).parents[3] / "docs/explanation/engine.md").read_text()
     named = {tuple(row.split(" ", 1)) for row in re.findall(r"^\| `([A-Z]+ [^`]+)` \|", page, re.MULTILINE)}
-    table = {(method, pattern.replace(CONTAINER, "containers/NAME")) for method, pattern, _ in TABLE}
+    table = {
+        (method, pattern.replace(CONTAINER, "containers/NAME").replace(VOLUME, "volumes/NAME"))
+        for method, pattern, _ in TABLE
+    }
     assert named == table | {("GET", "/_ping"), ("POST", "containers/create")}
+
+
+def test_the_hub_may_ask_whether_a_home_of_the_class_is_still_a_volume() -> None:
+    home = "volumes/classroom-home-ada"
+    assert ask("GET", home, **DIRECTORY).path == home
+    for path, settings, message in (
+        (home, {}, "homes are volumes"),
+        ("volumes/other-home-ada", DIRECTORY, "not the name of a home of this class"),
+        (f"{home}?x=1", DIRECTORY, "has the key x"),
+    ):
+        with pytest.raises(RefusedError, match=message):
+            ask("GET", path, **settings)
 
 
 OTHERS = [

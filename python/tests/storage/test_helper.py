@@ -170,6 +170,14 @@ def test_the_helper_refuses_requests_when_homes_are_volumes(tmp_path: Path) -> N
         handle_request(b'{"action": "check"}', file)
 
 
+def test_a_home_that_is_still_a_volume_is_not_made_as_an_empty_directory(settings_file: Path, store: Path) -> None:
+    request = json.dumps({"action": "keep", "home": HOME}).encode()
+    with pytest.raises(ClassroomError, match=f"{HOME} is a volume of the engine; move it: classroom homes move"):
+        handle_request(request, settings_file)
+    (store / HOME).mkdir()
+    assert handle_request(request, settings_file) == {"empty": True}
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

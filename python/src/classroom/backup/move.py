@@ -1,7 +1,8 @@
 """Move of homes between volumes of the engine and directories (`classroom homes move`).
 
 Each home is copied next to its new place, compared with the old one, and renamed in one step. So a run that was killed
-leaves no half home behind, and the next one continues. The old homes stay until `remove_old`.
+leaves no half home behind, and the next one continues. Until then servers with these homes do not start
+(`classroom.storage.unmoved`). The old homes stay until `remove_old`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from classroom.errors import ClassroomError
 from classroom.storage.home_directories import open_store, walk_home
 from classroom.storage.quota import PROJECT_ATTRIBUTE
 from classroom.storage.report import recorded_homes
+from classroom.storage.unmoved import read_unmoved, record_unmoved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 _MOVED = "trusted.classroom.moved"
 """An attribute of a copied home: when the old one had last changed. Only root reads and writes it."""
+
+
+class _JoinError(ClassroomError):
+    """Someone has worked in the new place already."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +78,21 @@ def move_homes(
     done: list[str] = []
     problems: list[str] = []
     homes = _old_homes(settings, old, names)
+    # With those of an earlier run that had other names.
+    unmoved = read_unmoved(settings).locations | {home.location for home in homes}
+    record_unmoved(settings.paths.state, old, unmoved)
     for number, home in enumerate(homes):
         progress(number, len(homes))
         try:
             is_new = _move_home(settings, home, prepare_home(settings, home.location, home.student))
         except (ClassroomError, OSError) as error:
             problems.append(str(error))
+            if not isinstance(error, _JoinError):
+                continue
         else:
             (moved if is_new else done).append(home.location)
+        unmoved -= {home.location}
+        record_unmoved(settings.paths.state, old, unmoved)
     return MoveReport(tuple(moved), tuple(done), (), tuple(problems))
 
 
@@ -142,7 +155,7 @@ def _move_home(settings: Settings, home: OldHome, target: Path) -> bool:
     if _is_moved(home, target):
         return False
     if target.exists() and any(target.iterdir()):
-        raise ClassroomError(f"{home.location}: {target} has other files; join them by hand with {home.path}")
+        raise _JoinError(f"{home.location}: {target} has other files; join them by hand with {home.path}")
     _refuse_in_use(settings, home)
     draft = target.parent / f".moving-{home.location}"
     if draft.exists():
@@ -175,7 +188,7 @@ def _is_moved(home: OldHome, target: Path) -> bool:
     except OSError:
         return False
     if _last_change(home.path) > moved:
-        raise ClassroomError(f"{home.location}: {home.path} has changed since the move; join it with {target} by hand")
+        raise _JoinError(f"{home.location}: {home.path} has changed since the move; join it with {target} by hand")
     return True
 
 

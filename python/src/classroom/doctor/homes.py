@@ -9,6 +9,7 @@ from classroom.doctor import engine
 from classroom.doctor.checks import ok, warning, wrong
 from classroom.errors import ClassroomError
 from classroom.storage.report import recorded_homes
+from classroom.storage.unmoved import NONE_UNMOVED, UnmovedHomes, read_unmoved
 from classroom.units import format_bytes
 
 if TYPE_CHECKING:
@@ -27,11 +28,14 @@ def check_homes(settings: Settings) -> Iterable[Finding]:
     homes = {home: student for student, home, archived in recorded_homes(settings.paths.state) if archived is None}
     existing = _existing(settings)
     elsewhere = _volumes(settings) - existing if settings.storage.path and homes.keys() - existing else set()
-    yield from inspect_homes(homes, existing, elsewhere)
+    yield from inspect_homes(homes, existing, elsewhere, read_unmoved(settings))
 
 
 def inspect_homes(
-    homes: dict[str, str], existing: set[str], elsewhere: AbstractSet[str] = frozenset()
+    homes: dict[str, str],
+    existing: set[str],
+    elsewhere: AbstractSet[str] = frozenset(),
+    unmoved: UnmovedHomes = NONE_UNMOVED,
 ) -> Iterable[Finding]:
     """Return who has lost a home.
 
@@ -39,12 +43,17 @@ def inspect_homes(
         homes: on record, with their students.
         existing: volumes or directories, as the settings want homes.
         elsewhere: volumes, where the settings want directories.
+        unmoved: of a move that has not ended.
     """
+    if halfway := sorted(homes.get(home, home) for home in unmoved.locations):
+        says = f"A move of homes has not ended. The servers of {_list(halfway)} do not start."
+        yield wrong(ABOUT, says, unmoved.command)
+        homes = {home: student for home, student in homes.items() if home not in unmoved.locations}
     if waiting := sorted(student for home, student in homes.items() if home in elsewhere):
         says = f"The home of {_list(waiting)} is still a volume: the server does not start."
         yield wrong(ABOUT, says, "classroom homes move")
     lost = sorted(student for home, student in homes.items() if home not in existing | elsewhere)
-    if not lost and not waiting:
+    if not lost and not waiting and not halfway:
         yield ok(ABOUT, f"All homes on record exist: {len(homes)}.")
         return
     if lost:

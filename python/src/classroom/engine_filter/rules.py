@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from classroom.docker.container import HOME, LABEL, TEMPLATE
 from classroom.engine_filter.create import check_create
 from classroom.engine_filter.request import PING, RefusedError, parse_object, parse_target, shown
+from classroom.errors import ClassroomError
+from classroom.storage.home_directories import check_home_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,7 +83,7 @@ def decide(  # noqa: PLR0913, PLR0917 - what is decided, and by what
         if verb == method and match:
             if body:
                 raise RefusedError(f"{method} {parsed.path} takes no body.")
-            return rule(match.groupdict().get("container", ""), parsed.query, settings)
+            return rule(match.groupdict().get("name", ""), parsed.query, settings)
     raise RefusedError(f"{shown(method)} {shown(parsed.path)} is not a request of the hub.")
 
 
@@ -159,6 +161,16 @@ def _write_archive(container: str, query: Mapping[str, str], settings: Settings)
     return Call("PUT", "containers/{id}/archive", {"path": HOME}, container=container, is_new=True, archive=True)
 
 
+def _inspect_home(volume: str, query: Mapping[str, str], settings: Settings) -> Call:
+    """Pass the question whether a home is still a volume."""
+    _demand_directories(settings)
+    _only(query, {})
+    try:
+        return Call("GET", f"volumes/{check_home_name(volume, settings.docker.prefix)}")
+    except ClassroomError as error:
+        raise RefusedError(f"{error}.") from error
+
+
 def _demand_directories(settings: Settings) -> None:
     if settings.storage.kind != "directory":
         raise RefusedError("The class's homes are volumes, which the engine fills: the hub copies no files.")
@@ -204,7 +216,8 @@ def _filters(query: Mapping[str, str], allowed: set[str], kind: str = "") -> str
     return json.dumps(filters)
 
 
-CONTAINER = r"containers/(?P<container>[^/]+)"
+CONTAINER = r"containers/(?P<name>[^/]+)"
+VOLUME = r"volumes/(?P<name>[^/]+-home-[^/]+)"
 TABLE: tuple[tuple[str, str, Callable[[str, Mapping[str, str], Settings], Call]], ...] = (
     ("GET", "containers/json", _list),
     ("GET", "events", _events),
@@ -216,4 +229,5 @@ TABLE: tuple[tuple[str, str, Callable[[str, Mapping[str, str], Settings], Call]]
     ("GET", f"{CONTAINER}/stats", _stats),
     ("GET", f"{CONTAINER}/archive", _read_archive),
     ("PUT", f"{CONTAINER}/archive", _write_archive),
+    ("GET", VOLUME, _inspect_home),
 )

@@ -37,6 +37,7 @@ from classroom.settings.models import Settings
 from classroom.spawner.readiness import answers
 from classroom.spawner.recorded import RecordingSpawner
 from classroom.storage.client import call_helper, copy_image_home
+from classroom.storage.unmoved import read_unmoved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -293,13 +294,26 @@ class ClassroomSpawner(RecordingSpawner):
         """Return the home's volume or directory, and whether it still needs its first files."""
         location = self.location
         storage = self.settings.storage
+        unmoved = read_unmoved(self.settings)
+        if location in unmoved.locations:
+            self.log.error("The home %s has not been moved yet; run as root: %s", location, unmoved.command)
+            raise self._failure("Your home is being moved to another place.", "storage")
         if storage.path is None:
             return location, False  # the engine creates the volume and fills it
+        action = "keep" if await self._has_volume(location) else "make"
         try:
-            home = await call_helper(storage.helper, "make", location)
+            home = await call_helper(storage.helper, action, location)
         except ClassroomError as error:
             raise self._failure("Your home cannot be reached now.", "storage", error) from error
         return str(storage.path / location), bool(home["empty"])
+
+    async def _has_volume(self, name: str) -> bool:
+        """Return whether the engine has a volume with the name of a home: the class had volumes before."""
+        try:
+            await self.engine.call("inspect_volume", name)
+        except docker.errors.NotFound:
+            return False
+        return True
 
     async def _create_with_home(self, gpus: Granted | NoGpu, rules: StudentRules) -> tuple[str, bool]:
         """Create the container, and return what `_home` does."""

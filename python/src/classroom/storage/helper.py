@@ -2,8 +2,9 @@
 
 Each connection carries one request and one answer, a line of JSON each: `{"action": "make", "home":
 "classroom-home-ada"}` is answered `{"empty": true}`, or `{"error": "..."}`. Quota and path of homes come from the
-settings file, which only root writes. `make` creates the home if there is none and sets its quota, `use` measures it;
-`check` takes no home and returns the problems of the storage.
+settings file, which only root writes. `make` creates the home if there is none and sets its quota; `keep` does the same
+for a home that must exist, because the engine has an older volume of this name. `use` measures a home; `check` takes no
+home and returns the problems of the storage.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import socket
 import struct
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classroom.errors import ClassroomError
@@ -25,14 +25,14 @@ from classroom.storage import home_directories, quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from classroom.settings.models import Settings, Storage
+    from classroom.settings.models import Storage
 
 MAX_REQUEST_BYTES = 1024
 
 _THREADS = 4
 _TIMEOUT = 10.0  # seconds for a request to arrive and for its answer to be read
-_ENGINE_TIMEOUT = 5  # seconds
 _IDLE = 300.0  # seconds without a request after which it exits, if systemd holds the socket
 
 _log = logging.getLogger(__name__)
@@ -87,27 +87,12 @@ def handle_request(request: bytes, settings_file: Path) -> dict[str, Any]:
         case {"action": str(action), "home": str(home), **other} if action in _ACTIONS and not other:
             name = home_directories.check_home_name(home, settings.docker.prefix)
         case _:
-            raise ClassroomError('a request is {"action": "make" or "use", "home": NAME} or {"action": "check"}')
+            raise ClassroomError('a request is {"action": "make", "keep", "use", "home": NAME} or {"action": "check"}')
     with home_directories.open_store(storage.path) as store:
-        if action == "make" and not (storage.path / name).exists():
-            _refuse_volume(settings, name)
+        if action == "keep" and not (storage.path / name).exists():
+            # The student would find no files, and the move two homes.
+            raise ClassroomError(f"the home {name} is a volume of the engine; move it: classroom homes move")
         return _ACTIONS[action](store, name, storage)
-
-
-def _refuse_volume(settings: Settings, name: str) -> None:
-    """Refuse a new home if the old one is a volume: the student would find no files, and the move two homes."""
-    if not Path(settings.docker.host.removeprefix("unix://")).exists():
-        return  # the engine is elsewhere, or hidden from the helper (Docker Compose)
-    from classroom.docker.client import ENGINE_ERRORS, make_client  # noqa: PLC0415 - for a new home only
-
-    client = make_client(settings.docker.host, _ENGINE_TIMEOUT)
-    try:
-        client.inspect_volume(name)
-    except ENGINE_ERRORS:
-        return  # there is none, or the engine is away: then the server does not start
-    finally:
-        client.close()
-    raise ClassroomError(f"the home {name} is a volume of the engine; move it: classroom homes move")
 
 
 def check_storage(storage: Storage) -> list[str]:
@@ -144,7 +129,11 @@ def _measure_home(store: int, name: str, _storage: Storage) -> dict[str, Any]:
         return {**asdict(home_directories.measure_usage(home)), "quota": (usage.max_bytes or None) if usage else None}
 
 
-_ACTIONS: dict[str, Callable[[int, str, Storage], dict[str, Any]]] = {"make": _create_home, "use": _measure_home}
+_ACTIONS: dict[str, Callable[[int, str, Storage], dict[str, Any]]] = {
+    "make": _create_home,
+    "keep": _create_home,
+    "use": _measure_home,
+}
 
 
 def _serve_connection(connection: socket.socket, settings_file: Path, allowed: set[int]) -> None:
