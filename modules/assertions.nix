@@ -225,8 +225,8 @@ in
         message = ''virtualisation.docker.autoPrune.flags prune volumes, and students' homes are volumes. Write virtualisation.docker.autoPrune.flags = [ "--filter=label!=org.classroom.keep" ];'';
       }
       {
-        assertion = autoPrune.enable && cfg.storage.kind == "volumes" -> !(autoPrune.allVolumes or false);
-        message = "virtualisation.docker.autoPrune.allVolumes is on, and students' homes are volumes. Write virtualisation.docker.autoPrune.allVolumes = false;";
+        assertion = autoPrune.enable && cfg.storage.kind == "volumes" -> !(autoPrune.allVolumes.enable or false);
+        message = "virtualisation.docker.autoPrune.allVolumes is enabled, and students' homes are volumes. Write virtualisation.docker.autoPrune.allVolumes.enable = false;";
       }
       {
         assertion = lib.elem "/run/docker.sock" config.virtualisation.docker.listenOptions;

@@ -137,10 +137,11 @@ ASSERTIONS = {
     ),
     "pruning of all volumes, where NixOS has it": (
         (
-            "imports = [ { options.virtualisation.docker.autoPrune.allVolumes = lib.mkEnableOption null; } ]; "
-            "virtualisation.docker.autoPrune = { enable = true; allVolumes = true; };"
+            'imports = lib.optional (lib.versionOlder lib.trivial.release "26.05") '
+            "{ options.virtualisation.docker.autoPrune.allVolumes.enable = lib.mkEnableOption null; }; "
+            "virtualisation.docker.autoPrune = { enable = true; allVolumes.enable = true; };"
         ),
-        "virtualisation.docker.autoPrune.allVolumes = false;",
+        "virtualisation.docker.autoPrune.allVolumes.enable = false;",
     ),
     "a backup without a password": (
         'class.backup.repository = "/backup";',
