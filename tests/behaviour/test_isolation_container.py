@@ -99,6 +99,7 @@ def test_a_student_writes_nothing_into(place: str, kernel: Kernel) -> None:
         kernel.run(f"open('{place}/probe', 'w')")
 
 
+@pytest.mark.needs("programs")
 def test_a_program_with_the_setuid_bit_gains_nothing(kernel: Kernel) -> None:
     source = '#include <stdio.h>\n#include <unistd.h>\nint main(){printf("%d %d", geteuid(), setuid(0));}'
     kernel.run(

@@ -65,11 +65,10 @@ def test_the_system_call_that_sets_a_files_project_is_refused(kernel: Kernel) ->
 
 
 @pytest.mark.attack(3)
+@pytest.mark.needs("programs")
 def test_a_32_bit_program_takes_no_file_out_of_the_quota(kernel: Kernel) -> None:
     if kernel.ask("os.uname().machine") != "x86_64":
         pytest.skip("the 32-bit system calls of x86 alone are called here")
-    if not kernel.ask("__import__('shutil').which('gcc')"):
-        pytest.skip("the image has no gcc")
     build = "subprocess.run(['gcc', '-xc', '-', '-o', '/tmp/compatible'], input={!r}, text=True, check=True)"
     kernel.run("import subprocess; " + build.format(COMPATIBLE))
     kernel.run("done = subprocess.run('/tmp/compatible', capture_output=True, text=True)")

@@ -36,10 +36,15 @@ SKIPPED = {
     needs("programs"): {
         "test_image::test_programs_of_a_course_are_there",
         "test_image::test_each_format_of_the_export_menu_gives_a_file",
-        "test_image::test_plots_draw_chinese_and_the_clock_is_the_machines",
+        "test_image::test_plots_draw_chinese",
+        "test_isolation_container::test_a_program_with_the_setuid_bit_gains_nothing",
+        "test_isolation_kernel::test_a_32_bit_program_takes_no_file_out_of_the_quota",
     },
+    "PyTorch is 3 GB: set CLASSROOM_TEST_TORCH=1 (make test-torch)": {"test_torch"},
 }
 """Tests that a NixOS machine skips, by the reason. A file stands for all tests in it."""
+OF_THIS_COMPUTER = {"this engine may not raise limits: it lacks CAP_SYS_RESOURCE"}
+"""Reasons for which no machine here can run a test."""
 
 
 @pytest.fixture(scope="module")
@@ -65,4 +70,4 @@ def test_only_what_nixos_rules_out_is_skipped(outcome: Outcome) -> None:
     expected = {
         (test, reason) for reason, tests in SKIPPED.items() for test in tests if test.partition("::")[0] in found
     }
-    assert outcome.skipped == expected
+    assert {(test, reason) for test, reason in outcome.skipped if reason not in OF_THIS_COMPUTER} == expected
