@@ -59,6 +59,33 @@ in
       startLimitIntervalSec = 0;
     };
 
+    # Another program may remove the rules: `nft flush ruleset`, `nftables.service` with `flushRuleset`, `iptables -F`.
+    # The kernel tells the watcher, which loads them again.
+    systemd.services.classroom-network-watch = {
+      description = "Watcher of the firewall rules of the class bridge";
+      wantedBy = [ "multi-user.target" ];
+      wants = [ "classroom-network.service" ];
+      after = [ "classroom-network.service" ];
+      restartTriggers = cfg.settingsParts.network;
+      inherit (config.systemd.services.classroom-network) path;
+      serviceConfig = hardening // {
+        ExecStart = "${lib.getExe cfg.package} network watch --settings /etc/classroom/settings.json";
+        DynamicUser = true;
+        CapabilityBoundingSet = [ "CAP_NET_ADMIN" ];
+        AmbientCapabilities = [ "CAP_NET_ADMIN" ];
+        PrivateUsers = false; # the firewall of the machine
+        RestrictAddressFamilies = [ "AF_NETLINK" ];
+        IPAddressDeny = "any";
+        MemoryDenyWriteExecute = false; # as for the hub
+        MemoryMax = "256M";
+        RuntimeDirectory = "classroom-network-watch";
+        Environment = [ "XTABLES_LOCKFILE=/run/classroom-network-watch/xtables.lock" ];
+        Restart = "always";
+        RestartSec = 1;
+      };
+      startLimitIntervalSec = 0;
+    };
+
     # A command that cleans up may remove the bridge while no server runs. The hub, which may not make one, then writes
     # this file. It has no content: the hub cannot say which network is made.
     systemd.paths.classroom-network-again = {

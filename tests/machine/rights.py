@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "classroom-gpus": _EVERY
     | {"let others read its files", "read the memory's size", "see 1", "write /run/classroom-gpus"},
     "classroom-resolver": _EVERY | NETWORK | _OWNERS | {"have capabilities", "talk to the kernel by netlink"},
+    "classroom-network-watch": _EVERY | _OWNERS | {"have capabilities", "talk to the kernel by netlink"},
     "classroom-network": _EVERY
     | _ENGINE
     | NETWORK

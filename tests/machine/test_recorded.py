@@ -157,6 +157,20 @@ def test_a_server_outlives_restarts_of_the_hub_and_of_the_engine(host: Machine, 
     assert host.problems() == []
 
 
+def test_rules_that_another_program_takes_come_back_while_a_student_works(host: Machine, mine: Server) -> None:
+    with mine.kernel() as kernel:
+        kernel.run("kept = 41")
+        host.run("nft", "flush", "ruleset")
+        wait_until(lambda: "from_student" in host.run("nft", "list", "ruleset"), "the class's rules are back", 5)
+        assert kernel.ask("kept + 1") == 42
+        # Docker makes its own rules, which the flush has taken too, when it starts.
+        (found,) = host.problems()
+        assert (found["about"], found["mend"]) == ("internet", "systemctl restart docker")
+        host.run("systemctl", "restart", "docker")
+        assert kernel.ask("kept + 2") == 43
+    assert host.problems() == []
+
+
 def test_a_backup_has_the_class(host: Machine, mine: Server) -> None:
     mine.write("work.txt", "saved")
     host.run("systemctl", "start", "classroom-backup", timeout=300)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -93,6 +95,17 @@ def up(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
 
 
 @network.command()
+def watch(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
+    """Load the firewall rules again when another program has removed them. This runs in the foreground."""
+    from classroom.docker.firewall_watch import watch_rules  # noqa: PLC0415 - for this command only
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # The first process of a container ignores it without a handler.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    watch_rules(lambda: part(load_settings(settings_file), "network").network)
+
+
+@network.command()
 def resolver(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
     """Run the name server of `network.domains` in the foreground: dnsmasq on the class's bridge."""
     from classroom.docker.resolver import run_resolver  # noqa: PLC0415 - for this command only
@@ -102,7 +115,7 @@ def resolver(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
 
 @network.command()
 def down(settings_file: SettingsFile = DEFAULT_SETTINGS) -> None:
-    """Remove the class's bridge and its firewall rules."""
+    """Remove the class's bridge and its firewall rules. While `classroom network watch` runs, the rules come back."""
     from classroom.docker.network import network_down  # noqa: PLC0415 - as above
 
     settings = load_settings(settings_file)

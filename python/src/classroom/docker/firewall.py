@@ -80,9 +80,35 @@ def rules_down(network: Network) -> None:
     _nft("".join(_removal(family, network) for family in ("inet", "bridge")))
     if shutil.which("iptables"):
         chain = chain_name(network)
-        _run(["iptables", "-w", "-D", "INPUT", "-j", chain], check=False)
+        # Two programs that load the rules at the same time may have added the jump twice.
+        while not _run(["iptables", "-w", "-D", "INPUT", "-j", chain], check=False).returncode:
+            pass
         _run(["iptables", "-w", "-F", chain], check=False)
         _run(["iptables", "-w", "-X", chain], check=False)
+
+
+def listed_rules(network: Network) -> str | None:
+    """Return the current rules as nft prints them, without the elements of sets; None if a table is missing.
+
+    Raises:
+        ClassroomError: nft is missing, or this is not root.
+    """
+    listings = [
+        _run(["nft", "--terse", "list", "table", family, table_name(network)], check=False)
+        for family in ("inet", "bridge")
+    ]
+    if any("ermitted" in listing.stderr for listing in listings):
+        raise ClassroomError("only root may list the rules of the firewall; run this as root")
+    return None if any(listing.returncode for listing in listings) else "".join(listing.stdout for listing in listings)
+
+
+def is_open(network: Network) -> bool:
+    """Return whether the machine's own iptables lets containers reach what `openings` names."""
+    if not shutil.which("iptables"):
+        return True
+    chain = chain_name(network)
+    rules = (["INPUT", "-j", chain], *([chain, *rule] for rule in openings(network)))
+    return all(_run(["iptables", "-w", "3", "-C", *rule], check=False).returncode == 0 for rule in rules)
 
 
 def firewall_rules(network: Network, resolvers: Sequence[IPv4Address]) -> str:

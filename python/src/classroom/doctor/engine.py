@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -163,6 +164,21 @@ def inspect_settings_file(process: Process | None) -> Iterable[Finding]:
         return
     if changed > process.started + 1:  # the start is known to a hundredth, the boot to a second
         yield warning(CONFIGURATION, f"{process.file} has changed since the engine started.", again)
+
+
+def makes_rules(process: Process) -> bool:
+    """Return whether the engine makes firewall rules, by its command line and its file.
+
+    Raises:
+        PermissionError: this user cannot read them.
+    """
+    if "--iptables=false" in _read(process.pid, "cmdline").split("\0"):
+        return False
+    try:
+        text = (process.root / process.file.relative_to("/")).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
+    return json.loads(text or "{}").get("iptables", True) is not False
 
 
 def check_images(settings: Settings) -> Iterable[Finding]:

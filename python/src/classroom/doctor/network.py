@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classroom import process
-from classroom.docker.firewall import chain_name, firewall_rules, open_resolvers, openings, table_name
+from classroom.docker.firewall import firewall_rules, is_open, open_resolvers, table_name
 from classroom.docker.network import matches_settings
-from classroom.doctor import engine
+from classroom.doctor import engine, units
 from classroom.doctor.checks import ok, only_root, wrong
 
 if TYPE_CHECKING:
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     from classroom.doctor.checks import Finding
     from classroom.settings.models import Network, Settings
 
-BRIDGE, FIREWALL = "class bridge", "firewall"
+BRIDGE, FIREWALL, TRANSLATION = "class bridge", "firewall", "internet"
 _UP = "classroom network up"
 _TIMEOUT = 5  # seconds
+_LEGACY_TABLES = Path("/proc/net/ip_tables_names")
 # unshare(2) with CLONE_NEWNET; os.unshare is of Python 3.12, and not every image has the program of that name.
 _ALONE = (
     "import ctypes, os, sys\n"
@@ -73,7 +76,7 @@ def check_firewall(settings: Settings) -> Iterable[Finding]:
         yield only_root(FIREWALL)
     elif _without_elements(current.stdout) != _without_elements(expected.stdout):
         yield wrong(FIREWALL, "The rules differ from those for the settings and the machine's name servers.", _UP)
-    elif shutil.which("iptables") and not _is_open(network):
+    elif not is_open(network):
         yield wrong(
             FIREWALL, f"The machine's own rules do not let students' servers reach the hub ({network.api_port}).", _UP
         )
@@ -81,12 +84,38 @@ def check_firewall(settings: Settings) -> Iterable[Finding]:
         yield ok(FIREWALL, "The rules are in force.")
 
 
-def _is_open(network: Network) -> bool:
-    chain = chain_name(network)
-    return all(
-        _run(["iptables", "-w", "3", "-C", *rule]).returncode == 0
-        for rule in (["INPUT", "-j", chain], *([chain, *rule] for rule in openings(network)))
-    )
+def check_translation(settings: Settings) -> Iterable[Finding]:
+    """Check that Docker's rules give containers an address of the machine, where they may reach other networks."""
+    network = settings.network
+    if not (network.internet or network.allow or network.domains):
+        return
+    process = engine.find_process(settings.docker.host)
+    if process is None or not engine.makes_rules(process):
+        return  # the operator translates addresses
+    if _is_translated(network):
+        yield ok(TRANSLATION, "Docker translates addresses of students' servers.")
+    elif os.geteuid():
+        yield only_root(TRANSLATION)
+    else:
+        yield wrong(
+            TRANSLATION,
+            "Docker's rules are missing, so students' servers reach no other network. Another program removed them, "
+            "and Docker makes them only when it starts. Its restart ends no container.",
+            units.restart("docker", "restart dockerd"),
+        )
+
+
+def _is_translated(network: Network) -> bool:
+    """Return whether rules as Docker makes them exist; True if another kind of iptables may have them."""
+    chain = f"nat-postrouting-out__{network.bridge}"
+    rule = ["-t", "nat", "-C", "POSTROUTING", "-s", str(network.subnet), "!", "-o", network.bridge, "-j", "MASQUERADE"]
+    commands = [["nft", "list", "chain", "ip", "docker-bridges", chain]]
+    programs = [program for program in ("iptables", "iptables-legacy") if shutil.which(program)]
+    commands += [[program, "-w", "3", *rule] for program in programs]
+    if any(_run(command).returncode == 0 for command in commands):
+        return True
+    # iptables of the kernel, where only iptables-legacy sees them.
+    return "iptables-legacy" not in programs and "nat" in _LEGACY_TABLES.read_text(encoding="ascii").split()
 
 
 def _listed(network: Network, rules: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -62,6 +62,7 @@ def all_checks(settings: Settings, address: str | None = None) -> list[Check]:
             Check(engine.IMAGE, functools.partial(engine.check_images, settings)),
             Check(network.BRIDGE, functools.partial(network.check_bridge, settings)),
             Check(network.FIREWALL, functools.partial(network.check_firewall, settings)),
+            Check(network.TRANSLATION, functools.partial(network.check_translation, settings)),
             Check(homes.ABOUT, functools.partial(homes.check_homes, settings)),
             Check(homes.ABOUT, functools.partial(homes.check_limit, settings.storage)),
             Check(gpus.ABOUT, functools.partial(gpus.check_gpus, settings)),
