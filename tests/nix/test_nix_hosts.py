@@ -71,7 +71,7 @@ def test_a_changed_setting_restarts_only_the_units_that_read_it() -> None:
         "title": (f'site.title = {force} "Another Class";', []),
         "memory": (f'student.memory = {force} "7G";', []),
         "mps": (f'gpu.mps.memory = {force} "3G";', []),
-        "network": (f'network.allow = {force} [ "10.99.0.0/24" ];', ["network"]),
+        "network": (f'network.allow = {force} [ "10.99.0.0/24" ];', ["network", "network-watch"]),
         "origins": (f'serversDomain = {force} null; site.origins = {force} "one";', ["proxy"]),
     }
     modules = "".join(
