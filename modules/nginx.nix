@@ -42,6 +42,14 @@ let
       "acme-${toString cfg.domain}";
   # Port 80 is for redirects and for the HTTP challenge of ACME.
   hasPlain = isTls && (cfg.nginx.port == 443 || cfg.tls.acme.enable);
+  # Of the address that browsers use, such as ":8443".
+  port = builtins.match ".*[^:](:[0-9]+)/?" cfg.site.externalUrl;
+  publicPort = if port == null then "" else lib.head port;
+  names = {
+    serverName = if cfg.domain == null then "_" else cfg.domain;
+    serverAliases = lib.optionals (cfg.domain != null) aliases.${cfg.site.origins};
+    default = lib.mkDefault (cfg.domain == null);
+  };
 in
 {
   config = lib.mkIf cfg.enable {
@@ -85,27 +93,15 @@ in
       '';
 
       virtualHosts = {
-        classroom-browsers = lib.mkIf cfg.nginx.enable {
-          serverName = if cfg.domain == null then "_" else cfg.domain;
-          serverAliases = lib.optionals (cfg.domain != null) aliases.${cfg.site.origins};
-          default = lib.mkDefault (cfg.domain == null);
-          listen = lib.concatMap (
-            addr:
-            [
-              {
-                inherit addr;
-                inherit (cfg.nginx) port;
-                ssl = isTls;
-              }
-            ]
-            ++ lib.optional hasPlain {
-              inherit addr;
-              port = 80;
-            }
-          ) addresses;
+        classroom-browsers = lib.mkIf cfg.nginx.enable (names // {
+          listen = map (addr: {
+            inherit addr;
+            inherit (cfg.nginx) port;
+            ssl = isTls;
+          }) addresses;
           enableACME = cfg.tls.acme.enable && !isDns;
           useACMEHost = lib.mkIf isDns cfg.domain;
-          forceSSL = isTls;
+          onlySSL = isTls;
           sslCertificate = lib.mkIf (cfg.tls.certificate != null) cfg.tls.certificate;
           sslCertificateKey = lib.mkIf (cfg.tls.key != null) cfg.tls.key;
           extraConfig = ''
@@ -117,7 +113,20 @@ in
             ''}
             include ${directives}/server.conf;
           '';
-        };
+        });
+
+        # NixOS's forceSSL forgets the port of browsers' address.
+        classroom-plain = lib.mkIf (cfg.nginx.enable && hasPlain) (
+          names
+          // {
+            listen = map (addr: {
+              inherit addr;
+              port = 80;
+            }) addresses;
+            useACMEHost = lib.mkIf cfg.tls.acme.enable cfg.domain;
+            locations."/".return = "301 https://$host${publicPort}$request_uri";
+          }
+        );
 
         classroom-containers = {
           serverName = "_";

@@ -1,7 +1,7 @@
 """A class behind Cloudflare Tunnel: nothing is open, and the browsers' addresses come from the tunnel alone.
 
 cloudflared cannot be had here. It makes requests to Nginx on loopback, with the headers that it documents; so do these
-tests: https://developers.cloudflare.com/fundamentals/reference/http-headers/.
+tests, and edge.py.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from machine.edge import DOMAIN, edge
 from machine.machine import Machine, machine
 from machine.outside import BROWSER, MACHINE, MACHINE_6, Outside
+from machine.student import Student
 from machine.systems import build_system
 from machine.test_outside import listening, reached
 from support.waiting import wait_until
@@ -28,9 +30,9 @@ FROM_TUNNEL = (*HOST, "--header", f"CF-Connecting-IP: {BROWSER}", "--header", "X
 @pytest.fixture(scope="module")
 def server(root: Path, internet: Outside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """Boot the host with a tunnel."""
-    with machine(tmp_path_factory.mktemp("tunnel"), root, build_system("tunnel"), internet) as made:
+    with machine(tmp_path_factory.mktemp("tunnel"), root, build_system("tunnel", image=True), internet) as made:
         for unit in ("classroom-network", "classroom-images", "classroom-hub", "nginx"):
-            made.wait_for_unit(unit)
+            made.wait_for_unit(unit, 300)
         wait_until(lambda: made.status(PAGE, *FROM_TUNNEL) == 200, "the hub answers through Nginx", 60)
         yield made
 
@@ -67,6 +69,17 @@ def test_containers_cannot_name_an_address(server: Machine) -> None:
     assert server.status(api, "--header", header) == 200
     log = server.run("tail", "--lines=1", "/var/log/nginx/classroom-containers.log")
     assert not log.startswith("198.51.100.3 "), log
+
+
+def test_a_student_works_through_the_tunnel(server: Machine, tmp_path: Path) -> None:
+    with edge(tmp_path / "edge", server.enter_network()) as enter:
+        environment = {"CLASSROOM_URL": f"https://{DOMAIN}", "SSL_CERT_FILE": str(tmp_path / "edge/cert.pem")}
+        report = Student(enter, tmp_path, server.first_password(), environment).end()
+    assert report["complete"], "a message of the kernel is missing"
+    # Of the sign-up and the logins.
+    audit = server.run("classroom", "audit", "--user", "ada")
+    assert BROWSER in audit
+    assert "127.0.0.1" not in audit
 
 
 def _last_client(server: Machine) -> str:
