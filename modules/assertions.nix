@@ -3,6 +3,7 @@
 let
   cfg = config.services.classroom;
   ipv4 = import ./ipv4.nix { inherit lib; };
+  version = import ../nix/version.nix { inherit lib; };
   isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
   nvidia = config.hardware.nvidia-container-toolkit;
 
@@ -80,6 +81,10 @@ in
 {
   config = lib.mkIf cfg.enable {
     assertions = [
+      {
+        assertion = lib.versionAtLeast version cfg.stateVersion;
+        message = ''services.classroom.stateVersion is "${cfg.stateVersion}", and this is version ${version}: a class cannot have begun with a later one. Write services.classroom.stateVersion = "${lib.versions.majorMinor version}";'';
+      }
       {
         assertion = cfg.admins != [ ];
         message = ''services.classroom.admins is empty, so nobody can approve students. Write services.classroom.admins = [ "teacher" ];'';

@@ -13,10 +13,14 @@
     ./kernel.nix
     ./network.nix
     ./images.nix
+    ./again.nix
     ./storage.nix
     ./gpu.nix
     ./tunnel.nix
     ./backup.nix
     ./metrics.nix
   ];
+
+  # Not `maintainers`: NixOS takes only people of nixpkgs' own list.
+  meta.doc = ../docs/how-to/nixos.md;
 }

@@ -59,21 +59,6 @@ in
       startLimitIntervalSec = 0;
     };
 
-    # A command that cleans up may remove an image while no server runs. The hub then writes this file, without content:
-    # it cannot say which image is loaded.
-    systemd.paths.classroom-images-again = {
-      description = "Request for the images of the students' servers";
-      wantedBy = [ "paths.target" ];
-      pathConfig.PathChanged = "/var/lib/classroom/images-missing";
-    };
-    systemd.services.classroom-images-again = {
-      description = "Images of the students' servers, again";
-      after = [ "docker.service" ];
-      serviceConfig = removeAttrs config.systemd.services.classroom-images.serviceConfig [
-        "RemainAfterExit"
-        "Restart"
-        "RestartSec"
-      ];
-    };
+    services.classroom.again = [ "images" ];
   };
 }

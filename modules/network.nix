@@ -28,6 +28,7 @@ in
       after = [ "docker.service" ] ++ firewalls;
       partOf = firewalls;
       unitConfig.ReloadPropagatedFrom = firewalls;
+      # A restart does what a reload does, and is tried again if it fails.
       restartTriggers = cfg.settingsParts.network;
       path = [
         pkgs.iptables
@@ -50,9 +51,9 @@ in
           "AF_UNIX"
         ];
         MemoryDenyWriteExecute = false; # as for the hub
-        # For the lock of iptables.
-        RuntimeDirectory = "classroom-network";
-        Environment = [ "XTABLES_LOCKFILE=/run/classroom-network/xtables.lock" ];
+        # For the lock of iptables. systemd removes the directory when the unit of this name ends.
+        RuntimeDirectory = "%N";
+        Environment = [ "XTABLES_LOCKFILE=%t/%N/xtables.lock" ];
         Restart = "on-failure";
         RestartSec = 5;
       };
@@ -86,30 +87,7 @@ in
       startLimitIntervalSec = 0;
     };
 
-    # A command that cleans up may remove the bridge while no server runs. The hub, which may not make one, then writes
-    # this file. It has no content: the hub cannot say which network is made.
-    systemd.paths.classroom-network-again = {
-      description = "Request for the class bridge";
-      wantedBy = [ "paths.target" ];
-      pathConfig.PathChanged = "/var/lib/classroom/network-missing";
-    };
-    systemd.services.classroom-network-again = {
-      description = "Class bridge and firewall rules, again";
-      after = [ "docker.service" ];
-      inherit (config.systemd.services.classroom-network) path;
-      serviceConfig =
-        removeAttrs config.systemd.services.classroom-network.serviceConfig [
-          "ExecReload"
-          "RemainAfterExit"
-          "Restart"
-          "RestartSec"
-        ]
-        // {
-          # systemd removes the directory when this unit ends.
-          RuntimeDirectory = "classroom-network-again";
-          Environment = [ "XTABLES_LOCKFILE=/run/classroom-network-again/xtables.lock" ];
-        };
-    };
+    services.classroom.again = [ "network" ];
 
     # It writes the addresses of allowed domains into the rules, and asks name servers outside.
     systemd.services.classroom-resolver = lib.mkIf hasDomains {

@@ -80,6 +80,16 @@ in
   options.services.classroom = lib.recursiveUpdateUntil (_: _: lib.isOption) generated {
     enable = mkEnableOption "a JupyterHub class: sign-up in the browser, approval by an instructor, a container for each student";
 
+    stateVersion = mkOption {
+      type = types.strMatching "[0-9]+\\.[0-9]+";
+      default = "0.1";
+      example = "0.1";
+      description = ''
+        Version of this project with which the class began. Options that say where the class keeps data have the defaults
+        of that version: an upgrade moves no data. Set it once, to the current version, and do not change it later.
+      '';
+    };
+
     # Address and web server
 
     domain = mkOption {

@@ -10,6 +10,7 @@
 
   services.classroom = {
     enable = true;
+    stateVersion = "0.1";
     site.title = "Machine Learning";
     domain = "hub.example.org";
     admins = [ "teacher" ];

@@ -3,6 +3,7 @@
 {
   services.classroom = {
     enable = true;
+    stateVersion = "0.0";
     domain = "class.example.org";
     serversDomain = "servers.example.org";
     site = {

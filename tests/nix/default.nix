@@ -147,27 +147,28 @@ in
       (machine ([ ../hosts/minimal.nix ] ++ more)).config.services.nginx.virtualHosts.classroom-browsers.listen
   ) [ [ ] [ { boot.kernelParams = [ "ipv6.disable=1" ]; } ] ];
 
-  # The unit that makes the network, and the one that makes it again.
-  networks =
+  # The units that run at the boot, and those that run again; by name.
+  again =
     let
       inherit (hosts.minimal.config.systemd) paths services;
     in
-    [
-      services.classroom-network.serviceConfig
-      {
-        watched = lib.toList paths.classroom-network-again.pathConfig.PathChanged;
-        service = services.classroom-network-again.serviceConfig;
-      }
-    ];
+    lib.genAttrs hosts.minimal.config.services.classroom.again (name: {
+      watched = paths."classroom-${name}-again".pathConfig.PathChanged;
+      first = services."classroom-${name}".serviceConfig // { path = map toString services."classroom-${name}".path; };
+      again = services."classroom-${name}-again".serviceConfig // {
+        path = map toString services."classroom-${name}-again".path;
+      };
+    });
 
-  # The unit that loads images, and the one that loads them again.
-  imageUnits =
+  # Options that say where a class keeps data, without definitions.
+  places =
+    module:
     let
-      inherit (hosts.minimal.config.systemd) paths services;
+      cfg = (alone module).config.services.classroom;
     in
     {
-      watched = lib.toList paths.classroom-images-again.pathConfig.PathChanged;
-      same = services.classroom-images-again.serviceConfig.ExecStart == services.classroom-images.serviceConfig.ExecStart;
+      inherit (cfg) storage;
+      inherit (cfg.docker) prefix;
     };
 
   # Rights of the GPU collector's unit.

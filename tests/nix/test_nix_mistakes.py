@@ -10,6 +10,7 @@ from nix.evaluation import NixError, evaluate
 
 # A mistake in an otherwise correct host (class: services.classroom), and a part of the message.
 ASSERTIONS = {
+    "a state of a later version": ('class.stateVersion = "99.0";', "services.classroom.stateVersion ="),
     "nobody to approve": ("class.admins = lib.mkForce [ ];", 'services.classroom.admins = [ "teacher" ];'),
     "ACME without a domain": ("class.domain = lib.mkForce null;", 'services.classroom.domain = "hub.example.org";'),
     "ACME without an address": ("class.tls.acme.email = lib.mkForce null;", "services.classroom.tls.acme.email ="),

@@ -39,8 +39,8 @@ COMPUTED = {
 
 # Options for NixOS only: the first word of the path, or the complete path.
 NIXOS = {
-    ("enable",), ("package",), ("domain",), ("serversDomain",), ("image",), ("images",), ("nginx",), ("tls",),
-    ("tunnel",), ("secrets",),
+    ("enable",), ("stateVersion",), ("package",), ("domain",), ("serversDomain",), ("image",), ("images",),
+    ("nginx",), ("tls",), ("tunnel",), ("secrets",),
     ("backup", "schedule"), ("metrics",), ("settings",), ("settingsFile",), ("gpu", "driver"), ("proxy", "package"),
 }  # fmt: skip
 
