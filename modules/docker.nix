@@ -16,8 +16,12 @@ in
       autoPrune.flags = lib.mkDefault [ "--filter=label!=org.classroom.keep" ];
     };
 
-    # A changed daemon.json takes effect at the next manual restart or reload. A switch must not restart Docker during a
-    # lecture.
-    systemd.services.docker.restartIfChanged = lib.mkDefault false;
+    systemd.services.docker = {
+      # A changed daemon.json takes effect at the next manual restart or reload. A switch must not restart Docker during a
+      # lecture.
+      restartIfChanged = lib.mkDefault false;
+      # Docker's own unit gives up after three tries in a minute, and a class has no operator at a boot.
+      startLimitIntervalSec = lib.mkDefault 0;
+    };
   };
 }

@@ -151,6 +151,8 @@ in
         # One for each of worker_connections, and for files.
         LimitNOFILE = lib.mkDefault 102400;
       };
+      # A certificate from a secret may come after the boot. NixOS gives up after five tries in a minute.
+      startLimitIntervalSec = lib.mkOverride 90 0;
       wants = lib.mkIf (!isEarly) [ "classroom-network.service" ];
       after = lib.mkIf (!isEarly) [ "classroom-network.service" ];
     };

@@ -25,6 +25,8 @@ let
     After=network-online.target docker.socket
     Wants=network-online.target
     Requires=docker.socket
+    StartLimitBurst=3
+    StartLimitIntervalSec=60
 
     [Service]
     Type=notify

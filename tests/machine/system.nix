@@ -50,7 +50,8 @@ let
     ];
     config.Labels."org.classroom.keep" = "student";
   };
-  withImage = lib.types.submodule { package = lib.mkForce (if image == null then shell else image); };
+  studentImage = if image == null then shell else image;
+  withImage = lib.types.submodule { package = lib.mkForce studentImage; };
 in
 (import (nixpkgs + "/nixos/lib/eval-config.nix") {
   system = null;
@@ -61,7 +62,7 @@ in
     module
     {
       config.nixpkgs.pkgs = pkgs;
-      config._module.args = { inherit classroom; };
+      config._module.args = { inherit classroom studentImage; };
       options.services.classroom = {
         image = lib.mkOption { type = withImage; };
         images = lib.mkOption { type = lib.types.attrsOf withImage; };

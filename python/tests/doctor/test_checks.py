@@ -255,6 +255,16 @@ def test_failed_units_of_the_class_are_reported_and_others_are_not() -> None:
     assert [finding.state for finding in units.inspect_units("")] == [OK]
 
 
+def test_a_missing_secret_is_named_with_the_units_that_wait_for_it(tmp_path: Path) -> None:
+    there, missing = tmp_path / "there", tmp_path / "missing"
+    there.touch()
+    text = f"[Service]\nLoadCredential=cookie-secret:{there}\nLoadCredential=crypt-key:{missing}\n"
+    (found,) = units.inspect_secrets({"classroom-hub": text, "classroom-proxy": text, "classroom-backup": ""})
+    assert found.state == WRONG
+    assert f"Without {missing} these units do not start: classroom-hub, classroom-proxy." in found.message
+    assert list(units.inspect_secrets({"classroom-hub": ""})) == []
+
+
 NVRM = (
     "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (root@x)  Tue Sep 23 2025\n"
     "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from classroom.doctor import http, units
 from classroom.doctor.checks import NotCheckedError, ok, only_root, reason, warning, wrong
 from classroom.doctor.http import Endpoint
+from classroom.errors import printable
 from classroom.web import gate_proof
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from classroom.settings.models import Settings
 
 HUB, PROXY, NGINX, WEBSOCKETS = "hub", "proxy", "Nginx", "websockets"
+_NGINX_ENDS = re.compile(r"\[emerg\] (?:\d+#\d+: )?(.+)")
 
 
 def check_hub(settings: Settings) -> Iterable[Finding]:
@@ -89,7 +92,13 @@ def check_nginx(settings: Settings, address: str | None) -> Iterable[Finding]:
         yield from _check_websockets(settings, place)
         return
     places = " or ".join(place.listen for place in tried)
-    yield wrong(NGINX, f"Nothing answers at {places}: no browser reaches the class.", start)
+    yield wrong(NGINX, f"Nothing answers at {places}: no browser reaches the class.{_why_nginx_ends()}", start)
+
+
+def _why_nginx_ends() -> str:
+    """Return why Nginx does not start, as a sentence; empty if it gives no reason."""
+    reasons = _NGINX_ENDS.findall(units.journal("nginx", 20))
+    return f" It says: {printable(reasons[-1])}" if reasons else ""
 
 
 def _check_websockets(settings: Settings, front: Endpoint) -> Iterable[Finding]:

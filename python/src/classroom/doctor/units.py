@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ from classroom.doctor.checks import ok, wrong
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from classroom.doctor.checks import Finding
 
 ABOUT = "units"
 _RUNS = Path("/run/systemd/system")  # sd_booted(3)
+_WITH_SECRETS = ("classroom-hub", "classroom-proxy", "classroom-backup")
+_LOAD_CREDENTIAL = re.compile(r"^LoadCredential=[^:\s]+:(/.*)$", re.MULTILINE)
 _OURS = re.compile(r"(classroom-|docker|containerd|nginx|nvidia-|acme-|cloudflared-).*")
 _TIMEOUT = 5  # seconds
 _CREDENTIALS = Path("/run/credentials")
@@ -94,6 +97,7 @@ def check_units() -> Iterable[Finding]:
     """Check for failed units of the class and of its dependencies."""
     if is_systemd_running():
         yield from inspect_units(call_systemctl("list-units", "--state=failed", "--plain", "--no-legend", "--full"))
+        yield from inspect_secrets({unit: call_systemctl("cat", f"{unit}.service") for unit in _WITH_SECRETS})
 
 
 def inspect_units(listed: str) -> Iterable[Finding]:
@@ -103,6 +107,25 @@ def inspect_units(listed: str) -> Iterable[Finding]:
         yield wrong(ABOUT, f"{unit} has failed.", f"journalctl -b -e -u {unit}")
     if not failed:
         yield ok(ABOUT, "No unit of the class has failed.")
+
+
+def inspect_secrets(texts: Mapping[str, str]) -> Iterable[Finding]:
+    """Return whether files of secrets are missing, for which units wait: systemd says so in the journal only.
+
+    Args:
+        texts: of units, as `systemctl cat` prints them.
+    """
+    waiting: defaultdict[str, list[str]] = defaultdict(list)
+    for unit, text in texts.items():
+        for file in _LOAD_CREDENTIAL.findall(text):
+            if not Path(file).exists():
+                waiting[file].append(unit)
+    if waiting:
+        names = sorted({unit for units in waiting.values() for unit in units})
+        says = (
+            f"Without {', '.join(waiting)} these units do not start: {', '.join(names)}. They try again by themselves."
+        )
+        yield wrong(ABOUT, says, f"ls -l {' '.join(waiting)}")
 
 
 def call_systemctl(*words: str) -> str:
