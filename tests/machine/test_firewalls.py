@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from machine.machine import machine
+from machine.outside import MACHINE, Outside
+from machine.student import Student
 from machine.systems import PLAIN, build_system
 from support.waiting import wait_until
 
@@ -85,3 +88,31 @@ def test_rules_that_another_program_takes_come_back_by_themselves(
             assert found["mend"] == "systemctl restart docker"
             made.run("sh", "-c", found["mend"])
         wait_until(lambda: made.problems() == [], "the doctor's remedy has brought Docker's rules", 30)
+
+
+@pytest.mark.parametrize("kind", ["iptables", "nftables"])
+def test_a_websocket_from_another_host_lives_while_the_firewall_changes(
+    root: Path, internet: Outside, tmp_path: Path, figures: list[str], kind: str
+) -> None:
+    module = f"{{ networking.nftables.enable = {str(kind == 'nftables').lower()}; }}"
+    unit = "nftables" if kind == "nftables" else "firewall"
+    with machine(tmp_path / "machine", root, build_system("minimal", PLAIN, module, image=True), internet) as made:
+        for name in ("classroom-network-watch", "classroom-images", "classroom-hub", "nginx"):
+            made.wait_for_unit(name, 300)
+        directory = tmp_path / "student"
+        directory.mkdir()
+        student = Student(internet.enter(), directory, made.first_password(), {"CLASSROOM_URL": f"http://{MACHINE}"})
+        try:
+            for command in (f"systemctl reload {unit}", f"systemctl restart {unit}", "nft flush ruleset"):
+                made.shell(command)
+                made.wait_for_unit("classroom-network")
+                wait_until(lambda: "from_student" in made.run("nft", "list", "ruleset"), "the rules are there", 5)
+            report = student.end()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                student.process.kill()
+            student.process.wait()
+    assert report["complete"], "a message of the kernel is missing"
+    figures.append(
+        f"longest pause of a kernel's output while {kind} reloads, restarts and is flushed: {report['gap']:.1f} s"
+    )

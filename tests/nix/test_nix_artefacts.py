@@ -98,7 +98,7 @@ def test_units_are_understood_and_harmless(
 ) -> None:
     name, artefacts = host
     units = sorted((artefacts / "units").glob("classroom-*.service"))
-    assert len(units) == {"everything": 9, "gpu": 8}.get(name, 7)
+    assert len(units) == {"everything": 10, "gpu": 9}.get(name, 8)
     verify(units, record_property)
 
 
