@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from behaviour import containers
+from behaviour.deployment import student_image
 from behaviour.servers import CodeError, Server
 
 Verb = Callable[..., str]
@@ -42,16 +43,16 @@ def image(server: Verb, mine: Server) -> Iterator[Callable[[str], str]]:
 
 
 def test_a_student_is_told_that_the_image_is_missing(
-    reload: Callable[[dict[str, Any]], None], new_student: Callable[[], Server]
+    reload: Callable[[dict[str, Any]], None], new_student: Callable[[], Server], server: Verb
 ) -> None:
-    mine = new_student()
+    mine, image = new_student(), student_image(server)
     mine.start()
     mine.write("letter.txt", "kept")
     mine.stop()
     reload({"student": {"image": "no-such-image:latest"}})
     for _ in range(2):
         assert "The image no-such-image:latest is not on this machine." in refused(mine)
-    reload({"student": {"image": None}})
+    reload({"student": {"image": image}})
     mine.start()
     assert mine.read("letter.txt") == "kept"
     mine.stop()
