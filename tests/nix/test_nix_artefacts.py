@@ -39,6 +39,14 @@ EXPOSURE = {
 }
 
 
+# With the programs of the current system, which has the command `classroom`.
+_VERIFY = """
+mount -t tmpfs tmpfs /run
+mkdir /run/current-system
+ln -s "$0" /run/current-system/sw
+exec systemd-analyze verify "$@"
+"""
+
 pytestmark = pytest.mark.usefixtures("debian")
 
 
@@ -120,7 +128,8 @@ def test_the_mps_service_can_change_to_a_students_user_and_do_little_else(
 
 def verify(units: list[Path], record_property: Callable[[str, object], None]) -> None:
     """Check that systemd accepts the units and rates their exposure as low."""
-    verified = subprocess.run(["systemd-analyze", "verify", *units], check=False, text=True, capture_output=True)
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-euc", _VERIFY, sys.prefix, *units]
+    verified = subprocess.run(command, check=False, text=True, capture_output=True)
     # NixOS units that these units name do not exist on this machine.
     errors = [line for line in verified.stderr.splitlines() if "classroom" in line and "not found" not in line]
     assert errors == []
