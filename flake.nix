@@ -12,6 +12,19 @@
         "aarch64-linux"
       ];
       forEachSystem = make: lib.genAttrs systems (system: make nixpkgs.legacyPackages.${system});
+      hosts =
+        system:
+        lib.mapAttrs (
+          _: host:
+          lib.nixosSystem {
+            inherit system;
+            modules = [
+              self.nixosModules.default
+              ./tests/nix/machine.nix
+              host
+            ];
+          }
+        ) (nixFiles ./tests/hosts);
       nixFiles =
         folder:
         lib.mapAttrs' (file: _: lib.nameValuePair (lib.removeSuffix ".nix" file) (folder + "/${file}")) (
@@ -25,22 +38,12 @@
         default = pkgs.callPackage ./nix/shell.nix { };
       });
       formatter = forEachSystem (pkgs: pkgs.nixfmt-tree or pkgs.nixfmt-rfc-style);
-      checks = forEachSystem (pkgs: import ./nix/checks.nix { inherit pkgs self nixFiles; });
+      checks = forEachSystem (pkgs: import ./nix/checks.nix { inherit pkgs self hosts nixFiles; });
 
       nixosModules.default.imports = [ ./modules ];
       overlays.default = final: _: { inherit (import ./nix { pkgs = final; }) classroom; };
 
-      nixosConfigurations = lib.mapAttrs (
-        _: host:
-        lib.nixosSystem {
-          system = "x86_64-linux";
-          modules = [
-            self.nixosModules.default
-            ./tests/nix/machine.nix
-            host
-          ];
-        }
-      ) (nixFiles ./tests/hosts);
+      nixosConfigurations = hosts "x86_64-linux";
 
       templates.default = {
         path = ./templates/class;

@@ -1,5 +1,11 @@
 # Assertions for mistakes that evaluation can find. Each message has the state, the reason, and the line to write.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}:
 let
   cfg = config.services.classroom;
   ipv4 = import ./ipv4.nix { inherit lib; };
@@ -24,6 +30,16 @@ let
 
   gpus =
     if cfg.gpu.policy != "none" then ''gpu.policy is "${cfg.gpu.policy}"'' else "groups give GPUs to students";
+
+  isOwn = options.services.classroom.student.image.highestPrio >= (lib.mkOptionDefault null).priority;
+  hasCuda = (isOwn && cfg.image.cuda) || lib.any (image: image.cuda) (lib.attrValues cfg.images);
+  acceptsCuda =
+    (pkgs.config.allowUnfree or false)
+    || (pkgs.config.allowUnfreePredicate or (_: false)) {
+      pname = "cuda_cudart";
+      name = "cuda_cudart-0";
+      version = "0";
+    };
 
   policies = [ cfg.gpu.policy ] ++ lib.mapAttrsToList (_: group: group.gpu.policy) cfg.groups;
 
@@ -148,6 +164,10 @@ in
       {
         assertion = cfg.gpu.mps.memory != null -> cfg.gpu.mps.enable;
         message = "services.classroom.gpu.mps.memory is set, but it limits only programs of the service, which is off. Write services.classroom.gpu.mps.enable = true;";
+      }
+      {
+        assertion = hasCuda -> acceptsCuda;
+        message = "services.classroom.image.cuda is on, so the students' image contains NVIDIA's CUDA, whose licence is not free (https://docs.nvidia.com/cuda/eula). To accept it, write nixpkgs.config.allowUnfree = true; otherwise write services.classroom.image.cuda = false;";
       }
       {
         assertion = cfg.gpu.isWanted -> nvidia.enable;

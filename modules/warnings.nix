@@ -1,7 +1,16 @@
 # Warnings about settings of the machine with which the class runs, but not as its settings say.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}:
 let
   cfg = config.services.classroom;
+  inherit (pkgs.stdenv.hostPlatform) system;
+  isOwn = options.services.classroom.student.image.highestPrio >= (lib.mkOptionDefault null).priority;
+  hasCuda = (isOwn && cfg.image.cuda) || lib.any (image: image.cuda) (lib.attrValues cfg.images);
   docker = config.virtualisation.docker.daemon.settings;
 in
 {
@@ -13,6 +22,9 @@ in
       # Read in Docker's source (daemon/libnetwork/drivers/bridge/internal/nftabler): what a table drops at priority
       # `filter - 10` never reaches Docker's tables, which accept and translate at `filter` and `srcnat`.
       ++ lib.optional ((docker.firewall-backend or "") == "nftables")
-        "virtualisation.docker.daemon.settings.firewall-backend is \"nftables\", which Docker calls experimental: the class's rules hold, because they drop packets before Docker's tables see them, but no test has booted them together. Run `classroom doctor` after the switch, or remove the setting.";
+        "virtualisation.docker.daemon.settings.firewall-backend is \"nftables\", which Docker calls experimental: the class's rules hold, because they drop packets before Docker's tables see them, but no test has booted them together. Run `classroom doctor` after the switch, or remove the setting."
+      ++
+        lib.optional (hasCuda && !cfg.gpu.torchHasCuda)
+          "services.classroom.image.cuda is on, but nixpkgs has PyTorch for ${system} without CUDA, so it uses no GPU. Write services.classroom.student.image = \"registry.example.org/image:tag\"; for an image of your own with PyTorch's wheel for CUDA, or services.classroom.image.cuda = false;";
   };
 }

@@ -2,6 +2,8 @@
 {
   pkgs,
   self,
+  # Returns the systems of tests/hosts for a processor.
+  hosts,
   nixFiles,
 }:
 let
@@ -30,7 +32,5 @@ let
 in
 prefixed "package" small
 // prefixed "shell" self.devShells.${system}
-// lib.optionalAttrs (system == "x86_64-linux") (
-  prefixed "host" (lib.mapAttrs host self.nixosConfigurations)
-  // prefixed "vm" (lib.mapAttrs (_: vmTest) (nixFiles ../tests/nixos))
-)
+// prefixed "host" (lib.mapAttrs host (hosts system))
+// lib.optionalAttrs (system == "x86_64-linux") (prefixed "vm" (lib.mapAttrs (_: vmTest) (nixFiles ../tests/nixos)))

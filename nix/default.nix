@@ -20,6 +20,8 @@ rec {
     python = pythonOf cudaPkgs;
     cuda = true;
   };
+  # nixpkgs takes PyTorch's wheel without CUDA for some processors.
+  torchHasCuda = !lib.hasInfix "/whl/cpu/" cudaPkgs.${pythonAttribute}.pkgs.torch-bin.src.url;
   studentImageCpu = pkgs.callPackage student { inherit python; };
   proxy = pkgs.callPackage ./proxy.nix { };
   hubImage = pkgs.callPackage ../images/hub.nix {

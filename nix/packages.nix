@@ -3,7 +3,12 @@
 let
   inherit (pkgs) lib;
   built = import ./. { inherit pkgs; };
-  images = { inherit (built) hubImage studentImage studentImageCpu; };
+  licence = "studentImage contains NVIDIA's CUDA, whose licence is not free (https://docs.nvidia.com/cuda/eula). To build it is to accept the licence. Without CUDA: nix build .#studentImageCpu";
+  wheel = "nixpkgs has PyTorch for ${pkgs.stdenv.hostPlatform.system} without CUDA, so PyTorch of studentImage uses no GPU.";
+  images = {
+    inherit (built) hubImage studentImageCpu;
+    studentImage = lib.warn licence (lib.warnIfNot built.torchHasCuda wheel built.studentImage);
+  };
 
   # Reproducible: without name and time.
   archive =

@@ -264,6 +264,14 @@ in
       description = "Whether any student may have a GPU.";
     };
 
+    gpu.torchHasCuda = mkOption {
+      type = types.bool;
+      internal = true;
+      readOnly = true;
+      default = classroom.torchHasCuda;
+      description = "Whether PyTorch of an image with `cuda` uses CUDA on this machine's processor.";
+    };
+
     # Programs, secrets, units
 
     package = mkOption {

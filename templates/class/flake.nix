@@ -8,7 +8,7 @@
     { classroom, ... }:
     {
       nixosConfigurations.server = classroom.inputs.nixpkgs.lib.nixosSystem {
-        system = "x86_64-linux";
+        system = "x86_64-linux"; # "aarch64-linux" for DGX Spark and Grace
         modules = [
           classroom.nixosModules.default
           ./hardware-configuration.nix # nixos-generate-config --show-hardware-config

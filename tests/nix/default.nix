@@ -65,7 +65,7 @@ let
           classroom
           {
             config._module.check = false;
-            config._module.args.pkgs = import nixpkgs { };
+            config._module.args.pkgs = import nixpkgs { config.allowUnfree = true; };
             # NixOS's module would need all modules of booting.
             options.fileSystems = lib.mkOption {
               default = { };

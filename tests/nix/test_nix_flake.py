@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from nix.evaluation import HERE, REPOSITORY, evaluate, run, slow
+from nix.evaluation import EVALUATE, HERE, REPOSITORY, evaluate, run, slow
 
 FLAKE = f"import {HERE}/flake.nix {{ }}"
 PACKAGES = {"classroom", "hubImage", "studentImage", "studentImageCpu", "optionsDoc"}
@@ -33,7 +34,7 @@ def test_the_flake_has_packages_apps_module_overlay_and_template() -> None:
 def test_every_host_and_every_vm_test_is_a_check() -> None:
     checks = names("checks.x86_64-linux")
     assert names("nixosConfigurations") == stems("tests/hosts")
-    assert {f"host-{name}" for name in stems("tests/hosts")} <= checks
+    assert {f"host-{name}" for name in stems("tests/hosts")} <= checks & names("checks.aarch64-linux")
     assert {f"vm-{name}" for name in stems("tests/nixos")} <= checks
 
 
@@ -43,6 +44,18 @@ def test_every_package_and_shell_instantiates(system: str) -> None:
         f"let f = {FLAKE}; in builtins.mapAttrs (_: p: p.drvPath) (f.packages.{system} // f.devShells.{system})"
     )
     assert all(path.endswith(".drv") for path in paths.values())
+
+
+@pytest.mark.parametrize("system", ["x86_64-linux", "aarch64-linux"])
+def test_the_flake_names_cudas_licence_and_what_a_processor_lacks(system: str) -> None:
+    command = [*EVALUATE, "--expr", f"({FLAKE}).packages.{system}.studentImage.drvPath"]
+    said = subprocess.run(command, check=True, text=True, capture_output=True, cwd=REPOSITORY).stderr
+    assert "whose licence is not free (https://docs.nvidia.com/cuda/eula)" in said
+    assert "nix build .#studentImageCpu" in said
+    has_cuda = evaluate(
+        f'(import {REPOSITORY}/nix {{ pkgs = import <nixpkgs> {{ system = "{system}"; }}; }}).torchHasCuda'
+    )
+    assert (f"nixpkgs has PyTorch for {system} without CUDA" in said) is not has_cuda
 
 
 @slow

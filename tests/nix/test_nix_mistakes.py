@@ -62,6 +62,13 @@ ASSERTIONS = {
         'class.gpu.policy = "shared"; class.gpu.mps.memory = "8G";',
         "services.classroom.gpu.mps.enable = true;",
     ),
+    "CUDA without its licence": (
+        (
+            'class.gpu.policy = "all"; '
+            "_module.args.pkgs = lib.mkForce (import <nixpkgs> { config.allowUnfree = false; });"
+        ),
+        "To accept it, write nixpkgs.config.allowUnfree = true; otherwise write services.classroom.image.cuda = false;",
+    ),
     "a GPU policy without the toolkit": (
         'class.gpu.policy = "all"; class.gpu.driver = false;',
         "hardware.nvidia-container-toolkit.enable = true;",
