@@ -2,7 +2,6 @@
 {
   config,
   lib,
-  options,
   pkgs,
   ...
 }:
@@ -31,14 +30,14 @@ let
   gpus =
     if cfg.gpu.policy != "none" then ''gpu.policy is "${cfg.gpu.policy}"'' else "groups give GPUs to students";
 
-  isOwn = options.services.classroom.student.image.highestPrio >= (lib.mkOptionDefault null).priority;
-  hasCuda = (isOwn && cfg.image.cuda) || lib.any (image: image.cuda) (lib.attrValues cfg.images);
+  # As nixpkgs asks: a predicate may read any of these.
   acceptsCuda =
     (pkgs.config.allowUnfree or false)
     || (pkgs.config.allowUnfreePredicate or (_: false)) {
       pname = "cuda_cudart";
       name = "cuda_cudart-0";
       version = "0";
+      meta.license = lib.licenses.nvidiaCuda;
     };
 
   policies = [ cfg.gpu.policy ] ++ lib.mapAttrsToList (_: group: group.gpu.policy) cfg.groups;
@@ -166,7 +165,7 @@ in
         message = "services.classroom.gpu.mps.memory is set, but it limits only programs of the service, which is off. Write services.classroom.gpu.mps.enable = true;";
       }
       {
-        assertion = hasCuda -> acceptsCuda;
+        assertion = cfg.gpu.loadsCuda -> acceptsCuda;
         message = "services.classroom.image.cuda is on, so the students' image contains NVIDIA's CUDA, whose licence is not free (https://docs.nvidia.com/cuda/eula). To accept it, write nixpkgs.config.allowUnfree = true; otherwise write services.classroom.image.cuda = false;";
       }
       {

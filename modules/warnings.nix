@@ -2,15 +2,12 @@
 {
   config,
   lib,
-  options,
   pkgs,
   ...
 }:
 let
   cfg = config.services.classroom;
   inherit (pkgs.stdenv.hostPlatform) system;
-  isOwn = options.services.classroom.student.image.highestPrio >= (lib.mkOptionDefault null).priority;
-  hasCuda = (isOwn && cfg.image.cuda) || lib.any (image: image.cuda) (lib.attrValues cfg.images);
   docker = config.virtualisation.docker.daemon.settings;
 in
 {
@@ -24,7 +21,7 @@ in
       ++ lib.optional ((docker.firewall-backend or "") == "nftables")
         "virtualisation.docker.daemon.settings.firewall-backend is \"nftables\", which Docker calls experimental: the class's rules hold, because they drop packets before Docker's tables see them, but no test has booted them together. Run `classroom doctor` after the switch, or remove the setting."
       ++
-        lib.optional (hasCuda && !cfg.gpu.torchHasCuda)
+        lib.optional (cfg.gpu.loadsCuda && !cfg.gpu.torchHasCuda)
           "services.classroom.image.cuda is on, but nixpkgs has PyTorch for ${system} without CUDA, so it uses no GPU. Write services.classroom.student.image = \"registry.example.org/image:tag\"; for an image of your own with PyTorch's wheel for CUDA, or services.classroom.image.cuda = false;";
   };
 }

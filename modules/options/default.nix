@@ -3,6 +3,7 @@
 {
   config,
   lib,
+  options,
   pkgs,
   ...
 }:
@@ -19,6 +20,9 @@ let
   classroom = import ../../nix { inherit pkgs; };
   port = toString cfg.nginx.port;
   isTls = cfg.tls.acme.enable || cfg.tls.certificate != null;
+  # Without a value of the operator; to compare references would need the licence of what they name.
+  isOwn = options.services.classroom.student.image.highestPrio >= (lib.mkOptionDefault null).priority;
+  isLoading = isOwn || cfg.images != { };
 
   # Return the same options without values: settings.nix defines those.
   withoutDefaults = lib.mapAttrsRecursiveCond (value: !lib.isOption value) (
@@ -262,6 +266,14 @@ in
         [ cfg.gpu.policy ] ++ lib.mapAttrsToList (_: group: group.gpu.policy) cfg.groups
       );
       description = "Whether any student may have a GPU.";
+    };
+
+    gpu.loadsCuda = mkOption {
+      type = types.bool;
+      internal = true;
+      readOnly = true;
+      default = isLoading && lib.any (image: image.cuda) ([ cfg.image ] ++ lib.attrValues cfg.images);
+      description = "Whether an image that this machine loads contains CUDA.";
     };
 
     gpu.torchHasCuda = mkOption {
