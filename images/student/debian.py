@@ -53,25 +53,33 @@ def make_root(target: Path, packages: Sequence[str], suite: str = SUITE) -> None
     Packages are downloaded once for all roots.
 
     Raises:
-        ImageError: no root, no debootstrap, or debootstrap failed (its last lines are in the message).
+        ImageError: no root, no debootstrap, or debootstrap failed twice (its last lines are in the message).
     """
     if reason := missing():
         raise ImageError(f"cannot make a Debian root file system: {reason}")
     packages_cache = cache_directory() / "debs"
     packages_cache.mkdir(exist_ok=True)
     partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     options = ["--variant=minbase", f"--cache-dir={packages_cache.resolve()}", f"--include={','.join(packages)}"]
-    run(
-        ["debootstrap", *options, suite, partial, *_source(suite)],
-        environment={**_apt_proxy(), "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"},
-        failure=f"debootstrap could not make Debian {suite}",
-    )
+    command: list[str | Path] = ["debootstrap", *options, suite, partial, *_source(suite)]
+    try:
+        _bootstrap(command, partial, suite)
+    except ImageError:  # such as a download that broke off; the second try has what came
+        _bootstrap(command, partial, suite)
     for name in _UNUSED:
         for file in list((partial / name).rglob("*")):
             if not file.is_dir() and file.name != "copyright":
                 file.unlink()
     partial.rename(target)
+
+
+def _bootstrap(command: list[str | Path], partial: Path, suite: str) -> None:
+    shutil.rmtree(partial, ignore_errors=True)
+    run(
+        command,
+        environment={**_apt_proxy(), "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"},
+        failure=f"debootstrap could not make Debian {suite}",
+    )
 
 
 def _source(suite: str) -> list[str]:
