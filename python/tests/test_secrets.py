@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from classroom.db.upgrade import save_copy
 from classroom.errors import ClassroomError
 from classroom.secrets import load_or_create, load_or_create_proxy_token
 
@@ -21,6 +24,22 @@ def test_secrets_are_created_once_and_readable_by_their_owner_only(tmp_path: Pat
 def test_a_new_state_directory_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     load_or_create(tmp_path / "state", {})
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700, "the directory will contain a database"
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system that has no room for another file."""
+    mount = ["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "none", tmp_path]
+    if (mounted := subprocess.run(mount, capture_output=True, text=True, check=False)).returncode:
+        pytest.skip(f"needs root to mount a small file system: {mounted.stderr.strip()}")
+    yield tmp_path
+    subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
+@pytest.mark.parametrize("write", [load_or_create, lambda state: save_copy(state, "upgrade")], ids=["secrets", "copy"])
+def test_the_remedy_for_a_full_disk_is_space(full_disk: Path, write: Callable[[Path], object]) -> None:
+    with pytest.raises(ClassroomError, match=r"No space left on device\); free space on its disk$"):
+        write(full_disk)
 
 
 def test_the_values_are_not_shown(tmp_path: Path) -> None:

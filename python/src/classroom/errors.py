@@ -38,6 +38,16 @@ def no_space_reason(error: BaseException | None) -> str:
     return ""
 
 
+def remedy(error: OSError, otherwise: str) -> str:
+    """Return what to do after a failed write.
+
+    Args:
+        error: why it failed.
+        otherwise: what to do if neither the disk nor a quota is full.
+    """
+    return "free space on its disk" if error.errno in _FULL else otherwise
+
+
 def _own_reason(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, ClassroomError):

@@ -10,7 +10,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from classroom import process
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ def write_atomically(file: Path, text: str) -> None:
         draft.replace(file)
     except OSError as error:
         raise ClassroomError(
-            f"{file}: cannot be written ({error.strerror}); free space or correct its owner"
+            f"{file}: cannot be written ({error.strerror}); {remedy(error, 'correct its owner')}"
         ) from error
     finally:
         draft.unlink(missing_ok=True)
@@ -72,9 +72,8 @@ def stage(directory: Path) -> Iterator[Path]:
     try:
         directory.mkdir(mode=0o700)
     except OSError as error:
-        raise ClassroomError(
-            f"{directory}: cannot be created ({error.strerror}); free space or correct the owner"
-        ) from error
+        advice = remedy(error, f"correct the owner of {directory.parent}")
+        raise ClassroomError(f"{directory}: cannot be created ({error.strerror}); {advice}") from error
     try:
         yield directory
     finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -131,9 +131,9 @@ def _make_directory(directory: Path) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
         directory.chmod(0o700)
     except OSError as error:
+        owner = f"give the state directory to the hub's user: chown -R classroom {directory.parent}"
         raise ClassroomError(
-            f"{directory}: cannot be created or protected ({error.strerror}); "
-            f"give the state directory to the hub's user: chown -R classroom {directory.parent}"
+            f"{directory}: cannot be created or protected ({error.strerror}); {remedy(error, owner)}"
         ) from error
 
 
@@ -150,7 +150,7 @@ def _read_or_make(path: Path, make: Callable[[], str]) -> str:
                 os.link(draft, path)
         except OSError as error:
             raise ClassroomError(
-                f"{path}: cannot be written ({error.strerror}); free space or correct its owner"
+                f"{path}: cannot be written ({error.strerror}); {remedy(error, 'correct its owner')}"
             ) from error
         finally:
             draft.unlink(missing_ok=True)

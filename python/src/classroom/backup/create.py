@@ -14,7 +14,7 @@ from classroom.backup.manifest import BACKUP_DIRECTORY, MANIFEST_FILE, Manifest
 from classroom.backup.restic import ExcessError
 from classroom.backup.target import LastBackup, record_last_backup
 from classroom.db import sqlite, state_lock
-from classroom.errors import ClassroomError, printable
+from classroom.errors import ClassroomError, printable, remedy
 from classroom.files import stage
 from classroom.secrets import GIVEN, credential
 
@@ -170,5 +170,5 @@ def _copy_state(directory: Path, manifest: Manifest, settings_file: Path, state:
                 (secrets / name).chmod(0o600)
     except OSError as error:
         raise ClassroomError(
-            f"{error.filename or directory}: cannot be copied ({error.strerror}); free space or fix its owner"
+            f"{error.filename or directory}: cannot be copied ({error.strerror}); {remedy(error, 'correct its owner')}"
         ) from error

@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, remedy
 from classroom.files import own_like
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def replace_database(source: Path, target: Path) -> None:
         _sync(target.parent)
     except OSError as error:
         raise ClassroomError(
-            f"{target}: cannot be written ({error.strerror}); free space or correct the owner of the directory"
+            f"{target}: cannot be written ({error.strerror}); {remedy(error, 'correct the owner of the directory')}"
         ) from error
     finally:
         draft.unlink(missing_ok=True)

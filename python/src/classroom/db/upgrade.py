@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from classroom.db import migrations, sqlite
 from classroom.db.sqlite import Revisions
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, remedy
 from classroom.files import own_like
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def save_copy(state: Path, reason: str) -> DatabaseCopy:
         own_like(directory, state)
     except OSError as error:
         raise ClassroomError(
-            f"{directory}: cannot be created ({error.strerror}); correct the owner of the state directory"
+            f"{directory}: cannot be created ({error.strerror}); {remedy(error, f'correct the owner of {state}')}"
         ) from error
     target = directory / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S.%fZ}-{reason}.sqlite"
     sqlite.copy_database(sqlite.database_file(state), target)
