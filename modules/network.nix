@@ -15,6 +15,11 @@ let
   ];
   hasDomains = cfg.network.domains != [ ];
   up = "${lib.getExe cfg.package} network up --settings /etc/classroom/settings.json";
+  # Of iptables. systemd removes the directory when the unit of this name ends.
+  lock = {
+    RuntimeDirectory = "%N";
+    Environment = [ "XTABLES_LOCKFILE=%t/%N/xtables.lock" ];
+  };
 in
 {
   config = lib.mkIf cfg.enable {
@@ -51,9 +56,7 @@ in
           "AF_UNIX"
         ];
         MemoryDenyWriteExecute = false; # as for the hub
-        # For the lock of iptables. systemd removes the directory when the unit of this name ends.
-        RuntimeDirectory = "%N";
-        Environment = [ "XTABLES_LOCKFILE=%t/%N/xtables.lock" ];
+        inherit (lock) RuntimeDirectory Environment;
         Restart = "on-failure";
         RestartSec = 5;
       };
@@ -79,8 +82,7 @@ in
         IPAddressDeny = "any";
         MemoryDenyWriteExecute = false; # as for the hub
         MemoryMax = "256M";
-        RuntimeDirectory = "classroom-network-watch";
-        Environment = [ "XTABLES_LOCKFILE=/run/classroom-network-watch/xtables.lock" ];
+        inherit (lock) RuntimeDirectory Environment;
         Restart = "always";
         RestartSec = 1;
       };

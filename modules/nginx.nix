@@ -43,8 +43,8 @@ let
   # Port 80 is for redirects and for the HTTP challenge of ACME.
   hasPlain = isTls && (cfg.nginx.port == 443 || cfg.tls.acme.enable);
   # Of the address that browsers use, such as ":8443".
-  port = builtins.match ".*[^:](:[0-9]+)/?" cfg.site.externalUrl;
-  publicPort = if port == null then "" else lib.head port;
+  matched = builtins.match ".*[^:](:[0-9]+)/?" cfg.site.externalUrl;
+  publicPort = if matched == null then "" else lib.head matched;
   names = {
     serverName = if cfg.domain == null then "_" else cfg.domain;
     serverAliases = lib.optionals (cfg.domain != null) aliases.${cfg.site.origins};
@@ -93,27 +93,30 @@ in
       '';
 
       virtualHosts = {
-        classroom-browsers = lib.mkIf cfg.nginx.enable (names // {
-          listen = map (addr: {
-            inherit addr;
-            inherit (cfg.nginx) port;
-            ssl = isTls;
-          }) addresses;
-          enableACME = cfg.tls.acme.enable && !isDns;
-          useACMEHost = lib.mkIf isDns cfg.domain;
-          onlySSL = isTls;
-          sslCertificate = lib.mkIf (cfg.tls.certificate != null) cfg.tls.certificate;
-          sslCertificateKey = lib.mkIf (cfg.tls.key != null) cfg.tls.key;
-          extraConfig = ''
-            access_log /var/log/nginx/access.log classroom;
-            ${lib.concatMapStrings (peer: "set_real_ip_from ${peer};\n") trusted}
-            ${lib.optionalString (trusted != [ ]) ''
-              real_ip_header ${cfg.nginx.clientHeader};
-              real_ip_recursive on;
-            ''}
-            include ${directives}/server.conf;
-          '';
-        });
+        classroom-browsers = lib.mkIf cfg.nginx.enable (
+          names
+          // {
+            listen = map (addr: {
+              inherit addr;
+              inherit (cfg.nginx) port;
+              ssl = isTls;
+            }) addresses;
+            enableACME = cfg.tls.acme.enable && !isDns;
+            useACMEHost = lib.mkIf isDns cfg.domain;
+            onlySSL = isTls;
+            sslCertificate = lib.mkIf (cfg.tls.certificate != null) cfg.tls.certificate;
+            sslCertificateKey = lib.mkIf (cfg.tls.key != null) cfg.tls.key;
+            extraConfig = ''
+              access_log /var/log/nginx/access.log classroom;
+              ${lib.concatMapStrings (peer: "set_real_ip_from ${peer};\n") trusted}
+              ${lib.optionalString (trusted != [ ]) ''
+                real_ip_header ${cfg.nginx.clientHeader};
+                real_ip_recursive on;
+              ''}
+              include ${directives}/server.conf;
+            '';
+          }
+        );
 
         # NixOS's forceSSL forgets the port of browsers' address.
         classroom-plain = lib.mkIf (cfg.nginx.enable && hasPlain) (

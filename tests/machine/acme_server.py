@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from machine.certificates import make_certificate
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -34,14 +35,8 @@ class AcmeServer:
             resolver: the name server that it asks about a domain.
         """
         directory.mkdir(parents=True)
-        key = directory / "key.pem"
-        self.authority = directory / "cert.pem"
+        self.authority, key = make_certificate(directory, NAME)
         """Its own certificate, which is its own authority."""
-        names = ("-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}")
-        kind = ("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30")
-        subprocess.run(
-            ["openssl", "req", *kind, *names, "-keyout", key, "-out", self.authority], check=True, capture_output=True
-        )
         self.root = directory / "root.pem"
         """Root of the certificates that it issues, once it has started."""
         self._address, self._resolver, self._directory = address, resolver, directory

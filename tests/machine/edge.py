@@ -9,6 +9,7 @@ import contextlib
 import subprocess
 from typing import TYPE_CHECKING
 
+from machine.certificates import make_certificate
 from machine.outside import BROWSER
 from support.waiting import wait_until
 
@@ -60,16 +61,13 @@ def edge(directory: Path, enter: Sequence[str]) -> Iterator[list[str]]:
         The beginning of a command line that runs a command where DOMAIN leads to the edge.
     """
     directory.mkdir()
-    names = ("-subj", f"/CN={DOMAIN}", "-addext", f"subjectAltName=DNS:{DOMAIN}")
-    files = ("-keyout", f"{directory}/key.pem", "-out", f"{directory}/cert.pem")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", *names, *files]
-    subprocess.run(command, check=True, capture_output=True)
+    certificate, _ = make_certificate(directory, DOMAIN)
     (directory / "hosts").write_text(f"127.0.0.1 localhost {DOMAIN}\n", encoding="ascii")
     (directory / "nginx.conf").write_text(_NGINX.format(directory=directory, browser=BROWSER), encoding="ascii")
     hosts = f'mount --bind {directory}/hosts /etc/hosts && exec "$@"'
     process = subprocess.Popen([*enter, "nginx", "-c", directory / "nginx.conf"])
     there = [*enter, "unshare", "--mount", "sh", "-c", hosts, "sh"]
-    fetch = [*there, "curl", "--silent", "--cacert", f"{directory}/cert.pem", f"https://{DOMAIN}"]
+    fetch = [*there, "curl", "--silent", "--cacert", str(certificate), f"https://{DOMAIN}"]
     try:
         wait_until(
             lambda: subprocess.run(fetch, check=False, capture_output=True).returncode == 0, "the edge answers", 10

@@ -23,6 +23,9 @@ from support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from behaviour.servers import Server
+    from machine.machine import Machine
+
 _CODE = """
 import pathlib, time
 count = 0
@@ -63,6 +66,22 @@ class Student:
     def _has_begun(self) -> bool:
         assert self.process.poll() is None, "the student could not work"
         return (self._directory / "begun").exists()
+
+
+def leave_work(machine: Machine, password: str, name: str) -> Server:
+    """Return the server of a new student that does not run; `work.txt` in the home contains "saved".
+
+    Args:
+        machine: where the class runs.
+        password: the instructor's.
+        name: of the student.
+    """
+    with machine.network():
+        server = enrol(URL, instructor(password), name)
+        server.start()
+        server.write("work.txt", "saved")
+        server.stop()
+    return server
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from behaviour.servers import Server, enrol
+from behaviour.servers import Server
 from classroom.process import run
-from machine.machine import URL, instructor
+from machine.student import leave_work
 from machine.systems import PLAIN, build_system
 from support.waiting import wait_until
 
@@ -30,12 +30,7 @@ COMMANDS = (
 @pytest.fixture(scope="module")
 def mine(classroom: Machine, password: str) -> Server:
     """Return the server of a student with a file; it does not run."""
-    with classroom.network():
-        server = enrol(URL, instructor(password), "hedy")
-        server.start()
-        server.write("work.txt", "saved")
-        server.stop()
-    return server
+    return leave_work(classroom, password, "hedy")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from behaviour.servers import Server, enrol
-from machine.machine import URL, instructor
+from behaviour.servers import Server
+from machine.student import leave_work
 from machine.systems import PLAIN, build_system
 from support.waiting import wait_until
 
@@ -42,11 +42,7 @@ def volumes(classroom: Machine) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def mine(classroom: Machine, password: str) -> Server:
     """Return the server of a student with a large home; it does not run."""
-    with classroom.network():
-        server = enrol(URL, instructor(password), "vera")
-        server.start()
-        server.write("work.txt", "saved")
-        server.stop()
+    server = leave_work(classroom, password, "vera")
     classroom.shell(f"cd {VOLUME}/_data; {BIG}")
     return server
 

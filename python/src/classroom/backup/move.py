@@ -85,10 +85,11 @@ def move_homes(
         progress(number, len(homes))
         try:
             is_new = _move_home(settings, home, prepare_home(settings, home.location, home.student))
+        except _JoinError as error:
+            problems.append(str(error))
         except (ClassroomError, OSError) as error:
             problems.append(str(error))
-            if not isinstance(error, _JoinError):
-                continue
+            continue
         else:
             (moved if is_new else done).append(home.location)
         unmoved -= {home.location}
